@@ -1,0 +1,43 @@
+"""Does a speech LLM behave like a Whisper -> LLM cascade? Includes and targets; the logic lies in the library."""
+
+from snakemake.utils import min_version
+
+min_version("9.13")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/speech.smk"
+include: "workflow/rules/transcribe.smk"
+include: "workflow/rules/answer.smk"
+include: "workflow/rules/agree.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        STUDY.targets(),
+
+
+rule all_speech:
+    input:
+        STUDY.all_clips(),
+
+
+rule all_transcripts:
+    input:
+        STUDY.all_transcripts(),
+
+
+rule all_answers:
+    input:
+        STUDY.all_answers(),
+
+
+rule all_agreement:
+    input:
+        STUDY.all_agreement(),

@@ -1,0 +1,87 @@
+"""The command line: check a config, show a finished study, write the schema."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from cascade_equivalence import __version__
+from cascade_equivalence.config.load import load_study
+from cascade_equivalence.dag.study import Study
+from cascade_equivalence.errors import StudyError
+
+
+def read_study(path: Path) -> Study:
+    """Read and check a study's config file.
+
+    Raises:
+        StudyError: The file is missing, is not YAML, or is not a valid config.
+    """
+    if not path.exists():
+        raise StudyError(f"{path} does not exist")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path} is not valid YAML: {error}") from error
+    return Study(load_study(raw or {}))
+
+
+def _is_study(path: Path) -> bool:
+    """Whether a YAML file is a study and not a registry or the list of defaults."""
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return isinstance(raw, dict) and isinstance(raw.get("tasks"), list)
+
+
+def check(paths: list[Path]) -> None:
+    """Check the studies among some config files, and say what each would run."""
+    for path in paths:
+        if not path.exists() or _is_study(path):
+            study = read_study(path)
+            nodes = len(study.nodes)
+            systems, pairs = len(study.config.systems), len(study.config.pairs)
+            print(f"{path}: valid ({nodes} task x condition, {systems} systems, {pairs} pairs)")
+
+
+def show(path: Path) -> None:
+    """Print the headline tables of a finished study and where its results are."""
+    from cascade_equivalence.report.headline import print_headline
+    from cascade_equivalence.report.tables import Tables
+
+    study = read_study(path)
+    results = study.config.results
+    if not (results / "report.html").exists():
+        raise StudyError(f"{results}/report.html does not exist yet: run `snakemake --configfile {path}` first")
+    print()
+    print_headline(Tables.read(results / "tables"), study.config.statistics.confidence)
+    for name, place in (("Tables", "tables"), ("Figures", "figures"), ("Report", "report.html")):
+        print(f"{name:8} {results / place}")
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="cascade-equivalence", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    checking = commands.add_parser("check", help="check the studies among some config files")
+    checking.add_argument("config", nargs="+", type=Path)
+    showing = commands.add_parser("show", help="print the headline of a finished study")
+    showing.add_argument("config", type=Path)
+    schema = commands.add_parser("schema", help="write the config's JSON schema and documented defaults")
+    schema.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "check":
+            check(arguments.config)
+        elif arguments.command == "show":
+            show(arguments.config)
+        else:
+            from cascade_equivalence.config.schema import write
+
+            write(arguments.folder)
+    except StudyError as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    main()

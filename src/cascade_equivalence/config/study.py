@@ -1,0 +1,135 @@
+"""The typed config: one study, as the user writes it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.sources import ModelSpec
+from cascade_equivalence.config.speech import NoiseConfig, SpeechConfig, VoiceSpec
+
+TaskName = Literal["ag_news", "sst2", "commonsense_qa", "trivia_qa", "meld", "mustard"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Shot(Closed):
+    """One worked example shown before the question, the same in every arm."""
+
+    speech: str = Field(description="What the speaker of the example says (always as text).")
+    options: list[str] = Field(default=[], description="Answer options, for the tasks that have them.")
+    answer: str = Field(description="The answer the example gives.")
+
+
+class TaskSpec(Closed):
+    """How one task is asked."""
+
+    prompt: str = Field(
+        description="User turn; `{speech}` stands for the transcript or the audio, `{options}` for lettered options."
+    )
+    shots: list[Shot] = Field(default=[], description="Few-shot examples, as earlier turns of the same conversation.")
+    label_words: dict[str, str] = Field(
+        default={}, description="Label: the word the answer uses for it, where that differs from the label."
+    )
+    answer_prefix: str = Field(
+        default="", description="Words every answer begins with, in the examples too; the model continues them."
+    )
+    max_new_tokens: PositiveInt = Field(default=8, description="Longest answer, in tokens of the backbone.")
+
+
+class CascadeSpec(Closed):
+    """A system that transcribes and then asks a text LLM."""
+
+    kind: Literal["cascade"] = Field(description="An ASR followed by a text LLM.")
+    asr: Name = Field(description="Model that transcribes.")
+    llm: Name = Field(description="Model that answers: the backbone.")
+
+
+class PairSpec(Closed):
+    """Two systems to compare item by item."""
+
+    system: Name = Field(description="The system under study.")
+    reference: Name = Field(description="The system it is compared with.")
+    label: str = Field(description="What the comparison is for, as shown in tables.")
+
+
+class ItemsConfig(Closed):
+    """Which items are asked."""
+
+    source: Literal["demo", "published"] = Field(
+        default="published", description="`demo`: the project's own items; `published`: the real sets' own files."
+    )
+    folder: Path | None = Field(default=None, description="Folder with the published sets, one sub-folder a task.")
+    per_task: PositiveInt | dict[TaskName, PositiveInt] = Field(
+        default=1000, description="Items a task: one number, or one a task. Fewer are used where a set has fewer."
+    )
+    max_words: PositiveInt = Field(default=60, description="Longer texts are left out (they outlast Whisper's window).")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the sample.")
+
+
+class TranscribeConfig(Closed):
+    """How speech becomes text. Greedy, English."""
+
+    engine: Literal["openai-whisper", "faster-whisper", "hybrid"] = Field(
+        default="openai-whisper",
+        description="`openai-whisper` (torch), `faster-whisper` (CTranslate2), or `hybrid`: the encoder in torch, the "
+        "decoder in CTranslate2.",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+        default="auto", description="Arithmetic; `auto` takes the fastest that the processor has."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a GPU where there is one.")
+    batch_size: PositiveInt = Field(default=16, description="Clips a batch.")
+    max_new_tokens: PositiveInt = Field(default=224, description="Longest transcript, in tokens.")
+
+
+class AnswerConfig(Closed):
+    """How a text LLM answers. Greedy; a checkpoint's own sampling defaults are overridden."""
+
+    mode: Literal["generate", "forced_choice"] = Field(
+        default="generate", description="Free answer and parser, or the label with the highest log-likelihood."
+    )
+    system_prompt: str = Field(default="", description="System prompt of every system; empty sends none.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="Arithmetic; `auto` takes bfloat16 where the processor has it."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a GPU where there is one.")
+    batch_size: PositiveInt = Field(default=16, description="Prompts a batch.")
+
+
+class StatisticsConfig(Closed):
+    """How agreement is judged."""
+
+    draws: PositiveInt = Field(default=10_000, description="Bootstrap draws; whole items are drawn, not rows.")
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of the intervals.")
+    fdr: float = Field(default=0.05, gt=0, lt=1, description="False discovery rate of the McNemar tests.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the draws.")
+
+
+class Definitions(Closed):
+    """What a study can choose from; a registry file holds these keys at its top level."""
+
+    models: dict[Name, ModelSpec] = Field(default={}, description="Weights, by name.")
+    systems: dict[Name, CascadeSpec] = Field(default={}, description="Systems, by name.")
+    voices: dict[Name, VoiceSpec] = Field(default={}, description="Voices, by name.")
+    tasks: dict[TaskName, TaskSpec] = Field(default={}, description="How each task is asked.")
+
+
+class StudyConfig(Closed):
+    """One study: what is asked, of whom, in which voices and noise."""
+
+    registry: list[Path] = Field(
+        default=[], description="Files that define models, systems, voices and task prompts; later ones win."
+    )
+    results: Path = Field(default=Path("results"), description="Folder for everything the study makes.")
+    models_folder: Path = Field(default=Path("results/models"), description="Folder for resolved weights.")
+    tasks: list[TaskName] = Field(min_length=1, description="Tasks to run.")
+    systems: list[Name] = Field(min_length=1, description="Systems to run.")
+    pairs: list[PairSpec] = Field(default=[], description="Systems to compare.")
+    items: ItemsConfig = Field(default=ItemsConfig(), description="Which items are asked.")
+    speech: SpeechConfig = Field(description="Which voices speak.")
+    noise: NoiseConfig = Field(default=NoiseConfig(), description="Noise conditions beside `clean`.")
+    transcribe: TranscribeConfig = Field(default=TranscribeConfig(), description="How speech becomes text.")
+    answer: AnswerConfig = Field(default=AnswerConfig(), description="How text LLMs answer.")
+    statistics: StatisticsConfig = Field(default=StatisticsConfig(), description="How agreement is judged.")
+    definitions: Definitions = Field(default=Definitions(), description="Further definitions, over the registry's.")

@@ -1,0 +1,70 @@
+"""What a study was made with: versions, weights, seeds, commit, machine."""
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from cascade_equivalence import __version__
+from cascade_equivalence.dag.study import REPOSITORY, Study
+from cascade_equivalence.models.sources.manifest import Manifest
+
+PACKAGES = (
+    "snakemake",
+    "torch",
+    "transformers",
+    "openai-whisper",
+    "ctranslate2",
+    "hibari-tts",
+    "espeakng-loader",
+    "audiomentations",
+    "jiwer",
+    "scipy",
+    "statsmodels",
+    "polars",
+)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _git(*arguments: str) -> str:
+    try:
+        result = subprocess.run(["git", "-C", REPOSITORY, *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return result.stdout.strip()
+
+
+def provenance(study: Study, manifests: Sequence[Manifest]) -> dict[str, Any]:
+    """Collect what a reader needs to make the study again.
+
+    Args:
+        study: The study.
+        manifests: Manifests of its models.
+
+    Returns:
+        Nested mappings of text.
+    """
+    config = study.config
+    commit = _git("rev-parse", "HEAD") or "not a git checkout"
+    changed = " with uncommitted changes" if _git("status", "--porcelain") else ""
+    return {
+        "project": f"cascade-equivalence {__version__}, commit {commit}{changed}",
+        "models": {m.name: f"{m.licence}; revision {m.revision[:16]}" for m in manifests},
+        "packages": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {platform.system()}",
+        "transcription": {key: str(value) for key, value in config.transcribe.model_dump(mode="json").items()},
+        "answers": {key: str(value) for key, value in config.answer.model_dump(mode="json").items()},
+        "seeds": {
+            "items": str(config.items.seed),
+            "noise": str(config.noise.seed),
+            "bootstrap": str(config.statistics.seed),
+        },
+    }

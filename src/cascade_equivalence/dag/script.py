@@ -1,0 +1,54 @@
+"""What every node's script begins with: its log, its study, and errors a user can read."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cascade_equivalence import progress
+from cascade_equivalence.config.load import load_study
+from cascade_equivalence.dag.study import Study
+from cascade_equivalence.errors import StudyError
+
+
+@contextmanager
+def node(job: Any) -> Iterator[Study]:
+    """Run the body of a node's script.
+
+    Standard output and error go to the node's log; a progress bar goes to the terminal, where there is one. A
+    :class:`StudyError` ends the script with its message alone; it is printed to the terminal, too.
+
+    Args:
+        job: The ``snakemake`` object of the script.
+
+    Yields:
+        The study that the node belongs to.
+    """
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    log = Path(job.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        progress.terminal = terminal
+        os.environ["OMP_NUM_THREADS"] = str(job.threads)
+        # The hub's library draws bars of its own, one for each weight file.
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        try:
+            yield Study(load_study(job.config))
+        except StudyError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            print(f"\n{job.rule}: {error}", file=terminal)
+            sys.exit(1)
+        except Exception:
+            traceback.print_exc()
+            print(f"\n{job.rule} failed; its log is {log}", file=terminal)
+            sys.exit(1)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()

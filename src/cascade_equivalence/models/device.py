@@ -1,0 +1,42 @@
+"""Which device and which arithmetic a model runs in."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def resolve_device(name: str) -> str:
+    """Turn ``auto`` into ``cuda`` where there is a GPU, else ``cpu``."""
+    import torch
+
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def has_fast_bfloat16(device: str) -> bool:
+    """Whether matrix products in bfloat16 are faster than in float32 on this device."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Without these instructions bfloat16 is emulated and slower than float32.
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+def resolve_dtype(name: str, device: str) -> "torch.dtype":
+    """Turn ``auto`` into bfloat16 where the processor has it, else float32.
+
+    Args:
+        name: ``auto`` or the name of a torch dtype.
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        The torch dtype.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]

@@ -1,0 +1,1 @@
+"""Weights from where they are published to one checked folder a model."""

@@ -1,0 +1,96 @@
+"""What the files of a model say about its shape, read without loading it."""
+
+import math
+from pathlib import Path
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.checkpoint import read_header, read_json, weight_files
+from cascade_equivalence.models.openai_whisper import WEIGHTS, read_dimensions, transformers_dimensions
+from cascade_equivalence.models.sources.manifest import Fact
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+# Fact: the names that the configs of different architectures give it.
+_LLM_FACTS = {
+    "layers": ("num_hidden_layers", "n_layer"),
+    "hidden": ("hidden_size", "n_embd"),
+    "heads": ("num_attention_heads", "n_head"),
+    "kv_heads": ("num_key_value_heads",),
+    "head_dim": ("head_dim",),
+    "ffn": ("intermediate_size", "n_inner"),
+    "vocab": ("vocab_size",),
+    "max_positions": ("max_position_embeddings", "n_positions"),
+    "tied_embeddings": ("tie_word_embeddings",),
+}
+# Fact: field of whisper.model.ModelDimensions.
+_ASR_FACTS = {
+    "encoder_layers": "n_audio_layer",
+    "decoder_layers": "n_text_layer",
+    "hidden": "n_audio_state",
+    "heads": "n_audio_head",
+    "mel_bins": "n_mels",
+    "vocab": "n_vocab",
+}
+
+
+def _need(files: dict[str, Path], name: str, *alternatives: str) -> None:
+    if not any(alternative in files for alternative in alternatives):
+        given = ", ".join(sorted(files)) or "nothing"
+        raise StudyError(f"{name}: the source gives no {' or '.join(alternatives)}; it gives {given}")
+
+
+def _parameters(paths: list[Path]) -> int:
+    return sum(math.prod(shape) for path in paths for shape in read_header(path).shapes.values())
+
+
+def llm_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
+    """Shape of a text LLM.
+
+    Args:
+        files: Name in the model folder to file.
+        name: The model, for messages.
+
+    Returns:
+        Model type, layers, hidden width, heads, vocabulary and so on; None for what the config does not say.
+        `parameters` counts the stored weights, tied ones once.
+
+    Raises:
+        StudyError: A file the model needs is missing or damaged.
+    """
+    _need(files, name, "config.json")
+    _need(files, name, *_TOKENIZERS)
+    config = read_json(files["config.json"])
+    # Models that also see or hear keep the text part in a section of its own.
+    text = config.get("text_config") or config
+    facts: dict[str, Fact] = {
+        fact: next((text[key] for key in keys if key in text), None) for fact, keys in _LLM_FACTS.items()
+    }
+    if facts["tied_embeddings"] is None:
+        facts["tied_embeddings"] = config.get("tie_word_embeddings")
+    shape: dict[str, Fact] = {"model_type": config.get("model_type"), "classes": config.get("architectures")}
+    return facts | shape | {"parameters": _parameters(weight_files(files, name))}
+
+
+def asr_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
+    """Shape of a Whisper model.
+
+    Args:
+        files: Name in the model folder to file.
+        name: The model, for messages.
+
+    Returns:
+        Layers, width, heads, mel bins, vocabulary, stored parameters, and the `engines` that can read the folder.
+
+    Raises:
+        StudyError: A file the model needs is missing or damaged, or the model is not Whisper.
+    """
+    _need(files, name, "config.json")
+    if WEIGHTS in files:
+        _need(files, name, "tokenizer.json")
+        _need(files, name, "vocabulary.txt", "vocabulary.json")
+        dimensions, weights = read_dimensions(files[WEIGHTS]), [files[WEIGHTS]]
+        engines = ["faster-whisper", "hybrid", "openai-whisper"]
+    else:
+        dimensions = transformers_dimensions(read_json(files["config.json"]))
+        weights, engines = weight_files(files, name), ["openai-whisper"]
+    facts: dict[str, Fact] = {fact: dimensions[field] for fact, field in _ASR_FACTS.items()}
+    return facts | {"model_type": "whisper", "engines": engines, "parameters": _parameters(weights)}

@@ -1,0 +1,94 @@
+"""What a source hands over, and which of its files may be touched at all."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.progress import progress
+
+MANIFEST = "manifest.json"
+RECORD = ".manifest.json"
+CTRANSLATE2_WEIGHTS = "model.bin"
+DATA_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".jinja", ".model"})
+# Formats that run code while they are read. `model.bin` is CTranslate2's name and is checked by its content.
+PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz"})
+
+_CHUNK = 1 << 24
+_SHOW_PROGRESS_FROM = 1 << 30
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Files of a source, before any conversion.
+
+    Attributes:
+        files: Name in the model folder to where the file lies now.
+        commit: The commit a hub revision stood for; None for the other sources.
+    """
+
+    files: dict[str, Path]
+    commit: str | None = None
+
+
+def is_pickle(name: str) -> bool:
+    """Say whether a file name belongs to a format that can run code when it is loaded."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in PICKLE_SUFFIXES and path.name != CTRANSLATE2_WEIGHTS
+
+
+def refuse_pickles(names: Iterable[str], where: str) -> None:
+    """Stop when a pickle is asked for.
+
+    Raises:
+        StudyError: Some name belongs to a format that can run code when it is loaded.
+    """
+    if found := sorted(name for name in names if is_pickle(name)):
+        raise StudyError(
+            f"{where}: {', '.join(found)} can run code when loaded and is refused; name files in safetensors, GGUF or "
+            "CTranslate2 format, or convert these to safetensors first"
+        )
+
+
+def check_name(name: str, where: str) -> str:
+    """Return a file name that stays inside the model folder and does not clash with the manifest.
+
+    Raises:
+        StudyError: The name is absolute, climbs out, or is the manifest's.
+    """
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.name in (MANIFEST, RECORD):
+        raise StudyError(f"{where}: {name!r} cannot be the name of a file in a model folder; choose another")
+    return name
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_files(files: dict[str, Path], label: str) -> dict[str, tuple[str, int]]:
+    """Hash several files, with a progress display when there is much to read.
+
+    Args:
+        files: Name to file.
+        label: What the progress display calls the work.
+
+    Returns:
+        Name to (SHA-256, bytes), sorted by name.
+    """
+    sizes = {name: path.stat().st_size for name, path in sorted(files.items())}
+    if sum(sizes.values()) < _SHOW_PROGRESS_FROM:
+        return {name: (sha256(files[name]), size) for name, size in sizes.items()}
+    hashes = {}
+    with progress(f"{label} (MiB)", total=sum(sizes.values()) >> 20) as advance:
+        for name, size in sizes.items():
+            digest = hashlib.sha256()
+            with files[name].open("rb") as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+                    advance(len(chunk) >> 20)
+            hashes[name] = (digest.hexdigest(), size)
+    return hashes

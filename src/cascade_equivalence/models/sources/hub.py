@@ -1,0 +1,147 @@
+"""Repositories of the Hugging Face hub, through `huggingface_hub` and its own cache."""
+
+import hashlib
+import os
+from fnmatch import fnmatch
+from pathlib import Path
+
+from cascade_equivalence.config.sources import HubSource
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.sources.files import PICKLE_SUFFIXES, Fetched, check_name, refuse_pickles, sha256
+
+_SHA256_DIGITS = 64
+_GIT_SHA1_DIGITS = 40
+_REFUSED = (401, 403)
+
+
+def _network_error() -> type[Exception]:
+    """The base of every network error, without naming the HTTP library, which differs between releases of the hub's."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    base = HfHubHTTPError.__bases__[0]
+    assert issubclass(base, Exception)
+    return base
+
+
+def _token(source: HubSource, offline: bool) -> str | bool:
+    """The token to send: only what HF_TOKEN holds, never a stored login; False sends none."""
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if source.gated and not token and not offline:
+        raise StudyError(
+            f"{source.repo} is gated: accept its licence at https://huggingface.co/{source.repo} with your account, "
+            "make a read token at https://huggingface.co/settings/tokens and put it in the environment variable "
+            "HF_TOKEN (with files that are already in the hub's cache, HF_HUB_OFFLINE=1 needs no token)"
+        )
+    return token or False
+
+
+def _explain(error: Exception, source: HubSource) -> StudyError:
+    """Say in the user's terms why the hub did not deliver."""
+    from huggingface_hub import errors
+
+    what = f"{source.repo} at {source.revision}"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.GatedRepoError):
+        advice = (
+            f"the repository is gated: accept its licence at https://huggingface.co/{source.repo}, put a token of that "
+            "account in HF_TOKEN, and set `gated: true` in its entry"
+        )
+    elif isinstance(error, errors.RepositoryNotFoundError):
+        advice = "there is no such repository, or it is private: check the name, or put a token in HF_TOKEN"
+    elif isinstance(error, errors.RevisionNotFoundError):
+        advice = "the repository has no such revision: give a commit, tag or branch that exists"
+    elif isinstance(error, errors.LocalEntryNotFoundError):
+        advice = (
+            "not all files are in the hub's cache, and the hub cannot be reached or HF_HUB_OFFLINE is set: check the "
+            "network and HF_ENDPOINT, or unset HF_HUB_OFFLINE"
+        )
+    elif status in _REFUSED:
+        advice = "the hub refuses the token in HF_TOKEN: make a new one with read access"
+    elif isinstance(error, _network_error()) and status is None:
+        advice = (
+            f"the hub cannot be reached ({error}): check the network, the proxy settings and HF_ENDPOINT; when all "
+            "files are in the hub's cache already, set HF_HUB_OFFLINE=1"
+        )
+    else:
+        advice = f"{type(error).__name__}: {error}; files that are complete are kept, so run again to go on"
+    return StudyError(f"{what} cannot be fetched from the Hugging Face hub: {advice}")
+
+
+def _check_listing(names: list[str], source: HubSource) -> None:
+    """Stop before anything is fetched when the patterns match a pickle, or nothing."""
+    chosen = [name for name in names if any(fnmatch(name, pattern) for pattern in source.files)]
+    refuse_pickles(chosen, source.repo)
+    if not chosen:
+        raise StudyError(
+            f"{source.repo} at {source.revision} has no file that matches {source.files}; it has {', '.join(names)}"
+        )
+
+
+def _is_intact(path: Path) -> bool:
+    """Compare a cached file with the hash in its name.
+
+    The hub's cache names a blob by its etag: the SHA-256 of a large file, the git blob hash (SHA-1 over a short header
+    and the content) of a small one. `huggingface_hub` itself compares lengths only.
+    """
+    etag = (path.parent / path.readlink()).name if path.is_symlink() else ""
+    if len(etag) == _SHA256_DIGITS:
+        return sha256(path) == etag
+    if len(etag) == _GIT_SHA1_DIGITS:
+        content = path.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == etag
+    return True
+
+
+def _download(source: HubSource) -> tuple[Path, dict[str, Path]]:
+    """Fetch a snapshot; returns its folder and its files, by their names in the repository."""
+    from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+
+    offline = constants.is_offline_mode()
+    token = _token(source, offline)
+    if not offline:
+        info = HfApi(token=token).model_info(source.repo, revision=source.revision)
+        _check_listing([sibling.rfilename for sibling in info.siblings or []], source)
+    folder = Path(
+        snapshot_download(
+            source.repo,
+            revision=source.revision,
+            allow_patterns=source.files,
+            ignore_patterns=[f"*{suffix}" for suffix in sorted(PICKLE_SUFFIXES - {".bin"})],
+            local_files_only=offline,
+            token=token,
+        )
+    )
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    # The cache may hold more files of this commit, fetched for another use.
+    files = {name: path for name, path in found.items() if any(fnmatch(name, pattern) for pattern in source.files)}
+    for name, path in files.items():
+        if not _is_intact(path):
+            if not offline:
+                hf_hub_download(source.repo, name, revision=folder.name, force_download=True, token=token)
+            if offline or not _is_intact(path):
+                raise StudyError(f"{path} in the hub's cache is corrupt: delete it and fetch {source.repo} again")
+    return folder, files
+
+
+def fetch(source: HubSource) -> Fetched:
+    """Fetch the files of a hub repository into the hub's own cache.
+
+    A branch or tag is resolved to its commit once, and every file is taken from that commit. A connection that is cut
+    is taken up again where it stopped. With `HF_HUB_OFFLINE=1` only the cache is used; `HF_ENDPOINT` names another hub.
+
+    Args:
+        source: Repository, revision and file patterns.
+
+    Returns:
+        The files in the hub's cache (to be linked, not moved) and the commit.
+
+    Raises:
+        StudyError: The repository is gated and there is no token (found out before anything is fetched), something
+            does not exist, the hub cannot be reached, or a file is refused.
+    """
+    try:
+        folder, files = _download(source)
+    except (OSError, RuntimeError, ValueError, _network_error()) as error:
+        raise _explain(error, source) from error
+    refuse_pickles(files, source.repo)
+    return Fetched({check_name(name, source.repo): path.resolve() for name, path in files.items()}, folder.name)

@@ -1,0 +1,1 @@
+"""Speech to text: Whisper in several engines, and word errors."""

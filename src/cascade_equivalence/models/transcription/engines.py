@@ -1,0 +1,165 @@
+"""The three ways to run Whisper: torch, CTranslate2, or torch's encoder before CTranslate2's decoder.
+
+All are greedy, force English, take one 30 s window a clip and give the same text but for rounding. On a processor with
+bfloat16 matrix units the hybrid is the fastest: the encoder, half of the work, runs in bfloat16, which CTranslate2 does
+not do on a processor, and CTranslate2's decoder is faster than torch's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from cascade_equivalence.config.study import TranscribeConfig
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.device import resolve_device, resolve_dtype
+from cascade_equivalence.models.transcription.features import window
+
+
+class Engine(Protocol):
+    """Transcribes batches of clips."""
+
+    def transcribe(self, audio: Sequence[np.ndarray]) -> list[str]:
+        """Transcribe waveforms (16 kHz, float32), in order."""
+
+
+class TorchEncoder:
+    """Whisper's encoder in torch, in the fastest arithmetic that leaves its features intact."""
+
+    def __init__(self, folder: Path, device: str, dtype: torch.dtype) -> None:
+        from cascade_equivalence.models.openai_whisper import load_openai_whisper
+
+        self.model = load_openai_whisper(folder, device, torch.float32)
+        self.mels = self.model.dims.n_mels
+        self.device = device
+        self.dtype = dtype
+
+    @torch.inference_mode()
+    def __call__(self, audio: Sequence[np.ndarray]) -> torch.Tensor:
+        """Encode a batch: float32 features (clips, 1500, width)."""
+        mel = window(audio, self.mels).to(self.device)
+        # Autocast keeps layer norms and the softmax in float32.
+        with torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32):
+            return self.model.encoder(mel).float()
+
+
+class OpenAIWhisper:
+    """openai-whisper: encoder and decoder in torch."""
+
+    def __init__(self, folder: Path, config: TranscribeConfig) -> None:
+        from whisper.decoding import DecodingOptions
+
+        device = resolve_device(config.device)
+        if config.dtype == "int8":
+            raise StudyError("transcribe.dtype: int8 needs the engine faster-whisper; openai-whisper has no int8")
+        self.encode = TorchEncoder(folder, device, resolve_dtype(config.dtype, device))
+        self.options = DecodingOptions(
+            language="en",
+            temperature=0.0,
+            without_timestamps=True,
+            sample_len=config.max_new_tokens,
+            fp16=False,
+        )
+
+    @torch.inference_mode()
+    def transcribe(self, audio: Sequence[np.ndarray]) -> list[str]:
+        """See :class:`Engine`."""
+        results = self.encode.model.decode(self.encode(audio), self.options)
+        return [result.text.strip() for result in results]
+
+
+class CTranslate2Decoder:
+    """Whisper in CTranslate2 (the engine of faster-whisper), from windows or from encoder features."""
+
+    def __init__(self, folder: Path, device: str, compute_type: str, max_new_tokens: int) -> None:
+        import ctranslate2
+        from tokenizers import Tokenizer
+
+        if not (folder / "model.bin").exists():
+            raise StudyError(
+                f"{folder} holds no CTranslate2 model.bin: set transcribe.engine to openai-whisper, or take the model "
+                "from a repository of faster-whisper"
+            )
+        self.model = ctranslate2.models.Whisper(
+            str(folder), device=device, compute_type=compute_type, intra_threads=torch.get_num_threads()
+        )
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        start = ["<|startoftranscript|>", *(["<|en|>", "<|transcribe|>"] if self.model.is_multilingual else [])]
+        self.prompt = [self.tokenizer.token_to_id(token) for token in [*start, "<|notimestamps|>"]]
+        self.max_length = len(self.prompt) + max_new_tokens
+
+    def __call__(self, features: torch.Tensor) -> list[str]:
+        """Decode windows (clips, mels, 3000) or encoder features (clips, 1500, width), float32."""
+        import ctranslate2
+
+        view = ctranslate2.StorageView.from_array(np.ascontiguousarray(features.cpu().numpy()))
+        results = self.model.generate(
+            view, [self.prompt] * len(features), beam_size=1, max_length=self.max_length, suppress_blank=True
+        )
+        return [self.tokenizer.decode(result.sequences_ids[0]).strip() for result in results]
+
+
+def _compute_type(config: TranscribeConfig, device: str, automatic: str) -> str:
+    if config.dtype == "auto":
+        return automatic if device == "cpu" else "float16"
+    return config.dtype
+
+
+class FasterWhisper:
+    """CTranslate2 for encoder and decoder; int8 on a processor unless the config says otherwise."""
+
+    def __init__(self, folder: Path, config: TranscribeConfig) -> None:
+        device = resolve_device(config.device)
+        compute_type = _compute_type(config, device, "int8")
+        self.decode = CTranslate2Decoder(folder, device, compute_type, config.max_new_tokens)
+        self.mels = self.decode.model.n_mels
+
+    def transcribe(self, audio: Sequence[np.ndarray]) -> list[str]:
+        """See :class:`Engine`."""
+        return self.decode(window(audio, self.mels))
+
+
+class Hybrid:
+    """The encoder in torch, the decoder in CTranslate2 (float32 on a processor)."""
+
+    def __init__(self, folder: Path, config: TranscribeConfig) -> None:
+        device = resolve_device(config.device)
+        encoder = "bfloat16" if config.dtype == "int8" else config.dtype
+        self.encode = TorchEncoder(folder, device, resolve_dtype(encoder, device))
+        decoder = "int8" if config.dtype == "int8" else "float32" if device == "cpu" else "float16"
+        self.decode = CTranslate2Decoder(folder, device, decoder, config.max_new_tokens)
+
+    def transcribe(self, audio: Sequence[np.ndarray]) -> list[str]:
+        """See :class:`Engine`."""
+        return self.decode(self.encode(audio))
+
+
+ENGINES: dict[str, Any] = {"openai-whisper": OpenAIWhisper, "faster-whisper": FasterWhisper, "hybrid": Hybrid}
+
+
+@dataclass(frozen=True)
+class EngineIdentity:
+    """What, beside the weights and the sound, decides a transcript: part of the store's key."""
+
+    engine: str
+    dtype: str
+    max_new_tokens: int
+
+
+def open_engine(folder: Path, config: TranscribeConfig) -> Engine:
+    """Load the engine that the config names."""
+    engine: Engine = ENGINES[config.engine](folder, config)
+    return engine
+
+
+def identity(config: TranscribeConfig) -> EngineIdentity:
+    """The engine's part of a transcript's key; ``auto`` is resolved, so another machine's arithmetic is another key."""
+    device = resolve_device(config.device)
+    if config.engine == "faster-whisper":
+        dtype = _compute_type(config, device, "int8")
+    else:
+        dtype = config.dtype if config.dtype != "auto" else str(resolve_dtype("auto", device)).removeprefix("torch.")
+    return EngineIdentity(config.engine, dtype, config.max_new_tokens)

@@ -1,0 +1,54 @@
+"""The transcription node: clips in, transcripts out, every batch stored as soon as it exists."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cascade_equivalence.config.study import TranscribeConfig
+from cascade_equivalence.models.store import Store, key_of
+from cascade_equivalence.models.transcription.engines import Engine, identity, open_engine
+from cascade_equivalence.progress import progress
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One clip to transcribe: its hash, its length in seconds, and how to get the waveform."""
+
+    sha256: str
+    seconds: float
+    decode: Callable[[], np.ndarray]
+
+
+def transcribe_recordings(
+    recordings: Sequence[Recording], folder: Path, revision: str, config: TranscribeConfig, store: Path, label: str
+) -> list[str]:
+    """Transcribe clips, taking from the store what it has.
+
+    Args:
+        recordings: The clips.
+        folder: Resolved ASR weights.
+        revision: Hash of the weights, from their manifest.
+        config: Engine and batch size.
+        store: File of the append-only store.
+        label: What the progress lines say.
+
+    Returns:
+        One transcript a clip, in order.
+    """
+    settings = {"kind": "transcript", "revision": revision, **asdict(identity(config))}
+    keys = [key_of(settings | {"audio": recording.sha256}) for recording in recordings]
+    with Store(store) as records:
+        missing = {key: clip for key, clip in zip(keys, recordings, strict=True) if key not in records}
+        # Clips of one length decode in the same number of steps.
+        queue = sorted(missing.items(), key=lambda pair: (pair[1].seconds, pair[0]))
+        with progress(label, len(keys), done=len(keys) - len(queue)) as advance:
+            engine: Engine | None = None
+            for start in range(0, len(queue), config.batch_size):
+                engine = engine or open_engine(folder, config)
+                batch = queue[start : start + config.batch_size]
+                texts = engine.transcribe([clip.decode() for _, clip in batch])
+                records.add(zip([key for key, _ in batch], texts, strict=True))
+                advance(len(batch))
+        return [records[key] for key in keys]

@@ -1,0 +1,40 @@
+"""Between clips and the transcripts table."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from cascade_equivalence.models.transcription.run import Recording
+from cascade_equivalence.models.transcription.words import word_errors
+from cascade_equivalence.speech.atomic import replacing
+from cascade_equivalence.speech.clips import Clip, decode
+
+
+def recordings(clips: Sequence[Clip]) -> list[Recording]:
+    """What an ASR needs to know of clips; they are decoded when their turn comes."""
+    return [Recording(clip.sha256, clip.seconds, partial(decode, clip)) for clip in clips]
+
+
+def write_transcripts(clips: Sequence[Clip], texts: Sequence[str], path: Path) -> None:
+    """Write the transcripts of a node, with their word errors against what was spoken.
+
+    Args:
+        clips: The clips, of one condition and any voices.
+        texts: Their transcripts, in the same order.
+        path: The Parquet file: id, voice, text, reference_words, word_errors, audio_sha256.
+    """
+    counts = word_errors([clip.text for clip in clips], texts)
+    table = pl.DataFrame(
+        {
+            "id": [clip.id for clip in clips],
+            "voice": [clip.voice for clip in clips],
+            "text": list(texts),
+            "reference_words": [words for words, _ in counts],
+            "word_errors": [errors for _, errors in counts],
+            "audio_sha256": [clip.sha256 for clip in clips],
+        }
+    )
+    with replacing(path) as temporary:
+        table.write_parquet(temporary)

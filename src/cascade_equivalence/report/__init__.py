@@ -1,0 +1,1 @@
+"""The tables, figures and page that a study ends in."""

@@ -1,0 +1,131 @@
+"""One self-contained page with everything a reader of the study needs; no script, no network."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from cascade_equivalence.report.display import Display, displays, percent
+from cascade_equivalence.report.examples import Example
+from cascade_equivalence.report.files import write_text
+from cascade_equivalence.report.naming import Outline, task_title
+from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict import verdict
+
+TEMPLATES = Path(__file__).parent / "templates"
+CAPTIONS = {
+    "agreement": "Cohen's κ of each pair on each task, clean speech, with its interval. Rows by falling mean κ. "
+    "‡ at least one of the two is not above chance. n/a: κ is undefined; blank: not run.",
+    "noise": "Accuracy against signal-to-noise ratio of the babble, on the voices that are heard in noise. Bands are "
+    "intervals; the dotted line is chance.",
+}
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    tables: Tables,
+    figures: Sequence[Path],
+    outline: Outline,
+    confidence: float,
+    examples: Sequence[Example] = (),
+    provenance: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the report.
+
+    Args:
+        path: The HTML file.
+        title: Title of the study.
+        tables: The tidy tables.
+        figures: SVG files, named as in ``CAPTIONS``; other suffixes are passed over.
+        outline: Names, and what the systems are made of.
+        confidence: Level of the intervals.
+        examples: Items to show with both answers.
+        provenance: What the study was made with: text, or nested mappings and lists of text.
+
+    Returns:
+        The path.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html").render(
+        title=title,
+        verdict=verdict(tables.accuracy, tables.agreement, tables.noise, outline),
+        counts=_counts(tables),
+        figures=[
+            {"svg": _inline(figure, CAPTIONS[figure.stem]), "name": figure.stem, "caption": CAPTIONS[figure.stem]}
+            for figure in figures
+            if figure.suffix == ".svg"
+        ],
+        tables=displays(tables, confidence),
+        examples=[
+            {"task": task, "title": task_title(task), "items": list(items)}
+            for task, items in groupby(examples, key=lambda example: example.task)
+        ],
+        provenance=_flat(provenance or {}),
+    )
+    return write_text(path, page)
+
+
+def _inline(figure: Path, caption: str) -> Markup:
+    """The ``<svg>`` element of a figure that this package drew, named for screen readers.
+
+    The only text in the page that is not escaped: matplotlib has escaped what came from the config, and draws letters
+    as outlines.
+    """
+    svg = figure.read_text()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    return Markup(svg.replace("<svg", Markup('<svg role="img" aria-label="{}"').format(caption), 1))
+
+
+def _counts(tables: Tables) -> Display:
+    heard = pl.concat([tables.accuracy, tables.noise.select(tables.accuracy.columns)]).unique(
+        ["system", "task", "condition"], keep="first", maintain_order=True
+    )
+    rows = []
+    for task in heard["task"].unique(maintain_order=True):
+        part = heard.filter(pl.col("task") == task)
+        clean = part.filter(pl.col("snr_db").is_null())
+        noisy = part.filter(pl.col("snr_db").is_not_null()).unique("condition")
+        answers, parsed = sum(part["rows"]), sum(part["parsed"])
+        rows.append(
+            [
+                task_title(task),
+                *(f"{max(clean[name]):,}" for name in ("groups", "voices", "rows")),
+                f"{sum(noisy['rows']):,}",
+                f"{answers:,}",
+                percent(1 - parsed / answers),
+            ]
+        )
+    return Display(
+        name="counts",
+        title="What was asked",
+        columns=["Task", "Texts", "Voices", "Clean clips", "Noisy clips", "Answers", "Not parsed %"],
+        rows=rows,
+        remarks=["Texts are what is drawn in the intervals: all voices of one text, or all clips of one dialogue."],
+    )
+
+
+def _flat(provenance: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for key, value in provenance.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{name} / ")
+        elif isinstance(value, list | tuple):
+            found.append((name, ", ".join(map(str, value))))
+        else:
+            found.append((name, str(value)))
+    return found

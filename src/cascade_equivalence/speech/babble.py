@@ -1,0 +1,165 @@
+"""Multi-talker babble: several recordings of other speech at once.
+
+The talkers are equally loud and start at random points, as when babble is made of the read speech of a noise data set
+such as MUSAN (Snyder, Chen and Povey, 2015). They come from the other voices' clips, or from sound files.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.speech.clips import Clip, decode
+from cascade_equivalence.speech.waveform import Waveform, resample, rms
+
+SOUND_FILES = {".aif", ".aiff", ".flac", ".mp3", ".ogg", ".wav"}
+LONGEST_SECONDS = 60.0
+"""Of a longer sound file only a window of this length, at a random place, is read."""
+
+
+@dataclass(frozen=True)
+class Talker:
+    """A recording that babble can be made of.
+
+    Attributes:
+        voice: Voice of the clip, or the folder of the sound file.
+        id: Item of the clip, or path of the sound file under that folder.
+        words: The words said, without case and punctuation; for a sound file, whose words are unknown, its ``id``.
+        source: The clip or the file.
+    """
+
+    voice: str
+    id: str
+    words: str
+    source: Clip | Path
+
+
+def normalise_words(text: str) -> str:
+    """Words of a text without case, punctuation and spacing, to tell whether two clips say the same."""
+    return " ".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def clip_talkers(clips: Iterable[Clip]) -> list[Talker]:
+    """Talkers from clips; those without sound are left out."""
+    heard = (clip for clip in clips if clip.problem not in ("empty", "silent"))
+    return [Talker(clip.voice, clip.id, normalise_words(clip.text), clip) for clip in heard]
+
+
+def file_talkers(folder: Path) -> list[Talker]:
+    """Talkers from the sound files in a folder and the folders in it.
+
+    Raises:
+        StudyError: If there are none.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUND_FILES and path.is_file())
+    if not paths:
+        raise StudyError(f"{folder} holds no sound files ({', '.join(sorted(SOUND_FILES))}) to make babble of.")
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return [Talker(str(folder), name, name, path) for name, path in zip(names, paths, strict=True)]
+
+
+def babble_generator(seed: int, task: str, item_id: str, voice: str) -> np.random.Generator:
+    """Random numbers for one clip's babble, the same at every signal-to-noise ratio and in any order of clips."""
+    digest = hashlib.sha256(json.dumps([seed, task, item_id, voice]).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+def choose_talkers(
+    pool: Sequence[Talker], count: int, text: str, item_id: str, voice: str, rng: np.random.Generator
+) -> list[Talker]:
+    """Choose who speaks in the background of a clip.
+
+    The voices of the pool take turns, so that the babble has as many voices as it can.
+
+    Args:
+        pool: Talkers to choose from; their order does not matter.
+        count: How many.
+        text: Text of the clip: nobody says it in the background.
+        item_id: Item of the clip, which nobody says either.
+        voice: Voice of the clip, which does not speak in the background.
+        rng: Random numbers.
+
+    Returns:
+        ``count`` talkers, no two of them with the same words.
+
+    Raises:
+        StudyError: If the pool has too few.
+    """
+    used = {normalise_words(text)}
+    fit = [
+        talker
+        for talker in sorted(pool, key=lambda talker: (talker.voice, talker.id))
+        if talker.voice != voice and talker.id != item_id
+    ]
+    waiting: dict[str, list[Talker]] = {}
+    for place in rng.permutation(len(fit)):
+        waiting.setdefault(fit[place].voice, []).append(fit[place])
+    chosen: list[Talker] = []
+    while waiting and len(chosen) < count:
+        for name in list(waiting):
+            talker = next((talker for talker in waiting[name] if talker.words not in used), None)
+            if talker is None:
+                del waiting[name]
+                continue
+            waiting[name].remove(talker)
+            used.add(talker.words)
+            chosen.append(talker)
+            if len(chosen) == count:
+                break
+    if len(chosen) < count:
+        raise StudyError(
+            f"Item {item_id} in voice {voice} needs {count} talkers for its babble; of {len(pool)} recordings only "
+            f"{len(chosen)} are in another voice and say other words. Add voices or items, lower `noise.talkers`, or "
+            "give a `noise.folder` with sound files."
+        )
+    return chosen
+
+
+def load_talker(talker: Talker, rng: np.random.Generator) -> Waveform:
+    """Samples of a talker at 16 kHz, shape (n,): the whole clip, or at most 60 s of a sound file from a random place.
+
+    Raises:
+        StudyError: If the file cannot be read.
+    """
+    if isinstance(talker.source, Clip):
+        return decode(talker.source)
+    try:
+        with soundfile.SoundFile(talker.source) as file:
+            window = int(LONGEST_SECONDS * file.samplerate)
+            file.seek(int(rng.integers(max(0, file.frames - window) + 1)))
+            audio = file.read(window, dtype="float32", always_2d=True)
+            return resample(audio.mean(axis=1), file.samplerate)
+    except soundfile.LibsndfileError as error:
+        raise StudyError(f"{talker.source} cannot be read as sound ({error}): mend it or take it away.") from error
+
+
+def babble(talkers: Sequence[Waveform], samples: int, rng: np.random.Generator) -> Waveform:
+    """Let several recordings speak at once, equally loud.
+
+    Args:
+        talkers: Recordings; each is brought to an RMS of 1, started at a random point and repeated to the length.
+        samples: Length of the babble.
+        rng: Random numbers.
+
+    Returns:
+        The sum, shape (samples,); its RMS is about the square root of the number of talkers.
+
+    Raises:
+        StudyError: If a recording is silent.
+    """
+    total = np.zeros(samples)
+    for talker in talkers:
+        level = rms(talker)
+        if level == 0:
+            raise StudyError("A recording for the babble is silent: take it away.")
+        start = int(rng.integers(talker.size))
+        places = np.arange(start, start + samples)
+        total += np.take(talker, places, mode="wrap") / level
+    return total.astype(np.float32)

@@ -1,0 +1,1 @@
+"""How alike two systems answer: agreement, shared errors and accuracy, with intervals over whole texts."""

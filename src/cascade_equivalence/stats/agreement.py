@@ -1,0 +1,57 @@
+"""Agreement of two systems item by item: observed agreement and Cohen's kappa (Cohen 1960; paper section 3.3).
+
+With matches m, category counts a_k of one system and b_k of the other, and n rows,
+
+    kappa = (m/n - sum_k a_k b_k / n^2) / (1 - sum_k a_k b_k / n^2) = (n m - sum_k a_k b_k) / (n^2 - sum_k a_k b_k).
+
+These sums are all that a K x K count table is needed for, so open answers with thousands of categories cost no more
+than one entry a row. All terms are whole numbers, so the test for a zero denominator is exact.
+"""
+
+import numpy as np
+
+from cascade_equivalence.stats.bootstrap import Floats, Statistic, ratio
+from cascade_equivalence.stats.paired import Paired
+
+UNDEFINED = "both systems gave one and the same answer to every item, so chance agreement is complete"
+
+
+def cohen_kappa(matches: Floats, system: Floats, reference: Floats) -> Floats:
+    """Cohen's kappa from sufficient sums, over any leading axes.
+
+    For a table of counts C (..., K, K) these are its trace, ``C.sum(-1)`` and ``C.sum(-2)``.
+
+    Args:
+        matches: Rows on which both systems agree, (...).
+        system: Rows in each category for the one system, (..., K).
+        reference: Rows in each category for the other, (..., K).
+
+    Returns:
+        Kappa, (...); NaN where both are constant on the same category.
+    """
+    rows = system.sum(axis=-1)
+    by_chance = (system * reference).sum(axis=-1)
+    room = rows**2 - by_chance
+    return np.divide(rows * matches - by_chance, room, out=np.full(np.shape(room), np.nan), where=room != 0)
+
+
+def kappa(paired: Paired) -> Statistic:
+    """Cohen's kappa with every parsed answer, and ``invalid``, as a category of its own."""
+    clusters, categories = paired.clusters, len(paired.categories)
+    matches = clusters.totals(paired.system == paired.reference)
+    system = clusters.tally(paired.system, categories)
+    reference = clusters.tally(paired.reference, categories)
+    return Statistic(lambda w: cohen_kappa(w @ matches, w @ system, w @ reference), UNDEFINED)
+
+
+def observed_agreement(paired: Paired) -> Statistic:
+    """Share of rows on which both systems gave the same answer, or both an invalid one."""
+    matches = paired.clusters.totals(paired.system == paired.reference)
+    return ratio(matches, paired.clusters.totals(np.ones(len(paired.system))), "there are no rows")
+
+
+def count_table(paired: Paired) -> np.ndarray:
+    """Rows by (system's answer, reference's answer), (K, K); for closed label sets, where K is small."""
+    table = np.zeros((len(paired.categories),) * 2, dtype=np.int64)
+    np.add.at(table, (paired.system, paired.reference), 1)
+    return table

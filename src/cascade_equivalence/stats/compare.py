@@ -1,0 +1,113 @@
+"""One agreement node: a pair of systems on one task in one condition."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cascade_equivalence.stats import agreement, overlap
+from cascade_equivalence.stats.accuracy import accuracy, accuracy_difference, against_chance, levels, parse_rate
+from cascade_equivalence.stats.answers import check_answers
+from cascade_equivalence.stats.bootstrap import estimate
+from cascade_equivalence.stats.join import join_pair
+from cascade_equivalence.stats.mcnemar import mcnemar
+from cascade_equivalence.stats.paired import Paired
+
+
+def compare(
+    system: pl.DataFrame,
+    reference: pl.DataFrame,
+    labels: Sequence[str],
+    *,
+    draws: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compare two systems item by item.
+
+    Args:
+        system: Answers of the system under study.
+        reference: Answers of the system it is compared with, to the same clips.
+        labels: The closed label set; empty for open answers.
+        draws: Bootstrap draws.
+        confidence: Level of the intervals.
+        seed: Seed of the draws.
+
+    Returns:
+        What the agreement node's JSON holds; every interval comes from the same draws of whole groups. An estimate is
+        ``{value, low, high, undefined_draws, reason}``.
+
+        - ``rows``, ``groups``, ``bootstrap`` {draws, confidence, seed}
+        - ``levels`` {chance, majority, reason} of the task
+        - ``system``, ``reference``: {accuracy, parse_rate: estimates, against_chance}
+        - ``accuracy_difference``: system minus reference, an estimate
+        - ``kappa``, ``observed_agreement``: estimates
+        - ``counts``: {labels, table[system][reference]}; None for open answers
+        - ``mcnemar``: {b: only the system right, c: only the reference right, p, method}
+        - ``overlap``: an estimate and {both_wrong, same_wrong, with_invalid_pairs, informative,
+          chance: {uniform, empirical: {value, reason}}}
+
+    Raises:
+        StudyError: A table does not pass ``check_answers``, or the two do not join one to one.
+    """
+    joined = join_pair(
+        check_answers(system, labels, "the system's answers"),
+        check_answers(reference, labels, "the reference's answers"),
+    )
+    paired = Paired.of(joined, labels)
+    clusters = paired.clusters
+    arms = {
+        "system": (paired.system_correct, paired.system != paired.invalid),
+        "reference": (paired.reference_correct, paired.reference != paired.invalid),
+    }
+    statistics = {
+        "kappa": agreement.kappa(paired),
+        "observed_agreement": agreement.observed_agreement(paired),
+        "accuracy_difference": accuracy_difference(clusters, paired.system_correct, paired.reference_correct),
+        "overlap": overlap.error_overlap(paired),
+    }
+    for arm, (correct, parsed) in arms.items():
+        statistics[f"{arm} accuracy"] = accuracy(clusters, correct)
+        statistics[f"{arm} parse_rate"] = parse_rate(clusters, parsed)
+    found = estimate(statistics, clusters.count, draws=draws, confidence=confidence, seed=seed)
+
+    level = levels(joined["label"], labels)
+    test = mcnemar(
+        int(np.sum(paired.system_correct & ~paired.reference_correct)),
+        int(np.sum(~paired.system_correct & paired.reference_correct)),
+    )
+    uniform, empirical = overlap.uniform_chance(labels), overlap.empirical_chance(paired)
+    return {
+        "rows": joined.height,
+        "groups": clusters.count,
+        "bootstrap": {"draws": draws, "confidence": confidence, "seed": seed},
+        "levels": level,
+        **{
+            arm: {
+                "accuracy": asdict(found[f"{arm} accuracy"]),
+                "parse_rate": asdict(found[f"{arm} parse_rate"]),
+                "against_chance": against_chance(found[f"{arm} accuracy"], level["chance"]),
+            }
+            for arm in arms
+        },
+        "accuracy_difference": asdict(found["accuracy_difference"]),
+        "kappa": asdict(found["kappa"]),
+        "observed_agreement": asdict(found["observed_agreement"]),
+        "counts": (
+            {"labels": list(paired.categories), "table": agreement.count_table(paired).tolist()} if labels else None
+        ),
+        "mcnemar": asdict(test),
+        "overlap": {
+            **asdict(found["overlap"]),
+            "both_wrong": int(overlap.both_wrong(paired).sum()),
+            "same_wrong": int(overlap.same_wrong(paired).sum()),
+            "with_invalid_pairs": overlap.with_invalid_pairs(paired),
+            "informative": len(labels) != overlap.BINARY,
+            "chance": {
+                "uniform": dict(zip(("value", "reason"), uniform, strict=True)),
+                "empirical": dict(zip(("value", "reason"), empirical, strict=True)),
+            },
+        },
+    }

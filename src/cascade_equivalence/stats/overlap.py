@@ -1,0 +1,81 @@
+"""Conditional error overlap: P(both give the same wrong answer | both are wrong) (paper sections 3.3 and 4.2).
+
+An answer that could not be parsed is wrong but is no answer: two of them never count as the same wrong answer.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade_equivalence.stats.bootstrap import Statistic, ratio
+from cascade_equivalence.stats.paired import Paired
+
+BINARY = 2
+NONE_WRONG = "no item was answered wrongly by both systems"
+
+
+def both_wrong(paired: Paired) -> NDArray[np.bool_]:
+    """Rows that both systems got wrong, (rows,)."""
+    return ~paired.system_correct & ~paired.reference_correct
+
+
+def same_wrong(paired: Paired) -> NDArray[np.bool_]:
+    """Rows on which both systems gave the same wrong answer, (rows,)."""
+    return both_wrong(paired) & (paired.system == paired.reference) & (paired.system != paired.invalid)
+
+
+def error_overlap(paired: Paired) -> Statistic:
+    """Share of the rows both got wrong on which they gave the same wrong answer."""
+    clusters = paired.clusters
+    return ratio(clusters.totals(same_wrong(paired)), clusters.totals(both_wrong(paired)), NONE_WRONG)
+
+
+def with_invalid_pairs(paired: Paired) -> float | None:
+    """The overlap if two unparsed answers did count as the same wrong answer; None if nothing was wrong in both."""
+    wrong = both_wrong(paired)
+    return float(np.mean(paired.system[wrong] == paired.reference[wrong])) if wrong.any() else None
+
+
+def uniform_chance(labels: Sequence[str]) -> tuple[float | None, str | None]:
+    """Overlap of systems that choose evenly among the wrong labels, 1 / (|C| - 1).
+
+    Args:
+        labels: The closed label set C; empty for open answers.
+
+    Returns:
+        The chance level, or None; and a remark where it is missing or says nothing.
+    """
+    if not labels:
+        return None, "open answers have no fixed set of wrong answers"
+    if len(labels) <= BINARY:
+        return 1.0, "with two labels there is only one wrong answer, so the overlap says nothing"
+    return 1 / (len(labels) - 1), None
+
+
+def empirical_chance(paired: Paired) -> tuple[float | None, str | None]:
+    """Overlap to expect if the two systems' errors were unrelated, but each system kept its own favourite errors.
+
+    Among the rows both got wrong, the probability that an answer of the one system and an answer of the other, drawn
+    independently within one gold label, are the same: the mean over all permutations of the one system's answers within
+    gold labels. Open answers have as many gold labels as items and are taken as one stratum.
+
+    Returns:
+        The chance level, or None and the reason.
+    """
+    wrong = both_wrong(paired)
+    total = int(wrong.sum())
+    if not total:
+        return None, NONE_WRONG
+    width = len(paired.categories)
+    gold = paired.gold[wrong]
+
+    def wrong_answers(codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        valid = codes != paired.invalid
+        return np.unique(gold[valid] * width + codes[valid], return_counts=True)
+
+    cells, counts = wrong_answers(paired.system[wrong])
+    reference_cells, reference_counts = wrong_answers(paired.reference[wrong])
+    common, first, second = np.intersect1d(cells, reference_cells, assume_unique=True, return_indices=True)
+    rows_of_gold = np.bincount(gold)[common // width]
+    return float((counts[first] * reference_counts[second] / rows_of_gold).sum() / total), None

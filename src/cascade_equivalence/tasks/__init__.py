@@ -1,0 +1,1 @@
+"""Tasks: items, prompt, label set, parser, scorer."""

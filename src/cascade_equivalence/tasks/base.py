@@ -1,0 +1,154 @@
+"""What a task is: items from two sources, a closed label set, a parser and a scorer."""
+
+import csv
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import polars as pl
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.tasks.parsing import INVALID, parse_label
+from cascade_equivalence.tasks.published import find_files
+
+Split = Literal["test", "dev"]
+# What reading a file in another layout ends in.
+_FOREIGN = (ValueError, KeyError, TypeError, IndexError, AttributeError, csv.Error, pl.exceptions.PolarsError)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One text of a task.
+
+    Attributes:
+        id: Stable and unique within the task.
+        text: What is spoken, already cleaned.
+        label: Gold label; for trivia_qa the main answer.
+        group: Cluster of the bootstrap: items with the same text, dialogue or show.
+        options: Answer options in the order of their letters, where the task has them.
+        aliases: Accepted answers, for trivia_qa.
+        style: Prosody style to speak in. Set only where the label lies in the voice and not in the words: such items
+            share their text with one item of every other style.
+    """
+
+    id: str
+    text: str
+    label: str
+    group: str
+    options: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    style: str | None = None
+
+
+class Task(ABC):
+    """One task. A subclass says how its files are read; most inherit everything else.
+
+    Attributes:
+        name: The task's name in the config, in paths and in tables.
+        labels: The closed label set; empty where answers are free.
+        styles: Prosody styles in which each of the project's own carrier sentences is spoken; they are the labels.
+        balanced: Whether a sample takes the same number of items of every label. False keeps the set's own
+            distribution.
+        has_options: Whether an item carries answer options, lettered from A.
+        subjects: What an answer may name before it gives the label, as in "Topic: Sports".
+        patterns: Names of the published file, in order of preference.
+        obtain: Where the published file comes from, for the message when it is missing.
+    """
+
+    name: ClassVar[str]
+    labels: ClassVar[tuple[str, ...]] = ()
+    styles: ClassVar[tuple[str, ...]] = ()
+    balanced: ClassVar[bool] = True
+    has_options: ClassVar[bool] = False
+    subjects: ClassVar[tuple[str, ...]] = ()
+    patterns: ClassVar[tuple[str, ...]]
+    obtain: ClassVar[str]
+
+    def load_demo(self, folder: Path, split: Split = "test") -> list[Item]:
+        """Read the project's own items.
+
+        Args:
+            folder: Folder with one `<task>.jsonl` a task.
+            split: `test`, or `dev` for the items that only serve to choose prompts.
+
+        Raises:
+            StudyError: If the file is missing, broken, or has no item of the split.
+        """
+        path = folder / f"{self.name}.jsonl"
+        if not path.is_file():
+            raise StudyError(f"The demo items of {self.name} are missing: there is no file {path}.")
+        items: list[Item] = []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                row = json.loads(line)
+                if row["split"] == split:
+                    items.extend(self._demo_items(row))
+            except (ValueError, KeyError, TypeError) as error:
+                raise StudyError(
+                    f"{path}, line {number}: not an item of {self.name} ({type(error).__name__}: {error})."
+                ) from error
+        if not items:
+            raise StudyError(f"{path} has no item of the split {split!r}.")
+        return items
+
+    def published_files(self, folder: Path) -> list[Path]:
+        """Find the published set's files below `folder`, without reading them.
+
+        Raises:
+            StudyError: If they are not there; the message names the file, its place and its source.
+        """
+        return find_files(folder / self.name, self.name, self.patterns, self.obtain)
+
+    def load_published(self, folder: Path) -> list[Item]:
+        """Read the published set from `folder`/<task>, in its own layout.
+
+        Raises:
+            StudyError: If the file is missing or is not in the published layout.
+        """
+        items: list[Item] = []
+        for path in self.published_files(folder):
+            try:
+                found = list(self._published_items(path, len(items)))
+            except _FOREIGN as error:
+                reason = f"{type(error).__name__}: {error}"
+                raise StudyError(
+                    f"{path} is not in the layout published for {self.name} ({reason}). Expected: {self.obtain}"
+                ) from error
+            if not found:
+                raise StudyError(f"{path} holds no item of {self.name}. Expected: {self.obtain}")
+            items.extend(found)
+        return items
+
+    def parse(self, raw: str, options: Sequence[str], label_words: Mapping[str, str]) -> str:
+        """Turn a model's answer into a label, or `invalid`; never a guess."""
+        return parse_label(raw, self.answers(options, label_words), self.subjects)
+
+    def score(self, parsed: str, item: Item) -> bool:
+        """Whether a parsed answer is the gold answer; `invalid` never is."""
+        return parsed != INVALID and parsed == item.label
+
+    def answers(self, options: Sequence[str], label_words: Mapping[str, str]) -> dict[str, str]:
+        """The answer a model is meant to give for each label; empty where answers are free."""
+        del options
+        return {label: label_words.get(label, label) for label in self.labels}
+
+    def _demo_items(self, row: dict[str, Any]) -> list[Item]:
+        """One demo row: an item, or one item a style for a carrier sentence."""
+        if self.styles:
+            return [
+                Item(id=f"{row['id']}-{style}", text=row["text"], label=style, group=row["id"], style=style)
+                for style in self.styles
+            ]
+        return [Item(id=row["id"], text=row["text"], label=row["label"], group=row["id"])]
+
+    @abstractmethod
+    def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
+        """Read one published file; any lookup or conversion error means a file in another layout.
+
+        Args:
+            path: The file.
+            earlier: Items in the set's earlier files, for sets whose items have numbers for names.
+        """

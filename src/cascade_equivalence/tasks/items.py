@@ -1,0 +1,109 @@
+"""The items file: what a task asks, ready to be spoken."""
+
+import os
+import string
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.tasks.base import Item
+
+SCHEMA = pl.Schema(
+    {
+        "id": pl.String(),
+        "text": pl.String(),
+        "options": pl.List(pl.String()),
+        "label": pl.String(),
+        "aliases": pl.List(pl.String()),
+        "group": pl.String(),
+        "style": pl.String(),
+    }
+)
+_SHOWN = 5
+
+
+def check_items(items: Sequence[Item], labels: Sequence[str] = (), source: str = "the items") -> None:
+    """Refuse items that later stages would stumble over.
+
+    Args:
+        items: The items.
+        labels: The closed label set, if there is one.
+        source: Where the items come from, for the message.
+
+    Raises:
+        StudyError: If ids repeat, a text has nothing to say, or a gold label is missing, outside the label set, or the
+            letter of no option. The message names the ids.
+    """
+    counts = Counter(item.id for item in items)
+    _refuse(source, "these ids occur more than once", (name for name, count in counts.items() if count > 1))
+    _refuse(
+        source,
+        "these ids are empty or have spaces around them",
+        (i.id for i in items if i.id.strip() != i.id or not i.id),
+    )
+    silent = (item.id for item in items if not any(character.isalnum() for character in item.text))
+    _refuse(source, "these items have no text to speak", silent)
+    _refuse(source, "these items have no gold label", (item.id for item in items if not item.label.strip()))
+    if labels:
+        strays = (f"{item.id} ({item.label!r})" for item in items if item.label not in labels)
+        _refuse(source, f"these items have a label other than {', '.join(labels)}", strays)
+    unlettered = (i.id for i in items if i.options and i.label not in tuple(string.ascii_uppercase[: len(i.options)]))
+    _refuse(source, "the gold letter of these items has no option", unlettered)
+
+
+def write_items(items: Sequence[Item], path: Path, labels: Sequence[str] = ()) -> None:
+    """Check items and write them as Parquet, whole or not at all.
+
+    Raises:
+        StudyError: As `check_items`.
+    """
+    check_items(items, labels, f"the items for {path}")
+    rows = {name: [_plain(getattr(item, name)) for item in items] for name in SCHEMA}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        pl.DataFrame(rows, schema=SCHEMA).write_parquet(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_items(path: Path) -> list[Item]:
+    """Read an items file.
+
+    Raises:
+        StudyError: If there is none, or its columns are not those of an items file.
+    """
+    if not path.is_file():
+        raise StudyError(f"There is no items file {path}.")
+    try:
+        table = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise StudyError(f"{path} is not a readable Parquet file ({error}); delete it and run again.") from error
+    if table.schema != SCHEMA:
+        raise StudyError(f"{path} is not an items file: it needs the columns {dict(SCHEMA)}, not {dict(table.schema)}.")
+    return [
+        Item(
+            id=row["id"],
+            text=row["text"],
+            label=row["label"],
+            group=row["group"],
+            options=tuple(row["options"]),
+            aliases=tuple(row["aliases"]),
+            style=row["style"],
+        )
+        for row in table.iter_rows(named=True)
+    ]
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _refuse(source: str, problem: str, names: Iterable[str]) -> None:
+    if found := list(names):
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise StudyError(f"In {source}, {problem}: {', '.join(map(str, found[:_SHOWN]))}{more}.")

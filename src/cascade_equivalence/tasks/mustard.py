@@ -1,0 +1,41 @@
+"""MUStARD: whether one utterance from a television show is sarcastic."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.tasks.cleaning import settle
+from cascade_equivalence.tasks.published import read_text
+
+
+class Mustard(Task):
+    """MUStARD: all clips, the utterance alone, without the turns before it."""
+
+    name = "mustard"
+    labels = ("sarcastic", "sincere")
+    styles = labels
+    subjects = ("tone",)
+    patterns = ("sarcasm_data.json",)
+    obtain = (
+        "`sarcasm_data.json` of github.com/soujanyaporia/MUStARD, folder data, as mustard/sarcasm_data.json (an object "
+        "keyed by clip: utterance, show, sarcasm, ...)."
+    )
+
+    def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
+        del earlier
+        for key, row in json.loads(read_text(path)).items():
+            if not isinstance(row["sarcasm"], bool):
+                raise ValueError(f"clip {key}: `sarcasm` is neither true nor false")
+            yield Item(
+                id=key,
+                text=clean_line(row["utterance"]),
+                label="sarcastic" if row["sarcasm"] else "sincere",
+                group=row["show"],
+            )
+
+
+def clean_line(text: str) -> str:
+    """Clean a line for speech; in some, an apostrophe of another encoding stands as a letter ("it\u00d5s")."""
+    return settle(text, lambda line: re.sub(r"(?<=[a-z])\u00d5(?=[a-z])", "'", line))

@@ -1,0 +1,153 @@
+"""The tables of a small made-up study."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from report_study import (
+    CONDITIONS,
+    LABELS,
+    MINUS_FIVE,
+    NOISE_VOICES,
+    OUTLINE,
+    SYSTEMS,
+    VOICES,
+    Study,
+    build,
+    save,
+    write_study,
+)
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report import display
+from cascade_equivalence.report.naming import Node, condition_title, nodes, snr
+from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.stats.accuracy import summarise
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The made-up study."""
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def tables(study: Study) -> Tables:
+    """Its tables."""
+    return build(study)
+
+
+def test_accuracy_table_is_the_summary_of_each_clean_file(study: Study, tables: Tables) -> None:
+    assert tables.accuracy.height == len(SYSTEMS) * len(LABELS)
+    for row in tables.accuracy.iter_rows(named=True):
+        answers = pl.read_parquet(study.root / "answers" / row["system"] / row["task"] / "clean.parquet")
+        found = summarise(answers, LABELS[row["task"]], draws=300)
+        assert row["accuracy"] == pytest.approx(answers["correct"].mean())
+        assert [row["accuracy_low"], row["accuracy_high"]] == [found["accuracy"]["low"], found["accuracy"]["high"]]
+        assert row["parse_rate"] == pytest.approx((answers["parsed"] != "invalid").mean())
+        assert row["voices"] == len(VOICES) and row["against_chance"] == found["against_chance"]
+
+
+def test_noise_baseline_has_only_the_voices_that_are_heard_in_noise(study: Study, tables: Tables) -> None:
+    assert set(tables.noise["voices"]) == {len(NOISE_VOICES)} and set(tables.noise["task"]) == {"ag_news", "sst2"}
+    for (system, task), part in tables.noise.group_by("system", "task"):
+        folder = study.root / "answers" / str(system) / str(task)
+        clean = pl.read_parquet(folder / "clean.parquet").filter(pl.col("voice").is_in(NOISE_VOICES))["correct"].mean()
+        for row in part.iter_rows(named=True):
+            if row["condition"] == "clean":
+                assert row["accuracy"] == pytest.approx(clean) and row["change"] is None
+            else:
+                assert row["change"] == pytest.approx(row["accuracy"] - clean)
+                assert row["change_low"] <= row["change"] <= row["change_high"]
+
+
+def test_agreement_table_keeps_the_nodes_numbers_and_adjusts_within_a_condition(study: Study, tables: Tables) -> None:
+    assert tables.agreement.height == len(study.agreement)
+    for path in study.agreement:
+        node, found = Node.of(path), json.loads(path.read_text())
+        row = tables.agreement.row(
+            by_predicate=(pl.col("system") == node.pair[0])
+            & (pl.col("task") == node.task)
+            & (pl.col("condition") == node.condition),
+            named=True,
+        )
+        assert row["kappa"] == found["kappa"]["value"] and row["overlap"] == found["overlap"]["value"]
+        assert row["mcnemar_p_adjusted"] >= row["mcnemar_p"] == found["mcnemar"]["p"]
+    for condition in CONDITIONS:
+        alone = build(study, agreement_files=[p for p in study.agreement if p.stem == condition]).agreement
+        assert alone.equals(tables.agreement.filter(pl.col("condition") == condition))
+
+
+def test_word_error_rate_is_errors_by_words(tables: Tables) -> None:
+    rates = {
+        (asr, condition): rate
+        for asr, condition, rate in tables.transcription.select("asr", "condition", "word_error_rate").iter_rows()
+    }
+    assert rates["base", "clean"] == pytest.approx(1 / 12) and rates["tiny", "snr0"] == pytest.approx(4 / 12)
+
+
+def test_tables_do_not_depend_on_the_order_of_files(study: Study, tables: Tables) -> None:
+    again = build(
+        study,
+        answer_files=study.answers[::-1],
+        agreement_files=study.agreement[::-1],
+        transcript_files=study.transcripts[::-1],
+    )
+    for name, table in vars(tables).items():
+        assert table.equals(vars(again)[name]), name
+    assert tables.accuracy["task"].unique(maintain_order=True).to_list() == OUTLINE.ordered_tasks()
+    assert tables.accuracy["system"].unique(maintain_order=True).to_list() == list(SYSTEMS)
+    assert tables.noise["condition"].to_list() == CONDITIONS * (tables.noise.height // len(CONDITIONS))
+
+
+def test_csv_loses_nothing(tables: Tables, tmp_path: Path) -> None:
+    tables.write(tmp_path)
+    read = Tables.read(tmp_path)
+    for name, table in vars(tables).items():
+        assert table.equals(vars(read)[name]), name
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path, table: save(table.filter(pl.col("voice") == "us"), path), "lack some of the voices"),
+        (lambda path, table: path.with_name("clean.parquet").unlink(), "not on clean speech"),
+        (lambda path, table: save(table, path.parents[2] / "stranger" / "sst2" / "clean.parquet"), "stranger"),
+        (lambda path, table: save(table, path.parents[1] / "chess" / "clean.parquet"), "chess"),
+        (lambda path, table: save(table.drop("label"), path), "tiny-qwen to ag_news .snr0. lack the columns label"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(
+    tmp_path: Path, study: Study, change: Callable[[Path, pl.DataFrame], Path | None], message: str
+) -> None:
+    for path in study.answers:
+        if path.parts[-3:-1] == ("tiny-qwen", "ag_news"):
+            save(pl.read_parquet(path), tmp_path / path.relative_to(study.root))
+    noisy = tmp_path / "answers/tiny-qwen/ag_news/snr0.parquet"
+    change(noisy, pl.read_parquet(noisy))
+    with pytest.raises(StudyError, match=message):
+        build(study, answer_files=list(tmp_path.rglob("*.parquet")), agreement_files=[], transcript_files=[])
+
+
+def test_names_of_nodes() -> None:
+    assert Node.of(Path("r/agreement/a.b~c/sst2/snr-2.5.json")) == Node("a.b~c", "sst2", "snr-2.5")
+    assert (snr("clean"), snr("snr-2.5"), condition_title("snr-5")) == (None, -2.5, MINUS_FIVE)
+    with pytest.raises(StudyError, match="same system"):
+        nodes([Path("a/s/t/clean.parquet"), Path("b/s/t/clean.parquet")])
+
+
+def test_markdown_marks_chance_and_stays_a_table(tables: Tables, tmp_path: Path) -> None:
+    display.write_markdown(tables, tmp_path, 0.95)
+    text = (tmp_path / "accuracy.md").read_text()
+    for row in tables.accuracy.iter_rows(named=True):
+        cell = display.percent(row["accuracy"]) + display.MARKS[row["against_chance"]]
+        line = next(line for line in text.splitlines() if line.startswith(f"| {row['system']} "))
+        assert cell in [part.strip() for part in line.split("|")]
+    assert "‡ at chance" in text and set(tables.accuracy["against_chance"]) >= {"above", "at", None}
+    for path in tmp_path.glob("*.md"):
+        rows = [line for line in path.read_text().splitlines() if line.startswith("|")]
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, path

@@ -1,0 +1,93 @@
+"""The items file and the way from a config to items."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cascade_equivalence.config.study import ItemsConfig, TaskName
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.items import check_items, read_items, write_items
+from cascade_equivalence.tasks.prepare import prepare_items
+from cascade_equivalence.tasks.registry import TASKS, get_task
+
+DEMO = Path(__file__).parents[2] / "resources" / "items"
+PLAIN = TASKS["ag_news"].load_demo(DEMO)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    chosen=st.lists(st.sampled_from([item for task in TASKS.values() for item in task.load_demo(DEMO)]), unique=True)
+)
+def test_items_survive_the_file(tmp_path: Path, chosen: list[Item]) -> None:
+    path = tmp_path / "deep" / "items.parquet"
+    write_items(chosen, path)
+    assert read_items(path) == chosen
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": PLAIN[1].id}, f"more than once: {PLAIN[1].id}"),
+        ({"id": " x"}, "spaces around"),
+        ({"text": " ... "}, f"no text to speak: {PLAIN[0].id}"),
+        ({"label": ""}, f"no gold label: {PLAIN[0].id}"),
+        ({"label": "world"}, f"{PLAIN[0].id} \\('world'\\)"),
+        ({"options": ("x", "y")}, f"no option: {PLAIN[0].id}"),
+    ],
+)
+def test_bad_items_are_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    items = [replace(PLAIN[0], **change), *PLAIN[1:]]
+    with pytest.raises(StudyError, match=message):
+        write_items(items, tmp_path / "items.parquet", TASKS["ag_news"].labels)
+    assert not list(tmp_path.iterdir())
+
+
+def test_long_lists_of_ids_are_cut() -> None:
+    with pytest.raises(StudyError, match="and 43 more"):
+        check_items([replace(item, text="") for item in PLAIN])
+
+
+@pytest.mark.parametrize("content", [None, b"PAR1 no"])
+def test_unreadable_file_is_an_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "items.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StudyError, match=r"items\.parquet"):
+        read_items(path)
+
+
+def test_registry_has_the_tasks_of_the_config() -> None:
+    assert tuple(TASKS) == get_args(TaskName)
+    with pytest.raises(StudyError, match="Did you mean 'ag_news'"):
+        get_task("agnews")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_demo_items_are_prepared(name: str) -> None:
+    task = TASKS[name]
+    items = prepare_items(name, ItemsConfig.model_validate({"source": "demo", "per_task": {name: 28}}), DEMO)
+    assert 0 < len(items) <= 28
+    assert not {item.id for item in items} & {item.id for item in task.load_demo(DEMO, "dev")}
+    if task.styles:
+        assert len(items) == 28 // len(task.styles) * len(task.styles)
+        assert all(item.style == item.label for item in items)
+    elif task.labels:
+        counts = [sum(item.label == label for item in items) for label in task.labels]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_config_that_cannot_be_met() -> None:
+    with pytest.raises(StudyError, match=r"items\.folder"):
+        prepare_items("sst2", ItemsConfig(), DEMO)
+    with pytest.raises(StudyError, match="no number for sst2"):
+        prepare_items("sst2", ItemsConfig(source="demo", per_task={"meld": 7}), DEMO)
+    with pytest.raises(StudyError, match=r"meld: .*per_task.* to 7"):
+        prepare_items("meld", ItemsConfig(source="demo", per_task=6), DEMO)
+    with pytest.raises(StudyError, match="demo items of sst2 are missing"):
+        prepare_items("sst2", ItemsConfig(source="demo"), DEMO / "nowhere")

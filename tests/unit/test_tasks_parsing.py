@@ -1,0 +1,170 @@
+"""Parsers: every meant answer is understood, nothing is guessed."""
+
+import re
+import string
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.tasks.parsing import INVALID, contains_alias, normalize_answer
+from cascade_equivalence.tasks.registry import TASKS
+
+CLOSED = [task for task in TASKS.values() if task.labels and not task.has_options]
+WORDS = {
+    "ag_news": {"Sci/Tech": "Technology"},
+    "sst2": {"positive": "good", "negative": "bad"},
+    "meld": {"joy": "happiness", "neutral": "no emotion"},
+    "mustard": {"sarcastic": "yes", "sincere": "no"},
+}
+PLAIN = ["{}", " {}\n", "{}.", "**{}**", '"{}"', "`{}`.", "- {}", "\u201c{}.\u201d", "Answer: {}", "The answer is {}."]
+LONGER = ["{}\nbut why", "{}, clearly.", "{}: it is so", "{} - it is so", "{} (I think)", "**Answer:** {}!", "{}\n\n{}"]
+OPTIONS = ("bank", "new york", "a big shop", "mall", "department store")
+ANSWERS = [(task, label) for task in CLOSED for label in task.labels]
+
+
+@pytest.mark.parametrize("form", PLAIN + LONGER)
+@pytest.mark.parametrize("change", [str, str.upper, str.lower, str.capitalize])
+def test_every_label_and_word_means_itself(form: str, change: Callable[[str], str]) -> None:
+    for task, label in ANSWERS:
+        for words in ({}, WORDS[task.name]):
+            for said in {label, words.get(label, label)}:
+                assert task.parse(form.format(change(said), said), (), words) == label
+
+
+@pytest.mark.parametrize(("task", "label"), ANSWERS)
+def test_subject_may_lead(task: Task, label: str) -> None:
+    for subject in task.subjects:
+        assert task.parse(f"{subject.capitalize()}: {label}", (), {}) == label
+        assert task.parse(f"The {subject} is {label}.", (), {}) == label
+
+
+@pytest.mark.parametrize(("task", "label"), ANSWERS)
+def test_nothing_is_guessed(task: Task, label: str) -> None:
+    other = next(name for name in task.labels if name != label)
+    for raw in (f"{label} or {other}", f"{label}, not {other}", f"{label}/{other}", f"{label}. {other}?"):
+        assert task.parse(raw, (), {}) == INVALID
+    for raw in (
+        f"not {label}",
+        f"I think {label}",
+        f"{label}ish",
+        f"un{label}",
+        f"{label} thing",
+        f"{label}'s",
+        label[:-1],
+        "",
+    ):
+        assert task.parse(raw, (), {}) == INVALID
+
+
+@given(
+    raw=st.text()
+    | st.lists(st.sampled_from([*"ABCDE.,:)(\n *-", "bank", "mall", "World", "joy", "yes", "is"])).map("".join)
+)
+def test_a_parsed_label_was_said(raw: str) -> None:
+    for task in CLOSED:
+        for words in ({}, WORDS[task.name]):
+            parsed = task.parse(raw, (), words)
+            assert parsed in (*task.labels, INVALID)
+            assert parsed == INVALID or any(form.lower() in raw.lower() for form in (parsed, words.get(parsed, parsed)))
+    letter = TASKS["commonsense_qa"].parse(raw, OPTIONS, {})
+    assert letter == INVALID or letter in raw.upper() or OPTIONS["ABCDE".index(letter)] in raw.lower()
+
+
+def test_a_word_of_two_labels_is_invalid() -> None:
+    assert TASKS["sst2"].parse("good", (), {"positive": "good", "negative": "good"}) == INVALID
+
+
+@pytest.mark.parametrize(
+    "form", ["{0}", "({0})", "{0}.", "{0})", " **{0}** ", "{0}) {1}", "{0}. {1}.", "({0}) {1}", "{0}: {1}"]
+)
+def test_every_letter_means_itself(form: str) -> None:
+    for letter, option in zip("ABCDE", OPTIONS, strict=True):
+        for lead in ("", "The answer is ", "Answer: ", "The correct answer is: ", "Option: "):
+            raw = lead + form.format(letter, option)
+            assert TASKS["commonsense_qa"].parse(raw, OPTIONS, {}) == letter, raw
+            assert TASKS["commonsense_qa"].parse(raw.lower(), OPTIONS, {}) == letter, raw
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.", '"{}"', "The answer is {}."])
+def test_exact_option_text_means_its_letter(form: str) -> None:
+    for letter, option in zip("ABCDE", OPTIONS, strict=True):
+        assert TASKS["commonsense_qa"].parse(form.format(option.upper()), OPTIONS, {}) == letter
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "A or B",
+        "A, B",
+        "A. mall",
+        "(A) and (D)",
+        "A/B",
+        "A B",
+        "ABCDE",
+        "B) bank",
+        "F",
+        "F) bank",
+        "banks",
+        "a bank",
+        "e.g. bank",
+        "A.M.",
+        "Be.",
+        "",
+        "C) a shop, not D",
+        "the mall or the bank",
+    ],
+)
+def test_unclear_option_is_invalid(raw: str) -> None:
+    assert TASKS["commonsense_qa"].parse(raw, OPTIONS, {}) == INVALID
+
+
+def test_repeated_option_text_is_invalid_but_its_letter_is_not() -> None:
+    options = ("bank", "mall", "bank", "shop", "zoo")
+    assert TASKS["commonsense_qa"].parse("bank", options, {}) == INVALID
+    assert TASKS["commonsense_qa"].parse("C. bank", options, {}) == "C"
+
+
+@given(st.text(alphabet=st.sampled_from("aAnthe T_.,'\u2018\u2019\u00b4`-x9\u00e9\n")) | st.text())
+def test_normalisation_agrees_with_an_independent_one(text: str) -> None:
+    marks = set(string.punctuation) | set("\u2018\u2019\u00b4`")
+    blanked = "".join(" " if character in marks else character for character in text.lower())
+    expected = " ".join(re.sub(r"(?<!\w)(?:the|an|a)(?!\w)", " ", blanked).split())
+    assert normalize_answer(text) == expected
+    assert normalize_answer(expected) == expected
+
+
+def _question(*aliases: str) -> Item:
+    return Item(id="1", text="Who?", label=aliases[0], group="1", aliases=aliases)
+
+
+@pytest.mark.parametrize("raw", ["The Beatles", "beatles.", "  the BEATLES!\nAn English band.", "Beatles, the"])
+def test_free_answer_matches_an_alias(raw: str) -> None:
+    task = TASKS["trivia_qa"]
+    assert task.score(task.parse(raw, (), {}), _question("Fab Four", "The Beatles"))
+
+
+@pytest.mark.parametrize("raw", ["", "\n", "The", "...", "I think the Beatles", "Beatle", "invalid"])
+def test_free_answer_that_matches_none(raw: str) -> None:
+    task = TASKS["trivia_qa"]
+    assert not task.score(task.parse(raw, (), {}), _question("The Beatles", "The", "invalid"))
+
+
+def test_containment_is_by_words_in_order() -> None:
+    assert contains_alias("it was the Fab Four, I think", ["Fab Four"])
+    for answer in ("four fab men", "fab and four", "fabfour", "prefab four", "", INVALID):
+        assert not contains_alias(answer, ["Fab Four", "The", ""])
+
+
+@given(st.text())
+def test_exact_match_implies_containment(answer: str) -> None:
+    task = TASKS["trivia_qa"]
+    parsed = task.parse(answer, (), {})
+    assert not task.score(parsed, _question(answer)) or contains_alias(parsed, [answer])
+
+
+def test_invalid_is_never_right() -> None:
+    for task in TASKS.values():
+        assert not task.score(INVALID, Item(id="1", text="x", label=INVALID, group="1", aliases=(INVALID,)))

@@ -1,0 +1,84 @@
+"""Prompts: the same words in every arm, whatever the transcript holds."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascade_equivalence.config.study import Shot, TaskSpec
+from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages, candidate_answers, prompt_problems
+from cascade_equivalence.tasks.registry import TASKS
+
+OPTIONS = ["bank", "{speech}", "{options}", "mall", "zoo"]
+CHOICE = TaskSpec(
+    prompt="{speech}\n{options}\nKeep {{this}} and {that}.",
+    shots=[Shot(speech="Where do fish live?", options=["sea", "sky", "car", "bag", "hat"], answer="A")],
+)
+REVIEW = TaskSpec(prompt="Review: {speech}\nPositive or negative?", label_words={"positive": "Good", "negative": "Bad"})
+SPEECH = st.text() | st.sampled_from(["{options}", "{speech}", "{0}", "{", "}}", "\\1", "\\g<0>", "%s", "$speech"])
+
+
+@given(speech=SPEECH, system=st.sampled_from(["", "Be brief."]))
+def test_arms_differ_at_the_placeholder_only(speech: str, system: str) -> None:
+    heard = build_messages(CHOICE, system, AUDIO_PLACEHOLDER, OPTIONS)
+    read = build_messages(CHOICE, system, speech, OPTIONS)
+    assert [turn["role"] for turn in heard] == ["system"] * bool(system) + ["user", "assistant", "user"]
+    assert read[:-1] == heard[:-1]
+    assert read[-1]["content"] == heard[-1]["content"].replace(AUDIO_PLACEHOLDER, speech.strip())
+    assert sum(turn["content"].count(AUDIO_PLACEHOLDER) for turn in heard) == 1
+
+
+def test_only_the_two_slots_are_filled() -> None:
+    content = build_messages(CHOICE, "", "Where?", OPTIONS)[-1]["content"]
+    assert content == "Where?\nA. bank\nB. {speech}\nC. {options}\nD. mall\nE. zoo\nKeep {{this}} and {that}."
+
+
+def test_candidates_are_understood_as_their_label() -> None:
+    for task in TASKS.values():
+        for spec in (TaskSpec(prompt="{speech}"), *([REVIEW] if task.name == "sst2" else [])):
+            options = OPTIONS if task.has_options else []
+            candidates = candidate_answers(task, spec, options)
+            assert tuple(candidates) == task.labels
+            assert all(task.parse(answer, options, spec.label_words) == label for label, answer in candidates.items())
+    assert candidate_answers(TASKS["sst2"], REVIEW, []) == {"positive": "Good", "negative": "Bad"}
+
+
+def test_sound_prompts_have_no_problems() -> None:
+    assert prompt_problems("sst2", REVIEW) == []
+    sound = CHOICE.model_copy(update={"prompt": "{speech}\n{options}"})
+    assert prompt_problems("commonsense_qa", sound) == []
+    for name, task in TASKS.items():
+        if not task.has_options:
+            assert prompt_problems(name, TaskSpec(prompt="{speech} What is it?")) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "spec", "problem"),
+    [
+        ("sst2", {"prompt": "Positive or negative?"}, "`{speech}` once"),
+        ("sst2", {"prompt": "{speech} {speech}"}, "2 times"),
+        ("sst2", {"prompt": "{speech} {options}"}, "has none"),
+        ("sst2", {"prompt": "{speech} {transcript}"}, "`{transcript}`"),
+        ("sst2", {"prompt": "{speech} <|audio|>"}, "<|audio|>"),
+        ("commonsense_qa", {"prompt": "{speech}"}, "`{options}` once"),
+        ("commonsense_qa", {"prompt": "{speech}{options}", "label_words": {"A": "first"}}, "letters"),
+        ("trivia_qa", {"prompt": "{speech}", "label_words": {"yes": "y"}}, "free"),
+        ("sst2", {"prompt": "{speech}", "label_words": {"positve": "good"}}, "positve"),
+        ("sst2", {"prompt": "{speech}", "label_words": {"positive": "Bad", "negative": "bad"}}, "'bad' stands for"),
+        ("sst2", {"prompt": "{speech}", "label_words": {"positive": "negative"}}, "stands for"),
+        ("sst2", {"prompt": "{speech}", "label_words": {"positive": ""}}, "not be understood"),
+        ("mustard", {"prompt": "{speech}", "label_words": {"sarcastic": '"yes"'}}, "not be understood"),
+        ("sst2", {"prompt": "{speech}", "shots": [{"speech": "Nice.", "answer": "great"}]}, "'great'"),
+        ("sst2", {"prompt": "{speech}", "shots": [{"speech": " ", "answer": "positive"}]}, "says nothing"),
+        (
+            "sst2",
+            {"prompt": "{speech}", "shots": [{"speech": "x", "options": ["a"], "answer": "positive"}]},
+            "has none",
+        ),
+        ("commonsense_qa", {"prompt": "{speech}{options}", "shots": [{"speech": "x", "answer": "A"}]}, "0 options"),
+        ("trivia_qa", {"prompt": "{speech}", "shots": [{"speech": "x", "answer": "the"}]}, "'the'"),
+    ],
+)
+def test_problems_are_named(task: str, spec: dict[str, Any], problem: str) -> None:
+    assert any(problem in found for found in prompt_problems(task, TaskSpec(**spec)))

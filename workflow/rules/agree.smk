@@ -1,0 +1,22 @@
+rule agree:
+    input:
+        system=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
+        reference=f"{RESULTS}/answers/{{reference}}/{{task}}/{{condition}}.parquet",
+        manifests=lambda wildcards: STUDY.pair_manifests(wildcards.system, wildcards.reference),
+    output:
+        agreement=f"{RESULTS}/agreement/{{system}}~{{reference}}/{{task}}/{{condition}}.json",
+    params:
+        statistics=lambda wildcards: STUDY.agreement_params(),
+    log:
+        f"{RESULTS}/logs/agree/{{system}}~{{reference}}/{{task}}/{{condition}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/agree/{{system}}~{{reference}}/{{task}}/{{condition}}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    conda:
+        "../../envs/statistics.yaml"
+    message:
+        "Comparing {wildcards.system} with {wildcards.reference} on {wildcards.task} ({wildcards.condition})"
+    script:
+        "../scripts/agree.py"

@@ -1,0 +1,31 @@
+"""Compare two systems on one task in one condition."""
+
+import json
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import polars as pl
+
+    from cascade_equivalence.models.sources.manifest import read_manifest
+    from cascade_equivalence.report.files import write_text
+    from cascade_equivalence.stats.backbone import backbone_match
+    from cascade_equivalence.stats.compare import compare
+    from cascade_equivalence.tasks.registry import get_task
+
+    statistics = study.config.statistics
+    result = compare(
+        pl.read_parquet(snakemake.input.system),
+        pl.read_parquet(snakemake.input.reference),
+        get_task(snakemake.wildcards.task).labels,
+        draws=statistics.draws,
+        confidence=statistics.confidence,
+        seed=statistics.seed,
+    )
+    sides = [read_manifest(Path(path)) for path in snakemake.input.manifests]
+    result["match"] = backbone_match(
+        *((manifest.revision, manifest.architecture) for manifest in (sides[0], sides[-1]))
+    )
+    text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    write_text(Path(snakemake.output.agreement), text)

@@ -1,0 +1,12 @@
+"""Draw the figures from the tables."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake):
+    from cascade_equivalence.report.figures import write_figures
+    from cascade_equivalence.report.tables import Tables
+
+    tables = Tables.read(Path(snakemake.input.tables[0]).parent)
+    write_figures(tables.agreement, tables.noise, Path(snakemake.input.tables[0]).parents[1] / "figures")

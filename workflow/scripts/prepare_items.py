@@ -1,0 +1,16 @@
+"""Load, clean, check and sample the items of one task."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+from cascade_equivalence.dag.study import REPOSITORY
+
+with node(snakemake) as study:
+    from cascade_equivalence.tasks.items import write_items
+    from cascade_equivalence.tasks.prepare import prepare_items
+    from cascade_equivalence.tasks.registry import get_task
+
+    task = snakemake.wildcards.task
+    items = prepare_items(task, study.config.items, REPOSITORY / "resources" / "items")
+    write_items(items, Path(snakemake.output.item_table), get_task(task).labels)
+    print(f"{len(items)} items of {task}: {', '.join(item.id for item in items)}")

@@ -1,0 +1,25 @@
+"""Speak the items of one task in one voice."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    from cascade_equivalence.speech.audit import report_problems
+    from cascade_equivalence.speech.clips import write_clips
+    from cascade_equivalence.speech.synthesize import Utterance, synthesize_clips
+    from cascade_equivalence.tasks.items import read_items
+
+    task, voice = snakemake.wildcards.task, snakemake.wildcards.voice
+    utterances = [Utterance(item.id, item.text, item.style) for item in read_items(Path(snakemake.input.item_table))]
+    clips = synthesize_clips(
+        utterances,
+        voice,
+        study.config.definitions.voices[voice],
+        study.config.speech.max_seconds,
+        study.store("speech", task, voice),
+        workers=snakemake.threads,
+    )
+    for warning in report_problems(clips, task):
+        print(f"Warning: {warning}")
+    write_clips(clips, Path(snakemake.output.clips))
