@@ -51,7 +51,7 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "results" / "models" / "tiny"
 
 
-def llm(path: Path, **changes: Any) -> ModelSpec:  # noqa: ANN401
+def llm(path: Path, **changes: Any) -> ModelSpec:
     return ModelSpec(**{"role": "llm", "source": PathSource(kind="path", path=path), "licence": "MIT"} | changes)
 
 

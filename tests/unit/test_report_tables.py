@@ -23,7 +23,7 @@ from report_study import (
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import display
-from cascade_equivalence.report.naming import Node, condition_title, nodes, snr
+from cascade_equivalence.report.naming import Node, condition_title, nodes
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.accuracy import summarise
 
@@ -135,7 +135,7 @@ def test_files_that_do_not_fit_are_refused(
 
 def test_names_of_nodes() -> None:
     assert Node.of(Path("r/agreement/a.b~c/sst2/snr-2.5.json")) == Node("a.b~c", "sst2", "snr-2.5")
-    assert (snr("clean"), snr("snr-2.5"), condition_title("snr-5")) == (None, -2.5, MINUS_FIVE)
+    assert condition_title("snr-5") == MINUS_FIVE
     with pytest.raises(StudyError, match="same system"):
         nodes([Path("a/s/t/clean.parquet"), Path("b/s/t/clean.parquet")])
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
+from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import Answer, Question
-from cascade_equivalence.speech.atomic import replacing
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task

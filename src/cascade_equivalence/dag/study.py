@@ -124,7 +124,9 @@ class Study:
 
     def all_clips(self) -> list[str]:
         """Every speech file."""
-        return [self.clips(n.task, voice, n.condition) for n in self.nodes for voice in self.voices_of(n.task, n.condition)]
+        return [
+            self.clips(n.task, voice, n.condition) for n in self.nodes for voice in self.voices_of(n.task, n.condition)
+        ]
 
     def all_transcripts(self) -> list[str]:
         """Every transcripts file."""

@@ -89,7 +89,7 @@ def answer_questions(
         missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in records}
         with progress(label, len(keys), done=sum(key in records for key in keys)) as advance:
             if missing:
-                from cascade_equivalence.models.text_llm import TextLLM, common_prefix
+                from cascade_equivalence.models.text_llm import TextLLM
 
                 model = TextLLM(folder, device, dtype, chat)
                 prompts = {key: model.render(q.messages, q.answer_prefix) for key, q in missing.items()}

@@ -25,8 +25,13 @@ def key_of(parts: Mapping[str, Any]) -> str:
     Returns:
         SHA-256 in hexadecimal of the canonical JSON.
     """
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_dump(parts)).hexdigest()
+
+
+def _dump(value: object) -> bytes:
+    """Canonical JSON on one line; half a surrogate pair, which a damaged text may hold, survives."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode(errors="surrogatepass")
 
 
 class Store:
@@ -49,27 +54,42 @@ class Store:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a+b")
         try:
+            self._lock()
+            self._records = self._read()
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def _lock(self) -> None:
+        try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._file.close()
             raise StudyError(
                 f"{self.path} is in use by another process: wait for it to end, or stop it, then run again"
             ) from error
+        except OSError as error:
+            raise StudyError(
+                f"{self.path} cannot be locked ({error.strerror}): set `results` to a folder on a file system with locks"
+            ) from error
+
+    def _read(self) -> dict[str, Any]:
+        """Read all whole lines, then cut off what a killed process left of the last one."""
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            self._file.truncate(whole)
-        for number, line in enumerate(content[:whole].splitlines(), start=1):
+        records: dict[str, Any] = {}
+        for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
             try:
                 record = json.loads(line)
-                self._records[record["key"]] = record["value"]
+                records.setdefault(record["key"], record["value"])
             except (ValueError, KeyError, TypeError) as error:
-                self._file.close()
                 raise StudyError(
                     f"{self.path}, line {number}, is damaged: remove that line to compute its record again"
                 ) from error
-        return self
+        if whole < len(content):
+            self._file.truncate(whole)
+        return records
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -87,10 +107,13 @@ class Store:
 
     def add(self, records: Iterable[tuple[str, Any]]) -> None:
         """Append records and wait until they are on disk; a key that is there already keeps its first value."""
-        fresh = {key: value for key, value in records if key not in self._records}
-        lines = [json.dumps({"key": key, "value": value}, ensure_ascii=False) + "\n" for key, value in fresh.items()]
+        lines: dict[str, bytes] = {}
+        for key, value in records:
+            if key not in self._records and key not in lines:
+                lines[key] = _dump({"key": key, "value": value}) + b"\n"
         # One write for the batch: a kill can tear the last line only.
-        self._file.write("".join(lines).encode())
+        self._file.write(b"".join(lines.values()))
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._records |= fresh
+        # What is read now is what will be read from the file: a tuple is a list already.
+        self._records |= {key: json.loads(line)["value"] for key, line in lines.items()}

@@ -5,17 +5,21 @@ the key-value cache of the prefix that all prompts share (system prompt and work
 near tie between tokens in reduced precision is decided in float32.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
 
 TIE_CANDIDATES = 8
 SHORTEST_PREFIX = 16
+# Stands in masked columns, where any token would do.
+PADDING = 0
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Generation:
     """One answer.
 
     Attributes:
-        text: The new text, up to the first line break, without special tokens.
+        text: The new text from its first word to the end of that line, without special tokens.
         prompt_tokens: Length of the prompt.
         new_tokens: Tokens generated, the end token included.
     """
@@ -53,7 +57,7 @@ class TextLLM:
         chat: Render with the tokenizer's chat template; false writes plain text for a base model.
 
     Raises:
-        StudyError: ``chat`` is asked of a tokenizer without a chat template.
+        StudyError: ``chat`` is asked of a tokenizer without a chat template, or the folder lacks weights.
     """
 
     def __init__(self, folder: Path, device: str, dtype: torch.dtype, chat: bool) -> None:
@@ -62,63 +66,108 @@ class TextLLM:
             raise StudyError(f"{folder} has no chat template: set `chat: false` for this model")
         self.chat = chat
         self.device = device
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+        self.model, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+        # The library would make up what is missing.
+        if report["missing_keys"] or report["mismatched_keys"]:
+            names = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+            raise StudyError(
+                f"{folder} lacks weights or has them in other shapes ({names[0]}): resolve the model again"
+            )
         self.model.to(device).eval()
         ids = self.model.generation_config.eos_token_id
-        ends = {ids} if isinstance(ids, int) else set(ids or ())
-        self._ends = torch.tensor(sorted(ends | {self.tokenizer.eos_token_id}), device=device)
-        # How the vocabularies in use write a line break: byte-level, byte fallback, or as it is.
-        marks = ("\u010a", "<0x0A>", "\n")
-        pieces = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
-        likely = [token for token, piece in enumerate(pieces) if piece and any(mark in piece for mark in marks)]
-        breaks = [token for token in likely if "\n" in self.tokenizer.decode([token])]
-        self._breaks = torch.tensor(breaks, device=device)
-        pad = self.tokenizer.pad_token_id
-        self._pad = pad if pad is not None else self.tokenizer.eos_token_id
+        named = [self.tokenizer.eos_token_id, *([ids] if isinstance(ids, int) else ids or [])]
+        self._ends = torch.tensor(sorted({token for token in named if token is not None}), device=device)
+        pieces = self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))])
+        self._speaks = self._tokens(pieces, lambda piece: bool(piece.strip()))
+        self._breaks = self._tokens(pieces, lambda piece: "\n" in piece)
+        self._closes = self._tokens(pieces, lambda piece: "\n" in piece.lstrip())
+        self._control = control_tokens(self.tokenizer)
+
+    def _tokens(self, pieces: Sequence[str], accept: Callable[[str], bool]) -> torch.Tensor:
+        """The tokens whose text is accepted."""
+        return torch.tensor([token for token, piece in enumerate(pieces) if accept(piece)], device=self.device)
 
     def render(self, messages: Sequence[Mapping[str, str]], answer_prefix: str = "") -> str:
         """Write a conversation as the text the model reads.
 
         Args:
-            messages: Turns with ``role`` and ``content``, the last one the user's.
+            messages: Turns with ``role`` and ``content``, the last one the user's. A special token in a content is
+                taken apart: what was said cannot end its own turn.
             answer_prefix: Words the answer begins with.
 
         Returns:
             The text, ending where the model goes on.
-        """
-        messages = [{"role": turn["role"], "content": self._defused(turn["content"])} for turn in messages]
-        if self.chat:
-            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            return str(text) + answer_prefix
-        turns = {"system": "{}\n\n", "user": "{}\n", "assistant": "Answer: {}\n\n"}
-        text = "".join(turns[message["role"]].replace("{}", message["content"]) for message in messages)
-        return (self.tokenizer.bos_token or "") + text + f"Answer: {answer_prefix}".rstrip()
 
-    def _defused(self, content: str) -> str:
-        """Text in which no special token is left: what was said cannot end its own turn."""
-        for token in self.tokenizer.all_special_tokens:
-            content = content.replace(token, f"{token[:1]} {token[1:]}")
-        return content
+        Raises:
+            StudyError: The chat template refuses the conversation.
+        """
+        turns = [{"role": turn["role"], "content": defuse(turn["content"], self._control)} for turn in messages]
+        answer_prefix = answer_prefix.rstrip()
+        if self.chat:
+            return render_chat(self.tokenizer, turns) + answer_prefix
+        return f"{render_plain(self.tokenizer, turns)} {answer_prefix}".rstrip()
 
     def tokenize(self, prompt: str) -> list[int]:
         """Token ids of a rendered prompt; special tokens are already in its text."""
         return list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
 
-    def usable_prefix(self, rows: Sequence[Sequence[int]]) -> int:
-        """Tokens at the start of all rows that are worth computing once."""
+    def check_lengths(self, rows: Sequence[Sequence[int]], new_tokens: int) -> None:
+        """Refuse prompts that the model cannot hold together with their answers.
+
+        Raises:
+            StudyError: The longest prompt does not fit.
+        """
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        longest = max(len(row) for row in rows)
+        if limit is not None and longest + new_tokens > limit:
+            raise StudyError(
+                f"the longest prompt has {longest} tokens and its answer up to {new_tokens}, but the model holds "
+                f"{limit}: shorten the task's prompt or its examples"
+            )
+
+    def usable_prefix(self, rows: Sequence[Sequence[int]], new_tokens: int = 0) -> int:
+        """Tokens at the start of all rows that are worth computing once.
+
+        Args:
+            rows: Token ids of each prompt.
+            new_tokens: Tokens that may follow a prompt.
+        """
         shared = common_prefix(rows)
-        window = getattr(self.model.config, "sliding_window", None)
-        # Padding stands between the prefix and a row's own text, which a sliding window would count as distance.
-        too_long = window is not None and max(len(row) for row in rows) >= window
+        config = self.model.config.get_text_config()
+        windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+        # Padding stands between the prefix and a row's own text, which a window would count as distance.
+        columns = max(len(row) for row in rows) + new_tokens
+        too_long = any(window is not None and columns > window for window in windows)
         return 0 if shared < SHORTEST_PREFIX or too_long else shared
+
+    def _inputs(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> dict[str, Any]:
+        """What the network is given for the newest columns; positions count what is not masked."""
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "position_ids": positions,
+            "past_key_values": cache,
+            "use_cache": True,
+        }
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
         """Hidden states (rows, columns, width) after the final norm for the newest columns."""
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        output = self.model.base_model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-        )
-        return output.last_hidden_state
+        return self.model.base_model(**self._inputs(ids, mask, cache)).last_hidden_state
+
+    def _logits(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, keep: int) -> torch.Tensor:
+        """Logits (rows, keep, vocabulary) of the last columns, with the cap or scale that a model has behind its head."""
+        logits = self.model(**self._inputs(ids, mask, cache), logits_to_keep=keep).logits.float()
+        self._check_finite(logits)
+        return logits
+
+    def _check_finite(self, values: torch.Tensor) -> None:
+        if not bool(torch.isfinite(values).all()):
+            raise StudyError(
+                f"the model's numbers overflow in {self.model.dtype}: set answer.dtype to float32 or bfloat16"
+            )
 
     def prefix_cache(self, tokens: Sequence[int]) -> DynamicCache:
         """Key-value cache of a shared prefix, for one row."""
@@ -132,21 +181,20 @@ class TextLLM:
     def _start(
         self, rows: list[list[int]], prefix: int, shared: DynamicCache
     ) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
-        """Run a batch of prompts behind the shared prefix; rows are padded between the prefix and their own text."""
+        """Tokens, mask and cache of prompts behind a shared prefix; padding stands before a row's own text."""
         cache = DynamicCache(config=self.model.config)
         for layer, (keys, values) in enumerate(_layers(shared)):
             shape = (len(rows), -1, -1, -1)
             cache.update(keys.expand(shape), values.expand(shape), layer)
         longest = max(len(row) for row in rows) - prefix
-        ids = torch.full((len(rows), longest), self._pad)
+        ids = torch.full((len(rows), longest), PADDING)
         mask = torch.zeros((len(rows), prefix + longest), dtype=torch.long)
         mask[:, :prefix] = 1
         for index, row in enumerate(rows):
             own = len(row) - prefix
             ids[index, longest - own :] = torch.tensor(row[prefix:])
             mask[index, prefix + longest - own :] = 1
-        mask = mask.to(self.device)
-        return self._forward(ids.to(self.device), mask, cache), mask, cache
+        return ids.to(self.device), mask.to(self.device), cache
 
     def _pick(self, hidden: torch.Tensor) -> torch.Tensor:
         """Greedy token (rows,) for hidden states (rows, width); the best few are compared in float32."""
@@ -170,40 +218,58 @@ class TextLLM:
             shared: Their key-value cache, from :meth:`prefix_cache`.
 
         Returns:
-            One answer a row, in order. An answer ends at an end token or at its first line break after some text.
+            One answer a row, in order. An answer ends at an end token or at the first line break behind a word.
+
+        Raises:
+            StudyError: The arithmetic overflows.
         """
-        hidden, mask, cache = self._start(rows, prefix, shared or self.prefix_cache(rows[0][:prefix]))
-        answers = torch.full((len(rows), max_new_tokens), self._pad, device=self.device)
+        ids, mask, cache = self._start(rows, prefix, self.prefix_cache(rows[0][:prefix]) if shared is None else shared)
+        hidden = self._forward(ids, mask, cache)
+        self._check_finite(hidden[:, -1])
+        answers = torch.full((len(rows), max_new_tokens), PADDING, device=self.device)
         done = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
         started = torch.zeros_like(done)
         lengths = torch.zeros(len(rows), dtype=torch.long, device=self.device)
         for step in range(max_new_tokens):
             token = self._pick(hidden[:, -1])
-            answers[:, step] = torch.where(done, self._pad, token)
+            answers[:, step] = token
             lengths += ~done
-            is_break = torch.isin(token, self._breaks)
-            done |= torch.isin(token, self._ends) | (is_break & started)
-            started |= ~is_break
+            done |= torch.isin(token, self._ends) | torch.isin(token, self._closes)
+            done |= torch.isin(token, self._breaks) & started
+            started |= torch.isin(token, self._speaks)
             if bool(done.all()) or step == max_new_tokens - 1:
                 break
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
             hidden = self._forward(token[:, None], mask, cache)
-        texts = [
-            self.tokenizer.decode(answer[:length], skip_special_tokens=True)
-            for answer, length in zip(answers.tolist(), lengths.tolist(), strict=True)
-        ]
         return [
-            Generation(text.lstrip("\n").split("\n")[0], len(row), length)
-            for text, row, length in zip(texts, rows, lengths.tolist(), strict=True)
+            Generation(self._first_line(answer[:length]), len(row), length)
+            for answer, row, length in zip(answers.tolist(), rows, lengths.tolist(), strict=True)
         ]
+
+    def _first_line(self, tokens: list[int]) -> str:
+        if tokens and tokens[-1] in self._ends:
+            tokens = tokens[:-1]
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text).lstrip().split("\n")[0]
 
     def choose(
         self, row: list[int], candidates: Mapping[str, str], prefix: int = 0, shared: DynamicCache | None = None
     ) -> dict[str, float]:
         """Log-likelihood of each label's answer text after one prompt; see :meth:`log_likelihoods`."""
-        lead = "" if self.chat and not row_ends_in_text(self.tokenizer, row) else " "
-        tokens = [self.tokenize(lead + text) for text in candidates.values()]
+        lead = " " if self._ends_in_word(row) else ""
+        tokens = [self._continuation(lead, text) for text in candidates.values()]
         return dict(zip(candidates, self.log_likelihoods(row, tokens, prefix, shared), strict=True))
+
+    def _ends_in_word(self, row: Sequence[int]) -> bool:
+        """Whether a prompt ends in text, so that an answer goes on after a space, and not in a line break or a turn."""
+        last = self.tokenizer.decode(row[-1:])
+        return last not in self._control and not last[-1:].isspace()
+
+    def _continuation(self, lead: str, text: str) -> list[int]:
+        """Tokens of an answer where it stands behind something; at a text's start some tokenizers add a space."""
+        anchor = ":" if lead else "\n"
+        before, whole = self.tokenize(anchor), self.tokenize(anchor + lead + text)
+        return whole[len(before) :] if whole[: len(before)] == before else self.tokenize(lead + text)
 
     @torch.inference_mode()
     def log_likelihoods(
@@ -218,29 +284,26 @@ class TextLLM:
             shared: Key-value cache of those tokens.
 
         Returns:
-            Sum of the token log-probabilities (natural logarithm) of each candidate, in float32.
+            Sum of the token log-probabilities (natural logarithm) of each candidate, summed in float32.
+
+        Raises:
+            StudyError: The arithmetic overflows.
         """
-        hidden, mask, cache = self._start([row], prefix, shared or self.prefix_cache(row[:prefix]))
+        start, mask, cache = self._start([row], prefix, self.prefix_cache(row[:prefix]) if shared is None else shared)
+        logits = self._logits(start, mask, cache, 1).expand(len(candidates), -1, -1)
         cache.batch_repeat_interleave(len(candidates))
         longest = max(len(candidate) for candidate in candidates)
-        ids = torch.full((len(candidates), longest), self._pad)
+        ids = torch.full((len(candidates), longest), PADDING)
         own = torch.zeros_like(ids)
         for index, candidate in enumerate(candidates):
             ids[index, : len(candidate)] = torch.tensor(candidate)
             own[index, : len(candidate)] = 1
         ids, own = ids.to(self.device), own.to(self.device)
-        states = hidden[:, -1:].expand(len(candidates), -1, -1)
         if longest > 1:
             mask = torch.cat([mask.expand(len(candidates), -1), own[:, :-1]], dim=1)
-            states = torch.cat([states, self._forward(ids[:, :-1], mask, cache)], dim=1)
-        logits = self.model.get_output_embeddings()(states).float()
+            logits = torch.cat([logits, self._logits(ids[:, :-1], mask, cache, longest - 1)], dim=1)
         chosen = logits.log_softmax(-1).gather(2, ids[:, :, None])[:, :, 0]
         return (chosen * own).sum(-1).tolist()
-
-
-def row_ends_in_text(tokenizer: PreTrainedTokenizerBase, row: Sequence[int]) -> bool:
-    """Whether a prompt ends in a word, so that an answer goes on after a space."""
-    return not tokenizer.decode(row[-1:])[-1:].isspace()
 
 
 def _layers(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:

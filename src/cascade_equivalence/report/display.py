@@ -6,8 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.report.files import write_text
-from cascade_equivalence.report.naming import CLEAN, condition_title, task_title
+from cascade_equivalence.atomic import write_text
+from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report.naming import condition_title, task_title
 from cascade_equivalence.report.tables import Tables
 
 MARKS = {"above": "", "at": " ‡", "below": " §", None: ""}

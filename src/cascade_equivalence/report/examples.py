@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.report.naming import CLEAN, Node, Outline, nodes
+from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report.naming import Node, Outline, nodes
 from cascade_equivalence.stats.join import join_pair
 
 KINDS = {

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from cascade_equivalence.atomic import write_bytes
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.display import MINUS, UNDEFINED, decimal
-from cascade_equivalence.report.files import write_bytes
-from cascade_equivalence.report.naming import CLEAN, task_title
+from cascade_equivalence.report.naming import task_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from typing import TextIO
 
 import polars as pl
 
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report import display
-from cascade_equivalence.report.naming import CLEAN
 from cascade_equivalence.report.tables import Tables
 
 PLAIN_WIDTH = 400  # a log has no edge, so nothing is wrapped or cut

@@ -10,9 +10,9 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from cascade_equivalence.atomic import write_text
 from cascade_equivalence.report.display import Display, displays, percent
 from cascade_equivalence.report.examples import Example
-from cascade_equivalence.report.files import write_text
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict

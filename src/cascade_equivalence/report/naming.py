@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
+from cascade_equivalence.conditions import parse_condition
 from cascade_equivalence.config.study import CascadeSpec, PairSpec
 from cascade_equivalence.errors import StudyError
 
-CLEAN = "clean"
 TASK_TITLES = {
     "ag_news": "AG News",
     "sst2": "SST-2",
@@ -124,14 +124,9 @@ def _ranked(name: pl.Expr, order: Sequence[str]) -> pl.Expr:
     return name.replace_strict({value: rank for rank, value in enumerate(order)}, return_dtype=pl.Int64)
 
 
-def snr(condition: str) -> float | None:
-    """Signal-to-noise ratio of a condition in dB; None for clean speech."""
-    return None if condition == CLEAN else float(condition.removeprefix("snr"))
-
-
 def condition_title(condition: str) -> str:
     """A condition as a reader sees it."""
-    decibels = snr(condition)
+    decibels = parse_condition(condition)
     return "clean" if decibels is None else f"{decibels:g}\N{NO-BREAK SPACE}dB".replace("-", "\N{MINUS SIGN}")
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import polars as pl
 
+from cascade_equivalence.atomic import write_text
+from cascade_equivalence.conditions import CLEAN, parse_condition
 from cascade_equivalence.config.study import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.files import write_text
-from cascade_equivalence.report.naming import CLEAN, Node, Outline, nodes, snr
+from cascade_equivalence.report.naming import Node, Outline, nodes
 from cascade_equivalence.stats.accuracy import change, summarise
 from cascade_equivalence.stats.mcnemar import adjust
 
@@ -180,7 +181,7 @@ def _accuracy_row(
         "system": node.who,
         "task": node.task,
         "condition": node.condition,
-        "snr_db": snr(node.condition),
+        "snr_db": parse_condition(node.condition),
         **{name: found[name] for name in ("voices", "rows", "groups", "correct", "parsed", "against_chance")},
         **_spread("accuracy", found["accuracy"]),
         **_spread("parse_rate", found["parse_rate"]),
@@ -228,7 +229,7 @@ def _agreement(files: Mapping[Node, Path], outline: Outline, fdr: float) -> pl.D
                 "reference": reference,
                 "task": node.task,
                 "condition": node.condition,
-                "snr_db": snr(node.condition),
+                "snr_db": parse_condition(node.condition),
                 "rows": found["rows"],
                 "groups": found["groups"],
                 **_spread("kappa", found["kappa"]),
@@ -271,7 +272,7 @@ def _transcription(files: Mapping[Node, Path]) -> pl.DataFrame:
                     "asr": node.who,
                     "task": node.task,
                     "condition": node.condition,
-                    "snr_db": snr(node.condition),
+                    "snr_db": parse_condition(node.condition),
                     "voice": voice,
                     "clips": clips,
                     "reference_words": words,

@@ -86,7 +86,7 @@ class Engine:
             raise OSError("espeak-ng refuses the text")
         return b"".join(self._sound)
 
-    def _take(self, samples: Any, count: int, _events: Any) -> int:  # noqa: ANN401
+    def _take(self, samples: Any, count: int, _events: Any) -> int:
         if samples and count:
             self._sound.append(ctypes.string_at(samples, 2 * count))
         return 0

@@ -40,7 +40,7 @@ def _read_once() -> Iterator[None]:
             offset: int,
             dtype: type[np.generic],
             count: int = 1,
-            override_order: Any = None,  # noqa: ANN401
+            override_order: Any = None,
         ) -> np.ndarray:
             kind = np.dtype(dtype).newbyteorder(override_order or self.byte_order)
             return np.frombuffer(self.data, kind, int(count), int(offset))

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.sources import Source
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import MANIFEST, RECORD, hash_files
@@ -58,9 +58,7 @@ def revision_of(files: dict[str, FileRecord]) -> str:
 def write_manifest(manifest: Manifest, file: Path) -> None:
     """Write a manifest in one step: readers see the old one or the new one, never a part."""
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(file)
+    write_text(file, text + "\n")
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -23,3 +23,15 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write a file whole or not at all, and return its path."""
+    with replacing(path) as part:
+        part.write_bytes(data)
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write text as UTF-8 whole or not at all, and return its path."""
+    return write_bytes(path, text.encode())

@@ -1,0 +1,166 @@
+"""A copy of the project with a study on tiny random models in it, and Snakemake run there as a user runs it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PLANNER = Path(__file__).with_name("planner.py")
+PARTS = ("Snakefile", "workflow", "src", "config", "profiles", "resources", "envs", "requirements")
+# One thread a job: two jobs that want two cores each only wait for each other.
+REAL_RUN = ("--cores", "2", "--set-threads", "transcribe=1", "answer=1")
+
+Config = dict[str, Any]
+Job = tuple[str, ...]
+
+
+def tiny_config(models: Path) -> Config:
+    """A study of two tasks, two systems and one noise level on the models of ``tiny_models``."""
+    specs = {
+        path.name: {
+            "role": "asr" if path.name.startswith("whisper") else "llm",
+            "licence": "none: random numbers",
+            "source": {"kind": "path", "path": str(path)},
+        }
+        for path in sorted(models.iterdir())
+    }
+    systems = {
+        name: {"kind": "cascade", "asr": f"whisper-{asr}", "llm": f"llama-{llm}"}
+        for name, asr, llm in (("first", "a", "a"), ("second", "b", "a"), ("third", "a", "b"))
+    }
+    return {
+        "registry": ["config/voices.yaml", "config/tasks.yaml"],
+        "results": "results/tiny",
+        "models_folder": "results/models",
+        "tasks": ["ag_news", "sst2"],
+        "items": {"source": "demo", "per_task": 8},
+        "speech": {"voices": ["us", "gb"]},
+        "noise": {"snr_db": [10], "voices": ["us"], "tasks": ["sst2"], "talkers": 2},
+        "systems": ["first", "second"],
+        "pairs": [{"system": "second", "reference": "first", "label": "same LLM, two recognisers"}],
+        "transcribe": {"engine": "openai-whisper", "device": "cpu", "dtype": "float32", "max_new_tokens": 5},
+        "answer": {"device": "cpu", "dtype": "float32"},
+        "statistics": {"draws": 200},
+        "definitions": {"models": specs, "systems": systems},
+    }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a dry run said.
+
+    Attributes:
+        code: Exit status.
+        output: Standard output and error.
+        jobs: Each planned job, as its rule and the values of its wildcards in the order of their names in ``ORDER``.
+        rules: What each rule declares; see ``planner.describe``.
+        modules: Top-level modules that were imported.
+        cpu_seconds: Processor time, user and system.
+    """
+
+    code: int
+    output: str
+    jobs: set[Job]
+    rules: list[dict[str, Any]]
+    modules: set[str]
+    cpu_seconds: float
+
+
+ORDER = ("model", "asr", "system", "reference", "task", "voice", "condition", "noise")
+
+
+class Checkout:
+    """A copy of the project in a folder of its own; Snakemake runs there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True)
+        for part in PARTS:
+            source = REPOSITORY / part
+            if source.is_dir():
+                # Times of change are kept: Snakemake compares them.
+                shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, root / part)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a run: no library but the copy's own, and no network."""
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return kept | {"CASCADE_EQUIVALENCE_CACHE": str(self.root / "cache"), "HF_HUB_OFFLINE": "1"}
+
+    def command(self, config: Mapping[str, Any], *arguments: str) -> list[str]:
+        """Snakemake's command line for a study, whose config is written beside the copy's own."""
+        text = yaml.safe_dump(dict(config), sort_keys=False)
+        file = self.root / "study.yaml"
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+        # An option that takes several values must not swallow the targets.
+        return [sys.executable, "-m", "snakemake", *arguments, "--configfile", file.name]
+
+    def run(self, config: Mapping[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a study to its end."""
+        command = self.command(config, *arguments, *REAL_RUN)
+        return subprocess.run(
+            command, cwd=self.root, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def plan(self, config: Mapping[str, Any], *arguments: str) -> Plan:
+        """What a run would do."""
+        report = self.root / "plan.json"
+        report.unlink(missing_ok=True)
+        _, _, _, *rest = self.command(config, "--dry-run", *arguments)
+        done = subprocess.run(
+            [sys.executable, PLANNER, report, *rest],
+            cwd=self.root,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert report.is_file(), done.stdout
+        found = json.loads(report.read_text(encoding="utf-8"))
+        jobs = {_job(job) for job in found["jobs"]}
+        return Plan(done.returncode, done.stdout, jobs, found["rules"], set(found["modules"]), found["cpu_seconds"])
+
+    @contextmanager
+    def edited(self, path: str, old: str, new: str) -> Iterator[None]:
+        """Change a file of the copy for the length of a block."""
+        file = self.root / path
+        text, stat = file.read_text(encoding="utf-8"), file.stat()
+        assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
+        file.write_text(text.replace(old, new), encoding="utf-8")
+        try:
+            yield
+        finally:
+            file.write_text(text, encoding="utf-8")
+            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    def files(self, pattern: str) -> dict[str, bytes]:
+        """Contents of the files that match a pattern, by path."""
+        found = sorted(path for path in self.root.glob(pattern) if path.is_file())
+        return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in found}
+
+
+def _job(job: Mapping[str, Any]) -> Job:
+    wildcards = dict(job["wildcards"])
+    values = tuple(wildcards.pop(name) for name in ORDER if name in wildcards)
+    assert not wildcards, f"unknown wildcards {wildcards}"
+    return (job["rule"], *values)
+
+
+def without_aggregates(jobs: Iterable[Job]) -> set[Job]:
+    """Jobs, less those at the end that read everything."""
+    return {job for job in jobs if job[0] not in {"all", *AGGREGATES}}
+
+
+AGGREGATES = ("collect_tables", "draw_figures", "write_report")
