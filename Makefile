@@ -28,11 +28,12 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@touch $@
 
 demo: $(VENV)/.run ## Run the whole study on small real models (minutes; two cores; no GPU)
-	@$(SNAKEMAKE) $(DEMO) --unlock --quiet all
+	@$(BIN)/python -m cascade_equivalence.dag.lock
 	@$(SNAKEMAKE) $(DEMO)
 	@$(BIN)/cascade-equivalence show config/demo.yaml
 
 embedded: $(VENV)/.run ## The same models on the real texts (hours; name their folder with DATA=...)
+	@$(BIN)/python -m cascade_equivalence.dag.lock
 	@$(SNAKEMAKE) $(EMBEDDED) $(if $(DATA),--config items='{"folder": "$(DATA)"}')
 	@$(BIN)/cascade-equivalence show config/embedded.yaml
 

@@ -5,7 +5,10 @@ from snakemake.utils import min_version
 min_version("9.13")
 
 
-configfile: "config/config.yaml"
+# A study is one file: the one given with --configfile takes the place of the paper's, nothing of the two is mixed.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"

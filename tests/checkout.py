@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ PARTS = ("Snakefile", "workflow", "src", "config", "profiles", "resources", "env
 REAL_RUN = ("--cores", "2", "--set-threads", "transcribe=1", "answer=1")
 
 Config = dict[str, Any]
+Study = Mapping[str, Any] | str  # a config, or the name of its file in the copy
 Job = tuple[str, ...]
 
 
@@ -44,11 +45,12 @@ def tiny_config(models: Path) -> Config:
         "tasks": ["ag_news", "sst2"],
         "items": {"source": "demo", "per_task": 8},
         "speech": {"voices": ["us", "gb"]},
-        "noise": {"snr_db": [10], "voices": ["us"], "tasks": ["sst2"], "talkers": 2},
+        "noise": {"snr_db": [10], "voices": ["us"], "tasks": ["sst2"], "babble_voices": ["gb"], "talkers": 2},
         "systems": ["first", "second"],
         "pairs": [{"system": "second", "reference": "first", "label": "same LLM, two recognisers"}],
-        "transcribe": {"engine": "openai-whisper", "device": "cpu", "dtype": "float32", "max_new_tokens": 5},
-        "answer": {"device": "cpu", "dtype": "float32"},
+        # One at a time, so that a run that was stopped does not put others side by side when it goes on.
+        "transcribe": {"device": "cpu", "dtype": "float32", "batch_size": 1, "max_new_tokens": 5},
+        "answer": {"device": "cpu", "dtype": "float32", "batch_size": 1},
         "statistics": {"draws": 200},
         "definitions": {"models": specs, "systems": systems},
     }
@@ -75,14 +77,21 @@ class Plan:
     cpu_seconds: float
 
 
+AGGREGATES = ("collect_tables", "draw_figures", "write_report")
 ORDER = ("model", "asr", "system", "reference", "task", "voice", "condition", "noise")
 
 
 class Checkout:
-    """A copy of the project in a folder of its own; Snakemake runs there."""
+    """A copy of the project in a folder of its own; Snakemake runs there.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: The folder to make.
+        cache: Folder of downloads; one of the copy's own by default.
+    """
+
+    def __init__(self, root: Path, cache: Path | None = None) -> None:
         self.root = root
+        self.cache = cache or root / "cache"
         root.mkdir(parents=True)
         for part in PARTS:
             source = REPOSITORY / part
@@ -96,49 +105,53 @@ class Checkout:
     def environment(self) -> dict[str, str]:
         """The environment of a run: no library but the copy's own, and no network."""
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        return kept | {"CASCADE_EQUIVALENCE_CACHE": str(self.root / "cache"), "HF_HUB_OFFLINE": "1"}
+        return kept | {"CASCADE_EQUIVALENCE_CACHE": str(self.cache), "HF_HUB_OFFLINE": "1"}
 
-    def command(self, config: Mapping[str, Any], *arguments: str) -> list[str]:
-        """Snakemake's command line for a study, whose config is written beside the copy's own."""
-        text = yaml.safe_dump(dict(config), sort_keys=False)
-        file = self.root / "study.yaml"
-        if not file.is_file() or file.read_text(encoding="utf-8") != text:
-            file.write_text(text, encoding="utf-8")
-        # An option that takes several values must not swallow the targets.
-        return [sys.executable, "-m", "snakemake", *arguments, "--configfile", file.name]
+    def command(self, config: Study, *arguments: str) -> list[str]:
+        """Snakemake's arguments for a study, whose config is written beside the copy's own or lies there already."""
+        name = config if isinstance(config, str) else "study.yaml"
+        if not isinstance(config, str):
+            (self.root / name).write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+        # At the end, where an option that takes several values swallows no target.
+        return [*arguments, "--configfile", name]
 
-    def run(self, config: Mapping[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a study to its end."""
-        command = self.command(config, *arguments, *REAL_RUN)
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the copy; standard output and error come together."""
         return subprocess.run(
-            command, cwd=self.root, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-
-    def plan(self, config: Mapping[str, Any], *arguments: str) -> Plan:
-        """What a run would do."""
-        report = self.root / "plan.json"
-        report.unlink(missing_ok=True)
-        _, _, _, *rest = self.command(config, "--dry-run", *arguments)
-        done = subprocess.run(
-            [sys.executable, PLANNER, report, *rest],
+            [sys.executable, *arguments],
+            check=False,
             cwd=self.root,
             env=self.environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+
+    def snakemake(self, config: Study, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake on a study, to its end."""
+        return self.python("-m", "snakemake", *self.command(config, *arguments))
+
+    def run(self, config: Study, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Make what a study asks for."""
+        return self.snakemake(config, *arguments, *REAL_RUN)
+
+    def plan(self, config: Study, *arguments: str) -> Plan:
+        """What a run would do."""
+        report = self.root / "plan.json"
+        report.unlink(missing_ok=True)
+        done = self.python(str(PLANNER), report.name, *self.command(config, "--dry-run", *arguments))
         assert report.is_file(), done.stdout
         found = json.loads(report.read_text(encoding="utf-8"))
         jobs = {_job(job) for job in found["jobs"]}
         return Plan(done.returncode, done.stdout, jobs, found["rules"], set(found["modules"]), found["cpu_seconds"])
 
     @contextmanager
-    def edited(self, path: str, old: str, new: str) -> Iterator[None]:
-        """Change a file of the copy for the length of a block."""
+    def edited(self, path: str, old: str, new: str, first: bool = False) -> Iterator[None]:
+        """Change a file of the copy for the length of a block: text that occurs once, or its first occurrence."""
         file = self.root / path
         text, stat = file.read_text(encoding="utf-8"), file.stat()
-        assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
-        file.write_text(text.replace(old, new), encoding="utf-8")
+        assert text.count(old) == 1 or (first and old in text), f"{path} holds {old!r} {text.count(old)} times"
+        file.write_text(text.replace(old, new, 1), encoding="utf-8")
         try:
             yield
         finally:
@@ -156,11 +169,3 @@ def _job(job: Mapping[str, Any]) -> Job:
     values = tuple(wildcards.pop(name) for name in ORDER if name in wildcards)
     assert not wildcards, f"unknown wildcards {wildcards}"
     return (job["rule"], *values)
-
-
-def without_aggregates(jobs: Iterable[Job]) -> set[Job]:
-    """Jobs, less those at the end that read everything."""
-    return {job for job in jobs if job[0] not in {"all", *AGGREGATES}}
-
-
-AGGREGATES = ("collect_tables", "draw_figures", "write_report")

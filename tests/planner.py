@@ -36,13 +36,18 @@ def remember(workflow: Workflow, *arguments: Any, **settings: Any) -> None:
     include(workflow, *arguments, **settings)
 
 
+def named(files: Any) -> int:
+    """How many files of a rule have a name."""
+    return sum(1 if end is None else end - start for _, (start, end) in files._get_names())
+
+
 def describe(rule: Any) -> dict[str, Any]:
     """What a rule declares."""
     return {
         "name": rule.name,
         "target": rule.norun,
-        "inputs": [len(rule.input), sorted(name for name, _ in rule.input._get_names())],
-        "outputs": [len(rule.output), sorted(name for name, _ in rule.output._get_names())],
+        "inputs": [len(rule.input), named(rule.input)],
+        "outputs": [len(rule.output), named(rule.output)],
         "log": list(map(str, rule.log)),
         "benchmark": str(rule.benchmark or ""),
         "message": rule.message or "",

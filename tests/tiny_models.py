@@ -40,6 +40,8 @@ def build_whisper(folder: Path, seed: int) -> Path:
                 weights.add_(1)
             if name.endswith("encoder_attn.out_proj.weight"):
                 weights.mul_(5)
+            if name.endswith(("encoder_attn.q_proj.weight", "encoder_attn.k_proj.weight")):
+                weights.mul_(3)
         model.model.decoder.embed_tokens.weight[TEXT_TOKENS:] = 0
     model.save_pretrained(folder)
     return folder
@@ -67,7 +69,7 @@ def build_llama(folder: Path, seed: int) -> Path:
     with torch.no_grad():
         for name, weights in model.named_parameters():
             if weights.ndim > 1:
-                weights.normal_(0, 0.5)
+                weights.normal_(0, 1.5 if name.endswith(("q_proj.weight", "k_proj.weight")) else 0.5)
         embeddings, head = model.model.embed_tokens.weight, model.lm_head.weight
         # The last direction means "a word was said"; only the end token listens to it.
         embeddings[:, -1] = 0
@@ -97,3 +99,12 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>", chat_template=TEMPLATE
     )
+
+
+def build_all(folder: Path) -> Path:
+    """Write two recognisers and two language models, each in a folder named after it."""
+    for seed, name in ((1, "a"), (2, "b")):
+        build_whisper(folder / f"whisper-{name}", seed)
+    for seed, name in ((3, "a"), (1, "b")):
+        build_llama(folder / f"llama-{name}", seed)
+    return folder

@@ -5,17 +5,17 @@ rule agree:
         manifests=lambda wildcards: STUDY.pair_manifests(wildcards.system, wildcards.reference),
     output:
         agreement=f"{RESULTS}/agreement/{{system}}~{{reference}}/{{task}}/{{condition}}.json",
-    params:
-        statistics=lambda wildcards: STUDY.agreement_params(),
     log:
         f"{RESULTS}/logs/agree/{{system}}~{{reference}}/{{task}}/{{condition}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/agree/{{system}}~{{reference}}/{{task}}/{{condition}}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../../envs/statistics.yaml"
+    params:
+        statistics=lambda wildcards: STUDY.agreement_params(),
     message:
         "Comparing {wildcards.system} with {wildcards.reference} on {wildcards.task} ({wildcards.condition})"
     script:

@@ -5,20 +5,20 @@ rule answer:
         manifest=lambda wildcards: STUDY.backbone_manifest(wildcards.system),
     output:
         answers=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
-    params:
-        settings=lambda wildcards: STUDY.answer_params(wildcards.system, wildcards.task),
     log:
         f"{RESULTS}/logs/answer/{{system}}/{{task}}/{{condition}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/answer/{{system}}/{{task}}/{{condition}}.tsv"
-    threads: 2
     retries: 1
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=240,
         gpu=STUDY.gpus("answer"),
-    conda:
-        "../../envs/models.yaml"
+    params:
+        settings=lambda wildcards: STUDY.answer_params(wildcards.system, wildcards.task),
     message:
         "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system}"
     script:

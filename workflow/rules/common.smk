@@ -1,13 +1,13 @@
 # The study behind all rules: a checked config turned into paths, targets and parameters.
-import os
 import sys
+from pathlib import Path
 
-LIBRARY = workflow.basedir + "/src"
-sys.path.insert(0, LIBRARY)
-# Scripts find the library too, in whatever environment they run.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
+LIBRARY = Path(workflow.basedir) / "src"
+sys.path.insert(0, str(LIBRARY))
 
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.dag.lock import hold_folder
+from cascade_equivalence.dag.processes import prepare_scripts
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 
@@ -15,6 +15,9 @@ try:
     STUDY = Study(load_study(config))
 except StudyError as problem:
     raise WorkflowError(str(problem)) from None
+
+hold_folder()
+prepare_scripts(LIBRARY)
 
 # Jobs get the definitions as they were read now, whatever happens to the registry files while they wait.
 config.update(STUDY.resolved())

@@ -1,18 +1,18 @@
 rule resolve_model:
     output:
         manifest=f"{MODELS}/{{model}}/manifest.json",
-    params:
-        spec=lambda wildcards: STUDY.model_params(wildcards.model),
     log:
         f"{MODELS}/logs/{{model}}.log",
     benchmark:
         f"{MODELS}/benchmarks/{{model}}.tsv"
     retries: 2
+    conda:
+        "../../envs/models.yaml"
     resources:
         mem_mb=4000,
         runtime=120,
-    conda:
-        "../../envs/models.yaml"
+    params:
+        spec=lambda wildcards: STUDY.model_params(wildcards.model),
     message:
         "Resolving the weights of {wildcards.model}"
     script:
@@ -24,17 +24,17 @@ rule prepare_items:
         source=lambda wildcards: STUDY.item_files(wildcards.task),
     output:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
-    params:
-        sample=lambda wildcards: STUDY.item_params(wildcards.task),
     log:
         f"{RESULTS}/logs/prepare_items/{{task}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/prepare_items/{{task}}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../../envs/statistics.yaml"
+    params:
+        sample=lambda wildcards: STUDY.item_params(wildcards.task),
     message:
         "Preparing the items of {wildcards.task}"
     script:

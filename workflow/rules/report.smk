@@ -4,24 +4,27 @@ rule collect_tables:
         agreement=STUDY.all_agreement(),
         transcripts=STUDY.all_transcripts(),
     output:
-        csv=report(
-            expand(f"{RESULTS}/tables/{{table}}.csv", table=STUDY.tables()),
-            category="Tables",
-            caption="../report/tables.rst",
-            labels=lambda wildcards, output=None: {"format": "CSV"},
-        ),
+        csv=[
+            report(
+                f"{RESULTS}/tables/{table}.csv",
+                category="Tables",
+                caption="../report/tables.rst",
+                labels={"table": table},
+            )
+            for table in STUDY.tables()
+        ],
         markdown=expand(f"{RESULTS}/tables/{{table}}.md", table=STUDY.tables()),
-    params:
-        settings=STUDY.report_params(),
     log:
         f"{RESULTS}/logs/collect_tables.log",
     benchmark:
         f"{RESULTS}/benchmarks/collect_tables.tsv"
+    conda:
+        "../../envs/statistics.yaml"
     resources:
         mem_mb=4000,
         runtime=20,
-    conda:
-        "../../envs/statistics.yaml"
+    params:
+        settings=STUDY.report_params(),
     message:
         "Collecting the tables"
     script:
@@ -32,23 +35,27 @@ rule draw_figures:
     input:
         tables=expand(f"{RESULTS}/tables/{{table}}.csv", table=STUDY.tables()),
     output:
-        svg=report(
-            expand(f"{RESULTS}/figures/{{figure}}.svg", figure=STUDY.figures()),
-            category="Figures",
-            caption="../report/figures.rst",
-        ),
+        svg=[
+            report(
+                f"{RESULTS}/figures/{figure}.svg",
+                category="Figures",
+                caption="../report/figures.rst",
+                labels={"figure": figure},
+            )
+            for figure in STUDY.figures()
+        ],
         png=expand(f"{RESULTS}/figures/{{figure}}.png", figure=STUDY.figures()),
-    params:
-        settings=STUDY.report_params(),
     log:
         f"{RESULTS}/logs/draw_figures.log",
     benchmark:
         f"{RESULTS}/benchmarks/draw_figures.tsv"
+    conda:
+        "../../envs/statistics.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
-    conda:
-        "../../envs/statistics.yaml"
+    params:
+        settings=STUDY.report_params(),
     message:
         "Drawing the figures"
     script:
@@ -63,18 +70,23 @@ rule write_report:
         transcripts=STUDY.all_transcripts(),
         manifests=STUDY.all_manifests(),
     output:
-        html=report(f"{RESULTS}/report.html", category="Report", caption="../report/report.rst"),
-    params:
-        settings=STUDY.report_params(),
+        html=report(
+            f"{RESULTS}/report.html",
+            category="Report",
+            caption="../report/report.rst",
+            labels={"page": "report"},
+        ),
     log:
         f"{RESULTS}/logs/write_report.log",
     benchmark:
         f"{RESULTS}/benchmarks/write_report.tsv"
+    conda:
+        "../../envs/statistics.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
-    conda:
-        "../../envs/statistics.yaml"
+    params:
+        settings=STUDY.report_params(),
     message:
         "Writing the report"
     script:

@@ -3,19 +3,19 @@ rule synthesize_speech:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
     output:
         clips=f"{RESULTS}/speech/{{task}}/{{voice}}/clean.parquet",
-    params:
-        voice=lambda wildcards: STUDY.speech_params(wildcards.voice),
     log:
         f"{RESULTS}/logs/synthesize_speech/{{task}}/{{voice}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/synthesize_speech/{{task}}/{{voice}}.tsv"
-    threads: 1
     retries: 1
+    conda:
+        "../../envs/speech.yaml"
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=120,
-    conda:
-        "../../envs/speech.yaml"
+    params:
+        voice=lambda wildcards: STUDY.speech_params(wildcards.voice),
     message:
         "Speaking {wildcards.task} in the voice {wildcards.voice}"
     script:
@@ -28,17 +28,17 @@ rule mix_noise:
         pool=lambda wildcards: STUDY.pool_of(wildcards.task, wildcards.voice),
     output:
         clips=f"{RESULTS}/speech/{{task}}/{{voice}}/{{noise}}.parquet",
-    params:
-        noise=lambda wildcards: STUDY.noise_params(wildcards.voice, wildcards.noise),
     log:
         f"{RESULTS}/logs/mix_noise/{{task}}/{{voice}}/{{noise}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/mix_noise/{{task}}/{{voice}}/{{noise}}.tsv"
+    conda:
+        "../../envs/speech.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        "../../envs/speech.yaml"
+    params:
+        noise=lambda wildcards: STUDY.noise_params(wildcards.voice, wildcards.noise),
     message:
         "Mixing babble into {wildcards.task}, voice {wildcards.voice}, at {wildcards.noise}"
     script:

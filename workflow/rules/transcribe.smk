@@ -4,20 +4,20 @@ rule transcribe:
         manifest=f"{MODELS}/{{asr}}/manifest.json",
     output:
         transcripts=f"{RESULTS}/transcripts/{{asr}}/{{task}}/{{condition}}.parquet",
-    params:
-        settings=lambda wildcards: STUDY.transcribe_params(),
     log:
         f"{RESULTS}/logs/transcribe/{{asr}}/{{task}}/{{condition}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/transcribe/{{asr}}/{{task}}/{{condition}}.tsv"
-    threads: 2
     retries: 1
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=240,
         gpu=STUDY.gpus("transcribe"),
-    conda:
-        "../../envs/models.yaml"
+    params:
+        settings=lambda wildcards: STUDY.transcribe_params(),
     message:
         "Transcribing {wildcards.task} ({wildcards.condition}) with {wildcards.asr}"
     script:

@@ -12,12 +12,22 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 # Modules each stage depends on, as globs below the package. A node names its own further files (its task, its voice).
 STAGES = {
-    "resolve": ("models/sources/*.py", "models/checkpoint.py", "models/ctranslate2_weights.py"),
+    "resolve": (
+        "models/sources/*.py",
+        *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
+    ),
     "items": tuple(f"tasks/{name}.py" for name in ("base", "cleaning", "items", "prepare", "published", "sampling")),
     "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "prosody", "synthesize", "waveform")),
     "noise": tuple(f"speech/{name}.py" for name in ("babble", "clips", "noise", "waveform")),
-    "transcribe": ("models/transcription/*.py", "models/openai_whisper.py", "models/device.py"),
-    "answer": ("models/answering.py", "models/text_llm.py", "models/device.py", "tasks/prompts.py", "tasks/parsing.py"),
+    "transcribe": (
+        "models/transcription/*.py",
+        *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "device", "openai_whisper")),
+    ),
+    "answer": (
+        *(f"models/{name}.py" for name in ("answering", "device", "rendering", "stopping", "text_llm")),
+        *(f"tasks/{name}.py" for name in ("base", "parsing", "prompts")),
+        "dag/answers.py",
+    ),
     "agree": ("stats/*.py",),
     "report": ("report/*.py", "report/templates/*", "stats/*.py"),
 }

@@ -1,0 +1,1 @@
+"""Models: where their weights come from, speech to text, text to answers."""

@@ -2,14 +2,22 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
+
+if TYPE_CHECKING:
+    import torch
+
+ANSWER_FORMAT = 2
+"""Raised when the same weights, prompt and settings would give another answer."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ def answer_questions(
     dtype = resolve_dtype(config.dtype, device)
     settings = {
         "kind": "answer",
+        "format": ANSWER_FORMAT,
         "revision": revision,
         "mode": config.mode,
         "dtype": str(dtype).removeprefix("torch."),
@@ -85,53 +94,67 @@ def answer_questions(
         "decoding": "greedy",
     }
     keys = [key_of(settings | _parts(question, config.mode)) for question in questions]
+    waiting = Counter(keys)
     with Store(store) as records:
         missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in records}
-        with progress(label, len(keys), done=sum(key in records for key in keys)) as advance:
-            if missing:
-                from cascade_equivalence.models.text_llm import TextLLM
-
-                model = TextLLM(folder, device, dtype, chat)
-                prompts = {key: model.render(q.messages, q.answer_prefix) for key, q in missing.items()}
-                rows = {key: model.tokenize(prompt) for key, prompt in prompts.items()}
-                prefix = model.usable_prefix(list(rows.values()))
-                shared = model.prefix_cache(next(iter(rows.values()))[:prefix])
-                queue = sorted(rows, key=lambda key: (len(rows[key]), key))
-                for start in range(0, len(queue), config.batch_size):
-                    batch = queue[start : start + config.batch_size]
-                    began = time.perf_counter()
-                    if config.mode == "generate":
-                        outputs = model.generate([rows[key] for key in batch], max_new_tokens, prefix, shared)
-                        found = [(output.text.strip(), output.new_tokens, {}) for output in outputs]
-                    else:
-                        found = []
-                        for key in batch:
-                            scores = model.choose(rows[key], missing[key].candidates, prefix, shared)
-                            found.append((max(scores, key=scores.__getitem__), 0, scores))
-                    seconds = (time.perf_counter() - began) / len(batch)
-                    records.add(
-                        (
-                            key,
-                            asdict(
-                                Answer(
-                                    text=text,
-                                    prompt_sha256=hashlib.sha256(prompts[key].encode()).hexdigest(),
-                                    prompt_tokens=len(rows[key]),
-                                    new_tokens=new_tokens,
-                                    seconds=seconds,
-                                    scores=scores,
-                                )
-                            ),
-                        )
-                        for key, (text, new_tokens, scores) in zip(batch, found, strict=True)
-                    )
-                    advance(sum(keys.count(key) for key in batch))
+        done = len(keys) - sum(waiting[key] for key in missing)
+        with progress(label, len(keys), done) as advance:
+            for batch in _answer(missing, folder, device, dtype, chat, config, max_new_tokens) if missing else ():
+                records.add((key, asdict(answer)) for key, answer in batch.items())
+                advance(sum(waiting[key] for key in batch))
         return [Answer(**records[key]) for key in keys]
+
+
+def _answer(
+    questions: Mapping[str, Question],
+    folder: Path,
+    device: str,
+    dtype: "torch.dtype",
+    chat: bool,
+    config: AnswerConfig,
+    max_new_tokens: int,
+) -> Iterator[dict[str, Answer]]:
+    """Compute answers by key, a batch at a time, the shortest prompts first."""
+    from cascade_equivalence.models.text_llm import TextLLM
+
+    model = TextLLM(folder, device, dtype, chat)
+    prompts = {key: model.render(question.messages, question.answer_prefix) for key, question in questions.items()}
+    rows = {key: model.tokenize(prompt) for key, prompt in prompts.items()}
+    model.check_lengths(list(rows.values()), max_new_tokens)
+    prefix = model.usable_prefix(list(rows.values()), max_new_tokens)
+    shared = model.prefix_cache(next(iter(rows.values()))[:prefix])
+    queue = sorted(rows, key=lambda key: (len(rows[key]), key))
+    for start in range(0, len(queue), config.batch_size):
+        batch = queue[start : start + config.batch_size]
+        began = time.perf_counter()
+        found: list[tuple[str, int, dict[str, float]]] = []
+        if config.mode == "generate":
+            outputs = model.generate([rows[key] for key in batch], max_new_tokens, prefix, shared)
+            found += [(output.text.strip(), output.new_tokens, {}) for output in outputs]
+        else:
+            for key in batch:
+                scores = model.choose(rows[key], questions[key].candidates, prefix, shared)
+                found.append((max(scores, key=scores.__getitem__), 0, scores))
+        seconds = (time.perf_counter() - began) / len(batch)
+        yield {
+            key: Answer(
+                text=text,
+                prompt_sha256=hashlib.sha256(prompts[key].encode()).hexdigest(),
+                prompt_tokens=len(rows[key]),
+                new_tokens=new_tokens,
+                seconds=seconds,
+                scores=scores,
+            )
+            for key, (text, new_tokens, scores) in zip(batch, found, strict=True)
+        }
 
 
 def _parts(question: Question, mode: str) -> dict[str, object]:
     """The question's part of the key."""
-    parts: dict[str, object] = {"messages": list(question.messages), "answer_prefix": question.answer_prefix}
+    parts: dict[str, object] = {
+        "messages": [dict(turn) for turn in question.messages],
+        "answer_prefix": question.answer_prefix,
+    }
     if mode == "forced_choice":
         parts["candidates"] = dict(question.candidates)
     return parts

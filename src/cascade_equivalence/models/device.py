@@ -2,14 +2,22 @@
 
 from typing import TYPE_CHECKING
 
+from cascade_equivalence.errors import StudyError
+
 if TYPE_CHECKING:
     import torch
 
 
 def resolve_device(name: str) -> str:
-    """Turn ``auto`` into ``cuda`` where there is a GPU, else ``cpu``."""
+    """Turn ``auto`` into ``cuda`` where there is a GPU, else ``cpu``.
+
+    Raises:
+        StudyError: ``cuda`` is asked for where there is none.
+    """
     import torch
 
+    if name == "cuda" and not torch.cuda.is_available():
+        raise StudyError("device: cuda is set, but torch sees no GPU here: set it to auto or cpu")
     if name != "auto":
         return name
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -22,7 +30,8 @@ def has_fast_bfloat16(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     # Without these instructions bfloat16 is emulated and slower than float32.
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in checks)
 
 
 def resolve_dtype(name: str, device: str) -> "torch.dtype":

@@ -1,5 +1,6 @@
 """From a conversation to the text a model reads, in which nothing that was said can pass for a turn of its own."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from cascade_equivalence.errors import StudyError
 
 # Some templates write the date; a study's prompts must not change overnight. Llama 3.1 assumes this day itself.
 TODAY = datetime(2024, 7, 26, tzinfo=UTC)
+_DATE = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 PLAIN_TURNS = {"system": "{}\n\n", "user": "{}\n", "assistant": "Answer: {}\n\n"}
 
 
@@ -42,9 +44,10 @@ def render_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[s
     Raises:
         StudyError: The template refuses the conversation.
     """
+    template = _DATE.sub(lambda match: repr(TODAY.strftime(match[2])), tokenizer.get_chat_template())
     try:
         text = tokenizer.apply_chat_template(
-            [dict(turn) for turn in messages], tokenize=False, add_generation_prompt=True, strftime_now=TODAY.strftime
+            [dict(turn) for turn in messages], chat_template=template, tokenize=False, add_generation_prompt=True
         )
     except TemplateError as error:
         roles = ", ".join(dict.fromkeys(turn["role"] for turn in messages))

@@ -8,12 +8,16 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from cascade_equivalence.errors import StudyError
+
+SECONDS_TO_WAIT = 5.0
+"""How long to wait for another process to let go of a store."""
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
@@ -62,16 +66,26 @@ class Store:
         return self
 
     def _lock(self) -> None:
+        # A process that was just killed, or has just lost its Snakemake, needs a moment to let go.
+        patience = time.monotonic() + SECONDS_TO_WAIT
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StudyError(
-                f"{self.path} is in use by another process: wait for it to end, or stop it, then run again"
-            ) from error
+            while not self._try_lock():
+                if time.monotonic() > patience:
+                    raise StudyError(
+                        f"{self.path} is in use by another process: wait for it to end, or stop it, then run again"
+                    )
+                time.sleep(SECONDS_TO_WAIT / 20)
         except OSError as error:
             raise StudyError(
-                f"{self.path} cannot be locked ({error.strerror}): set `results` to a folder on a file system with locks"
+                f"{self.path} cannot be locked ({error.strerror}): put `results` on a file system that has locks"
             ) from error
+
+    def _try_lock(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _read(self) -> dict[str, Any]:
         """Read all whole lines, then cut off what a killed process left of the last one."""

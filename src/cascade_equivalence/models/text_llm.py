@@ -5,16 +5,18 @@ the key-value cache of the prefix that all prompts share (system prompt and work
 near tie between tokens in reduced precision is decided in float32.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers.cache_utils import CacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
+from cascade_equivalence.models.stopping import Stopping
 
 TIE_CANDIDATES = 8
 SHORTEST_PREFIX = 16
@@ -37,7 +39,7 @@ class Generation:
     new_tokens: int
 
 
-def common_prefix(rows: Sequence[Sequence[int]]) -> int:
+def common_prefix(rows: Sequence[list[int]]) -> int:
     """Length of the longest prefix that all rows share, short of any row's last token."""
     shortest, longest = min(rows), max(rows)
     limit = min(len(row) for row in rows) - 1
@@ -66,9 +68,10 @@ class TextLLM:
             raise StudyError(f"{folder} has no chat template: set `chat: false` for this model")
         self.chat = chat
         self.device = device
-        self.model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
+        self.model, report = loaded
         # The library would make up what is missing.
         if report["missing_keys"] or report["mismatched_keys"]:
             names = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
@@ -78,16 +81,10 @@ class TextLLM:
         self.model.to(device).eval()
         ids = self.model.generation_config.eos_token_id
         named = [self.tokenizer.eos_token_id, *([ids] if isinstance(ids, int) else ids or [])]
-        self._ends = torch.tensor(sorted({token for token in named if token is not None}), device=device)
-        pieces = self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))])
-        self._speaks = self._tokens(pieces, lambda piece: bool(piece.strip()))
-        self._breaks = self._tokens(pieces, lambda piece: "\n" in piece)
-        self._closes = self._tokens(pieces, lambda piece: "\n" in piece.lstrip())
+        ends = {token for token in named if token is not None}
+        vocabulary = self.model.get_output_embeddings().weight.shape[0]
+        self._stopping = Stopping(self.tokenizer, ends, vocabulary, device)
         self._control = control_tokens(self.tokenizer)
-
-    def _tokens(self, pieces: Sequence[str], accept: Callable[[str], bool]) -> torch.Tensor:
-        """The tokens whose text is accepted."""
-        return torch.tensor([token for token, piece in enumerate(pieces) if accept(piece)], device=self.device)
 
     def render(self, messages: Sequence[Mapping[str, str]], answer_prefix: str = "") -> str:
         """Write a conversation as the text the model reads.
@@ -113,7 +110,7 @@ class TextLLM:
         """Token ids of a rendered prompt; special tokens are already in its text."""
         return list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
 
-    def check_lengths(self, rows: Sequence[Sequence[int]], new_tokens: int) -> None:
+    def check_lengths(self, rows: Sequence[list[int]], new_tokens: int) -> None:
         """Refuse prompts that the model cannot hold together with their answers.
 
         Raises:
@@ -127,7 +124,7 @@ class TextLLM:
                 f"{limit}: shorten the task's prompt or its examples"
             )
 
-    def usable_prefix(self, rows: Sequence[Sequence[int]], new_tokens: int = 0) -> int:
+    def usable_prefix(self, rows: Sequence[list[int]], new_tokens: int = 0) -> int:
         """Tokens at the start of all rows that are worth computing once.
 
         Args:
@@ -140,34 +137,31 @@ class TextLLM:
         # Padding stands between the prefix and a row's own text, which a window would count as distance.
         columns = max(len(row) for row in rows) + new_tokens
         too_long = any(window is not None and columns > window for window in windows)
-        return 0 if shared < SHORTEST_PREFIX or too_long else shared
+        # The state of a recurrent layer is not made of columns.
+        recurrent = not all(isinstance(layer, CacheLayerMixin) for layer in self.prefix_cache([]).layers)
+        return 0 if shared < SHORTEST_PREFIX or too_long or recurrent else shared
 
-    def _inputs(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> dict[str, Any]:
-        """What the network is given for the newest columns; positions count what is not masked."""
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "position_ids": positions,
-            "past_key_values": cache,
-            "use_cache": True,
-        }
+    def _run(self, network: Any, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, **more: int) -> Any:
+        """Run the newest columns; positions count what is not masked."""
+        at = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        return network(
+            input_ids=ids, attention_mask=mask, position_ids=at, past_key_values=cache, use_cache=True, **more
+        )
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
         """Hidden states (rows, columns, width) after the final norm for the newest columns."""
-        return self.model.base_model(**self._inputs(ids, mask, cache)).last_hidden_state
+        states: torch.Tensor = self._run(self.model.base_model, ids, mask, cache).last_hidden_state
+        return states
 
     def _logits(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, keep: int) -> torch.Tensor:
-        """Logits (rows, keep, vocabulary) of the last columns, with the cap or scale that a model has behind its head."""
-        logits = self.model(**self._inputs(ids, mask, cache), logits_to_keep=keep).logits.float()
-        self._check_finite(logits)
-        return logits
+        """Logits (rows, keep, vocabulary) of the last columns, with the cap or scale a model has behind its head."""
+        return self._checked(self._run(self.model, ids, mask, cache, logits_to_keep=keep).logits.float())
 
-    def _check_finite(self, values: torch.Tensor) -> None:
-        if not bool(torch.isfinite(values).all()):
-            raise StudyError(
-                f"the model's numbers overflow in {self.model.dtype}: set answer.dtype to float32 or bfloat16"
-            )
+    def _checked(self, values: torch.Tensor) -> torch.Tensor:
+        if bool(values.isnan().any()):
+            arithmetic = str(self.model.dtype).removeprefix("torch.")
+            raise StudyError(f"the model's numbers overflow in {arithmetic}: set answer.dtype to bfloat16 or float32")
+        return values
 
     def prefix_cache(self, tokens: Sequence[int]) -> DynamicCache:
         """Key-value cache of a shared prefix, for one row."""
@@ -183,7 +177,7 @@ class TextLLM:
     ) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
         """Tokens, mask and cache of prompts behind a shared prefix; padding stands before a row's own text."""
         cache = DynamicCache(config=self.model.config)
-        for layer, (keys, values) in enumerate(_layers(shared)):
+        for layer, keys, values in _layers(shared):
             shape = (len(rows), -1, -1, -1)
             cache.update(keys.expand(shape), values.expand(shape), layer)
         longest = max(len(row) for row in rows) - prefix
@@ -224,33 +218,25 @@ class TextLLM:
             StudyError: The arithmetic overflows.
         """
         ids, mask, cache = self._start(rows, prefix, self.prefix_cache(rows[0][:prefix]) if shared is None else shared)
-        hidden = self._forward(ids, mask, cache)
-        self._check_finite(hidden[:, -1])
+        last = self._checked(self._forward(ids, mask, cache)[:, -1])
         answers = torch.full((len(rows), max_new_tokens), PADDING, device=self.device)
         done = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
         started = torch.zeros_like(done)
         lengths = torch.zeros(len(rows), dtype=torch.long, device=self.device)
         for step in range(max_new_tokens):
-            token = self._pick(hidden[:, -1])
+            token = self._pick(last)
             answers[:, step] = token
             lengths += ~done
-            done |= torch.isin(token, self._ends) | torch.isin(token, self._closes)
-            done |= torch.isin(token, self._breaks) & started
-            started |= torch.isin(token, self._speaks)
+            done |= self._stopping.over(token, started)
+            started |= self._stopping.speaks(token)
             if bool(done.all()) or step == max_new_tokens - 1:
                 break
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-            hidden = self._forward(token[:, None], mask, cache)
+            last = self._forward(token[:, None], mask, cache)[:, -1]
         return [
-            Generation(self._first_line(answer[:length]), len(row), length)
+            Generation(self._stopping.text(answer[:length]), len(row), length)
             for answer, row, length in zip(answers.tolist(), rows, lengths.tolist(), strict=True)
         ]
-
-    def _first_line(self, tokens: list[int]) -> str:
-        if tokens and tokens[-1] in self._ends:
-            tokens = tokens[:-1]
-        text = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return str(text).lstrip().split("\n")[0]
 
     def choose(
         self, row: list[int], candidates: Mapping[str, str], prefix: int = 0, shared: DynamicCache | None = None
@@ -260,9 +246,9 @@ class TextLLM:
         tokens = [self._continuation(lead, text) for text in candidates.values()]
         return dict(zip(candidates, self.log_likelihoods(row, tokens, prefix, shared), strict=True))
 
-    def _ends_in_word(self, row: Sequence[int]) -> bool:
+    def _ends_in_word(self, row: list[int]) -> bool:
         """Whether a prompt ends in text, so that an answer goes on after a space, and not in a line break or a turn."""
-        last = self.tokenizer.decode(row[-1:])
+        last = str(self.tokenizer.decode(row[-1:]))
         return last not in self._control and not last[-1:].isspace()
 
     def _continuation(self, lead: str, text: str) -> list[int]:
@@ -306,6 +292,8 @@ class TextLLM:
         return (chosen * own).sum(-1).tolist()
 
 
-def _layers(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Keys and values (rows, heads, columns, width) of each layer that holds any."""
-    return [(layer.keys, layer.values) for layer in cache.layers if layer.is_initialized]
+def _layers(cache: DynamicCache) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """Index, keys and values (rows, heads, columns, width) of each layer that holds any."""
+    for index, layer in enumerate(cache.layers):
+        if isinstance(layer, CacheLayerMixin) and layer.keys is not None and layer.values is not None:
+            yield index, layer.keys, layer.values

@@ -8,7 +8,7 @@ not do on a processor, and CTranslate2's decoder is faster than torch's.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from cascade_equivalence.config.study import TranscribeConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.transcription.features import window
+
+CONTEXT = 448
+"""Positions of every Whisper's decoder: the prompt and the transcript."""
 
 
 class Engine(Protocol):
@@ -78,6 +81,13 @@ class CTranslate2Decoder:
         import ctranslate2
         from tokenizers import Tokenizer
 
+        possible = ctranslate2.get_supported_compute_types(device)
+        if compute_type not in possible:
+            named = get_args(TranscribeConfig.model_fields["dtype"].annotation)
+            raise StudyError(
+                f"transcribe.dtype: CTranslate2 does not compute in {compute_type} on this {device}; set "
+                f"{' or '.join(sorted(possible.intersection(named)))}"
+            )
         if not (folder / "model.bin").exists():
             raise StudyError(
                 f"{folder} holds no CTranslate2 model.bin: set transcribe.engine to openai-whisper, or take the model "
@@ -89,7 +99,10 @@ class CTranslate2Decoder:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         start = ["<|startoftranscript|>", *(["<|en|>", "<|transcribe|>"] if self.model.is_multilingual else [])]
         self.prompt = [self.tokenizer.token_to_id(token) for token in [*start, "<|notimestamps|>"]]
-        self.max_length = len(self.prompt) + max_new_tokens
+        self.end = self.tokenizer.token_to_id("<|endoftext|>")
+        longest = min(max_new_tokens, CONTEXT - len(self.prompt))
+        # CTranslate2 stops at half of its max_length, and earlier where the prompt takes more than that.
+        self.max_length = max(2 * longest, len(self.prompt) + longest)
 
     def __call__(self, features: torch.Tensor) -> list[str]:
         """Decode windows (clips, mels, 3000) or encoder features (clips, 1500, width), float32."""
@@ -99,13 +112,20 @@ class CTranslate2Decoder:
         results = self.model.generate(
             view, [self.prompt] * len(features), beam_size=1, max_length=self.max_length, suppress_blank=True
         )
-        return [self.tokenizer.decode(result.sequences_ids[0]).strip() for result in results]
+        texts = [[token for token in result.sequences_ids[0] if token < self.end] for result in results]
+        return [self.tokenizer.decode(text).strip() for text in texts]
 
 
 def _compute_type(config: TranscribeConfig, device: str, automatic: str) -> str:
     if config.dtype == "auto":
         return automatic if device == "cpu" else "float16"
     return config.dtype
+
+
+def _hybrid_decoder(config: TranscribeConfig, device: str) -> str:
+    if config.dtype in ("int8", "float32"):
+        return config.dtype
+    return "float32" if device == "cpu" else "float16"
 
 
 class FasterWhisper:
@@ -129,8 +149,7 @@ class Hybrid:
         device = resolve_device(config.device)
         encoder = "bfloat16" if config.dtype == "int8" else config.dtype
         self.encode = TorchEncoder(folder, device, resolve_dtype(encoder, device))
-        decoder = "int8" if config.dtype == "int8" else "float32" if device == "cpu" else "float16"
-        self.decode = CTranslate2Decoder(folder, device, decoder, config.max_new_tokens)
+        self.decode = CTranslate2Decoder(folder, device, _hybrid_decoder(config, device), config.max_new_tokens)
 
     def transcribe(self, audio: Sequence[np.ndarray]) -> list[str]:
         """See :class:`Engine`."""
@@ -162,4 +181,6 @@ def identity(config: TranscribeConfig) -> EngineIdentity:
         dtype = _compute_type(config, device, "int8")
     else:
         dtype = config.dtype if config.dtype != "auto" else str(resolve_dtype("auto", device)).removeprefix("torch.")
+        if config.engine == "hybrid" and device != "cpu":
+            dtype += f", decoder {_hybrid_decoder(config, device)}"
     return EngineIdentity(config.engine, dtype, config.max_new_tokens)

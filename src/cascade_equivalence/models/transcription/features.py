@@ -22,8 +22,8 @@ def window(audio: Sequence[np.ndarray], mels: int) -> torch.Tensor:
     """
     windows = []
     for clip in audio:
-        clip = clip[:N_SAMPLES]
+        heard = clip[:N_SAMPLES]
         # Some silence behind the sound keeps its last frames free of the Fourier transform's reflection.
-        mel = log_mel_spectrogram(clip, n_mels=mels, padding=N_FFT)
-        windows.append(pad_or_trim(mel[:, : len(clip) // HOP_LENGTH], N_FRAMES))
+        mel = log_mel_spectrogram(heard, n_mels=mels, padding=N_FFT)
+        windows.append(pad_or_trim(mel[:, : len(heard) // HOP_LENGTH], N_FRAMES))
     return torch.stack(windows)

@@ -11,6 +11,9 @@ from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.models.transcription.engines import Engine, identity, open_engine
 from cascade_equivalence.progress import progress
 
+TRANSCRIPT_FORMAT = 2
+"""Raised when the same weights, sound and settings would give another transcript."""
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -37,7 +40,7 @@ def transcribe_recordings(
     Returns:
         One transcript a clip, in order.
     """
-    settings = {"kind": "transcript", "revision": revision, **asdict(identity(config))}
+    settings = {"kind": "transcript", "format": TRANSCRIPT_FORMAT, "revision": revision, **asdict(identity(config))}
     keys = [key_of(settings | {"audio": recording.sha256}) for recording in recordings]
     with Store(store) as records:
         missing = {key: clip for key, clip in zip(keys, recordings, strict=True) if key not in records}

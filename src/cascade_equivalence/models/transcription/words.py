@@ -20,11 +20,11 @@ def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[tu
     normalise = EnglishTextNormalizer()
     counts = []
     for reference, hypothesis in zip(references, hypotheses, strict=True):
-        said, heard = normalise(reference), normalise(hypothesis)
+        said, heard = normalise(reference).split(), normalise(hypothesis).split()
         if not said:
             # jiwer refuses an empty reference; every word heard is an insertion then.
-            counts.append((0, len(heard.split())))
+            counts.append((0, len(heard)))
             continue
-        result = process_words(said, heard)
-        counts.append((len(said.split()), result.substitutions + result.deletions + result.insertions))
+        result = process_words(" ".join(said), " ".join(heard))
+        counts.append((len(said), result.substitutions + result.deletions + result.insertions))
     return counts

@@ -1,0 +1,244 @@
+"""Times our transcribe + answer path against the loop a user would write, on the same clips, weights and machine.
+
+    python benchmarks/transcribe_and_answer.py --clips 32 --repeats 3
+
+Baseline: ``whisper.transcribe`` a clip at a time (openai-whisper, float32), then ``generate`` a prompt at a time
+(transformers, float32). Ours: the engines and the answer path of the library, as `config/demo.yaml` sets them. Arms
+take turns chunk by chunk, so that a machine whose speed drifts slows all of them alike. Loading is timed apart.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from cascade_equivalence.config.speech import HibariVoice
+from cascade_equivalence.config.study import TaskSpec, TranscribeConfig
+from cascade_equivalence.dag.study import REPOSITORY, Study
+from cascade_equivalence.models.sources.resolve import resolve_model
+from cascade_equivalence.models.sources.wheels import default_cache
+from cascade_equivalence.speech.clips import decode
+from cascade_equivalence.speech.synthesize import Utterance, synthesize_clips
+from cascade_equivalence.tasks.prompts import build_messages
+from cascade_equivalence.tasks.registry import get_task
+
+TASKS = ("ag_news", "sst2")
+CHUNK = 16
+
+
+@dataclass
+class Arm:
+    """One way to do a stage: a function from a chunk to its results, and the seconds each repeat took."""
+
+    name: str
+    run: Callable[[Sequence[Any]], list[str]]
+    seconds: list[float] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+
+    def per_item(self, items: int) -> float:
+        """Median seconds an item."""
+        return statistics.median(self.seconds) / items
+
+
+def take_turns(arms: Sequence[Arm], items: Sequence[Any], repeats: int) -> None:
+    """Run every arm over all items, chunk by chunk in turn, ``repeats`` times."""
+    for repeat in range(repeats):
+        for arm in arms:
+            arm.seconds.append(0.0)
+            arm.results = []
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+            # Another arm begins each time, so that none always runs on a machine the others have warmed.
+            shift = (repeat + start // CHUNK) % len(arms)
+            for arm in [*arms[shift:], *arms[:shift]]:
+                began = time.perf_counter()
+                arm.results += arm.run(chunk)
+                arm.seconds[-1] += time.perf_counter() - began
+
+
+def clips(study: Study, count: int) -> tuple[list[np.ndarray], list[str], list[str]]:
+    """Waveforms, texts and tasks of the demo's items in the neural voice, the tasks in turn."""
+    items = [get_task(task).load_demo(REPOSITORY / "resources" / "items") for task in TASKS]
+    pairs = [(task, item) for row in zip(*items, strict=True) for task, item in zip(TASKS, row, strict=True)][:count]
+    with TemporaryDirectory() as store:
+        spoken = synthesize_clips(
+            [Utterance(item.id, item.text) for _, item in pairs],
+            "heart",
+            HibariVoice(provider="hibari"),
+            30,
+            Path(store),
+            1,
+        )
+    return [decode(clip) for clip in spoken], [item.text for _, item in pairs], [task for task, _ in pairs]
+
+
+def transcription_arms(folder: Path, threads: int) -> list[Arm]:
+    """The loop with and without timestamps, faster-whisper's loop, and our three engines."""
+    from faster_whisper import WhisperModel
+
+    from cascade_equivalence.models.openai_whisper import load_openai_whisper
+    from cascade_equivalence.models.transcription.engines import open_engine
+
+    whisper = load_openai_whisper(folder)
+    faster = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
+    options = {"language": "en", "temperature": 0.0}
+
+    def loop(chunk: Sequence[np.ndarray], **more: Any) -> list[str]:
+        return [whisper.transcribe(audio, fp16=False, **options, **more)["text"].strip() for audio in chunk]
+
+    def faster_loop(chunk: Sequence[np.ndarray]) -> list[str]:
+        found = [faster.transcribe(audio, beam_size=1, without_timestamps=True, **options)[0] for audio in chunk]
+        return ["".join(segment.text for segment in segments).strip() for segments in found]
+
+    arms = [
+        Arm("loop: whisper.transcribe", loop),
+        Arm("loop: whisper.transcribe, no timestamps", lambda chunk: loop(chunk, without_timestamps=True)),
+        Arm("loop: faster-whisper int8", faster_loop),
+    ]
+    for engine in ("openai-whisper", "faster-whisper", "hybrid"):
+        config = TranscribeConfig(engine=engine, device="cpu", batch_size=CHUNK)
+        arms.append(Arm(f"ours: {engine}", open_engine(folder, config).transcribe))
+    return arms
+
+
+def answer_arms(study: Study, folder: Path, chat: bool) -> list[Arm]:
+    """``generate`` a prompt at a time, and our path in float32 and in the fastest arithmetic."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from cascade_equivalence.models.device import resolve_dtype
+    from cascade_equivalence.models.text_llm import TextLLM
+
+    specs: dict[str, TaskSpec] = dict(study.config.definitions.tasks)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    ours = {
+        name: TextLLM(folder, "cpu", dtype, chat)
+        for name, dtype in (("float32", torch.float32), ("auto", resolve_dtype("auto", "cpu")))
+    }
+    renderer = ours["float32"]
+
+    def prompt(question: tuple[str, str]) -> tuple[str, int]:
+        spec = specs[question[0]]
+        messages = build_messages(spec, study.config.answer.system_prompt, question[1], ())
+        return renderer.render(messages, spec.answer_prefix), spec.max_new_tokens
+
+    def loop(chunk: Sequence[tuple[str, str]]) -> list[str]:
+        answers = []
+        for question in chunk:
+            text, limit = prompt(question)
+            inputs = tokenizer(text, return_tensors="pt", add_special_tokens=False)
+            output = model.generate(**inputs, do_sample=False, max_new_tokens=limit)
+            new = tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            answers.append(new.strip().split("\n")[0])
+        return answers
+
+    def batched(llm: TextLLM, chunk: Sequence[tuple[str, str]]) -> list[str]:
+        answers: dict[tuple[str, str], str] = {}
+        for task in TASKS:
+            questions = [question for question in chunk if question[0] == task]
+            rows = [llm.tokenize(prompt(question)[0]) for question in questions]
+            prefix = llm.usable_prefix(rows, specs[task].max_new_tokens)
+            shared = llm.prefix_cache(rows[0][:prefix])
+            found = llm.generate(rows, specs[task].max_new_tokens, prefix, shared)
+            answers |= zip(questions, [answer.text.strip() for answer in found], strict=True)
+        return [answers[question] for question in chunk]
+
+    arms = [Arm("loop: generate, float32", loop)]
+    for name, llm in ours.items():
+        arms.append(Arm(f"ours: batched, {name}", lambda chunk, llm=llm: batched(llm, chunk)))  # type: ignore[misc]
+    return arms
+
+
+def share_equal(first: Sequence[str], second: Sequence[str]) -> float:
+    """Share of positions with the same text."""
+    return sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
+
+
+def rows(
+    arms: Sequence[Arm], items: int, reference: Sequence[Arm], texts: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """One row an arm: seconds an item, ratio to the first, equality with the reference arms, word error rate."""
+    from cascade_equivalence.models.transcription.words import word_errors
+
+    found = []
+    for arm in arms:
+        row: dict[str, Any] = {
+            "arm": arm.name,
+            "seconds": arm.per_item(items),
+            "fastest": min(arm.seconds) / items,
+            "ratio": arms[0].per_item(items) / arm.per_item(items),
+        }
+        row |= {f"equal to {other.name}": share_equal(arm.results, other.results) for other in reference}
+        if texts is not None:
+            counts = word_errors(texts, arm.results)
+            row["wer"] = sum(errors for _, errors in counts) / sum(words for words, _ in counts)
+        found.append(row)
+    return found
+
+
+def show(title: str, table: Sequence[dict[str, Any]]) -> None:
+    """Print rows as a Markdown table."""
+    columns = list(table[0])
+    print(f"\n### {title}\n")
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns))
+    for row in table:
+        print("| " + " | ".join(f"{row[c]:.3f}" if isinstance(row[c], float) else str(row[c]) for c in columns) + " |")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=32, help="clips, up to 96")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--asr", default="whisper-tiny.en")
+    parser.add_argument("--llm", default="smollm2-135m-instruct")
+    parser.add_argument("--output", type=Path, help="write the rows as JSON, too")
+    arguments = parser.parse_args()
+    import torch
+
+    from cascade_equivalence.__main__ import read_study
+
+    torch.set_num_threads(arguments.threads)
+    study = read_study(REPOSITORY / "config" / "demo.yaml")
+    folders = {
+        name: resolve_model(name, study.model(name), default_cache() / "models" / name)
+        for name in (arguments.asr, arguments.llm)
+    }
+    audio, texts, tasks = clips(study, arguments.clips)
+    print(f"{len(audio)} clips, {np.mean([len(clip) for clip in audio]) / 16000:.1f} s on average", file=sys.stderr)
+
+    hearing = transcription_arms(folders[arguments.asr], arguments.threads)
+    for arm in hearing:
+        arm.run(audio[:1])  # the first call of each loads code and memory
+    take_turns(hearing, audio, arguments.repeats)
+    heard = rows(hearing, len(audio), hearing[:2], texts)
+    show(f"Transcribing with {arguments.asr}, seconds a clip", heard)
+
+    questions = list(zip(tasks, hearing[-1].results, strict=True))
+    saying = answer_arms(study, folders[arguments.llm], study.model(arguments.llm).chat)
+    for arm in saying:
+        arm.run(questions[:2])
+    take_turns(saying, questions, arguments.repeats)
+    said = rows(saying, len(questions), saying[:1], None)
+    show(f"Answering with {arguments.llm}, seconds a prompt", said)
+
+    loop, ours = heard[0]["seconds"] + said[0]["seconds"], heard[-1]["seconds"] + said[-1]["seconds"]
+    print(f"\nBoth stages: loop {loop:.3f} s an item, ours {ours:.3f} s an item, {loop / ours:.1f} times faster")
+    if arguments.output:
+        settings = {"clips": len(audio), "repeats": arguments.repeats, "threads": arguments.threads}
+        arguments.output.write_text(json.dumps({"settings": settings, "hear": heard, "answer": said}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Names that lead nowhere, and combinations that cannot work: what a type cannot say."""
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+from cascade_equivalence.config.explain import did_you_mean
+from cascade_equivalence.config.study import StudyConfig
+
+# Of these the demo's items carry their label in the voice.
+PROSODY_TASKS = ("meld", "mustard")
+
+
+def problems(study: StudyConfig) -> Iterator[str]:
+    """Say what is wrong with a study whose sections are each valid; one line a problem."""
+    yield from _name_problems(study)
+    yield from _repetitions(study)
+    yield from _system_problems(study)
+    yield from _task_problems(study)
+    yield from _noise_problems(study)
+    yield from _prosody_problems(study)
+    if study.transcribe.engine == "openai-whisper" and study.transcribe.dtype == "int8":
+        yield "transcribe.dtype: openai-whisper has no int8; set transcribe.engine to faster-whisper or hybrid"
+
+
+def _unknown(key: str, names: Iterable[str], known: Iterable[str], kind: str) -> list[str]:
+    known = list(known)
+    return [f"{key}: there is no {kind} {name!r}{did_you_mean(name, known)}" for name in names if name not in known]
+
+
+def _name_problems(study: StudyConfig) -> Iterator[str]:
+    defined = study.definitions
+    yield from _unknown("systems", study.systems, defined.systems, "system")
+    yield from _unknown("speech.voices", study.speech.voices, defined.voices, "voice")
+    yield from _unknown("speech.prosody_voices", study.speech.prosody_voices, defined.voices, "voice")
+    yield from _unknown("noise.babble_voices", study.noise.babble_voices, study.speech.voices, "spoken voice")
+    yield from _unknown("noise.voices", study.noise.voices, study.speech.voices, "spoken voice")
+    yield from _unknown("noise.tasks", study.noise.tasks, study.tasks, "selected task")
+    for index, pair in enumerate(study.pairs):
+        for side in ("system", "reference"):
+            yield from _unknown(f"pairs.{index}.{side}", [getattr(pair, side)], study.systems, "selected system")
+        if pair.system == pair.reference:
+            yield f"pairs.{index}: {pair.system!r} is compared with itself"
+
+
+def _repetitions(study: StudyConfig) -> Iterator[str]:
+    lists: dict[str, Sequence[Hashable]] = {
+        "registry": study.registry,
+        "tasks": study.tasks,
+        "systems": study.systems,
+        "pairs": [f"{pair.system} ~ {pair.reference}" for pair in study.pairs],
+        "speech.voices": study.speech.voices,
+        "speech.prosody_voices": study.speech.prosody_voices,
+        "noise.snr_db": study.noise.snr_db,
+        "noise.voices": study.noise.voices,
+        "noise.tasks": study.noise.tasks,
+        "noise.babble_voices": study.noise.babble_voices,
+    }
+    for key, names in lists.items():
+        yield from (f"{key}: {str(name)!r} is listed twice" for name in dict.fromkeys(names) if names.count(name) > 1)
+
+
+def _system_problems(study: StudyConfig) -> Iterator[str]:
+    models = study.definitions.models
+    for name in study.systems:
+        if (system := study.definitions.systems.get(name)) is None:
+            continue
+        for role, model in (("asr", system.asr), ("llm", system.llm)):
+            yield from _unknown(f"systems.{name}.{role}", [model], models, "model")
+            if model in models and models[model].role != role:
+                yield f"systems.{name}.{role}: {model!r} is a model of role {models[model].role!r}, not {role!r}"
+
+
+def _task_problems(study: StudyConfig) -> Iterator[str]:
+    from cascade_equivalence.tasks.prompts import prompt_problems
+    from cascade_equivalence.tasks.registry import get_task
+
+    counts = study.items.per_task
+    for task in study.tasks:
+        if task in study.definitions.tasks:
+            for problem in prompt_problems(task, study.definitions.tasks[task]):
+                yield f"tasks.{task}: {problem}"
+        else:
+            yield f"tasks: {task!r} has no prompt; define it under `tasks:` in a registry file"
+        if not isinstance(counts, int) and task not in counts:
+            yield f"items.per_task: there is no number for {task}; give one, or one number for all tasks"
+        if study.answer.mode == "forced_choice" and not get_task(task).labels:
+            yield f"answer.mode: forced_choice needs labels to choose from; {task} has free answers, so leave it out"
+    if study.items.source == "published" and study.items.folder is None:
+        yield "items.folder: name the folder of the published sets, or set items.source to demo"
+
+
+def _noise_problems(study: StudyConfig) -> Iterator[str]:
+    noise = study.noise
+    yield from (f"noise.snr_db: {ratio} is no number of dB" for ratio in noise.snr_db if not math.isfinite(ratio))
+    if not noise.snr_db:
+        return
+    if not (noise.voices and noise.tasks):
+        yield "noise: snr_db is set, so name the `voices` and the `tasks` that are heard in noise"
+    for voice in noise.voices:
+        if noise.folder is None and not set(noise.babble_voices or study.speech.voices) - {voice}:
+            yield f"noise.babble_voices: nobody is left to babble behind {voice!r}; add a voice, or set noise.folder"
+
+
+def _prosody_problems(study: StudyConfig) -> Iterator[str]:
+    if study.items.source != "demo":
+        return
+    speech, noise, defined = study.speech, study.noise, study.definitions
+    asked = [task for task in PROSODY_TASKS if task in study.tasks]
+    if asked and not speech.prosody_voices:
+        yield f"speech.prosody_voices: the demo's items of {' and '.join(asked)} need voices that control prosody"
+    for voice in speech.prosody_voices if asked else []:
+        if voice in defined.voices and (provider := defined.voices[voice].provider) != "espeak":
+            yield f"speech.prosody_voices: {voice!r} is of provider {provider!r}, which has no prosody"
+    if not noise.snr_db or not set(asked) & set(noise.tasks):
+        return
+    babble = [] if noise.folder else noise.babble_voices or speech.voices
+    for key, voices in (("noise.voices", noise.voices), ("noise.babble_voices", babble)):
+        if others := [voice for voice in voices if voice not in speech.prosody_voices]:
+            yield (
+                f"{key}: {', '.join(others)} cannot speak the demo's items of {' and '.join(asked)}; take voices of "
+                "speech.prosody_voices, or leave these tasks out of noise.tasks"
+            )

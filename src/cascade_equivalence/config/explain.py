@@ -1,0 +1,109 @@
+"""What is wrong with a config, in lines that name each key as the user wrote it and say what to do."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+LONGEST_VALUE = 80
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt name: the closest known one, or all known ones."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f" - did you mean {close[0]!r}?"
+    return f" - known: {', '.join(names)}" if names else " - none is defined"
+
+
+def explain(error: ValidationError, model: type[BaseModel], file: str = "") -> list[str]:
+    """Turn a validation error into lines.
+
+    Args:
+        error: What pydantic found.
+        model: The section that was validated.
+        file: The file it was read from, to stand before each key.
+
+    Returns:
+        One line a problem.
+    """
+    found = [(_walk(model, problem["loc"]), problem) for problem in error.errors()]
+    keys = [".".join(keys) for (keys, _), _ in found]
+    lines = []
+    for key, ((_, around), problem) in zip(keys, found, strict=True):
+        # Of a value that may be a number or a mapping, pydantic tries both: only the closer one is told.
+        deeper = any(other.startswith(f"{key}.") for other in keys)
+        if (problem["type"] == "int_type" and deeper) or (problem["type"] == "dict_type" and keys.count(key) > 1):
+            continue
+        lines.append(f"{file}{': ' if file else ''}{_line(key, around, problem)}")
+    return lines
+
+
+def _line(key: str, around: Any, problem: ErrorDetails) -> str:
+    """One problem; ``around`` is the section its key stands in."""
+    kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = around.model_fields if _is_section(around) else ()
+        return f"{key}: unknown key{did_you_mean(key.rpartition('.')[2], known)}"
+    if kind == "literal_error":
+        return f"{key}: {given!r} is not possible{did_you_mean(str(given), _quoted(context['expected']))}"
+    if kind.startswith("union_tag"):
+        key = ".".join(filter(None, [key, context["discriminator"].strip("'")]))
+        if kind == "union_tag_invalid":
+            return f"{key}: {context['tag']!r} is not possible{did_you_mean(context['tag'], _quoted(context['expected_tags']))}"
+    if kind in ("missing", "union_tag_not_found"):
+        return f"{key}: missing; give it a value"
+    value = repr(given)
+    return f"{key}: {problem['msg']} (got {value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + '...'})"
+
+
+def _quoted(listing: str) -> list[str]:
+    """The names in pydantic's "'a', 'b' or 'c'"."""
+    return listing.split("'")[1::2]
+
+
+def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], Any]:
+    """Follow a location through the types.
+
+    Returns:
+        Its keys, without what pydantic puts between them to say which form of a value it tried; and the type that
+        holds the last key.
+    """
+    keys: list[str] = []
+    kind: Any = model
+    around: Any = model
+    for part in location:
+        kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        if get_origin(kind) in (Union, UnionType):
+            forms = [form for form in get_args(kind) if _is_form(form, str(part))]
+            kind = forms[0] if forms else None
+            continue
+        if part == "[key]":
+            continue
+        keys.append(str(part))
+        around, kind = kind, _below(kind, str(part))
+    return keys, around
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _is_form(form: Any, label: str) -> bool:
+    """Whether a member of a union is the one that pydantic calls so: by its tag, or by its type."""
+    if _is_section(form):
+        return any(label in get_args(field.annotation) for field in form.model_fields.values())
+    return (get_origin(form) is dict) == label.startswith("dict[")
+
+
+def _below(kind: Any, part: str) -> Any:
+    """The type of a value in a section, a mapping or a list."""
+    if _is_section(kind):
+        field = kind.model_fields.get(part)
+        return field.annotation if field else None
+    arguments = get_args(kind)
+    return arguments[-1] if issubclass(get_origin(kind) or object, Mapping | list) and arguments else None

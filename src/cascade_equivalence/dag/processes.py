@@ -1,0 +1,58 @@
+"""What the processes of a run owe each other: scripts find the library, and none outlives its Snakemake."""
+
+import os
+import select
+import threading
+import time
+from pathlib import Path
+
+STARTED_BY = "CASCADE_EQUIVALENCE_SNAKEMAKE"
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+def prepare_scripts(library: Path) -> None:
+    """Tell the scripts that this process will start where the library is and whom they work for.
+
+    Args:
+        library: The folder that holds the package.
+    """
+    earlier = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(library), earlier]))
+    os.environ[STARTED_BY] = str(os.getpid())
+
+
+def end_with_snakemake() -> None:
+    """End this process at once when the Snakemake that started it is gone.
+
+    An orphan would hold its store and write beside the next run. What it has computed is in the store already.
+    """
+    pid = os.environ.get(STARTED_BY)
+    if pid is None:
+        return
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        # Also what a container with process numbers of its own says: no reason to end.
+        return
+    threading.Thread(target=_outlive, args=(int(pid),), daemon=True).start()
+
+
+def _outlive(pid: int) -> None:
+    """Wait for another process's end, then end this one without further steps."""
+    try:
+        # Linux says when it happens, even if nobody has taken note of the end yet.
+        select.select([os.pidfd_open(pid)], [], [])
+    except AttributeError:
+        while _lives(pid):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    except ProcessLookupError:
+        pass
+    os._exit(1)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
