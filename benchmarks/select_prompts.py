@@ -3,8 +3,8 @@
     python benchmarks/select_prompts.py benchmarks/prompts/*.yaml --llm smollm2-135m-instruct --folder DATA
 
 Each file holds a `task` and `candidates`: name to the same keys as in `config/tasks.yaml`. Items are the demo's dev
-split and, with ``--folder``, those of the published set that the sampler ranks behind the first 1000 (behind the first 400
-where a set is too small), so that no config with ``per_task`` up to that number reports them.
+split and, with ``--folder``, those of the published set that the sampler ranks behind the first 1000 (behind the first
+400 where a set is too small), so that no config with ``per_task`` up to that number reports them.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def main() -> None:
         for path in arguments.prompts:
             content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
             task = content["task"]
-            candidates = {"config/tasks.yaml": study.config.definitions.tasks[task]}
+            candidates = {"config/tasks.yaml": study.task(task)}
             candidates |= {key: TaskSpec.model_validate(value) for key, value in content["candidates"].items()}
             for source, items in unreported(task, arguments.folder, arguments.count).items():
                 for prompt, spec in candidates.items():

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from cascade_equivalence.config.speech import HibariVoice
-from cascade_equivalence.config.study import TaskSpec, TranscribeConfig
+from cascade_equivalence.config.study import TranscribeConfig
 from cascade_equivalence.dag.study import REPOSITORY, Study
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
@@ -117,7 +117,7 @@ def answer_arms(study: Study, folder: Path, chat: bool) -> list[Arm]:
     from cascade_equivalence.models.device import resolve_dtype
     from cascade_equivalence.models.text_llm import TextLLM
 
-    specs: dict[str, TaskSpec] = dict(study.config.definitions.tasks)
+    specs = {task: study.task(task) for task in TASKS}
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     ours = {

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def requirements(name: str) -> dict[str, str]:
     lines = (ROOT / "requirements" / name).read_text().splitlines()
     pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
-    return {package: version for package, version in pairs}
+    return dict(pairs)
 
 
 def environment(path: Path) -> dict[str, str]:

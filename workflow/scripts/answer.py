@@ -16,7 +16,7 @@ with node(snakemake) as study:
     torch.set_num_threads(snakemake.threads)
     system, task, condition = (snakemake.wildcards[name] for name in ("system", "task", "condition"))
     manifest = Path(snakemake.input.manifest)
-    spec = study.config.definitions.tasks[task]
+    spec = study.task(task)
     items = read_items(Path(snakemake.input.item_table))
     transcripts = pl.read_parquet(snakemake.input.transcripts)
     answers = answer_questions(

@@ -49,12 +49,12 @@ def _line(key: str, around: Any, problem: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         known = around.model_fields if _is_section(around) else ()
         return f"{key}: unknown key{did_you_mean(key.rpartition('.')[2], known)}"
-    if kind == "literal_error":
-        return f"{key}: {given!r} is not possible{did_you_mean(str(given), _quoted(context['expected']))}"
     if kind.startswith("union_tag"):
         key = ".".join(filter(None, [key, context["discriminator"].strip("'")]))
         if kind == "union_tag_invalid":
-            return f"{key}: {context['tag']!r} is not possible{did_you_mean(context['tag'], _quoted(context['expected_tags']))}"
+            given, context = context["tag"], {"expected": context["expected_tags"]}
+    if kind in ("literal_error", "union_tag_invalid"):
+        return f"{key}: {given!r} is not possible{did_you_mean(str(given), _quoted(context['expected']))}"
     if kind in ("missing", "union_tag_not_found"):
         return f"{key}: missing; give it a value"
     value = repr(given)

@@ -29,27 +29,30 @@ STAGES = {
         "dag/answers.py",
     ),
     "agree": ("stats/*.py",),
-    "report": ("report/*.py", "report/templates/*", "stats/*.py"),
+    "report": ("report/*.py", "report/templates/*", "stats/*.py", "dag/provenance.py"),
 }
 
 
-def _without_comments(path: Path) -> str:
-    """A module's syntax tree without docstrings, so that prose does not make anything run again."""
+def _without_prose(path: Path) -> str:
+    """A module's code without comments, docstrings and layout, so that prose does not make anything run again."""
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         return text
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and isinstance(body, list) and body:
-            first = body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                body.pop(0)
-    return ast.dump(tree)
+        # A lambda's body is no list.
+        if isinstance(body := getattr(node, "body", None), list):
+            body[:] = [statement for statement in body if not _is_prose(statement)]
+    return ast.unparse(tree)
+
+
+def _is_prose(statement: ast.stmt) -> bool:
+    """Whether a statement is a string that nobody reads: a docstring, or the remark below a constant."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 @cache
@@ -63,10 +66,15 @@ def code_fingerprint(stage: str, *extra: str, package: Path = PACKAGE) -> str:
 
     Returns:
         16 hexadecimal digits; comments, docstrings and layout do not change them.
+
+    Raises:
+        FileNotFoundError: A glob finds nothing: a module was renamed, and its changes would go unseen.
     """
     digest = hashlib.sha256()
     for pattern in (*STAGES[stage], *extra):
-        for path in sorted(package.glob(pattern)):
-            if path.is_file():
-                digest.update(f"{path.relative_to(package)}\0{_without_comments(path)}\0".encode())
+        paths = sorted(path for path in package.glob(pattern) if path.is_file())
+        if not paths:
+            raise FileNotFoundError(f"{package} holds no {pattern}, which the stage {stage} is said to depend on")
+        for path in paths:
+            digest.update(f"{path.relative_to(package)}\0{_without_prose(path)}\0".encode())
     return digest.hexdigest()[:16]

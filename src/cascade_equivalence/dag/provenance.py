@@ -35,7 +35,8 @@ def _version(package: str) -> str:
 
 def _git(*arguments: str) -> str:
     try:
-        result = subprocess.run(["git", "-C", REPOSITORY, *arguments], capture_output=True, text=True, check=True)
+        command = ["git", "-C", str(REPOSITORY), *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return result.stdout.strip()

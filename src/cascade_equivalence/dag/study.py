@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import CLEAN, condition_name, parse_condition
+from cascade_equivalence.config.check import PROSODY_TASKS
 from cascade_equivalence.config.sources import ModelSpec
-from cascade_equivalence.config.study import CascadeSpec, StudyConfig
+from cascade_equivalence.config.study import CascadeSpec, StudyConfig, TaskSpec
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.naming import Outline
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-PROSODY_TASKS = ("meld", "mustard")
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,10 @@ class Study:
     def model(self, name: str) -> ModelSpec:
         """A model's definition."""
         return self.config.definitions.models[name]
+
+    def task(self, name: str) -> TaskSpec:
+        """How a task is asked."""
+        return {str(key): spec for key, spec in self.config.definitions.tasks.items()}[name]
 
     def pair_name(self, index: int) -> str:
         """A pair's name in paths."""
@@ -255,7 +259,7 @@ class Study:
     def answer_params(self, system: str, task: str) -> dict[str, Any]:
         """What answers depend on, beside weights and transcripts."""
         settings = self.config.answer.model_dump(mode="json", exclude={"batch_size"})
-        spec = self.config.definitions.tasks[task]
+        spec = self.task(task)
         return settings | {
             "task": spec.model_dump(mode="json"),
             "system": self.system(system).model_dump(mode="json"),

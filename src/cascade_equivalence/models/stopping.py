@@ -17,28 +17,38 @@ class Stopping:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, ends: Iterable[int], vocabulary: int, device: str) -> None:
-        known = min(len(tokenizer), vocabulary)
-        pieces = tokenizer.batch_decode([[token] for token in range(known)])
-        table = torch.zeros((4, vocabulary), dtype=torch.bool)
-        table[0, list(ends)] = True
-        table[1, :known] = torch.tensor([bool(piece.strip()) for piece in pieces])
-        table[2, :known] = torch.tensor(["\n" in piece for piece in pieces])
-        # A word and the break behind it may be one token.
-        table[3, :known] = torch.tensor(["\n" in piece.lstrip() for piece in pieces])
-        self._ends, self._speaks, self._breaks, self._closes = table.to(device)
         self._tokenizer = tokenizer
+        self._known = min(len(tokenizer), vocabulary)
+        self._ends = set(ends)
+        self._device = device
+        # What a token writes is looked up when it is first given: a whole vocabulary takes seconds to decode.
+        self._written: dict[int, str] = {}
+
+    def _pieces(self, token: torch.Tensor) -> list[str]:
+        """What each token of a batch (rows,) writes."""
+        ids = token.tolist()
+        for new in {index for index in ids if index not in self._written}:
+            self._written[new] = str(self._tokenizer.decode([new])) if new < self._known else ""
+        return [self._written[index] for index in ids]
+
+    def _mask(self, values: Iterable[bool]) -> torch.Tensor:
+        return torch.tensor(list(values), dtype=torch.bool, device=self._device)
 
     def over(self, token: torch.Tensor, started: torch.Tensor) -> torch.Tensor:
         """Which answers (rows,) are over with their newest token, given which of them had a word before it."""
-        return self._ends[token] | self._closes[token] | (self._breaks[token] & started)
+        pieces = self._pieces(token)
+        ended = self._mask(index in self._ends for index in token.tolist())
+        # A word and the break behind it may be one token.
+        closed = self._mask("\n" in piece.lstrip() for piece in pieces)
+        return ended | closed | (self._mask("\n" in piece for piece in pieces) & started)
 
     def speaks(self, token: torch.Tensor) -> torch.Tensor:
         """Which tokens (rows,) write more than white space."""
-        return self._speaks[token]
+        return self._mask(bool(piece.strip()) for piece in self._pieces(token))
 
     def text(self, tokens: list[int]) -> str:
         """What an answer says: from its first word to the end of that line, without special tokens."""
-        if tokens and bool(self._ends[tokens[-1]]):
+        if tokens and tokens[-1] in self._ends:
             tokens = tokens[:-1]
         text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text).lstrip().split("\n")[0]

@@ -87,7 +87,7 @@ def _inline(figure: Path, caption: str) -> Markup:
     svg = figure.read_text()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    return Markup(svg.replace("<svg", Markup('<svg role="img" aria-label="{}"').format(caption), 1))
+    return Markup(svg.replace("<svg", Markup('<svg role="img" aria-label="{}"').format(caption), 1))  # noqa: S704 - our own drawing
 
 
 def _counts(tables: Tables) -> Display:

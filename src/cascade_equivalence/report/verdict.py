@@ -3,8 +3,8 @@
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.display import condition_title, decimal, interval, points
-from cascade_equivalence.report.naming import Outline, task_title
+from cascade_equivalence.report.display import decimal, interval, points
+from cascade_equivalence.report.naming import Outline, condition_title, task_title
 
 LISTED = 4  # differences spelt out; the table has them all
 

@@ -1,0 +1,84 @@
+"""The config's JSON schema, for editors, and its defaults with a line on each key, for people."""
+
+import json
+from pathlib import Path
+from textwrap import wrap
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel
+
+from cascade_equivalence.atomic import write_text
+from cascade_equivalence.config.study import StudyConfig
+
+SCHEMA, DEFAULTS = "schema.json", "defaults.yaml"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+HEADING = """Every key of a study with its default, written by `cascade-equivalence schema config`. A study gives the
+keys marked REQUIRED and those it wants to be different. Behind `#` stands the form of the entries of a list or mapping.
+"""
+COLUMNS = 120
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of a study's config file."""
+    return {"$schema": DIALECT} | StudyConfig.model_json_schema() | {"title": "Study of cascade equivalence"}
+
+
+def defaults_yaml() -> str:
+    """All keys of a config with their defaults as YAML, each below its description; a required key has no value."""
+    return "\n".join([*_comment(HEADING, ""), *_section(StudyConfig, ""), ""])
+
+
+def write(folder: Path) -> None:
+    """Write ``schema.json`` and ``defaults.yaml`` into a folder."""
+    write_text(folder / SCHEMA, json.dumps(json_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(folder / DEFAULTS, defaults_yaml())
+
+
+def _comment(text: str, indent: str) -> list[str]:
+    return [f"{indent}# {line}" for line in wrap(text, COLUMNS - len(indent) - 2)]
+
+
+def _section(model: type[BaseModel], indent: str) -> list[str]:
+    lines: list[str] = []
+    for name, field in model.model_fields.items():
+        lines += [""] if not indent else []
+        required = "REQUIRED. " if field.is_required() else ""
+        lines += _comment(f"{required}{field.description}{_choices(field.annotation)}", indent)
+        forms = _sections_in(field.annotation)
+        if forms == [field.annotation]:
+            lines += [f"{indent}{name}:", *_section(forms[0], f"{indent}  ")]
+            continue
+        words = _words_in(field.annotation)
+        value = (words[0] if len(words) == 1 else "") if field.is_required() else _value(field.default)
+        lines.append(f"{indent}{name}: {value}".rstrip())
+        for form in forms:
+            lines += [f"{indent}# {line}" for line in [f"{form.__doc__}".splitlines()[0], *_section(form, "  ")]]
+    return lines
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a value is, or holds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for argument in get_args(annotation) for section in _sections_in(argument)]
+
+
+def _value(default: Any) -> str:
+    """A default on one line."""
+    plain = str(default) if isinstance(default, Path) else default
+    return yaml.safe_dump(plain, default_flow_style=True, width=1000).removesuffix("\n").removesuffix("...").strip()
+
+
+def _choices(annotation: Any) -> str:
+    """The words a value may be, or hold."""
+    words = _words_in(annotation)
+    return f" {'Any' if get_origin(annotation) is list else 'One'} of: {', '.join(words)}." if len(words) > 1 else ""
+
+
+def _words_in(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(word) for word in get_args(annotation)]
+    inner = get_args(annotation) if get_origin(annotation) in (list, Union, UnionType) else ()
+    return [word for argument in inner for word in _words_in(argument)]

@@ -1,0 +1,508 @@
+"""A config is right, or the message says which key is wrong and what to write instead."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from cascade_equivalence.conditions import condition_name, parse_condition
+from cascade_equivalence.config import schema
+from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.study import Definitions, StudyConfig
+from cascade_equivalence.errors import StudyError
+
+ROOT = Path(__file__).parents[2]
+FILES = {
+    path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "config").glob("*.yaml"))
+}
+STUDIES = [name for name, content in FILES.items() if isinstance(content.get("tasks"), list)]
+REGISTRIES = [name for name in FILES if name not in (*STUDIES, schema.DEFAULTS)]
+BASE: dict[str, Any] = yaml.safe_load("""
+registry: [config/models.yaml, config/systems.yaml, config/voices.yaml, config/tasks.yaml]
+tasks: [ag_news, sst2, commonsense_qa, trivia_qa, meld, mustard]
+items: {source: demo, per_task: 16}
+speech: {voices: [heart, us, gb], prosody_voices: [us, us-female, gb]}
+noise: {snr_db: [10, 0], voices: [heart], tasks: [ag_news, sst2], babble_voices: [us, gb]}
+systems: [base-smollm2, tiny-smollm2, base-gemma]
+pairs:
+  - {system: tiny-smollm2, reference: base-smollm2, label: same LLM}
+  - {system: base-gemma, reference: base-smollm2, label: other LLM}
+transcribe: {engine: hybrid, device: cpu}
+answer: {device: cpu}
+""")
+
+
+def changed(**places: Any) -> dict[str, Any]:
+    """``BASE`` with values put in places such as ``items__per_task``; None takes a key away."""
+    raw = copy.deepcopy(BASE)
+    for place, value in places.items():
+        *above, name = place.split("__")
+        section = raw
+        for key in above:
+            section = section.setdefault(key, {})
+        if value is None:
+            section.pop(name)
+        else:
+            section[name] = value
+    return raw
+
+
+def lines_of(raw: Any, root: Path = ROOT) -> list[str]:
+    """What is wrong with a config, a line a problem."""
+    with pytest.raises(StudyError) as caught:
+        load_study(raw, root)
+    return [line.strip() for line in str(caught.value).splitlines()[1:]] or [str(caught.value)]
+
+
+def one_line(raw: Any, root: Path = ROOT) -> str:
+    lines = lines_of(raw, root)
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def sections(model: type[BaseModel], seen: set[type[BaseModel]] | None = None) -> Iterator[type[BaseModel]]:
+    """A section and all sections below it."""
+    seen = set() if seen is None else seen
+    if model in seen:
+        return
+    seen.add(model)
+    yield model
+    for field in model.model_fields.values():
+        for inner in held(field.annotation):
+            yield from sections(inner, seen)
+
+
+def held(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for argument in get_args(annotation) for found in held(argument)]
+
+
+# -- what is right --------------------------------------------------------------------------------------
+
+
+def test_there_are_studies_and_registries() -> None:
+    assert {"demo.yaml", "config.yaml"} <= set(STUDIES)
+    assert {"models.yaml", "systems.yaml", "voices.yaml", "tasks.yaml"} <= set(REGISTRIES)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_of_the_project_loads(name: str) -> None:
+    study = load_study(FILES[name], ROOT)
+    assert study.tasks == FILES[name]["tasks"]
+    assert all(system in study.definitions.systems for system in study.systems)
+
+
+@pytest.mark.parametrize("name", REGISTRIES)
+def test_every_registry_file_is_valid(name: str) -> None:
+    assert any(Definitions.model_validate(FILES[name]).model_dump().values())
+
+
+def test_later_definitions_win(tmp_path: Path) -> None:
+    own = {"us": {"provider": "espeak", "rate": 99}, "new": {"provider": "hibari"}}
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump({"voices": {"us": {"provider": "espeak", "rate": 88}}}))
+    registry = [*(str(ROOT / path) for path in BASE["registry"]), "more.yaml"]
+    before = load_study(BASE, ROOT).definitions
+    after = load_study(changed(registry=registry), tmp_path).definitions
+    assert before.voices["us"].rate != after.voices["us"].rate == 88
+    assert after.voices["gb"] == before.voices["gb"]
+    raw = changed(registry=registry, definitions__voices=own, definitions__models={})
+    voices = load_study(raw, tmp_path).definitions.voices
+    assert (voices["us"].rate, voices["new"].provider) == (99, "hibari")
+    assert load_study(raw, tmp_path).definitions.models == before.models
+
+
+def test_the_given_config_is_not_changed() -> None:
+    raw = changed(definitions__voices={"new": {"provider": "hibari"}})
+    before = copy.deepcopy(raw)
+    load_study(raw, ROOT)
+    assert raw == before
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(-60, 60) | st.integers(-20, 40), min_size=1, max_size=4, unique_by=float))
+def test_any_ratio_is_a_condition(ratios: list[float]) -> None:
+    study = load_study(changed(noise__snr_db=ratios), ROOT)
+    assert study.noise.snr_db == ratios
+    assert [parse_condition(condition_name(ratio)) for ratio in study.noise.snr_db] == ratios
+
+
+@pytest.mark.parametrize("section", list(sections(StudyConfig)), ids=lambda section: section.__name__)
+def test_every_key_is_described_and_every_section_closed(section: type[BaseModel]) -> None:
+    assert section.__doc__
+    for name, field in section.model_fields.items():
+        assert field.description, f"{section.__name__}.{name}"
+        assert field.description.endswith((".", "`"))
+    assert section.model_config["extra"] == "forbid"
+    assert section.model_config["frozen"]
+
+
+# -- unknown keys ---------------------------------------------------------------------------------------
+
+MODEL = {"role": "llm", "licence": "MIT", "source": {"kind": "path", "path": "/models/m"}}
+WHEELS = {"kind": "wheel", "wheels": [{"name": "n", "version": "1", "sha256": "0" * 64}], "files": {"a": ["b"]}}
+HUB = {"kind": "hub", "repo": "a/b", "revision": "main"}
+
+
+@pytest.mark.parametrize(
+    ("places", "key", "meant"),
+    [
+        ({"task": ["sst2"]}, "task", "tasks"),
+        ({"items__max_word": 1}, "items.max_word", "max_words"),
+        ({"speech__voice": []}, "speech.voice", "voices"),
+        ({"noise__snr": []}, "noise.snr", None),
+        ({"transcribe__engin": "hybrid"}, "transcribe.engin", "engine"),
+        ({"answer__max_new_tokens": 4}, "answer.max_new_tokens", None),
+        ({"statistics__seeds": 4}, "statistics.seeds", "seed"),
+        ({"pairs": [BASE["pairs"][0] | {"labels": "x"}]}, "pairs.0.labels", "label"),
+        ({"definitions__voice": {}}, "definitions.voice", "voices"),
+        (
+            {"definitions__voices": {"seed": {"provider": "espeak", "pich": 1}}},
+            "definitions.voices.seed.pich",
+            "pitch",
+        ),
+        ({"definitions__voices": {"v": {"provider": "hibari", "sped": 1}}}, "definitions.voices.v.sped", "speed"),
+        ({"definitions__models": {"role": MODEL | {"chats": True}}}, "definitions.models.role.chats", "chat"),
+        (
+            {"definitions__models": {"m": MODEL | {"source": HUB | {"rev": "x"}}}},
+            "definitions.models.m.source.rev",
+            None,
+        ),
+        (
+            {"definitions__models": {"m": MODEL | {"source": WHEELS | {"repository": "x"}}}},
+            "definitions.models.m.source.repository",
+            None,
+        ),
+        (
+            {"definitions__models": {"m": MODEL | {"source": WHEELS | {"wheels": [WHEELS["wheels"][0] | {"sha": 1}]}}}},
+            "definitions.models.m.source.wheels.0.sha",
+            None,
+        ),
+        (
+            {"definitions__systems": {"s": {"kind": "cascade", "asr": "a", "llm": "b", "als": "c"}}},
+            "definitions.systems.s.als",
+            None,
+        ),
+        (
+            {"definitions__tasks": {"sst2": {"prompt": "{speech}", "shot": []}}},
+            "definitions.tasks.sst2.shot",
+            "shots",
+        ),
+        (
+            {
+                "definitions__tasks": {
+                    "sst2": {"prompt": "{speech}", "shots": [{"speech": "a", "answer": "b", "ask": 1}]}
+                }
+            },
+            "definitions.tasks.sst2.shots.0.ask",
+            None,
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_unknown_key_is_named_in_full(places: dict[str, Any], key: str, meant: str | None) -> None:
+    line = one_line(changed(**places))
+    assert line.startswith(f"{key}: unknown key - ")
+    assert meant is None or line.endswith(f"did you mean {meant!r}?")
+
+
+def walk(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Places of all mappings in a config."""
+    if isinstance(value, dict):
+        yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from walk(inner, (*path, key))
+
+
+WHOLE = BASE | {"definitions": {section: FILES[f"{section}.yaml"][section] for section in Definitions.model_fields}}
+# Not the mappings whose keys are names of the user's.
+CLOSED = [
+    place
+    for place in walk(WHOLE)
+    if place == ()
+    or not (place[-1] in ("per_task", "label_words", "files") or (place[0] == "definitions" and len(place) == 2))
+]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(CLOSED))
+def test_an_unknown_key_anywhere_is_named_in_full(place: tuple[Any, ...]) -> None:
+    raw = copy.deepcopy(WHOLE)
+    section = raw
+    for key in place:
+        section = section[key]
+    section["surprise"] = 1
+    assert one_line(raw).startswith(f"{'.'.join(map(str, (*place, 'surprise')))}: unknown key - ")
+
+
+def test_an_unknown_key_of_a_registry_file_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("voices: {v: {provider: espeak, pich: 3}}\n")
+    (tmp_path / "b.yaml").write_text("systems: {}\nvoice: {}\n")
+    registry = [*(str(ROOT / path) for path in BASE["registry"]), "a.yaml", "b.yaml"]
+    assert lines_of(changed(registry=registry), tmp_path) == [
+        f"{tmp_path / 'a.yaml'}: voices.v.pich: unknown key - did you mean 'pitch'?",
+        f"{tmp_path / 'b.yaml'}: voice: unknown key - did you mean 'voices'?",
+    ]
+
+
+# -- misspelt names -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("places", "key", "wrong", "meant"),
+    [
+        ({"tasks": ["sst2", "sst3"], "noise__tasks": ["sst2"]}, "tasks.1", "sst3", "sst2"),
+        ({"systems": [*BASE["systems"], "base-smollm"]}, "systems", "base-smollm", "base-smollm2"),
+        ({"speech__voices": ["heart", "us", "gb", "hearts"]}, "speech.voices", "hearts", "heart"),
+        ({"speech__prosody_voices": ["us", "us-femal"]}, "speech.prosody_voices", "us-femal", "us-female"),
+        ({"transcribe__engine": "faster_whisper"}, "transcribe.engine", "faster_whisper", "faster-whisper"),
+        ({"transcribe__dtype": "bf16"}, "transcribe.dtype", "bf16", "bfloat16"),
+        ({"transcribe__dtype": "fast"}, "transcribe.dtype", "fast", None),
+        ({"answer__mode": "generat"}, "answer.mode", "generat", "generate"),
+        ({"items__source": "publish"}, "items.source", "publish", "published"),
+        ({"noise__tasks": ["sst"]}, "noise.tasks", "sst", "sst2"),
+        ({"items__per_task": {"sst3": 5}}, "items.per_task.sst3", "sst3", "sst2"),
+        ({"definitions__tasks": {"meldd": {"prompt": "{speech}"}}}, "definitions.tasks.meldd", "meldd", "meld"),
+        ({"definitions__voices": {"v": {"provider": "espeek"}}}, "definitions.voices.v.provider", "espeek", "espeak"),
+        (
+            {"definitions__models": {"m": MODEL | {"source": {"kind": "wheels"}}}},
+            "definitions.models.m.source.kind",
+            "wheels",
+            "wheel",
+        ),
+        (
+            {
+                "definitions__systems": {
+                    "tiny-smollm2": {"kind": "cascade", "asr": "whisper-basis", "llm": "gemma-3-270m"}
+                }
+            },
+            "systems.tiny-smollm2.asr",
+            "whisper-basis",
+            "whisper-base",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_misspelt_name_is_told_with_the_right_one(
+    places: dict[str, Any], key: str, wrong: str, meant: str | None
+) -> None:
+    line = one_line(changed(**places))
+    assert line.startswith(f"{key}: ")
+    assert repr(wrong) in line
+    assert (f"did you mean {meant!r}?" if meant else " - known: auto, ") in line
+
+
+def test_a_pair_needs_two_systems_of_the_study() -> None:
+    pair = {"system": "tiny-smollm2", "reference": "base-smollm2", "label": "x"}
+    assert one_line(changed(pairs=[pair, pair | {"reference": "base-smollm3"}])) == (
+        "pairs.1.reference: there is no selected system 'base-smollm3' - did you mean 'base-smollm2'?"
+    )
+    # Defined, but not selected.
+    assert one_line(changed(pairs=[pair | {"system": "tiny-gemma"}])).startswith("pairs.0.system: there is no selected")
+    assert one_line(changed(pairs=[pair | {"system": "base-smollm2"}])).endswith("is compared with itself")
+
+
+@pytest.mark.parametrize("role", ["asr", "llm"])
+def test_a_system_needs_models_of_the_right_role(role: str) -> None:
+    system = {"kind": "cascade", "asr": "whisper-base", "llm": "gemma-3-270m"}
+    wrong = system["llm" if role == "asr" else "asr"]
+    line = one_line(changed(definitions__systems={"base-gemma": system | {role: wrong}}))
+    assert line.startswith(f"systems.base-gemma.{role}: {wrong!r} is a model of role")
+
+
+@pytest.mark.parametrize(
+    ("places", "key"),
+    [
+        ({"tasks": [*BASE["tasks"], "sst2"]}, "tasks: 'sst2'"),
+        ({"systems": [*BASE["systems"], "base-gemma"]}, "systems: 'base-gemma'"),
+        ({"pairs": [*BASE["pairs"], BASE["pairs"][0] | {"label": "again"}]}, "pairs: 'tiny-smollm2 ~ base-smollm2'"),
+        ({"speech__voices": ["heart", "us", "gb", "us"]}, "speech.voices: 'us'"),
+        ({"speech__prosody_voices": ["us", "us"]}, "speech.prosody_voices: 'us'"),
+        ({"noise__snr_db": [10, 0, 10.0]}, "noise.snr_db: '10.0'"),
+        ({"noise__snr_db": [0.0, -0.0]}, "noise.snr_db: '0.0'"),
+        ({"noise__voices": ["heart", "heart"]}, "noise.voices: 'heart'"),
+        ({"noise__tasks": ["sst2", "sst2"]}, "noise.tasks: 'sst2'"),
+        ({"noise__babble_voices": ["us", "us"]}, "noise.babble_voices: 'us'"),
+        ({"registry": [*BASE["registry"], BASE["registry"][0]]}, "registry: 'config/models.yaml'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_listed_twice_is_named(places: dict[str, Any], key: str) -> None:
+    assert one_line(changed(**places)) == f"{key} is listed twice"
+
+
+# -- what cannot work -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("places", "start"),
+    [
+        ({"noise__voices": ["us-female"]}, "noise.voices: there is no spoken voice 'us-female'"),
+        ({"noise__babble_voices": ["gb-male"]}, "noise.babble_voices: there is no spoken voice 'gb-male'"),
+        ({"noise__voices": []}, "noise: snr_db is set, so name the `voices`"),
+        ({"noise__snr_db": [10, float("inf")]}, "noise.snr_db: inf is no number of dB"),
+        ({"noise__snr_db": [float("nan")]}, "noise.snr_db: nan is no number of dB"),
+        ({"noise__snr_db": ["loud"]}, "noise.snr_db.0: "),
+        ({"noise__babble_voices": ["heart"]}, "noise.babble_voices: nobody is left to babble behind 'heart'"),
+        (
+            {"noise__tasks": ["meld"], "noise__voices": ["us"], "noise__babble_voices": ["heart"]},
+            "noise.babble_voices: heart cannot speak the demo's items of meld",
+        ),
+        ({"noise__tasks": ["meld"]}, "noise.voices: heart cannot speak the demo's items of meld"),
+        ({"speech__prosody_voices": ["heart"]}, "speech.prosody_voices: 'heart' is of provider 'hibari'"),
+        ({"speech__prosody_voices": []}, "speech.prosody_voices: the demo's items of meld and mustard need voices"),
+        ({"items__source": "published"}, "items.folder: name the folder"),
+        (
+            {"items__per_task": {"sst2": 5}, "tasks": ["sst2", "meld"], "noise__tasks": ["sst2"]},
+            "items.per_task: there is no number for meld",
+        ),
+        ({"items__per_task": -1}, "items.per_task: Input should be greater than 0 (got -1)"),
+        ({"items__per_task": "many"}, "items.per_task: Input should be a valid integer"),
+        ({"items__per_task": [1]}, "items.per_task: Input should be a valid integer"),
+        ({"answer__mode": "forced_choice"}, "answer.mode: forced_choice needs labels to choose from; trivia_qa has"),
+        (
+            {"transcribe__engine": "openai-whisper", "transcribe__dtype": "int8"},
+            "transcribe.dtype: openai-whisper has no int8",
+        ),
+        (
+            {"definitions__tasks": {"sst2": {"prompt": "no slot"}}},
+            "tasks.sst2: The prompt of sst2 must hold `{speech}`",
+        ),
+        ({"tasks": None}, "tasks: missing; give it a value"),
+        ({"speech": {}}, "speech.voices: missing; give it a value"),
+        ({"systems": []}, "systems: "),
+        ({"systems": ["two words"]}, "systems.0: "),
+        ({"registry": "config/models.yaml"}, "registry: Input should be a valid list"),
+        ({"registry": [5]}, "registry.0: "),
+        ({"definitions": [1]}, "definitions: "),
+        ({"definitions__voices": [1]}, "definitions.voices: "),
+        ({"definitions__voices": {"v": {"name": "x"}}}, "definitions.voices.v.provider: missing; give it a value"),
+        ({"statistics__confidence": 95}, "statistics.confidence: Input should be less than 1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_work_is_told(places: dict[str, Any], start: str) -> None:
+    assert one_line(changed(**places)).startswith(start)
+
+
+def test_a_babble_of_other_recordings_needs_no_voice() -> None:
+    assert load_study(changed(noise__babble_voices=["heart"], noise__folder="talkers"), ROOT).noise.folder
+
+
+def test_prosody_matters_only_where_the_items_need_it() -> None:
+    tasks = ["sst2", "ag_news"]
+    assert load_study(changed(tasks=tasks, noise__tasks=tasks, speech__prosody_voices=[]), ROOT).tasks == tasks
+
+
+def test_several_problems_are_told_at_once() -> None:
+    schema_problems = changed(items__seeds=1, transcribe__engine="x", systems=None, noise__talkers=0)
+    assert len(lines_of(schema_problems)) == 4
+    name_problems = changed(systems=["a"], speech__voices=["b"], noise__snr_db=[1, 1], items__source="published")
+    keys = {line.partition(":")[0] for line in lines_of(name_problems)}
+    assert {"systems", "speech.voices", "noise.snr_db", "items.folder", "pairs.0.system"} <= keys
+
+
+@pytest.mark.parametrize("raw", [None, [], "tasks: [sst2]", 5])
+def test_a_config_that_is_no_mapping(raw: Any) -> None:
+    assert "must hold keys such as" in one_line(raw)
+
+
+def test_a_long_value_is_cut() -> None:
+    assert len(one_line(changed(speech__max_seconds="x" * 5000))) < 300
+
+
+# -- registry files -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"registry: .*r\.yaml does not exist"),
+        (b"voices: {us: [}", r"r\.yaml is not valid YAML"),
+        (b"voices: \xff\xfe", r"r\.yaml is not valid YAML"),
+        (b"- voices", r"r\.yaml must hold keys such as models, systems, voices, tasks"),
+        (
+            b"voices:\n  us: {provider: espeak}\n  gb: {provider: espeak}\n  us: {provider: hibari}\n",
+            "'us' is defined twice",
+        ),
+        (b"voices: {us: {provider: espeak, rate: 1, rate: 2}}", "'rate' is defined twice"),
+        (b"voices: !!python/object/apply:os.getcwd []", r"r\.yaml is not valid YAML"),
+    ],
+)
+def test_a_broken_registry_file_is_named(content: bytes | None, message: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "r.yaml").write_bytes(content)
+    with pytest.raises(StudyError, match=message):
+        load_study(changed(registry=["r.yaml"]), tmp_path)
+
+
+def test_empty_sections_and_anchors_are_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    (tmp_path / "some.yaml").write_text(
+        "models:\nvoices:\n  new: &base {provider: espeak, rate: 100}\n  other: {<<: *base, rate: 120}\n"
+    )
+    registry = [*(str(ROOT / path) for path in BASE["registry"]), "empty.yaml", "some.yaml"]
+    voices = load_study(changed(registry=registry), tmp_path).definitions.voices
+    assert (voices["new"].rate, voices["other"].rate) == (100, 120)
+
+
+# -- the written schema ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [schema.SCHEMA, schema.DEFAULTS])
+def test_the_written_files_are_those_the_code_would_write(name: str, tmp_path: Path) -> None:
+    schema.write(tmp_path)
+    written = (ROOT / "config" / name).read_bytes()
+    assert written == (tmp_path / name).read_bytes(), "run `cascade-equivalence schema config`"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_schema_accepts_the_studies_of_the_project(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema.json_schema())
+    jsonschema.validate(FILES[name], schema.json_schema(), cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda raw: raw.pop("tasks"),
+        lambda raw: raw.update(task=[]),
+        lambda raw: raw["items"].update(max_word=3),
+        lambda raw: raw["tasks"].append("sst3"),
+        lambda raw: raw["transcribe"].update(engine="x"),
+        lambda raw: raw["noise"].update(talkers=0),
+        lambda raw: raw.update(definitions={"voices": {"v": {"provider": "espeak", "pich": 1}}}),
+    ],
+)
+def test_the_schema_refuses_what_the_types_refuse(break_it: Callable[[dict[str, Any]], object]) -> None:
+    raw = copy.deepcopy(BASE)
+    break_it(raw)
+    assert not jsonschema.Draft202012Validator(schema.json_schema()).is_valid(raw)
+    lines_of(raw)
+
+
+def test_the_written_defaults_are_the_defaults() -> None:
+    written = yaml.safe_load(schema.defaults_yaml())
+    required = {"tasks": ["sst2"], "systems": ["s"]}
+    assert {key for key, value in written.items() if value is None} == set(required)
+    assert written["speech"]["voices"] is None
+    speech = written["speech"] | {"voices": ["v"]}
+    short = StudyConfig.model_validate(required | {"speech": {"voices": ["v"]}})
+    assert StudyConfig.model_validate(written | required | {"speech": speech}) == short
+    assert json.loads(short.model_dump_json()) == written | required | {"speech": speech}
+
+
+def test_the_written_defaults_describe_every_key() -> None:
+    text = " ".join(line.strip(" #") for line in schema.defaults_yaml().splitlines())
+    for section in sections(StudyConfig):
+        for name, field in section.model_fields.items():
+            assert f" {name}:" in text
+            assert " ".join(str(field.description).split()) in text

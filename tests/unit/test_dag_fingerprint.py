@@ -1,0 +1,236 @@
+"""A node is made again when the code of its stage changes, and only then."""
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cascade_equivalence.dag.fingerprint import PACKAGE, STAGES, code_fingerprint
+
+SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
+RUN_BY = {
+    "resolve": ("resolve_model",),
+    "items": ("prepare_items",),
+    "speech": ("synthesize_speech",),
+    "noise": ("mix_noise",),
+    "transcribe": ("transcribe",),
+    "answer": ("answer",),
+    "agree": ("agree",),
+    "report": ("collect_tables", "draw_figures", "write_report"),
+}
+# What a node names beside its stage: its own task or voice. Here all of them, for what any node may need.
+OF_A_NODE = {"items": ("tasks/*.py",), "answer": ("tasks/*.py",), "speech": ("speech/espeak*.py", "speech/hibari*.py")}
+
+# Imported, and yet not counted. In every stage:
+EXEMPT = {
+    "errors.py": "the words of an error are in no result",
+    "progress.py": "what is shown on the way is in no result",
+    "atomic.py": "writes what it is given",
+    "conditions.py": "the ratio it reads off a name is a parameter of the node",
+    "config/*.py": "the values are parameters of the node",
+    "dag/script.py": "starts a script and ends it",
+    "dag/study.py": "paths; what it derives for a node are parameters of the node",
+    "models/store.py": "keeps records under keys that others decide",
+    "speech/store.py": "keeps clips under keys that name all they depend on",
+    "speech/provider.py": "opens the voice that the node names",
+    "tasks/registry.py": "finds the task that the node names; a new task is a line more and no change to the others",
+}
+# In one stage:
+ELSEWHERE = {
+    "items": {"tasks/parsing.py": "how answers are read decides no item"},
+    "speech": {"tasks/*.py": "reads the items file, whose node is made again first"},
+    "transcribe": {"speech/*.py": "reads clips, whose nodes are made again first", "models/sources/*.py": "the same"},
+    "answer": {"models/sources/*.py": "reads the manifest, whose node is made again first"},
+    "agree": {
+        "models/sources/*.py": "reads manifests, whose nodes are made again first",
+        "tasks/*.py": "labels; the answers, which depend on the task's module, are made again first",
+        "report/files.py": "writes what it is given",
+    },
+    "report": {
+        "models/sources/*.py": "reads manifests, whose nodes are made again first",
+        "tasks/*.py": "labels; the answers, which depend on the task's module, are made again first",
+        "__init__.py": "the version",
+    },
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package, to be changed."""
+    copy = tmp_path / "package"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def fingerprints(package: Path, *extra: str) -> dict[str, str]:
+    code_fingerprint.cache_clear()
+    return {stage: code_fingerprint(stage, *extra, package=package) for stage in STAGES}
+
+
+def files(*patterns: str) -> set[str]:
+    found = {path for pattern in patterns for path in PACKAGE.glob(pattern) if path.is_file()}
+    return {path.relative_to(PACKAGE).as_posix() for path in found}
+
+
+MODULES = sorted(name for stage in STAGES for name in files(*STAGES[stage]) if name.endswith(".py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the package that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    inside = [name.partition(".")[2].replace(".", "/") for name in names if name.startswith(f"{PACKAGE.name}.")]
+    return files(*(f"{name}.py" for name in inside))
+
+
+# -- what changes a fingerprint -------------------------------------------------------------------------
+
+
+def test_a_copy_has_the_same_fingerprints(package: Path) -> None:
+    before = fingerprints(PACKAGE)
+    assert fingerprints(package) == before
+    assert len(set(before.values())) == len(STAGES)
+    assert all(len(value) == 16 and int(value, 16) >= 0 for value in before.values())
+
+
+def test_prose_and_layout_change_nothing(package: Path) -> None:
+    before = fingerprints(package)
+    for name in set(MODULES):
+        path = package / name
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                start = 1 if ast.get_docstring(node) is not None else 0
+                node.body = [ast.parse("'''Other words.'''").body[0], *node.body[start:]]
+        # Another layout: comments lost, quotes and line breaks changed, and a remark below the last constant.
+        path.write_text(f"# A remark.\n\n\n{ast.unparse(tree)}\n\n'''Said of it.'''  # and more\n", encoding="utf-8")
+    assert fingerprints(package) == before
+
+
+@pytest.mark.parametrize("name", sorted({MODULES[0], *MODULES[::6], "stats/agreement.py", "tasks/parsing.py"}))
+def test_code_changes_its_own_stages_and_no_other(name: str, package: Path) -> None:
+    before = fingerprints(package)
+    path = package / name
+    path.write_text(path.read_text(encoding="utf-8") + "\nMORE = 1\n", encoding="utf-8")
+    after = fingerprints(package)
+    assert {stage for stage in STAGES if after[stage] != before[stage]} == {
+        stage for stage in STAGES if name in files(*STAGES[stage])
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("x = 1", "x = 2"),
+        ("x = 'a'", "x = 'b'"),
+        ("def f():\n    return 1", "def f():\n    return 2"),
+        ("def f(x=1): return x", "def f(x=2): return x"),
+        ("def f():\n    'doc'\n    return 'doc'", "def f():\n    'doc'\n    return 'dock'"),
+        ("async def f():\n    return 1", "async def f():\n    return 2"),
+        ("if x:\n    y()", "if x:\n    y()\nelse:\n    z()"),
+        ("a()\nb()", "b()\na()"),
+        ("f = lambda: 1", "f = lambda: 2"),
+    ],
+)
+def test_any_change_of_code_counts(one: str, other: str, package: Path) -> None:
+    path = package / "stats" / "agreement.py"
+    found = []
+    for code in (one, f"# remark\n{one}  # more\n\n", other):
+        path.write_text(code, encoding="utf-8")
+        found.append(fingerprints(package)["agree"])
+    assert found[0] == found[1] != found[2]
+
+
+def test_docstrings_of_all_kinds_are_prose(package: Path) -> None:
+    path = package / "stats" / "agreement.py"
+    kinds = (
+        "'''{}'''\nX = 1\n'''{} of X'''\nclass C:\n    '''{}'''\n    y: int = 1\n    '''{}'''\n"
+        "    def f(self):\n        '''{}'''\n    async def g(self):\n        '''{}'''\n"
+    )
+    found = set()
+    for words in ("One.", "Two."):
+        path.write_text(kinds.replace("{}", words), encoding="utf-8")
+        found.add(fingerprints(package)["agree"])
+    assert len(found) == 1
+
+
+def test_a_template_counts_to_the_letter(package: Path) -> None:
+    before = fingerprints(package)
+    path = next((package / "report" / "templates").iterdir())
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert {stage for stage, value in fingerprints(package).items() if value != before[stage]} == {"report"}
+
+
+def test_a_new_task_or_voice_leaves_the_others_alone(package: Path) -> None:
+    own = {"items": "tasks/sst2.py", "answer": "tasks/sst2.py", "speech": "speech/espeak*.py"}
+
+    def of_nodes() -> dict[str, str]:
+        code_fingerprint.cache_clear()
+        return {stage: code_fingerprint(stage, name, package=package) for stage, name in own.items()}
+
+    before, stages = of_nodes(), fingerprints(package)
+    (package / "tasks" / "foo.py").write_text("X = 1\n")
+    (package / "speech" / "foo_voice.py").write_text("X = 1\n")
+    registry = package / "tasks" / "registry.py"
+    registry.write_text(registry.read_text(encoding="utf-8") + "\nMORE = 1\n")
+    assert (of_nodes(), fingerprints(package)) == (before, stages)
+    for name, changed in (("tasks/sst2.py", {"items", "answer"}), ("speech/espeak_worker.py", {"speech"})):
+        path = package / name
+        path.write_text(path.read_text(encoding="utf-8") + "\nMORE = 1\n", encoding="utf-8")
+        after = of_nodes()
+        assert {stage for stage in own if after[stage] != before[stage]} == changed
+        before = after
+
+
+def test_a_new_file_of_a_stage_counts_and_so_does_its_name(package: Path) -> None:
+    before = fingerprints(package)["agree"]
+    new = package / "stats" / "more.py"
+    new.write_text("X = 1\n")
+    after = fingerprints(package)["agree"]
+    new.rename(package / "stats" / "most.py")
+    assert len({before, after, fingerprints(package)["agree"]}) == 3
+
+
+def test_a_module_that_is_gone_is_an_error(package: Path) -> None:
+    (package / "models" / "text_llm.py").unlink()
+    code_fingerprint.cache_clear()
+    with pytest.raises(FileNotFoundError, match=r"models/text_llm\.py.*answer"):
+        code_fingerprint("answer", package=package)
+    with pytest.raises(FileNotFoundError, match=r"tasks/sst3\.py"):
+        code_fingerprint("items", "tasks/sst3.py", package=package)
+
+
+# -- what belongs to a stage ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_pattern_finds_a_file(stage: str) -> None:
+    for pattern in (*STAGES[stage], *OF_A_NODE.get(stage, ())):
+        assert files(pattern), pattern
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_module_that_a_stage_imports_is_counted_or_exempt(stage: str) -> None:
+    counted = files(*STAGES[stage], *OF_A_NODE.get(stage, ()))
+    sources = [PACKAGE / name for name in counted if name.endswith(".py")]
+    sources += [SCRIPTS / f"{name}.py" for name in RUN_BY[stage]]
+    needed = set().union(*map(imported, sources))
+    assert needed & counted
+    assert needed - counted - files(*EXEMPT, *ELSEWHERE.get(stage, ())) == set()
+
+
+def test_every_script_runs_a_stage() -> None:
+    assert {name for names in RUN_BY.values() for name in names} == {path.stem for path in SCRIPTS.glob("*.py")}
+    assert set(RUN_BY) == set(STAGES)
+
+
+def test_no_exemption_is_stale() -> None:
+    everything = {name for path in (*PACKAGE.rglob("*.py"), *SCRIPTS.glob("*.py")) for name in imported(path)}
+    for pattern in (*EXEMPT, *(name for names in ELSEWHERE.values() for name in names)):
+        assert files(pattern) & (everything | {"__init__.py"}), pattern
