@@ -39,8 +39,16 @@ def progress(label: str, total: int, done: int = 0) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=screen), transient=True) as bar:
+    name = TextColumn("{task.description}", markup=False)
+    # What is printed meanwhile goes above the bar, but where there is a log it goes there, and not to the terminal.
+    above = terminal is None
+    with Progress(
+        *(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        console=Console(file=screen),
+        transient=True,
+        redirect_stdout=above,
+        redirect_stderr=above,
+    ) as bar:
         task = bar.add_task(label, total=total, completed=done)
         if terminal is None:
             yield lambda steps=1: bar.advance(task, steps)

@@ -25,8 +25,7 @@ def study(tiny_models: Path) -> Config:
 
 def go_on(project: Checkout, config: Config) -> Run:
     """Start again, as ``make demo`` does."""
-    released = project.python("-m", "cascade_equivalence.dag.lock")
-    assert released.returncode == 0, released.stdout
+    project.release_lock()
     return Run(project, config)
 
 
@@ -100,14 +99,13 @@ def test_what_a_user_sees_and_types_after_a_kill(project: Checkout, study: Confi
         assert wait_until(lambda: stored(project) >= 1 or run.ended())
         assert not run.ended(), run.log.read_text()
         # A lock in use stays.
-        assert project.python("-m", "cascade_equivalence.dag.lock").stdout == ""
+        assert project.release_lock() == ""
         assert project.files(".snakemake/locks/*")
     finally:
         run.kill_all()
     locked = project.run(study, target)
     assert locked.returncode != 0 and "--unlock" in locked.stdout
-    released = project.python("-m", "cascade_equivalence.dag.lock")
-    assert released.stdout == "Going on after a run that was stopped.\n"
+    assert project.release_lock() == "Going on after a run that was stopped.\n"
     assert not project.files(".snakemake/locks/*")
     done = project.run(study, target)
     assert done.returncode == 0 and (project.root / target).is_file(), done.stdout

@@ -91,7 +91,7 @@ def test_word_error_rates_agree_with_the_transcripts(results: Path) -> None:
         said = pl.read_parquet(results / "tasks" / row["task"] / "items.parquet").select("id", said="text")
         both = heard.join(said, on="id", validate="1:1")
         expected = wer([plain(text) for text in both["said"]], [plain(text) for text in both["text"]])
-        assert row["wer"] == pytest.approx(expected)
+        assert row["word_error_rate"] == pytest.approx(expected)
 
 
 class Page(html.parser.HTMLParser):
@@ -191,6 +191,6 @@ def test_a_study_of_the_embedded_models(tmp_path: Path) -> None:
     results = project.root / "results"
     assert (results / "report.html").is_file()
     # Neural speech is recognised nearly without error; models that were loaded wrongly write something else.
-    assert (read(results, "transcription")["wer"] < 0.2).all()
+    assert (read(results, "transcription")["word_error_rate"] < 0.2).all()
     # A chat model that was told the labels names one of them nearly always.
     assert (read(results, "accuracy")["parse_rate"] > 0.5).all()

@@ -1,6 +1,7 @@
 """Between a task and a model: questions out of items and transcripts, judged answers out of raw ones."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -13,30 +14,59 @@ from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
 
+NAMES_SHOWN = 5
+
 
 def _by_row(items: Sequence[Item], transcripts: pl.DataFrame) -> list[tuple[Item, str, str]]:
     """Item, voice and transcript of each row.
 
     Raises:
-        StudyError: A transcript belongs to no item, or a voice does not cover all items.
+        StudyError: Transcripts and items do not join one to one: an item twice, a transcript of no item or twice in a
+            voice, or an item that a voice does not speak.
     """
     known = {item.id: item for item in items}
     rows = [(row["id"], row["voice"], row["text"]) for row in transcripts.iter_rows(named=True)]
-    strange = sorted({name for name, _, _ in rows} - set(known))
-    missing = {voice: set(known) - {name for name, v, _ in rows if v == voice} for _, voice, _ in rows}
-    short = {voice: sorted(names) for voice, names in missing.items() if names}
-    if strange or short:
+    spoken: dict[str, list[str]] = {}
+    for name, voice, _ in rows:
+        spoken.setdefault(voice, []).append(name)
+    problems = _some("no item for", {name for name, _, _ in rows} - set(known))
+    problems += _some("several items called", (name for name, n in Counter(item.id for item in items).items() if n > 1))
+    for voice, names in spoken.items():
+        problems += _some(f"no transcript in voice {voice} for", set(known) - set(names))
+        problems += _some(
+            f"several transcripts in voice {voice} for", (name for name, n in Counter(names).items() if n > 1)
+        )
+    if not rows:
+        problems.append("there is no transcript at all")
+    if problems:
         raise StudyError(
-            f"transcripts and items do not fit together: no item for {strange[:5]}, no transcript for {short}; "
-            "remove both files and run again"
+            f"transcripts and items do not fit together: {'; '.join(problems)}. Remove both files and run again"
         )
     return [(known[name], voice, text) for name, voice, text in rows]
+
+
+def _some(problem: str, names: Iterable[str]) -> list[str]:
+    """A problem with the first of the names it concerns, if it concerns any."""
+    found = sorted(names)
+    more = f" and {len(found) - NAMES_SHOWN} more" if len(found) > NAMES_SHOWN else ""
+    return [f"{problem} {', '.join(found[:NAMES_SHOWN])}{more}"] if found else []
 
 
 def questions(
     task: str, spec: TaskSpec, system_prompt: str, items: Sequence[Item], transcripts: pl.DataFrame
 ) -> list[Question]:
-    """Render one question a transcript, in its order."""
+    """Render one question a transcript, in its order.
+
+    Args:
+        task: The task.
+        spec: How it is asked.
+        system_prompt: System turn; none is sent if it is empty.
+        items: Items of the task.
+        transcripts: id, voice and text, each item once in each voice.
+
+    Raises:
+        StudyError: Transcripts and items do not join one to one.
+    """
     return [
         Question(
             messages=tuple(build_messages(spec, system_prompt, text, item.options)),
@@ -67,6 +97,9 @@ def judge(
         answers: One answer a transcript.
         path: The Parquet file: id, voice, group, label, raw, parsed, correct, prompt_sha256, prompt_tokens, new_tokens,
             seconds.
+
+    Raises:
+        StudyError: Transcripts and items do not join one to one.
     """
     asked = get_task(task)
     rows = []
