@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from checkout import REAL_RUN, Checkout, Config
 
-PATIENCE = 300.0  # seconds, on a machine with much else to do
+PATIENCE = 1200.0  # seconds, for a machine with much else to do
 STORES = "results/*/store/**/*.jsonl"
 CLIPS = "results/*/store/**/*.flac"
 
