@@ -45,7 +45,7 @@ test: lint types unit workflow end-to-end ## Lint, types, unit, workflow and end
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/snakefmt --quiet --check Snakefile workflow/rules
+	@$(BIN)/snakefmt --check Snakefile workflow/rules
 	@$(SNAKEMAKE) --lint --configfile config/demo.yaml
 	@$(BIN)/cascade-equivalence check config/*.yaml
 
@@ -67,7 +67,7 @@ test-long: $(VENV)/.dev ## The long forms of the tests as well (kill tests: 20 a
 format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
-	@$(BIN)/snakefmt --quiet Snakefile workflow/rules
+	@$(BIN)/snakefmt Snakefile workflow/rules
 
 config: $(VENV)/.run ## Write the JSON schema and the documented defaults of the config
 	@$(BIN)/cascade-equivalence schema config
