@@ -49,7 +49,7 @@ def test_the_models_leave_something_to_compare(results: Path) -> None:
     # Were all answers alike, most of what follows could not fail.
     first, second = (answers(results, system, "ag_news", "clean") for system in ("first", "second"))
     for table in (first, second):
-        assert table["parsed"].n_unique() >= 3 and 0 < table["correct"].sum() < table.height
+        assert table["parsed"].n_unique() >= 2 and 0 < table["correct"].sum() < table.height
     assert first["parsed"].to_list() != second["parsed"].to_list()
 
 
