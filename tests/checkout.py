@@ -1,6 +1,5 @@
 """A copy of the project with a study on tiny random models in it, and Snakemake run there as a user runs it."""
 
-import copy
 import json
 import os
 import shutil
@@ -23,17 +22,6 @@ REAL_RUN = ("--cores", "2", "--set-threads", "transcribe=1", "answer=1")
 Config = dict[str, Any]
 Study = Mapping[str, Any] | str  # a config, or the name of its file in the copy
 Job = tuple[str, ...]
-
-
-# Prompts of the tests' own: what the random models answer must not hang on how the real ones are asked.
-TASKS = {
-    "ag_news": {
-        "prompt": "Politics, sports, business or technology? {speech}",
-        "answer_prefix": "The topic is",
-        "label_words": {"World": "politics", "Sports": "sports", "Business": "business", "Sci/Tech": "technology"},
-    },
-    "sst2": {"prompt": "Negative or positive? {speech}", "answer_prefix": "The sentiment is"},
-}
 
 
 def tiny_config(models: Path) -> Config:
@@ -64,7 +52,7 @@ def tiny_config(models: Path) -> Config:
         "transcribe": {"device": "cpu", "dtype": "float32", "batch_size": 1, "max_new_tokens": 5},
         "answer": {"device": "cpu", "dtype": "float32", "batch_size": 1},
         "statistics": {"draws": 200},
-        "definitions": {"models": specs, "systems": systems, "tasks": copy.deepcopy(TASKS)},
+        "definitions": {"models": specs, "systems": systems},
     }
 
 

@@ -3,7 +3,6 @@
 from itertools import product
 
 import pytest
-import yaml
 from checkout import AGGREGATES, Checkout, Config, Job
 
 END: set[Job] = {("all",), *((rule,) for rule in AGGREGATES)}
@@ -93,16 +92,12 @@ def test_adding_a_noise_level_runs_that_level(finished: Checkout, study: Config)
 
 
 def test_a_changed_prompt_asks_that_task_again(finished: Checkout, study: Config) -> None:
-    study["definitions"]["tasks"]["sst2"]["prompt"] += "!"
+    study["definitions"]["tasks"] = {"sst2": {"prompt": "Positive or negative? {speech}", "max_new_tokens": 6}}
     assert planned(finished, study) == {*answers(*NODES[1:]), *agreement(*NODES[1:]), *END}
 
 
-def test_where_a_prompt_is_written_does_not_matter_but_what_it_says(finished: Checkout, study: Config) -> None:
-    file = finished.root / "prompts.yaml"
-    file.write_text(yaml.safe_dump({"tasks": {"sst2": study["definitions"]["tasks"].pop("sst2")}}), encoding="utf-8")
-    study["registry"].append(file.name)
-    assert planned(finished, study) == set()
-    with finished.edited(file.name, "positive?", "positive!"):
+def test_a_prompt_changed_in_its_registry_file_counts_too(finished: Checkout, study: Config) -> None:
+    with finished.edited("config/tasks.yaml", "Read the movie review", "Read this movie review"):
         assert planned(finished, study) == {*answers(*NODES[1:]), *agreement(*NODES[1:]), *END}
 
 
@@ -152,7 +147,7 @@ def test_a_changed_task_module_concerns_that_task(finished: Checkout, study: Con
     [
         ("src/cascade_equivalence/stats/agreement.py", '"""', '# A remark.\n\n\n"""More words. '),
         ("src/cascade_equivalence/models/text_llm.py", '"""', '# A remark.\n"""More words. '),
-        ("config/voices.yaml", "voices:", "# A remark.\nvoices:"),
+        ("config/tasks.yaml", "tasks:", "# A remark.\ntasks:"),
         ("Snakefile", '"""', '# A remark.\n"""'),
     ],
 )
