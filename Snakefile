@@ -18,6 +18,7 @@ include: "workflow/rules/transcribe.smk"
 include: "workflow/rules/answer.smk"
 include: "workflow/rules/agree.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/train.smk"
 
 
 rule all:
@@ -44,3 +45,8 @@ rule all_answers:
 rule all_agreement:
     input:
         STUDY.all_agreement(),
+
+
+rule train_connector:
+    input:
+        STUDY.trained(),

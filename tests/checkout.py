@@ -26,17 +26,26 @@ Job = tuple[str, ...]
 
 def tiny_config(models: Path) -> Config:
     """A study of two tasks, two systems and one noise level on the models of ``tiny_models``."""
-    specs = {
+    roles = {"whisper": "asr", "llama": "llm", "speech": "speech-llm"}
+    specs: dict[str, Any] = {
         path.name: {
-            "role": "asr" if path.name.startswith("whisper") else "llm",
+            "role": roles[path.name.partition("-")[0]],
             "licence": "none: random numbers",
             "source": {"kind": "path", "path": str(path)},
         }
         for path in sorted(models.iterdir())
     }
+    asked = {"prompt": "Say it: {speech}", "max_new_tokens": 4}
+    specs["speech-a"] |= {"text_model": "llama-a", "transcription": asked}
     systems = {
         name: {"kind": "cascade", "asr": f"whisper-{asr}", "llm": f"llama-{llm}"}
         for name, asr, llm in (("first", "a", "a"), ("second", "b", "a"), ("third", "a", "b"))
+    }
+    # Named here, but only in the studies of the tests that add them.
+    systems |= {
+        "heard": {"kind": "e2e", "model": "speech-a"},
+        "own": {"kind": "cascade", "asr": "speech-a", "llm": "speech-a"},
+        "true": {"kind": "cascade", "asr": "oracle", "llm": "speech-a"},
     }
     return {
         "registry": ["config/voices.yaml", "config/tasks.yaml"],
@@ -78,7 +87,7 @@ class Plan:
 
 
 AGGREGATES = ("collect_tables", "draw_figures", "write_report")
-ORDER = ("model", "asr", "system", "reference", "task", "voice", "condition", "noise")
+ORDER = ("model", "asr", "system", "reference", "first", "second", "task", "voice", "condition", "noise")
 
 
 class Checkout:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cascade_equivalence.config.speech import EspeakVoice
 from cascade_equivalence.config.study import AnswerConfig, TranscribeConfig
-from cascade_equivalence.models.answering import Answer, Question, answer_questions
+from cascade_equivalence.models.answering import Answer, ModelFiles, Question, answer_questions
 from cascade_equivalence.models.transcription.run import transcribe_recordings
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.speech.clips import Clip
@@ -28,7 +28,7 @@ def answer(store: Path, models: Path) -> list[Answer]:
         for n in range(COUNT)
     ]
     config = AnswerConfig(device="cpu", dtype="float32", batch_size=1)
-    return answer_questions(questions, models / "llama-a", "r1", True, config, 4, store, "answers")
+    return answer_questions(questions, ModelFiles(models / "llama-a", "r1", True), config, 4, store, "answers")
 
 
 def speak(store: Path, count: int = COUNT) -> list[Clip]:

@@ -4,12 +4,17 @@ Their weights are drawn at random; a few are then set by hand, so that what come
 recogniser listens more than it repeats itself, and the language model says words that are answers, then stops.
 """
 
+import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, WhisperConfig
 from transformers import WhisperForConditionalGeneration as Whisper
+
+from cascade_equivalence.models.speech_llm.audio_tower import AudioTower
+from cascade_equivalence.models.speech_llm.projector import UltravoxProjector
 
 WIDTH = 16
 ENGLISH_VOCABULARY = 51864  # openai-whisper picks its tokenizer by this number
@@ -101,10 +106,38 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
+def build_speech_llm(folder: Path, seed: int) -> Path:
+    """Write an Ultravox checkpoint: an audio tower of one layer and a projector, for a text LLM of width 16."""
+    torch.manual_seed(seed)
+    shape = {
+        "model_type": "whisper",
+        "num_mel_bins": 80,
+        "d_model": WIDTH,
+        "encoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "encoder_ffn_dim": 4 * WIDTH,
+        "max_source_positions": 1500,
+    }
+    parts = {
+        "audio_tower": AudioTower(WhisperConfig(**shape)),
+        "multi_modal_projector": UltravoxProjector(WIDTH, WIDTH, 2 * WIDTH, ln_mid=True),
+    }
+    weights = {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}
+    for name, value in weights.items():
+        if value.ndim > 1 and "embed_positions" not in name:
+            value.normal_(0, 0.5)
+    folder.mkdir(parents=True)
+    config = {"model_type": "ultravox", "audio_config": shape, "hidden_size": 2 * WIDTH, "projector_ln_mid": True}
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(weights, folder / "model.safetensors")
+    return folder
+
+
 def build_all(folder: Path) -> Path:
-    """Write two recognisers and two language models, each in a folder named after it."""
+    """Write two recognisers, two language models and a speech LLM, each in a folder named after it."""
     for seed, name in ((1, "a"), (2, "b")):
         build_whisper(folder / f"whisper-{name}", seed)
     for seed, name in ((3, "a"), (1, "b")):
         build_llama(folder / f"llama-{name}", seed)
+    build_speech_llm(folder / "speech-a", 5)
     return folder

@@ -1,4 +1,4 @@
-"""A small made-up study on disk, for the tests of the report."""
+"""Small made-up studies on disk, for the tests of the report: one of cascades alone, one with speech LLMs."""
 
 import json
 from dataclasses import dataclass
@@ -7,10 +7,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.config.study import CascadeSpec, PairSpec, StatisticsConfig
+from cascade_equivalence.config.study import (
+    CascadeSpec,
+    ContrastSpec,
+    E2ESpec,
+    PairSpec,
+    StatisticsConfig,
+    SystemSpec,
+)
+from cascade_equivalence.report.build import build_tables
 from cascade_equivalence.report.naming import Outline
-from cascade_equivalence.report.tables import Tables, build_tables
+from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.compare import compare
+from cascade_equivalence.stats.contrast import contrast
 
 LABELS = {
     "ag_news": ["World", "Sports", "Business", "Sci/Tech"],
@@ -21,7 +30,7 @@ LABELS = {
 SKILL = {"ag_news": 0.85, "sst2": 0.0, "trivia_qa": 0.4, "mustard": 0.0}  # share of items known, the rest is guessed
 VOICES = ["heart", "us", "gb"]
 NOISE_VOICES = ["heart", "us"]
-SYSTEMS = {
+SYSTEMS: dict[str, SystemSpec] = {
     "base-qwen": CascadeSpec(kind="cascade", asr="base", llm="qwen"),
     "tiny-qwen": CascadeSpec(kind="cascade", asr="tiny", llm="qwen"),
     "base-smol": CascadeSpec(kind="cascade", asr="base", llm="smol"),
@@ -34,6 +43,33 @@ OUTLINE = Outline(
     ],
     tasks=list(LABELS),
 )
+SPEECH_SYSTEMS: dict[str, SystemSpec] = {
+    "talker": E2ESpec(kind="e2e", model="talker-llm"),
+    "mumbler": E2ESpec(kind="e2e", model="mumbler-llm"),
+    "talker-own": CascadeSpec(kind="cascade", asr="talker-llm", llm="talker-llm"),
+    "talker-oracle": CascadeSpec(kind="cascade", asr="oracle", llm="talker-llm"),
+    **SYSTEMS,
+}
+SPEECH_OUTLINE = Outline(
+    systems=SPEECH_SYSTEMS,
+    pairs=[
+        *OUTLINE.pairs,
+        PairSpec(system="talker", reference="base-qwen", label="speech LLM and the cascade with its LLM"),
+        PairSpec(system="talker", reference="talker-own", label="speech LLM and its LLM on its own transcription"),
+        PairSpec(system="talker", reference="talker-oracle", label="speech LLM and its LLM on the true text"),
+        PairSpec(system="talker", reference="base-smol", label="speech LLM and a cascade with another LLM"),
+        PairSpec(system="base-smol", reference="mumbler", label="a speech LLM that heard nothing"),
+    ],
+    tasks=list(LABELS),
+    contrasts=[
+        ContrastSpec(system="talker", first="base-qwen", second="base-smol", label="backbone confound"),
+        ContrastSpec(system="base-qwen", first="tiny-qwen", second="talker", label="gap to the ceiling"),
+        ContrastSpec(system="mumbler", first="base-smol", second="base-qwen", label="confound, unheard"),
+    ],
+)
+BACKBONES = {"talker-llm": "qwen", "mumbler-llm": "smol"}
+LOSS = {"clean": 0.03, "snr10": 0.1, "snr0": 0.3, "snr-5": 0.5}
+DEAFNESS = {"talker": 0.3, "mumbler": 1.0, "talker-own": 0.2, "talker-oracle": 0.0}  # at least this share is not heard
 STATISTICS = StatisticsConfig(draws=300)
 PLANTED = "<script>alert('planted')</script> & \"more\""
 CONDITIONS = ["clean", "snr10", "snr0", "snr-5"]
@@ -47,8 +83,22 @@ class Study:
 
     answers: list[Path]
     agreement: list[Path]
+    contrasts: list[Path]
     transcripts: list[Path]
     root: Path
+    outline: Outline
+
+
+def backbone(system: str) -> str:
+    """The text LLM inside a system."""
+    spec = SPEECH_SYSTEMS[system]
+    name = spec.model if isinstance(spec, E2ESpec) else spec.llm
+    return BACKBONES.get(name, name)
+
+
+def match(system: str, reference: str) -> str:
+    """Match of two systems."""
+    return "exact" if backbone(system) == backbone(reference) else "none"
 
 
 def answer(task: str, item: int, system: str, voice: str, condition: str) -> tuple[str, str]:
@@ -57,58 +107,77 @@ def answer(task: str, item: int, system: str, voice: str, condition: str) -> tup
     gold = labels[item % len(labels)]
     if task == "mustard":
         return gold, "sincere"  # the same answer to everything
-    llm = np.random.default_rng([len(task), item, len(SYSTEMS[system].llm)])
+    if (task, system) == ("trivia_qa", "mumbler"):
+        return gold, "invalid"
+    llm = np.random.default_rng([len(task), item, *map(ord, backbone(system))])
     heard = np.random.default_rng([item, *map(ord, system + voice + condition)])
-    loss = {"clean": 0.03, "snr10": 0.1, "snr0": 0.3, "snr-5": 0.5}[condition]
+    loss = 0.0 if system == "talker-oracle" else max(LOSS[condition], DEAFNESS.get(system, 0))
     if heard.random() < loss:
         return gold, str(heard.choice([*labels[:8], "invalid"]))
     skill = 0.9 if (task, system) == ("sst2", "base-smol") else SKILL[task]
     return gold, gold if llm.random() < skill else str(llm.choice(labels))
 
 
-def write_study(root: Path) -> Study:
-    """Write answers, transcripts and agreement of every node."""
-    study = Study([], [], [], root)
-    frames = {}
-    for task, labels in LABELS.items():
+def write_study(root: Path, outline: Outline = OUTLINE) -> Study:
+    """Write answers, transcripts, agreement and contrasts of every node."""
+    study = Study([], [], [], [], root, outline)
+    for task in LABELS:
         for condition in CONDITIONS if task in ("ag_news", "sst2") else ["clean"]:
-            voices = VOICES if condition == "clean" else NOISE_VOICES
-            for system in SYSTEMS:
-                rows = []
-                for item in range(ITEMS):
-                    for voice in voices:
-                        gold, parsed = answer(task, item, system, voice, condition)
-                        rows.append(
-                            {
-                                "id": f"{item:03}",
-                                "voice": voice,
-                                "group": f"{item:03}",
-                                "label": gold,
-                                "raw": PLANTED,
-                                "parsed": parsed,
-                                "correct": gold == parsed,
-                            }
-                        )
-                frames[system, task, condition] = frame = pl.DataFrame(rows)
+            frames = {}
+            for system in outline.systems:
+                frames[system] = frame = answers_of(system, task, condition)
                 study.answers.append(save(frame, root / "answers" / system / task / f"{condition}.parquet"))
-            for pair in OUTLINE.pairs:
-                node = compare(
-                    frames[pair.system, task, condition], frames[pair.reference, task, condition], labels, draws=300
-                )
-                path = root / f"agreement/{pair.system}~{pair.reference}/{task}/{condition}.json"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps(node))
-                study.agreement.append(path)
-            for asr, errors in (("base", 1), ("tiny", 3)):
+            write_comparisons(study, frames, task, condition)
+            for asr in sorted({spec.asr for spec in outline.systems.values() if isinstance(spec, CascadeSpec)}):
+                errors = {"oracle": 0, "base": 1, "tiny": 3, "talker-llm": 5}[asr]
                 heard = frame.select(
                     "id",
                     "voice",
                     text=pl.lit("heard as <b>"),
                     reference_words=pl.lit(12),
-                    word_errors=pl.lit(errors + (condition != "clean")),
+                    word_errors=pl.lit(errors + (condition != "clean" and asr != "oracle")),
                 )
                 study.transcripts.append(save(heard, root / "transcripts" / asr / task / f"{condition}.parquet"))
     return study
+
+
+def answers_of(system: str, task: str, condition: str) -> pl.DataFrame:
+    """One answers table."""
+    rows = []
+    for item in range(ITEMS):
+        for voice in VOICES if condition == "clean" else NOISE_VOICES:
+            gold, parsed = answer(task, item, system, voice, condition)
+            rows.append(
+                {
+                    "id": f"{item:03}",
+                    "voice": voice,
+                    "group": f"{item:03}",
+                    "label": gold,
+                    "raw": PLANTED,
+                    "parsed": parsed,
+                    "correct": gold == parsed,
+                }
+            )
+    return pl.DataFrame(rows)
+
+
+def write_comparisons(study: Study, frames: dict[str, pl.DataFrame], task: str, condition: str) -> None:
+    """Write the agreement and contrast nodes of one task and condition."""
+    for pair in study.outline.pairs:
+        node = compare(frames[pair.system], frames[pair.reference], LABELS[task], draws=300)
+        node["match"] = match(pair.system, pair.reference)
+        path = study.root / f"agreement/{pair.system}~{pair.reference}/{task}/{condition}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(node))
+        study.agreement.append(path)
+    for each in study.outline.contrasts:
+        three = (frames[name] for name in (each.system, each.first, each.second))
+        node = contrast(*three, LABELS[task], draws=300)
+        node |= {f"match_{which}": match(each.system, getattr(each, which)) for which in ("first", "second")}
+        path = study.root / f"contrasts/{each.system}~{each.first}~{each.second}/{task}/{condition}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(node))
+        study.contrasts.append(path)
 
 
 def save(table: pl.DataFrame, path: Path) -> Path:
@@ -120,5 +189,10 @@ def save(table: pl.DataFrame, path: Path) -> Path:
 
 def build(study: Study, **changed: list[Path]) -> Tables:
     """The tables of a study."""
-    files = {"answer_files": study.answers, "agreement_files": study.agreement, "transcript_files": study.transcripts}
-    return build_tables(**(files | changed), labels=LABELS, outline=OUTLINE, statistics=STATISTICS)
+    files = {
+        "answer_files": study.answers,
+        "agreement_files": study.agreement,
+        "contrast_files": study.contrasts,
+        "transcript_files": study.transcripts,
+    }
+    return build_tables(**(files | changed), labels=LABELS, outline=study.outline, statistics=STATISTICS)

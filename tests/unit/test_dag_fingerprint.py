@@ -15,8 +15,15 @@ RUN_BY = {
     "speech": ("synthesize_speech",),
     "noise": ("mix_noise",),
     "transcribe": ("transcribe",),
+    "transcripts": ("transcribe",),
+    "listen": ("answer", "transcribe"),
     "answer": ("answer",),
-    "agree": ("agree",),
+    "preflight": ("preflight",),
+    "training_texts": ("connector_texts",),
+    "training_shards": ("connector_shard",),
+    "training_frames": ("connector_frames",),
+    "training_distil": ("connector_distil", "connector_evaluation"),
+    "agree": ("agree", "contrast"),
     "report": ("collect_tables", "draw_figures", "write_report"),
 }
 # What a node names beside its stage: its own task or voice. Here all of them, for what any node may need.
@@ -31,17 +38,37 @@ EXEMPT = {
     "config/*.py": "the values are parameters of the node",
     "dag/script.py": "starts a script and ends it",
     "dag/study.py": "paths; what it derives for a node are parameters of the node",
+    "dag/layout.py": "the same",
+    "dag/training.py": "the same",
     "models/store.py": "keeps records under keys that others decide",
     "speech/store.py": "keeps clips under keys that name all they depend on",
     "speech/provider.py": "opens the voice that the node names",
     "tasks/registry.py": "finds the task that the node names; a new task is a line more and no change to the others",
 }
+# A node that hears and answers, or is made from what others made, has the fingerprints of several stages.
+BESIDE = {
+    "speech/*.py": "reads clips, whose nodes are made again first",
+    "models/sources/*.py": "reads manifests, whose nodes are made again first",
+    "models/*.py": "the stages answer and listen are counted where they run",
+    "models/speech_llm/*.py": "the stage listen is counted where it runs",
+    "models/transcription/*.py": "the stages transcribe and transcripts are counted where they run",
+    "dag/answers.py": "the stage answer is counted where it runs",
+    "dag/transcripts.py": "the stage transcripts is counted where it runs",
+    "tasks/*.py": "prompts and items; the stage answer is counted where they decide",
+    "training/*.py": "a stage's input is made by the stages before it, which are made again first",
+}
 # In one stage:
 ELSEWHERE = {
+    **dict.fromkeys(("transcribe", "transcripts", "listen", "preflight"), BESIDE),
+    **{f"training_{stage}": BESIDE for stage in ("texts", "shards", "frames", "distil")},
     "items": {"tasks/parsing.py": "how answers are read decides no item"},
     "speech": {"tasks/*.py": "reads the items file, whose node is made again first"},
-    "transcribe": {"speech/*.py": "reads clips, whose nodes are made again first", "models/sources/*.py": "the same"},
-    "answer": {"models/sources/*.py": "reads the manifest, whose node is made again first"},
+    "answer": {
+        "models/sources/*.py": "reads the manifest, whose node is made again first",
+        "speech/*.py": "reads clips, whose nodes are made again first",
+        "models/speech_llm/*.py": "the stage listen is counted where it runs",
+        "models/transcription/table.py": "says where the clips are",
+    },
     "agree": {
         "models/sources/*.py": "reads manifests, whose nodes are made again first",
         "tasks/*.py": "labels; the answers, which depend on the task's module, are made again first",

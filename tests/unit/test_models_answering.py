@@ -12,7 +12,7 @@ import torch
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import Answer, Question, answer_questions
+from cascade_equivalence.models.answering import Answer, ModelFiles, Question, answer_questions
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.text_llm import TextLLM
 
@@ -37,7 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ask(folder: Path, store: Path, questions: Sequence[Question] = QUESTIONS, **changes: Any) -> list[Answer]:
     arguments = {"revision": "r1", "chat": True, "config": CONFIG, "max_new_tokens": 6, "label": "tiny"} | changes
-    return answer_questions(questions, folder, store=store, **arguments)
+    files = ModelFiles(folder, arguments.pop("revision"), arguments.pop("chat"))
+    return answer_questions(questions, files, store=store, **arguments)
 
 
 def stored_keys(store: Path) -> list[str]:

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.text_llm import SHORTEST_PREFIX, TextLLM, common_prefix
+from cascade_equivalence.models.rows import common_prefix
+from cascade_equivalence.models.text_llm import SHORTEST_PREFIX, TextLLM
 
 WINDOW = 48
 SHARED = "Read the news story and name its topic. The topics are: politics, sports, business or technology."

@@ -23,11 +23,12 @@ from whisper.decoding import DecodingResult
 from cascade_equivalence.config.speech import HibariVoice
 from cascade_equivalence.config.study import Definitions, TranscribeConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.models.transcription import engines, run
 from cascade_equivalence.models.transcription.features import window
-from cascade_equivalence.models.transcription.run import Recording, transcribe_recordings
+from cascade_equivalence.models.transcription.run import transcribe_recordings
 from cascade_equivalence.models.transcription.table import recordings, write_transcripts
 from cascade_equivalence.models.transcription.words import word_errors
 from cascade_equivalence.speech.clips import Clip, hash_audio

@@ -10,6 +10,7 @@ import pytest
 from report_study import LABELS, MINUS_FIVE, OUTLINE, PLANTED, Study, build, write_study
 
 from cascade_equivalence.report import display
+from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.examples import KINDS, examples
 from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.headline import print_headline
@@ -118,7 +119,7 @@ def test_examples_show_both_sides_of_each_kind(study: Study) -> None:
 
 
 def test_verdict_says_ceiling_chance_and_what_is_undefined(tables: Tables) -> None:
-    text = " ".join(verdict(tables.accuracy, tables.agreement, tables.noise, OUTLINE))
+    text = " ".join(verdict(tables, OUTLINE))
     assert text.count("ceiling") == 1 and "base-qwen and tiny-qwen share their LLM" in text
     assert re.search(r"On SST-2 \(κ [\d.]+ to [\d.]+\) at least one system of a pair is not above chance", text)
     assert "undefined on MUStARD" in text and "On MUStARD no system is clearly better" in text
@@ -143,7 +144,7 @@ def test_a_study_without_noise_pairs_or_transcripts_still_has_tables(study: Stud
     tables = build(study, answer_files=clean, agreement_files=[], transcript_files=[])
     tables.write(tmp_path)
     assert Tables.read(tmp_path).noise.equals(tables.noise)
-    display.write_markdown(tables, tmp_path, 0.95)
+    write_markdown(tables, tmp_path, 0.95)
     assert write_figures(tables.agreement, tables.noise, tmp_path) == []
     Page(
         write_report(

@@ -23,6 +23,7 @@ from report_study import (
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import display
+from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.naming import Node, condition_title, nodes
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.accuracy import summarise
@@ -69,7 +70,7 @@ def test_agreement_table_keeps_the_nodes_numbers_and_adjusts_within_a_condition(
     for path in study.agreement:
         node, found = Node.of(path), json.loads(path.read_text())
         row = tables.agreement.row(
-            by_predicate=(pl.col("system") == node.pair[0])
+            by_predicate=(pl.col("system") == node.names[0])
             & (pl.col("task") == node.task)
             & (pl.col("condition") == node.condition),
             named=True,
@@ -141,7 +142,7 @@ def test_names_of_nodes() -> None:
 
 
 def test_markdown_marks_chance_and_stays_a_table(tables: Tables, tmp_path: Path) -> None:
-    display.write_markdown(tables, tmp_path, 0.95)
+    write_markdown(tables, tmp_path, 0.95)
     text = (tmp_path / "accuracy.md").read_text()
     for row in tables.accuracy.iter_rows(named=True):
         cell = display.percent(row["accuracy"]) + display.MARKS[row["against_chance"]]

@@ -37,6 +37,7 @@ def paired(rows: list[tuple[str, str, str]], labels: list[str] = LABELS) -> Pair
 
 
 @given(b=st.integers(0, 200), c=st.integers(0, 200))
+@settings(deadline=None)
 def test_mcnemar_is_that_of_statsmodels(b: int, c: int) -> None:
     found = mcnemar(b, c)
     assert found.p == mcnemar(c, b).p and 0 <= found.p <= 1
@@ -52,6 +53,7 @@ def test_mcnemar_without_discordance() -> None:
 
 
 @given(values=st.lists(st.none() | st.floats(0, 1), max_size=12))
+@settings(deadline=None)
 def test_adjusted_p_values_are_those_of_statsmodels(values: list[float | None]) -> None:
     found = adjust(values)
     tested = [p for p in values if p is not None]
@@ -62,6 +64,7 @@ def test_adjusted_p_values_are_those_of_statsmodels(values: list[float | None]) 
 
 
 @given(rows=ROWS, closed=st.booleans())
+@settings(deadline=None)
 def test_overlap_is_what_counting_gives(rows: list[tuple[str, str, str]], closed: bool) -> None:
     pair = paired(rows, LABELS if closed else [])
     wrong = [(system, reference) for gold, system, reference in rows if gold not in (system, reference)]
@@ -80,7 +83,7 @@ def test_overlap_is_what_counting_gives(rows: list[tuple[str, str, str]], closed
 
 
 @given(rows=st.lists(st.tuples(st.sampled_from(LABELS), ANSWER, ANSWER), min_size=1, max_size=6))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_empirical_chance_is_the_mean_over_all_permutations_within_gold(rows: list[tuple[str, str, str]]) -> None:
     pair = paired(rows)
     wrong = [row for row in rows if row[0] not in row[1:]]

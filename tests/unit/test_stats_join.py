@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
@@ -25,6 +25,7 @@ TABLE = answers([("1", "x", "x"), ("2", "y", "x"), ("3", "y", "invalid")])
 
 
 @given(order=st.permutations(range(6)), other=st.permutations(range(6)))
+@settings(deadline=None)
 def test_join_does_not_depend_on_the_order_of_rows(order: list[int], other: list[int]) -> None:
     assert join_pair(TABLE[order], TABLE[other]).equals(join_pair(TABLE, TABLE))
 
@@ -38,6 +39,7 @@ def test_join_keeps_both_sides_apart() -> None:
 
 
 @given(row=st.integers(0, 5), swap=st.booleans())
+@settings(deadline=None)
 def test_a_missing_row_is_named(row: int, swap: bool) -> None:
     item, voice = TABLE.row(row)[:2]
     short = TABLE.filter(~((pl.col("id") == item) & (pl.col("voice") == voice)))
@@ -46,6 +48,7 @@ def test_a_missing_row_is_named(row: int, swap: bool) -> None:
 
 
 @given(row=st.integers(0, 5), swap=st.booleans())
+@settings(deadline=None)
 def test_a_duplicate_is_named(row: int, swap: bool) -> None:
     double = pl.concat([TABLE, TABLE[row]])
     with pytest.raises(StudyError, match=f"more than one row for {TABLE[row, 'id']} in voice {TABLE[row, 'voice']}"):

@@ -57,6 +57,28 @@ def test_adding_a_system_runs_its_own_nodes(finished: Checkout, study: Config) -
     assert planned(finished, study) == expected | agreement(*NODES, pair=("third", "first"))
 
 
+def test_adding_a_speech_llm_runs_its_own_nodes(finished: Checkout, study: Config) -> None:
+    study["systems"].append("heard")
+    model = {("resolve_model", "speech-a"), ("preflight", "speech-a")}
+    heard = answers(*NODES, systems=("heard",))
+    # It hears the clips themselves: nothing is transcribed for it.
+    assert planned(finished, study) == {*model, *heard, *END}
+    study["pairs"].append({"system": "heard", "reference": "first", "label": "speech LLM and cascade"})
+    study["contrasts"] = [{"system": "heard", "first": "first", "second": "second", "label": "contrast"}]
+    contrasts = {("contrast", "heard", "first", "second", *node) for node in NODES}
+    assert planned(finished, study) == {*model, *heard, *agreement(*NODES, pair=("heard", "first")), *contrasts, *END}
+
+
+def test_true_texts_and_own_transcripts_are_sources_like_others(finished: Checkout, study: Config) -> None:
+    study["systems"].append("true")
+    oracle = {("transcribe", "oracle", *node) for node in NODES}
+    assert planned(finished, study) == {*oracle, *answers(*NODES, systems=("true",)), *END}
+    study["systems"][-1] = "own"
+    own = {("transcribe", "speech-a", *node) for node in NODES}
+    model = {("resolve_model", "speech-a"), ("preflight", "speech-a")}
+    assert planned(finished, study) == {*model, *own, *answers(*NODES, systems=("own",)), *END}
+
+
 def test_adding_a_task_runs_its_own_nodes(finished: Checkout, study: Config) -> None:
     study["tasks"].append("trivia_qa")
     node = ("trivia_qa", "clean")

@@ -20,3 +20,29 @@ rule agree:
         "Comparing {wildcards.system} with {wildcards.reference} on {wildcards.task} ({wildcards.condition})"
     script:
         "../scripts/agree.py"
+
+
+rule contrast:
+    input:
+        system=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
+        first=f"{RESULTS}/answers/{{first}}/{{task}}/{{condition}}.parquet",
+        second=f"{RESULTS}/answers/{{second}}/{{task}}/{{condition}}.parquet",
+        first_manifests=lambda wildcards: STUDY.pair_manifests(wildcards.system, wildcards.first),
+        second_manifests=lambda wildcards: STUDY.pair_manifests(wildcards.system, wildcards.second),
+    output:
+        contrast=f"{RESULTS}/contrasts/{{system}}~{{first}}~{{second}}/{{task}}/{{condition}}.json",
+    log:
+        f"{RESULTS}/logs/contrast/{{system}}~{{first}}~{{second}}/{{task}}/{{condition}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/contrast/{{system}}~{{first}}~{{second}}/{{task}}/{{condition}}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        statistics=lambda wildcards: STUDY.contrast_params(),
+    message:
+        "Comparing how {wildcards.system} agrees with {wildcards.first} and with {wildcards.second} on {wildcards.task} ({wildcards.condition})"
+    script:
+        "../scripts/contrast.py"

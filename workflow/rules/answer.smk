@@ -1,8 +1,34 @@
+rule preflight:
+    input:
+        clips=STUDY.preflight_files(),
+        manifests=lambda wildcards: STUDY.transcribing_manifests(wildcards.model),
+    output:
+        record=f"{RESULTS}/preflight/{{model}}.json",
+    log:
+        f"{RESULTS}/logs/preflight/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/preflight/{{model}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=STUDY.gpus("answer"),
+    params:
+        settings=lambda wildcards: STUDY.preflight_params(wildcards.model),
+    message:
+        "Preflight of {wildcards.model}"
+    script:
+        "../scripts/preflight.py"
+
+
 rule answer:
     input:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
-        transcripts=lambda wildcards: STUDY.transcripts_of(wildcards.system, wildcards.task, wildcards.condition),
-        manifest=lambda wildcards: STUDY.backbone_manifest(wildcards.system),
+        heard=lambda wildcards: STUDY.heard_by(wildcards.system, wildcards.task, wildcards.condition),
+        manifests=lambda wildcards: STUDY.answering_manifests(wildcards.system),
+        preflight=lambda wildcards: STUDY.preflights_of(wildcards.system),
     output:
         answers=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
     log:

@@ -2,6 +2,7 @@ rule collect_tables:
     input:
         answers=STUDY.all_answers(),
         agreement=STUDY.all_agreement(),
+        contrasts=STUDY.all_contrasts(),
         transcripts=STUDY.all_transcripts(),
     output:
         csv=[

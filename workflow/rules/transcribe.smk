@@ -1,7 +1,8 @@
 rule transcribe:
     input:
         clips=lambda wildcards: STUDY.clips_of(wildcards.task, wildcards.condition),
-        manifest=f"{MODELS}/{{asr}}/manifest.json",
+        manifests=lambda wildcards: STUDY.transcribing_manifests(wildcards.asr),
+        preflight=lambda wildcards: STUDY.preflights(wildcards.asr),
     output:
         transcripts=f"{RESULTS}/transcripts/{{asr}}/{{task}}/{{condition}}.parquet",
     log:
@@ -17,7 +18,7 @@ rule transcribe:
         runtime=240,
         gpu=STUDY.gpus("transcribe"),
     params:
-        settings=lambda wildcards: STUDY.transcribe_params(),
+        settings=lambda wildcards: STUDY.transcribe_params(wildcards.asr),
     message:
         "Transcribing {wildcards.task} ({wildcards.condition}) with {wildcards.asr}"
     script:

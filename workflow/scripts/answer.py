@@ -8,25 +8,28 @@ with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.dag.answers import judge, questions
+    from cascade_equivalence.dag.answers import judge, model_files, questions, spoken_rows
     from cascade_equivalence.models.answering import answer_questions
-    from cascade_equivalence.models.sources.manifest import read_manifest
+    from cascade_equivalence.models.transcription.table import recordings
+    from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
     torch.set_num_threads(snakemake.threads)
     system, task, condition = (snakemake.wildcards[name] for name in ("system", "task", "condition"))
-    manifest = Path(snakemake.input.manifest)
     spec = study.task(task)
     items = read_items(Path(snakemake.input.item_table))
-    transcripts = pl.read_parquet(snakemake.input.transcripts)
+    if study.system(system).kind == "e2e":
+        clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
+        rows, audio = spoken_rows(clips), recordings(clips)
+    else:
+        rows, audio = pl.read_parquet(list(snakemake.input.heard)), None
+    manifests = [Path(path) for path in snakemake.input.manifests]
     answers = answer_questions(
-        questions(task, spec, study.config.answer.system_prompt, items, transcripts),
-        manifest.parent,
-        read_manifest(manifest).revision,
-        study.model(study.system(system).llm).chat,
+        questions(task, spec, study.config.answer.system_prompt, items, rows, audio),
+        model_files(manifests, study.model(study.backbone(system)).chat),
         study.config.answer,
         spec.max_new_tokens,
         study.store("answers", system, task, f"{condition}.jsonl"),
         f"{system}: {task}, {condition}",
     )
-    judge(task, spec, study.config.answer.mode, items, transcripts, answers, Path(snakemake.output.answers))
+    judge(task, spec, study.config.answer.mode, items, rows, answers, Path(snakemake.output.answers))

@@ -5,13 +5,14 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
-    from cascade_equivalence.report.display import write_markdown
-    from cascade_equivalence.report.tables import build_tables
+    from cascade_equivalence.report.build import build_tables
+    from cascade_equivalence.report.contents import write_markdown
     from cascade_equivalence.tasks.registry import get_task
 
     tables = build_tables(
         [Path(path) for path in snakemake.input.answers],
         [Path(path) for path in snakemake.input.agreement],
+        [Path(path) for path in snakemake.input.contrasts],
         [Path(path) for path in snakemake.input.transcripts],
         labels={task: get_task(task).labels for task in study.config.tasks},
         outline=study.outline(),

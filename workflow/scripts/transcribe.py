@@ -1,27 +1,45 @@
-"""Transcribe one task in one condition, all voices, with one ASR."""
+"""Transcribe one task in one condition, all voices, with an ASR, with a speech LLM, or by the true texts."""
 
 from pathlib import Path
 
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
-    import torch
-
-    from cascade_equivalence.models.sources.manifest import read_manifest
-    from cascade_equivalence.models.transcription.run import transcribe_recordings
-    from cascade_equivalence.models.transcription.table import recordings, write_transcripts
+    from cascade_equivalence.models.transcription.table import write_transcripts
     from cascade_equivalence.speech.clips import read_clips
 
-    torch.set_num_threads(snakemake.threads)
     asr, task, condition = (snakemake.wildcards[name] for name in ("asr", "task", "condition"))
-    manifest = Path(snakemake.input.manifest)
+    manifests = [Path(path) for path in snakemake.input.manifests]
     clips = [clip for path in snakemake.input.clips for clip in read_clips(Path(path))]
-    texts = transcribe_recordings(
-        recordings(clips),
-        manifest.parent,
-        read_manifest(manifest).revision,
-        study.config.transcribe,
-        study.store("transcripts", asr, task, f"{condition}.jsonl"),
-        f"{asr}: {task}, {condition}",
-    )
+    store = study.store("transcripts", asr, task, f"{condition}.jsonl")
+    label = f"{asr}: {task}, {condition}"
+    if not manifests:
+        from cascade_equivalence.dag.transcripts import true_texts
+
+        texts = true_texts(clips)
+    elif study.is_speech_llm(asr):
+        import torch
+
+        from cascade_equivalence.dag.answers import model_files
+        from cascade_equivalence.dag.transcripts import own_transcripts
+
+        torch.set_num_threads(snakemake.threads)
+        files = model_files([manifests[-1], *manifests[:-1]], study.model(study.text_model(asr)).chat)
+        texts = own_transcripts(clips, study.model(asr), files, study.config.answer, store, label)
+    else:
+        import torch
+
+        from cascade_equivalence.models.sources.manifest import read_manifest
+        from cascade_equivalence.models.transcription.run import transcribe_recordings
+        from cascade_equivalence.models.transcription.table import recordings
+
+        torch.set_num_threads(snakemake.threads)
+        texts = transcribe_recordings(
+            recordings(clips),
+            manifests[0].parent,
+            read_manifest(manifests[0]).revision,
+            study.config.transcribe,
+            store,
+            label,
+        )
     write_transcripts(clips, texts, Path(snakemake.output.transcripts))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from cascade_equivalence.config.explain import did_you_mean
-from cascade_equivalence.config.study import StudyConfig
+from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, StudyConfig
 
 # Of these the demo's items carry their label in the voice.
 PROSODY_TASKS = ("meld", "mustard")
@@ -40,6 +40,14 @@ def _name_problems(study: StudyConfig) -> Iterator[str]:
             yield from _unknown(f"pairs.{index}.{side}", [getattr(pair, side)], study.systems, "selected system")
         if pair.system == pair.reference:
             yield f"pairs.{index}: {pair.system!r} is compared with itself"
+    for index, contrast in enumerate(study.contrasts):
+        for side in ("system", "first", "second"):
+            yield from _unknown(
+                f"contrasts.{index}.{side}", [getattr(contrast, side)], study.systems, "selected system"
+            )
+        if len({contrast.system, contrast.first, contrast.second}) < 3:  # noqa: PLR2004
+            yield f"contrasts.{index}: name three different systems"
+    yield from _unknown("connectors", study.connectors, defined.connectors, "connector")
 
 
 def _repetitions(study: StudyConfig) -> Iterator[str]:
@@ -48,6 +56,7 @@ def _repetitions(study: StudyConfig) -> Iterator[str]:
         "tasks": study.tasks,
         "systems": study.systems,
         "pairs": [f"{pair.system} ~ {pair.reference}" for pair in study.pairs],
+        "contrasts": [" ~ ".join((contrast.system, contrast.first, contrast.second)) for contrast in study.contrasts],
         "speech.voices": study.speech.voices,
         "speech.prosody_voices": study.speech.prosody_voices,
         "noise.snr_db": study.noise.snr_db,
@@ -60,14 +69,43 @@ def _repetitions(study: StudyConfig) -> Iterator[str]:
 
 
 def _system_problems(study: StudyConfig) -> Iterator[str]:
-    models = study.definitions.models
     for name in study.systems:
-        if (system := study.definitions.systems.get(name)) is None:
-            continue
-        for role, model in (("asr", system.asr), ("llm", system.llm)):
-            yield from _unknown(f"systems.{name}.{role}", [model], models, "model")
-            if model in models and models[model].role != role:
-                yield f"systems.{name}.{role}: {model!r} is a model of role {models[model].role!r}, not {role!r}"
+        match study.definitions.systems.get(name):
+            case CascadeSpec() as system:
+                if system.asr != ORACLE:
+                    yield from _model_problems(study, f"systems.{name}.asr", system.asr, ("asr", "speech-llm"))
+                    yield from _transcription_problems(study, system.asr)
+                yield from _model_problems(study, f"systems.{name}.llm", system.llm, ("llm", "speech-llm"))
+            case E2ESpec() as system:
+                yield from _model_problems(study, f"systems.{name}.model", system.model, ("speech-llm",))
+
+
+def _model_problems(study: StudyConfig, key: str, name: str, roles: Sequence[str]) -> Iterator[str]:
+    models = study.definitions.models
+    if name not in models:
+        yield from _unknown(key, [name], models, "model")
+        return
+    model = models[name]
+    if model.role not in roles:
+        yield f"{key}: {name!r} is a model of role {model.role!r}, not {' or '.join(map(repr, roles))}"
+    if model.role != "speech-llm":
+        return
+    if model.text_model is None:
+        yield f"models.{name}.text_model: name the text LLM that this speech LLM speaks through"
+    for part, inner, role in (("text_model", model.text_model, "llm"), ("audio_model", model.audio_model, "asr")):
+        if inner is not None:
+            yield from _model_problems(study, f"models.{name}.{part}", inner, (role,))
+
+
+def _transcription_problems(study: StudyConfig, name: str) -> Iterator[str]:
+    model = study.definitions.models.get(name)
+    if model is None or model.role != "speech-llm":
+        return
+    prompt = model.transcription
+    if prompt is None:
+        yield f"models.{name}.transcription: its transcripts are asked for, so say with which prompt"
+    elif prompt.prompt.count("{speech}") != 1:
+        yield f"models.{name}.transcription.prompt: it must hold `{{speech}}` once"
 
 
 def _task_problems(study: StudyConfig) -> Iterator[str]:

@@ -77,7 +77,7 @@ def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list
     kind: Any = model
     around: Any = model
     for part in location:
-        kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        kind = _unwrap(kind)
         if get_origin(kind) in (Union, UnionType):
             forms = [form for form in get_args(kind) if _is_form(form, str(part))]
             kind = forms[0] if forms else None
@@ -87,6 +87,16 @@ def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list
         keys.append(str(part))
         around, kind = kind, _below(kind, str(part))
     return keys, around
+
+
+def _unwrap(kind: Any) -> Any:
+    """A type without its annotations and without None beside it: pydantic puts nothing between for these."""
+    if get_origin(kind) is Annotated:
+        return _unwrap(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        forms = [form for form in get_args(kind) if form is not type(None)]
+        return _unwrap(forms[0]) if len(forms) == 1 else kind
+    return kind
 
 
 def _is_section(kind: Any) -> bool:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from cascade_equivalence.config.base import Closed
 
@@ -45,19 +45,44 @@ class PathSource(Closed):
     """A folder on this machine."""
 
     kind: Literal["path"] = Field(description="Folder on this machine.")
-    path: Path = Field(description="The folder; relative paths start at the working directory.")
+    path: Path = Field(
+        description="The folder; relative paths start at the working directory. `{project}` stands for this project's "
+        "own folder."
+    )
 
 
 Source = Annotated[HubSource | WheelSource | PathSource, Field(discriminator="kind")]
 
 
+class TranscriptionPrompt(Closed):
+    """How a speech LLM is asked to write down what it hears."""
+
+    prompt: str = Field(description="User turn; `{speech}` stands for the audio.")
+    answer_prefix: str = Field(default="", description="Words the answer begins with; the model continues them.")
+    max_new_tokens: PositiveInt = Field(default=128, description="Longest transcript, in tokens.")
+
+
 class ModelSpec(Closed):
     """Weights and what they are."""
 
-    role: Literal["asr", "llm"] = Field(description="`asr` (speech to text) or `llm` (text to text).")
+    role: Literal["asr", "llm", "speech-llm"] = Field(
+        description="`asr` (speech to text), `llm` (text to text) or `speech-llm` (speech and text to text)."
+    )
     source: Source = Field(description="Where the weights come from.")
     licence: str = Field(description="Licence of the weights.")
+    published_as: str | None = Field(default=None, description="Name the weights are known by, `owner/name`.")
     gguf: str | None = Field(default=None, description="GGUF file to convert to safetensors once.")
     chat: bool = Field(
         default=True, description="Render prompts with the tokenizer's chat template; false for a base model."
+    )
+    text_model: str | None = Field(
+        default=None, description="Of a speech LLM: the text LLM it speaks through, by name (`text_model_id`)."
+    )
+    audio_model: str | None = Field(
+        default=None,
+        description="Of a speech LLM whose weights lack the audio tower: the Whisper model it hears with, by name "
+        "(`audio_model_id`).",
+    )
+    transcription: TranscriptionPrompt | None = Field(
+        default=None, description="Of a speech LLM: how it is asked for a transcript."
     )

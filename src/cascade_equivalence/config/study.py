@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.speech import NoiseConfig, SpeechConfig, VoiceSpec
+from cascade_equivalence.config.training import ConnectorSpec
 
 TaskName = Literal["ag_news", "sst2", "commonsense_qa", "trivia_qa", "meld", "mustard"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -37,12 +38,41 @@ class TaskSpec(Closed):
     max_new_tokens: PositiveInt = Field(default=8, description="Longest answer, in tokens of the backbone.")
 
 
+ORACLE = "oracle"
+"""The ASR that makes no mistakes: it gives the text that was spoken."""
+
+
 class CascadeSpec(Closed):
     """A system that transcribes and then asks a text LLM."""
 
     kind: Literal["cascade"] = Field(description="An ASR followed by a text LLM.")
-    asr: Name = Field(description="Model that transcribes.")
-    llm: Name = Field(description="Model that answers: the backbone.")
+    asr: Name = Field(
+        description="Model that transcribes: an ASR; a speech LLM, for its own transcription; or `oracle`, for the "
+        "text that was spoken."
+    )
+    llm: Name = Field(
+        description="Model that answers, the backbone: a text LLM; or a speech LLM, for its own text LLM (the "
+        "own-weights cascade)."
+    )
+
+
+class E2ESpec(Closed):
+    """A speech LLM that answers from the audio."""
+
+    kind: Literal["e2e"] = Field(description="A speech LLM that hears the audio itself.")
+    model: Name = Field(description="The speech LLM.")
+
+
+SystemSpec = Annotated[CascadeSpec | E2ESpec, Field(discriminator="kind")]
+
+
+class ContrastSpec(Closed):
+    """Two references of one system, compared: does it agree more with the first than with the second?"""
+
+    system: Name = Field(description="The system under study.")
+    first: Name = Field(description="One reference, such as the cascade with the same backbone.")
+    second: Name = Field(description="The other, such as a cascade with another backbone and the same ASR.")
+    label: str = Field(description="What the contrast is for, as shown in tables.")
 
 
 class PairSpec(Closed):
@@ -110,9 +140,10 @@ class Definitions(Closed):
     """What a study can choose from; a registry file holds these keys at its top level."""
 
     models: dict[Name, ModelSpec] = Field(default={}, description="Weights, by name.")
-    systems: dict[Name, CascadeSpec] = Field(default={}, description="Systems, by name.")
+    systems: dict[Name, SystemSpec] = Field(default={}, description="Systems, by name.")
     voices: dict[Name, VoiceSpec] = Field(default={}, description="Voices, by name.")
     tasks: dict[TaskName, TaskSpec] = Field(default={}, description="How each task is asked.")
+    connectors: dict[Name, ConnectorSpec] = Field(default={}, description="Connectors to train, by name.")
 
 
 class StudyConfig(Closed):
@@ -126,10 +157,16 @@ class StudyConfig(Closed):
     tasks: list[TaskName] = Field(min_length=1, description="Tasks to run.")
     systems: list[Name] = Field(min_length=1, description="Systems to run.")
     pairs: list[PairSpec] = Field(default=[], description="Systems to compare.")
+    contrasts: list[ContrastSpec] = Field(
+        default=[], description="Differences between the agreements of one system with two references."
+    )
     items: ItemsConfig = Field(default=ItemsConfig(), description="Which items are asked.")
     speech: SpeechConfig = Field(description="Which voices speak.")
     noise: NoiseConfig = Field(default=NoiseConfig(), description="Noise conditions beside `clean`.")
     transcribe: TranscribeConfig = Field(default=TranscribeConfig(), description="How speech becomes text.")
     answer: AnswerConfig = Field(default=AnswerConfig(), description="How text LLMs answer.")
+    connectors: list[Name] = Field(
+        default=[], description="Connectors that the target `train_connector` trains; no other target needs them."
+    )
     statistics: StatisticsConfig = Field(default=StatisticsConfig(), description="How agreement is judged.")
     definitions: Definitions = Field(default=Definitions(), description="Further definitions, over the registry's.")

@@ -9,9 +9,12 @@ import polars as pl
 from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import Answer, Question
+from cascade_equivalence.models.answering import Answer, ModelFiles, Question, SpeechFiles
+from cascade_equivalence.models.recording import Recording
+from cascade_equivalence.models.sources.manifest import read_manifest
+from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
-from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
+from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
 
 NAMES_SHOWN = 5
@@ -52,29 +55,59 @@ def _some(problem: str, names: Iterable[str]) -> list[str]:
     return [f"{problem} {', '.join(found[:NAMES_SHOWN])}{more}"] if found else []
 
 
+def spoken_rows(clips: Sequence[Clip]) -> pl.DataFrame:
+    """What a speech LLM is asked about, in the place of transcripts: the audio placeholder for each clip."""
+    return pl.DataFrame(
+        {
+            "id": [clip.id for clip in clips],
+            "voice": [clip.voice for clip in clips],
+            "text": [AUDIO_PLACEHOLDER] * len(clips),
+        }
+    )
+
+
 def questions(
-    task: str, spec: TaskSpec, system_prompt: str, items: Sequence[Item], transcripts: pl.DataFrame
+    task: str,
+    spec: TaskSpec,
+    system_prompt: str,
+    items: Sequence[Item],
+    transcripts: pl.DataFrame,
+    audio: Sequence[Recording] | None = None,
 ) -> list[Question]:
-    """Render one question a transcript, in its order.
+    """Render one question a transcript or a clip, in its order.
 
     Args:
         task: The task.
         spec: How it is asked.
         system_prompt: System turn; none is sent if it is empty.
         items: Items of the task.
-        transcripts: id, voice and text, each item once in each voice.
+        transcripts: id, voice and text, each item once in each voice; for a speech LLM from :func:`spoken_rows`.
+        audio: For a speech LLM the clip of each row.
 
     Raises:
         StudyError: Transcripts and items do not join one to one.
     """
+    rows = _by_row(items, transcripts)
+    sounds: Sequence[Recording | None] = audio or [None] * len(rows)
     return [
         Question(
             messages=tuple(build_messages(spec, system_prompt, text, item.options)),
             answer_prefix=spec.answer_prefix,
             candidates=candidate_answers(get_task(task), spec, item.options),
+            audio=sound,
         )
-        for item, _, text in _by_row(items, transcripts)
+        for (item, _, text), sound in zip(rows, sounds, strict=True)
     ]
+
+
+def model_files(manifests: Sequence[Path], chat: bool) -> ModelFiles:
+    """What answers, from its manifests: the text LLM's, then of a speech LLM its own and its audio tower's."""
+    read = [(path.parent, read_manifest(path).revision) for path in manifests]
+    (folder, revision), ears = read[0], read[1:]
+    if not ears:
+        return ModelFiles(folder, revision, chat)
+    audio_folder, audio_revision = ears[1] if len(ears) > 1 else (None, None)
+    return ModelFiles(folder, revision, chat, SpeechFiles(*ears[0], audio_folder, audio_revision))
 
 
 def judge(

@@ -22,12 +22,27 @@ STAGES = {
     "transcribe": (
         "models/transcription/*.py",
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "device", "openai_whisper")),
+        "models/recording.py",
+    ),
+    "transcripts": ("models/transcription/table.py", "models/transcription/words.py", "dag/transcripts.py"),
+    "listen": (
+        "models/speech_llm/*.py",
+        *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
     ),
     "answer": (
-        *(f"models/{name}.py" for name in ("answering", "device", "rendering", "stopping", "text_llm")),
+        *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "recording", "rendering", "rows")),
+        *(f"models/{name}.py" for name in ("stopping", "text_llm")),
         *(f"tasks/{name}.py" for name in ("base", "parsing", "prompts")),
         "dag/answers.py",
     ),
+    "preflight": ("models/speech_llm/preflight.py",),
+    "training_texts": ("training/texts.py", "training/packages.py", "tasks/cleaning.py"),
+    "training_shards": ("training/shards.py", "training/alignment.py", "models/speech_llm/audio_tower.py"),
+    "training_frames": (
+        *(f"training/{name}.py" for name in ("clips", "export", "frames", "labels", "objective", "run")),
+        "models/speech_llm/connector.py",
+    ),
+    "training_distil": ("training/distil.py", "training/evaluation.py", "models/text_llm.py"),
     "agree": ("stats/*.py",),
     "report": ("report/*.py", "report/templates/*", "stats/*.py", "dag/provenance.py"),
 }

@@ -1,128 +1,27 @@
-"""A study as a graph: which files there are, what each is made from, and what it depends on."""
+"""A study as a graph: what each file is made from, and what it depends on."""
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.conditions import CLEAN, condition_name, parse_condition
-from cascade_equivalence.config.check import PROSODY_TASKS
-from cascade_equivalence.config.sources import ModelSpec
-from cascade_equivalence.config.study import CascadeSpec, StudyConfig, TaskSpec
+from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.dag.fingerprint import code_fingerprint
+from cascade_equivalence.dag.layout import REPOSITORY, Node
+from cascade_equivalence.dag.training import TrainingNodes
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.naming import Outline
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+__all__ = ["REPOSITORY", "Node", "Study"]
 
 
-@dataclass(frozen=True)
-class Node:
-    """One (task, condition) that every system answers."""
-
-    task: str
-    condition: str
-
-
-class Study:
-    """Paths, inputs and parameters of every node of a study.
+class Study(TrainingNodes):
+    """Inputs, targets and parameters of every node of a study.
 
     Args:
         config: The checked config.
     """
-
-    def __init__(self, config: StudyConfig) -> None:
-        self.config = config
-        self.results = config.results.as_posix()
-        self.models = config.models_folder.as_posix()
-
-    def resolved(self) -> dict[str, Any]:
-        """The whole config with its definitions filled in, free of other files."""
-        return self.config.model_dump(mode="json", exclude={"registry"}) | {"registry": []}
-
-    # -- what there is ------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def conditions(self) -> list[str]:
-        """Conditions of the study, clean first."""
-        return [CLEAN, *(condition_name(snr) for snr in self.config.noise.snr_db)]
-
-    def conditions_of(self, task: str) -> list[str]:
-        """Conditions a task is run in."""
-        return self.conditions if task in self.config.noise.tasks else [CLEAN]
-
-    def voices_of(self, task: str, condition: str = CLEAN) -> list[str]:
-        """Voices of a task in a condition."""
-        if condition != CLEAN:
-            return list(self.config.noise.voices)
-        if self.config.items.source == "demo" and task in PROSODY_TASKS:
-            return list(self.config.speech.prosody_voices)
-        return list(self.config.speech.voices)
-
-    def babble_voices(self, voice: str) -> list[str]:
-        """Voices that babble behind a voice: never itself."""
-        names = self.config.noise.babble_voices or self.config.speech.voices
-        return [name for name in names if name != voice]
-
-    @cached_property
-    def nodes(self) -> list[Node]:
-        """Every (task, condition)."""
-        return [Node(task, condition) for task in self.config.tasks for condition in self.conditions_of(task)]
-
-    @cached_property
-    def asrs(self) -> list[str]:
-        """ASR models of the systems, each once."""
-        return list(dict.fromkeys(self.system(name).asr for name in self.config.systems))
-
-    def system(self, name: str) -> CascadeSpec:
-        """A system's definition."""
-        return self.config.definitions.systems[name]
-
-    def model(self, name: str) -> ModelSpec:
-        """A model's definition."""
-        return self.config.definitions.models[name]
-
-    def task(self, name: str) -> TaskSpec:
-        """How a task is asked."""
-        return {str(key): spec for key, spec in self.config.definitions.tasks.items()}[name]
-
-    def pair_name(self, index: int) -> str:
-        """A pair's name in paths."""
-        pair = self.config.pairs[index]
-        return f"{pair.system}~{pair.reference}"
-
-    # -- paths --------------------------------------------------------------------------------------------------------
-
-    def manifest(self, model: str) -> str:
-        """Manifest of resolved weights; they lie beside it."""
-        return f"{self.models}/{model}/manifest.json"
-
-    def items(self, task: str) -> str:
-        """Items of a task."""
-        return f"{self.results}/tasks/{task}/items.parquet"
-
-    def clips(self, task: str, voice: str, condition: str = CLEAN) -> str:
-        """Speech of a task in one voice and condition."""
-        return f"{self.results}/speech/{task}/{voice}/{condition}.parquet"
-
-    def transcripts(self, asr: str, task: str, condition: str) -> str:
-        """Transcripts of a task in one condition, all voices."""
-        return f"{self.results}/transcripts/{asr}/{task}/{condition}.parquet"
-
-    def answers(self, system: str, task: str, condition: str) -> str:
-        """Answers of a system to a task in one condition, all voices."""
-        return f"{self.results}/answers/{system}/{task}/{condition}.parquet"
-
-    def agreement(self, pair: str, task: str, condition: str) -> str:
-        """Agreement of a pair on a task in one condition."""
-        return f"{self.results}/agreement/{pair}/{task}/{condition}.json"
-
-    def store(self, *parts: str) -> Path:
-        """A file or folder of the store: what survives a killed job."""
-        return Path(self.results, "store", *parts)
 
     # -- targets and inputs -------------------------------------------------------------------------------------------
 
@@ -145,6 +44,11 @@ class Study:
         pairs = [self.pair_name(index) for index in range(len(self.config.pairs))]
         return [self.agreement(pair, n.task, n.condition) for pair in pairs for n in self.nodes]
 
+    def all_contrasts(self) -> list[str]:
+        """Every contrast file."""
+        asked = [(contrast.system, contrast.first, contrast.second) for contrast in self.config.contrasts]
+        return [self.contrast(*names, n.task, n.condition) for names in asked for n in self.nodes]
+
     def clips_of(self, task: str, condition: str) -> list[str]:
         """Speech that a transcription node hears."""
         return [self.clips(task, voice, condition) for voice in self.voices_of(task, condition)]
@@ -164,26 +68,52 @@ class Study:
 
         return [path.as_posix() for path in get_task(task).published_files(published_folder(self.config.items))]
 
-    def transcripts_of(self, system: str, task: str, condition: str) -> str:
-        """Transcripts that a cascade answers from."""
-        return self.transcripts(self.system(system).asr, task, condition)
+    def heard_by(self, system: str, task: str, condition: str) -> list[str]:
+        """What a system answers from: a cascade from transcripts, a speech LLM from speech."""
+        spec = self.system(system)
+        if isinstance(spec, CascadeSpec):
+            return [self.transcripts(spec.asr, task, condition)]
+        return self.clips_of(task, condition)
 
-    def backbone_manifest(self, system: str) -> str:
-        """Manifest of a system's text LLM."""
-        return self.manifest(self.system(system).llm)
+    def preflights(self, *models: str) -> list[str]:
+        """Preflights that must pass before these models answer: those of the speech LLMs."""
+        return [self.preflight(name) for name in models if self.is_speech_llm(name)]
 
-    def pair_manifests(self, system: str, reference: str) -> list[str]:
-        """Manifests of two systems' text LLMs."""
-        return list(dict.fromkeys(self.backbone_manifest(name) for name in (system, reference)))
+    def preflights_of(self, system: str) -> list[str]:
+        """Preflights that must pass before a system answers."""
+        spec = self.system(system)
+        return self.preflights(spec.model) if isinstance(spec, E2ESpec) else []
+
+    def preflight_files(self) -> list[str]:
+        """The known clips, and what is said in them."""
+        return sorted(path.as_posix() for path in (REPOSITORY / "resources" / "preflight").iterdir())
+
+    def preflight_params(self, model: str) -> dict[str, Any]:
+        """What a preflight depends on, beside the weights."""
+        return self.transcribe_params(model) | {"check": code_fingerprint("preflight")}
+
+    def answering_manifests(self, system: str) -> list[str]:
+        """Manifests of the models that a system's answers need, its text LLM's first."""
+        return [self.manifest(model) for model in self.answering_models(system)]
+
+    def transcribing_manifests(self, asr: str) -> list[str]:
+        """Manifests of the models that transcripts need, none for the true texts."""
+        return [self.manifest(model) for model in self.transcribing_models(asr)]
+
+    def pair_manifests(self, *systems: str) -> list[str]:
+        """Manifests of some systems' text LLMs, each once, in their order."""
+        return list(dict.fromkeys(self.manifest(self.backbone(name)) for name in systems))
 
     def all_manifests(self) -> list[str]:
         """Manifests of all models of the study."""
-        systems = [self.system(name) for name in self.config.systems]
-        return list(dict.fromkeys(self.manifest(model) for system in systems for model in (system.asr, system.llm)))
+        models = [model for name in self.config.systems for model in self.answering_models(name)]
+        models += [model for asr in self.asrs for model in self.transcribing_models(asr)]
+        return list(dict.fromkeys(self.manifest(model) for model in models))
 
     def tables(self) -> list[str]:
         """Names of the tables."""
-        return ["accuracy", "agreement", "noise", "transcription"]
+        contrasts = ["contrasts"] if self.config.contrasts else []
+        return ["accuracy", "agreement", *contrasts, "noise", "transcription"]
 
     def figures(self) -> list[str]:
         """Names of the figures that this study has something to show in."""
@@ -205,8 +135,10 @@ class Study:
             "voice": _either(dict.fromkeys([*self.config.speech.voices, *self.config.speech.prosody_voices])),
             "condition": _either(self.conditions),
             "noise": _either(noise),
+            "connector": _either(self.config.definitions.connectors),
+            "shard": r"train-\d{4}|held-[A-Za-z0-9._-]+",
             "system": _either(self.config.systems),
-            "reference": _either(self.config.systems),
+            **{role: _either(self.config.systems) for role in ("reference", "first", "second")},
         }
 
     def outline(self) -> "Outline":
@@ -214,7 +146,9 @@ class Study:
         from cascade_equivalence.report.naming import Outline
 
         systems = {name: self.system(name) for name in self.config.systems}
-        return Outline(systems=systems, pairs=self.config.pairs, tasks=self.config.tasks)
+        return Outline(
+            systems=systems, pairs=self.config.pairs, tasks=self.config.tasks, contrasts=self.config.contrasts
+        )
 
     def gpus(self, stage: str) -> int:
         """GPUs a node of a stage asks the scheduler for."""
@@ -251,20 +185,32 @@ class Study:
             "code": code_fingerprint("noise"),
         }
 
-    def transcribe_params(self) -> dict[str, Any]:
+    def transcribe_params(self, asr: str) -> dict[str, Any]:
         """What transcripts depend on, beside weights and speech. The batch size is a matter of speed."""
-        settings = self.config.transcribe.model_dump(mode="json", exclude={"batch_size"})
-        return settings | {"code": code_fingerprint("transcribe")}
+        if not self.ear_models(asr):
+            return {"code": code_fingerprint("transcripts")}
+        if not self.is_speech_llm(asr):
+            settings = self.config.transcribe.model_dump(mode="json", exclude={"batch_size"})
+            return settings | {"code": code_fingerprint("transcribe")}
+        spec = self.model(asr)
+        prompt = spec.transcription.model_dump(mode="json") if spec.transcription else None
+        return self._answering() | {
+            "prompt": prompt,
+            "chat": self.model(self.text_model(asr)).chat,
+            "code": code_fingerprint("listen") + code_fingerprint("transcripts"),
+        }
+
+    def _answering(self) -> dict[str, Any]:
+        return self.config.answer.model_dump(mode="json", exclude={"batch_size"})
 
     def answer_params(self, system: str, task: str) -> dict[str, Any]:
-        """What answers depend on, beside weights and transcripts."""
-        settings = self.config.answer.model_dump(mode="json", exclude={"batch_size"})
-        spec = self.task(task)
-        return settings | {
-            "task": spec.model_dump(mode="json"),
+        """What answers depend on, beside weights and what is heard."""
+        ears = code_fingerprint("listen") if isinstance(self.system(system), E2ESpec) else ""
+        return self._answering() | {
+            "task": self.task(task).model_dump(mode="json"),
             "system": self.system(system).model_dump(mode="json"),
-            "chat": self.model(self.system(system).llm).chat,
-            "code": code_fingerprint("answer", f"tasks/{task}.py"),
+            "chat": self.model(self.backbone(system)).chat,
+            "code": code_fingerprint("answer", f"tasks/{task}.py") + ears,
         }
 
     def agreement_params(self) -> dict[str, Any]:
@@ -272,9 +218,13 @@ class Study:
         settings = self.config.statistics.model_dump(mode="json", exclude={"fdr"})
         return settings | {"code": code_fingerprint("agree")}
 
+    def contrast_params(self) -> dict[str, Any]:
+        """What a contrast depends on, beside the answers."""
+        return self.agreement_params()
+
     def report_params(self) -> dict[str, Any]:
         """What tables, figures and the report depend on, beside the results."""
-        pairs = [pair.model_dump(mode="json") for pair in self.config.pairs]
+        pairs = [pair.model_dump(mode="json") for pair in (*self.config.pairs, *self.config.contrasts)]
         return {"pairs": pairs, "fdr": self.config.statistics.fdr, "code": code_fingerprint("report")}
 
 

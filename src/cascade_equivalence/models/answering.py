@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
+from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
 
 if TYPE_CHECKING:
     import torch
+
+    from cascade_equivalence.models.speech_llm.model import SpeechLLM, SpeechModel
+    from cascade_equivalence.models.text_llm import TextLLM
+
+HEARD_AT_ONCE = 256
+"""Clips whose vectors are in memory at once."""
 
 ANSWER_FORMAT = 2
 """Raised when the same weights, prompt and settings would give another answer."""
@@ -28,11 +35,51 @@ class Question:
         messages: The conversation, its last turn the user's.
         answer_prefix: Words the answer begins with; the model continues them.
         candidates: Label to answer text, for the forced choice.
+        audio: What a speech LLM hears where the last turn holds the audio placeholder.
     """
 
     messages: tuple[Mapping[str, str], ...]
     answer_prefix: str
     candidates: Mapping[str, str]
+    audio: Recording | None = None
+
+
+@dataclass(frozen=True)
+class SpeechFiles:
+    """Resolved weights of a speech LLM's ear.
+
+    Attributes:
+        folder: Its own checkpoint.
+        revision: Hash of that.
+        audio_folder: The Whisper model that hears, where the checkpoint has no audio tower.
+        audio_revision: Hash of that.
+    """
+
+    folder: Path
+    revision: str
+    audio_folder: Path | None = None
+    audio_revision: str | None = None
+
+    def identity(self) -> dict[str, str | None]:
+        """What of it decides an answer."""
+        return {"speech": self.revision, "audio_model": self.audio_revision}
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Resolved weights of what answers.
+
+    Attributes:
+        folder: The text LLM.
+        revision: Hash of its weights, from their manifest.
+        chat: Whether it has a chat template.
+        speech: The ear of a speech LLM; None for a text LLM.
+    """
+
+    folder: Path
+    revision: str
+    chat: bool
+    speech: SpeechFiles | None = None
 
 
 @dataclass(frozen=True)
@@ -58,21 +105,17 @@ class Answer:
 
 def answer_questions(
     questions: Sequence[Question],
-    folder: Path,
-    revision: str,
-    chat: bool,
+    model: ModelFiles,
     config: AnswerConfig,
     max_new_tokens: int,
     store: Path,
     label: str,
 ) -> list[Answer]:
-    """Answer prompts with a text LLM, taking from the store what it has.
+    """Answer prompts with a text LLM or a speech LLM, taking from the store what it has.
 
     Args:
-        questions: The prompts.
-        folder: Resolved weights.
-        revision: Hash of the weights, from their manifest.
-        chat: Whether the model has a chat template.
+        questions: The prompts; with audio, all of them, for a speech LLM.
+        model: Resolved weights.
         config: Mode, arithmetic and batch size.
         max_new_tokens: Longest answer.
         store: File of the append-only store.
@@ -86,12 +129,13 @@ def answer_questions(
     settings = {
         "kind": "answer",
         "format": ANSWER_FORMAT,
-        "revision": revision,
+        "revision": model.revision,
         "mode": config.mode,
         "dtype": str(dtype).removeprefix("torch."),
         "max_new_tokens": max_new_tokens,
-        "chat": chat,
+        "chat": model.chat,
         "decoding": "greedy",
+        **(model.speech.identity() if model.speech else {}),
     }
     keys = [key_of(settings | _parts(question, config.mode)) for question in questions]
     waiting = Counter(keys)
@@ -99,7 +143,7 @@ def answer_questions(
         missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in records}
         done = len(keys) - sum(waiting[key] for key in missing)
         with progress(label, len(keys), done) as advance:
-            for batch in _answer(missing, folder, device, dtype, chat, config, max_new_tokens) if missing else ():
+            for batch in _answer(missing, model, device, dtype, config, max_new_tokens) if missing else ():
                 records.add((key, asdict(answer)) for key, answer in batch.items())
                 advance(sum(waiting[key] for key in batch))
         return [Answer(**records[key]) for key in keys]
@@ -107,19 +151,69 @@ def answer_questions(
 
 def _answer(
     questions: Mapping[str, Question],
-    folder: Path,
+    files: ModelFiles,
     device: str,
     dtype: "torch.dtype",
-    chat: bool,
     config: AnswerConfig,
     max_new_tokens: int,
 ) -> Iterator[dict[str, Answer]]:
-    """Compute answers by key, a batch at a time, the shortest prompts first."""
+    """Compute answers by key, a batch at a time, the shortest first."""
+    model, ear = _load(files, device, dtype)
+    prompts = {key: model.render(question.messages, question.answer_prefix) for key, question in questions.items()}
+    if ear is None:
+        rows = {key: model.tokenize(prompt) for key, prompt in prompts.items()}
+        yield from _batches(model, questions, prompts, rows, {}, config, max_new_tokens, 0.0)
+        return
+    queue = sorted(questions, key=lambda key: (_sound(questions[key]).seconds, key))
+    for start in range(0, len(queue), HEARD_AT_ONCE):
+        some = queue[start : start + HEARD_AT_ONCE]
+        rows, heard, seconds = _listen(ear, {key: prompts[key] for key in some}, questions)
+        yield from _batches(model, questions, prompts, rows, heard, config, max_new_tokens, seconds)
+
+
+def open_model(files: ModelFiles, config: AnswerConfig) -> tuple["TextLLM", "SpeechLLM | None"]:
+    """Load what answers: the text LLM and, of a speech LLM, the whole around it."""
+    device = resolve_device(config.device)
+    return _load(files, device, resolve_dtype(config.dtype, device))
+
+
+def _load(files: ModelFiles, device: str, dtype: "torch.dtype") -> tuple["TextLLM", "SpeechLLM | None"]:
     from cascade_equivalence.models.text_llm import TextLLM
 
-    model = TextLLM(folder, device, dtype, chat)
-    prompts = {key: model.render(question.messages, question.answer_prefix) for key, question in questions.items()}
-    rows = {key: model.tokenize(prompt) for key, prompt in prompts.items()}
+    text = TextLLM(files.folder, device, dtype, files.chat)
+    if files.speech is None:
+        return text, None
+    from cascade_equivalence.models.speech_llm.model import open_speech_llm
+
+    return text, open_speech_llm(files.speech, text, device, dtype)
+
+
+def _sound(question: Question) -> Recording:
+    assert question.audio is not None
+    return question.audio
+
+
+def _listen(
+    ear: "SpeechModel", prompts: Mapping[str, str], questions: Mapping[str, Question]
+) -> tuple[dict[str, list[int]], dict[str, "torch.Tensor"], float]:
+    """Rows and vectors of some prompts, each sound heard once, and the seconds a prompt."""
+    began = time.perf_counter()
+    rows, vectors = ear.rows(list(prompts.values()), [_sound(questions[key]).decode() for key in prompts])
+    seconds = (time.perf_counter() - began) / len(prompts)
+    return dict(zip(prompts, rows, strict=True)), dict(zip(prompts, vectors, strict=True)), seconds
+
+
+def _batches(
+    model: "TextLLM",
+    questions: Mapping[str, Question],
+    prompts: Mapping[str, str],
+    rows: Mapping[str, list[int]],
+    heard: Mapping[str, "torch.Tensor"],
+    config: AnswerConfig,
+    max_new_tokens: int,
+    spent: float,
+) -> Iterator[dict[str, Answer]]:
+    """Answer token rows by key, the shortest first; ``spent`` seconds have gone into each already."""
     model.check_lengths(list(rows.values()), max_new_tokens)
     prefix = model.usable_prefix(list(rows.values()), max_new_tokens)
     shared = model.prefix_cache(next(iter(rows.values()))[:prefix])
@@ -129,13 +223,15 @@ def _answer(
         began = time.perf_counter()
         found: list[tuple[str, int, dict[str, float]]] = []
         if config.mode == "generate":
-            outputs = model.generate([rows[key] for key in batch], max_new_tokens, prefix, shared)
+            sound = [heard[key] for key in batch] if heard else None
+            outputs = model.generate([rows[key] for key in batch], max_new_tokens, prefix, shared, sound)
             found += [(output.text.strip(), output.new_tokens, {}) for output in outputs]
         else:
             for key in batch:
-                scores = model.choose(rows[key], questions[key].candidates, prefix, shared)
+                sound = [heard[key]] if heard else None
+                scores = model.choose(rows[key], questions[key].candidates, prefix, shared, sound)
                 found.append((max(scores, key=scores.__getitem__), 0, scores))
-        seconds = (time.perf_counter() - began) / len(batch)
+        seconds = spent + (time.perf_counter() - began) / len(batch)
         yield {
             key: Answer(
                 text=text,
@@ -157,4 +253,6 @@ def _parts(question: Question, mode: str) -> dict[str, object]:
     }
     if mode == "forced_choice":
         parts["candidates"] = dict(question.candidates)
+    if question.audio is not None:
+        parts["audio"] = question.audio.sha256
     return parts

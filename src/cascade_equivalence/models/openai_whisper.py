@@ -5,7 +5,6 @@ Three layouts of a model folder lead to the same network: ``whisper.safetensors`
 """
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,24 +35,24 @@ _CONFIG_KEYS = {
     "n_text_head": "decoder_attention_heads",
     "n_text_layer": "decoder_layers",
 }
-# Part of a transformers name -> part of the openai-whisper name, tried in this order.
+# Part of a transformers name and of the openai-whisper name, replaced in this order, or back in the reverse order.
 _RENAMES = (
-    (r"\.layers\.", ".blocks."),
-    (r"\.self_attn_layer_norm\.", ".attn_ln."),
-    (r"\.encoder_attn_layer_norm\.", ".cross_attn_ln."),
-    (r"\.final_layer_norm\.", ".mlp_ln."),
-    (r"\.self_attn\.", ".attn."),
-    (r"\.encoder_attn\.", ".cross_attn."),
-    (r"\.q_proj\.", ".query."),
-    (r"\.k_proj\.", ".key."),
-    (r"\.v_proj\.", ".value."),
-    (r"\.out_proj\.", ".out."),
-    (r"\.fc1\.", ".mlp.0."),
-    (r"\.fc2\.", ".mlp.2."),
-    (r"^encoder\.layer_norm\.", "encoder.ln_post."),
-    (r"^decoder\.layer_norm\.", "decoder.ln."),
-    (r"\.embed_tokens\.", ".token_embedding."),
-    (r"\.embed_positions\.weight$", ".positional_embedding"),
+    (".layers.", ".blocks."),
+    (".self_attn_layer_norm.", ".attn_ln."),
+    (".encoder_attn_layer_norm.", ".cross_attn_ln."),
+    (".final_layer_norm.", ".mlp_ln."),
+    (".self_attn.", ".attn."),
+    (".encoder_attn.", ".cross_attn."),
+    (".q_proj.", ".query."),
+    (".k_proj.", ".key."),
+    (".v_proj.", ".value."),
+    (".out_proj.", ".out."),
+    (".fc1.", ".mlp.0."),
+    (".fc2.", ".mlp.2."),
+    ("encoder.layer_norm.", "encoder.ln_post."),
+    ("decoder.layer_norm.", "decoder.ln."),
+    (".embed_tokens.", ".token_embedding."),
+    (".embed_positions.weight", ".positional_embedding"),
 )
 
 
@@ -104,8 +103,15 @@ def rename_transformers(name: str) -> str | None:
     if name == "proj_out.weight":
         return None
     name = name.removeprefix("model.")
-    for pattern, replacement in _RENAMES:
-        name = re.sub(pattern, replacement, name)
+    for theirs, ours in _RENAMES:
+        name = name.replace(theirs, ours)
+    return name
+
+
+def rename_openai(name: str) -> str:
+    """Rename one tensor of openai-whisper's Whisper to the transformers library's name (without ``model.``)."""
+    for theirs, ours in reversed(_RENAMES):
+        name = name.replace(ours, theirs)
     return name
 
 
@@ -125,6 +131,30 @@ def _read(folder: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, int]]:
     parts = weight_files({path.name: path for path in folder.iterdir()}, folder.name)
     tensors = {name: tensor for part in parts for name, tensor in load_file(part).items()}
     return {new: tensor for old, tensor in tensors.items() if (new := rename_transformers(old))}, dimensions
+
+
+def encoder_weights(folder: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
+    """Read the encoder of a Whisper model folder for the transformers library.
+
+    Args:
+        folder: Model folder in one of the three layouts.
+
+    Returns:
+        Weights by the names within that library's ``WhisperEncoder``, in the dtype they are stored in, and the
+        encoder's shape by the keys of that library's config.
+
+    Raises:
+        StudyError: The folder holds no Whisper weights.
+    """
+    state, dimensions = _read(folder)
+    weights = {
+        rename_openai(name).removeprefix("encoder."): tensor
+        for name, tensor in state.items()
+        if name.startswith("encoder.")
+    }
+    config = {key: dimensions[field] for field, key in _CONFIG_KEYS.items() if field.startswith("n_audio")}
+    # openai-whisper has no other width of its feed-forward layers.
+    return weights, config | {"num_mel_bins": dimensions["n_mels"], "encoder_ffn_dim": 4 * dimensions["n_audio_state"]}
 
 
 def load_openai_whisper(folder: Path, device: str = "cpu", dtype: "torch.dtype | None" = None) -> "Whisper":

@@ -5,23 +5,24 @@ the key-value cache of the prefix that all prompts share (system prompt and work
 near tie between tokens in reduced precision is decided in float32.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoTokenizer, DynamicCache
 from transformers.cache_utils import CacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.causal_lm import cached_layers, load_causal_lm
 from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
+from cascade_equivalence.models.rows import AUDIO, PADDING, common_prefix, left_padded, write_audio
 from cascade_equivalence.models.stopping import Stopping
 
 TIE_CANDIDATES = 8
+Heard = Sequence[torch.Tensor] | None
 SHORTEST_PREFIX = 16
-# Stands in masked columns, where any token would do.
-PADDING = 0
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,6 @@ class Generation:
     text: str
     prompt_tokens: int
     new_tokens: int
-
-
-def common_prefix(rows: Sequence[list[int]]) -> int:
-    """Length of the longest prefix that all rows share, short of any row's last token."""
-    shortest, longest = min(rows), max(rows)
-    limit = min(len(row) for row in rows) - 1
-    count = 0
-    while count < limit and shortest[count] == longest[count]:
-        count += 1
-    return count
 
 
 class TextLLM:
@@ -68,16 +59,7 @@ class TextLLM:
             raise StudyError(f"{folder} has no chat template: set `chat: false` for this model")
         self.chat = chat
         self.device = device
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True
-        )
-        self.model, report = loaded
-        # The library would make up what is missing.
-        if report["missing_keys"] or report["mismatched_keys"]:
-            names = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
-            raise StudyError(
-                f"{folder} lacks weights or has them in other shapes ({names[0]}): resolve the model again"
-            )
+        self.model: Any = load_causal_lm(folder, dtype)
         self.model.to(device).eval()
         ids = self.model.generation_config.eos_token_id
         named = [self.tokenizer.eos_token_id, *([ids] if isinstance(ids, int) else ids or [])]
@@ -141,21 +123,33 @@ class TextLLM:
         recurrent = not all(isinstance(layer, CacheLayerMixin) for layer in self.prefix_cache([]).layers)
         return 0 if shared < SHORTEST_PREFIX or too_long or recurrent else shared
 
-    def _run(self, network: Any, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, **more: int) -> Any:
+    def _run(
+        self,
+        network: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        cache: DynamicCache,
+        heard: Heard = None,
+        **more: int,
+    ) -> Any:
         """Run the newest columns; positions count what is not masked."""
         at = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        return network(
-            input_ids=ids, attention_mask=mask, position_ids=at, past_key_values=cache, use_cache=True, **more
-        )
+        newest: dict[str, torch.Tensor] = {"input_ids": ids}
+        if heard is not None:
+            words = self.model.get_input_embeddings()(ids.where(ids != AUDIO, PADDING))
+            newest = {"inputs_embeds": write_audio(words, ids, heard)}
+        return network(**newest, attention_mask=mask, position_ids=at, past_key_values=cache, use_cache=True, **more)
 
-    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, heard: Heard = None) -> torch.Tensor:
         """Hidden states (rows, columns, width) after the final norm for the newest columns."""
-        states: torch.Tensor = self._run(self.model.base_model, ids, mask, cache).last_hidden_state
+        states: torch.Tensor = self._run(self.model.base_model, ids, mask, cache, heard).last_hidden_state
         return states
 
-    def _logits(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, keep: int) -> torch.Tensor:
+    def _logits(
+        self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, keep: int, heard: Heard = None
+    ) -> torch.Tensor:
         """Logits (rows, keep, vocabulary) of the last columns, with the cap or scale a model has behind its head."""
-        return self._checked(self._run(self.model, ids, mask, cache, logits_to_keep=keep).logits.float())
+        return self._checked(self._run(self.model, ids, mask, cache, heard, logits_to_keep=keep).logits.float())
 
     def _checked(self, values: torch.Tensor) -> torch.Tensor:
         if bool(values.isnan().any()):
@@ -169,25 +163,18 @@ class TextLLM:
         if tokens:
             ids = torch.tensor([list(tokens)], device=self.device)
             with torch.inference_mode():
-                self._forward(ids, torch.ones_like(ids), cache)
+                self.forward(ids, torch.ones_like(ids), cache)
         return cache
 
-    def _start(
+    def start(
         self, rows: list[list[int]], prefix: int, shared: DynamicCache
     ) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
         """Tokens, mask and cache of prompts behind a shared prefix; padding stands before a row's own text."""
         cache = DynamicCache(config=self.model.config)
-        for layer, keys, values in _layers(shared):
+        for layer, keys, values in cached_layers(shared):
             shape = (len(rows), -1, -1, -1)
             cache.update(keys.expand(shape), values.expand(shape), layer)
-        longest = max(len(row) for row in rows) - prefix
-        ids = torch.full((len(rows), longest), PADDING)
-        mask = torch.zeros((len(rows), prefix + longest), dtype=torch.long)
-        mask[:, :prefix] = 1
-        for index, row in enumerate(rows):
-            own = len(row) - prefix
-            ids[index, longest - own :] = torch.tensor(row[prefix:])
-            mask[index, prefix + longest - own :] = 1
+        ids, mask = left_padded(rows, prefix)
         return ids.to(self.device), mask.to(self.device), cache
 
     def _pick(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -201,7 +188,12 @@ class TextLLM:
 
     @torch.inference_mode()
     def generate(
-        self, rows: list[list[int]], max_new_tokens: int, prefix: int = 0, shared: DynamicCache | None = None
+        self,
+        rows: list[list[int]],
+        max_new_tokens: int,
+        prefix: int = 0,
+        shared: DynamicCache | None = None,
+        heard: Heard = None,
     ) -> list[Generation]:
         """Answer a batch of tokenized prompts greedily.
 
@@ -210,6 +202,7 @@ class TextLLM:
             max_new_tokens: Longest answer.
             prefix: Tokens at the start that all rows share.
             shared: Their key-value cache, from :meth:`prefix_cache`.
+            heard: For prompts with sound: the vectors (n, width) that stand for each row's n ``AUDIO``.
 
         Returns:
             One answer a row, in order. An answer ends at an end token or at the first line break behind a word.
@@ -217,8 +210,8 @@ class TextLLM:
         Raises:
             StudyError: The arithmetic overflows.
         """
-        ids, mask, cache = self._start(rows, prefix, self.prefix_cache(rows[0][:prefix]) if shared is None else shared)
-        last = self._checked(self._forward(ids, mask, cache)[:, -1])
+        ids, mask, cache = self.start(rows, prefix, self.prefix_cache(rows[0][:prefix]) if shared is None else shared)
+        last = self._checked(self.forward(ids, mask, cache, heard)[:, -1])
         answers = torch.full((len(rows), max_new_tokens), PADDING, device=self.device)
         done = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
         started = torch.zeros_like(done)
@@ -232,19 +225,24 @@ class TextLLM:
             if bool(done.all()) or step == max_new_tokens - 1:
                 break
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-            last = self._forward(token[:, None], mask, cache)[:, -1]
+            last = self.forward(token[:, None], mask, cache)[:, -1]
         return [
             Generation(self._stopping.text(answer[:length]), len(row), length)
             for answer, row, length in zip(answers.tolist(), rows, lengths.tolist(), strict=True)
         ]
 
     def choose(
-        self, row: list[int], candidates: Mapping[str, str], prefix: int = 0, shared: DynamicCache | None = None
+        self,
+        row: list[int],
+        candidates: Mapping[str, str],
+        prefix: int = 0,
+        shared: DynamicCache | None = None,
+        heard: Heard = None,
     ) -> dict[str, float]:
         """Log-likelihood of each label's answer text after one prompt; see :meth:`log_likelihoods`."""
         lead = " " if self._ends_in_word(row) else ""
         tokens = [self._continuation(lead, text) for text in candidates.values()]
-        return dict(zip(candidates, self.log_likelihoods(row, tokens, prefix, shared), strict=True))
+        return dict(zip(candidates, self.log_likelihoods(row, tokens, prefix, shared, heard), strict=True))
 
     def _ends_in_word(self, row: list[int]) -> bool:
         """Whether a prompt ends in text, so that an answer goes on after a space, and not in a line break or a turn."""
@@ -259,7 +257,12 @@ class TextLLM:
 
     @torch.inference_mode()
     def log_likelihoods(
-        self, row: list[int], candidates: list[list[int]], prefix: int = 0, shared: DynamicCache | None = None
+        self,
+        row: list[int],
+        candidates: list[list[int]],
+        prefix: int = 0,
+        shared: DynamicCache | None = None,
+        heard: Heard = None,
     ) -> list[float]:
         """Log-likelihood of each candidate answer after one prompt, which is read only once.
 
@@ -268,6 +271,7 @@ class TextLLM:
             candidates: Token ids of each answer.
             prefix: Tokens at the start of ``row`` covered by ``shared``.
             shared: Key-value cache of those tokens.
+            heard: For a prompt with sound: its vectors, as for :meth:`generate`.
 
         Returns:
             Sum of the token log-probabilities (natural logarithm) of each candidate, summed in float32.
@@ -275,8 +279,8 @@ class TextLLM:
         Raises:
             StudyError: The arithmetic overflows.
         """
-        start, mask, cache = self._start([row], prefix, self.prefix_cache(row[:prefix]) if shared is None else shared)
-        logits = self._logits(start, mask, cache, 1).expand(len(candidates), -1, -1)
+        start, mask, cache = self.start([row], prefix, self.prefix_cache(row[:prefix]) if shared is None else shared)
+        logits = self._logits(start, mask, cache, 1, heard).expand(len(candidates), -1, -1)
         cache.batch_repeat_interleave(len(candidates))
         longest = max(len(candidate) for candidate in candidates)
         ids = torch.full((len(candidates), longest), PADDING)
@@ -290,10 +294,3 @@ class TextLLM:
             logits = torch.cat([logits, self._logits(ids[:, :-1], mask, cache, longest - 1)], dim=1)
         chosen = logits.log_softmax(-1).gather(2, ids[:, :, None])[:, :, 0]
         return (chosen * own).sum(-1).tolist()
-
-
-def _layers(cache: DynamicCache) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """Index, keys and values (rows, heads, columns, width) of each layer that holds any."""
-    for index, layer in enumerate(cache.layers):
-        if isinstance(layer, CacheLayerMixin) and layer.keys is not None and layer.values is not None:
-            yield index, layer.keys, layer.values

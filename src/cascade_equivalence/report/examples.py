@@ -7,9 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec
 from cascade_equivalence.report.naming import Node, Outline, nodes
 from cascade_equivalence.stats.join import join_pair
 
+BY_ITSELF = "the audio, by itself"
 KINDS = {
     "both right": pl.col("system_correct") & pl.col("reference_correct"),
     "only the system right": pl.col("system_correct") & ~pl.col("reference_correct"),
@@ -24,13 +26,15 @@ class Side:
 
     Attributes:
         system: The system.
-        heard: Its transcript; None where it has none.
+        origin: What ``heard`` is, as a heading.
+        heard: The transcript it read; of a speech LLM, which hears by itself, its own transcription if it gave one.
         raw: Its answer, word for word.
         parsed: What the answer was read as.
         correct: Whether that is right.
     """
 
     system: str
+    origin: str
     heard: str | None
     raw: str
     parsed: str
@@ -61,7 +65,7 @@ class Example:
 def examples(
     answer_files: Iterable[Path], transcript_files: Iterable[Path], outline: Outline, per_kind: int = 2, seed: int = 0
 ) -> list[Example]:
-    """Draw examples of each task from clean speech, for the first pair that answered it.
+    """Draw examples of each task from clean speech, for the first pair that answered it, if one has with a speech LLM.
 
     Args:
         answer_files: ``.../{system}/{task}/{condition}.parquet``.
@@ -76,14 +80,14 @@ def examples(
     answers, transcripts = nodes(answer_files), nodes(transcript_files)
     found: list[Example] = []
     for task in outline.ordered_tasks():
-        for pair in outline.pairs:
+        for pair in outline.ordered_pairs():
             files = [answers.get(Node(name, task, CLEAN)) for name in (pair.system, pair.reference)]
             if files[0] is None or files[1] is None:
                 continue
             system, reference = (pl.read_parquet(path) for path in files if path)
             joined = join_pair(system, reference)
             sides = [
-                _side(name, table, transcripts.get(Node(outline.systems[name].asr, task, CLEAN)))
+                _side(name, table, outline.systems[name], task, transcripts)
                 for name, table in ((pair.system, system), (pair.reference, reference))
             ]
             for kind, rule in KINDS.items():
@@ -95,13 +99,22 @@ def examples(
     return found
 
 
-def _side(system: str, answers: pl.DataFrame, transcripts: Path | None) -> Mapping[tuple[str, str], Side]:
+def _side(
+    system: str, answers: pl.DataFrame, spec: CascadeSpec | E2ESpec, task: str, transcripts: Mapping[Node, Path]
+) -> Mapping[tuple[str, str], Side]:
+    speaks = isinstance(spec, E2ESpec)
+    source = spec.model if isinstance(spec, E2ESpec) else spec.asr
+    path = transcripts.get(Node(source, task, CLEAN))
     heard: dict[tuple[str, str], str] = {}
-    if transcripts is not None:
-        table = pl.read_parquet(transcripts, columns=["id", "voice", "text"])
+    if path is not None:
+        table = pl.read_parquet(path, columns=["id", "voice", "text"])
         heard = {(item, voice): text for item, voice, text in table.iter_rows()}
-    rows = answers.select("id", "voice", "raw", "parsed", "correct").iter_rows()
+    if speaks:
+        origin = "Own transcription, asked for separately" if heard else "Heard"
+    else:
+        origin = "Read, as it was spoken" if source == ORACLE else "Heard"
+    missing = BY_ITSELF if speaks else None
     return {
-        (item, voice): Side(system, heard.get((item, voice)), raw, parsed, correct)
-        for item, voice, raw, parsed, correct in rows
+        (item, voice): Side(system, origin, heard.get((item, voice), missing), raw, parsed, correct)
+        for item, voice, raw, parsed, correct in answers.select("id", "voice", "raw", "parsed", "correct").iter_rows()
     }

@@ -1,19 +1,24 @@
 """The study's headline in the terminal."""
 
 import sys
+from collections.abc import Sequence
+from itertools import compress
 from typing import TextIO
 
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report import display
+from cascade_equivalence.report.display import Display, mark_legend
+from cascade_equivalence.report.pair_tables import agreement
+from cascade_equivalence.report.pair_tables import contrasts as contrast_table
+from cascade_equivalence.report.system_tables import accuracy
 from cascade_equivalence.report.tables import Tables
 
 PLAIN_WIDTH = 400  # a log has no edge, so nothing is wrapped or cut
 
 
 def print_headline(tables: Tables, confidence: float, stream: TextIO | None = None) -> None:
-    """Print accuracy and agreement on clean speech.
+    """Print accuracy, agreement and contrasts on clean speech.
 
     Args:
         tables: The tidy tables.
@@ -27,8 +32,21 @@ def print_headline(tables: Tables, confidence: float, stream: TextIO | None = No
     stream = sys.stdout if stream is None else stream
     terminal = stream.isatty()
     console = Console(file=stream, width=None if terminal else PLAIN_WIDTH, highlight=False, markup=False)
-    clean = tables.agreement.filter(pl.col("condition") == CLEAN)
-    for shown in (display.accuracy(tables.accuracy, confidence), _short(display.agreement(clean, confidence))):
+    pairs, contrasts = (table.filter(pl.col("condition") == CLEAN) for table in (tables.agreement, tables.contrasts))
+    for shown in (
+        _without(accuracy(tables.accuracy, confidence), "Made of"),
+        _short(agreement(pairs, confidence), "Pair", "Match", "Task", "κ", "Same answer", "McNemar", "Error overlap"),
+        _short(
+            contrast_table(contrasts, pairs, confidence),
+            "Contrast",
+            "System",
+            "Task",
+            "κ",
+            "Difference",
+            "Shown",
+            "Ceiling",
+        ),
+    ):
         if not shown.rows:
             continue
         table = Table(
@@ -39,17 +57,28 @@ def print_headline(tables: Tables, confidence: float, stream: TextIO | None = No
         for row in shown.rows:
             table.add_row(*row)
         console.print(table)
-        legend = [f"{mark} {text}" for mark, text in display.MARK_LEGEND.items() if mark in str(shown.rows)]
-        for remark in legend:
+        for remark in mark_legend(cell for row in shown.rows for cell in row):
             console.print(remark)
         console.print()
 
 
-def _short(agreement: display.Display) -> display.Display:
-    """The columns of the agreement table that say most."""
-    shown = {"Pair", "Task", "Same answer %", "McNemar p (adjusted)", "Error overlap"}
-    keep = [name for name in agreement.columns if name in shown or name.startswith("κ")]
-    index = [agreement.columns.index(name) for name in keep]
-    return display.Display(
-        agreement.name, agreement.title, keep, [[row[i] for i in index] for row in agreement.rows], [], text_columns=2
+def _short(table: Display, *beginnings: str) -> Display:
+    """The columns of a table that say most, by how their headings begin."""
+    return _columns(table, [name.startswith(beginnings) for name in table.columns])
+
+
+def _without(table: Display, heading: str) -> Display:
+    """A table without one column."""
+    return _columns(table, [name != heading for name in table.columns])
+
+
+def _columns(table: Display, keep: Sequence[bool]) -> Display:
+    """Some columns of a table, without its remarks."""
+    return Display(
+        table.name,
+        table.title,
+        list(compress(table.columns, keep)),
+        [list(compress(row, keep)) for row in table.rows],
+        [],
+        text_columns=sum(keep[: table.text_columns]),
     )

@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cascade_equivalence.atomic import write_text
-from cascade_equivalence.report.display import Display, displays, percent
+from cascade_equivalence.report.contents import displays
+from cascade_equivalence.report.display import Display, percent
 from cascade_equivalence.report.examples import Example
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.tables import Tables
@@ -19,10 +20,11 @@ from cascade_equivalence.report.verdict import verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
 CAPTIONS = {
-    "agreement": "Cohen's κ of each pair on each task, clean speech, with its interval. Rows by falling mean κ. "
+    "agreement": "Cohen's κ of each pair on each task, clean speech, with its interval. Pairs with a "
+    "speech LLM first, then by falling mean κ; “match” says whether the two text LLMs are the same. "
     "‡ at least one of the two is not above chance. n/a: κ is undefined; blank: not run.",
-    "noise": "Accuracy against signal-to-noise ratio of the babble, on the voices that are heard in noise. Bands are "
-    "intervals; the dotted line is chance.",
+    "noise": "Accuracy against signal-to-noise ratio of the babble, on the voices that are heard in noise. Upright "
+    "lines are intervals; systems stand side by side at each ratio. The dotted line is chance.",
 }
 
 
@@ -61,7 +63,7 @@ def write_report(
     )
     page = environment.get_template("report.html").render(
         title=title,
-        verdict=verdict(tables.accuracy, tables.agreement, tables.noise, outline),
+        verdict=verdict(tables, outline),
         counts=_counts(tables),
         figures=[
             {"svg": _inline(figure, CAPTIONS[figure.stem]), "name": figure.stem, "caption": CAPTIONS[figure.stem]}

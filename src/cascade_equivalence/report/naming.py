@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.conditions import parse_condition
-from cascade_equivalence.config.study import CascadeSpec, PairSpec
+from cascade_equivalence.config.study import ORACLE, CascadeSpec, ContrastSpec, E2ESpec, PairSpec
 from cascade_equivalence.errors import StudyError
 
 TASK_TITLES = {
@@ -18,6 +18,9 @@ TASK_TITLES = {
     "mustard": "MUStARD",
     "trivia_qa": "TriviaQA",
 }
+E2E, CASCADE = "e2e", "cascade"
+SPEECH_LLM = "speech-llm"
+ASR_KINDS = ["asr", SPEECH_LLM, ORACLE]
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,28 @@ class Outline:
 
     Attributes:
         systems: Systems by name, in the order of the tables.
-        pairs: Pairs in the order of the tables.
+        pairs: Pairs in the order of the tables, but those with a speech LLM come first.
         tasks: Tasks in any order; they are shown in the paper's.
+        contrasts: Contrasts in the order of the tables.
     """
 
-    systems: Mapping[str, CascadeSpec]
+    systems: Mapping[str, CascadeSpec | E2ESpec]
     pairs: Sequence[PairSpec]
     tasks: Sequence[str]
+    contrasts: Sequence[ContrastSpec] = ()
 
     def ordered_tasks(self) -> list[str]:
         """The tasks in the paper's order."""
         return [task for task in TASK_TITLES if task in self.tasks]
+
+    def ordered_pairs(self) -> list[PairSpec]:
+        """The pairs, those with a speech LLM first."""
+        return sorted(self.pairs, key=lambda pair: self.speech_llms.isdisjoint((pair.system, pair.reference)))
+
+    @property
+    def speech_llms(self) -> set[str]:
+        """Names of the systems that are speech LLMs."""
+        return {name for name, spec in self.systems.items() if isinstance(spec, E2ESpec)}
 
     def pair_label(self, system: str, reference: str) -> str:
         """What a comparison is for, as the config says it."""
@@ -45,34 +59,56 @@ class Outline:
                 return pair.label
         raise StudyError(f"the comparison {system}~{reference} is not among the study's pairs")
 
-    def same_llm(self, system: str, reference: str) -> bool:
-        """Whether both are cascades with one LLM and two ASRs: a pair that shows how far the transcript matters."""
-        first, second = self.systems[system], self.systems[reference]
-        return first.kind == second.kind == "cascade" and first.llm == second.llm and first.asr != second.asr
+    def contrast_label(self, system: str, first: str, second: str) -> str:
+        """What a contrast is for, as the config says it."""
+        for contrast in self.contrasts:
+            if (contrast.system, contrast.first, contrast.second) == (system, first, second):
+                return contrast.label
+        raise StudyError(f"the contrast {system}~{first}~{second} is not among the study's contrasts")
+
+    def parts(self, system: str) -> dict[str, str | None]:
+        """What a system is made of: ``kind``, and ``asr`` and ``llm`` of a cascade or ``model`` of a speech LLM."""
+        return {"kind": None, "asr": None, "llm": None, "model": None} | self.systems[system].model_dump()
+
+    def asr_kind(self, asr: str) -> str:
+        """Where transcripts come from: an ``asr``, a ``speech-llm`` (its own transcription) or the ``oracle``.
+
+        A speech LLM is known by a system that answers through it: from audio, or from its own transcripts.
+        """
+        if asr == ORACLE:
+            return ORACLE
+        specs = self.systems.values()
+        answers = {spec.model if isinstance(spec, E2ESpec) else spec.llm for spec in specs}
+        return SPEECH_LLM if asr in answers else "asr"
 
     def check(self, found: Iterable["Node"]) -> None:
         """Refuse nodes that are not part of the study.
 
         Raises:
-            StudyError: A node names a system, pair, ASR or task that the study does not have.
+            StudyError: A node names a system, pair, contrast, ASR or task that the study does not have.
         """
         pairs = (f"{pair.system}~{pair.reference}" for pair in self.pairs)
-        known = {*self.systems, *(system.asr for system in self.systems.values()), *pairs}
+        contrasts = (f"{contrast.system}~{contrast.first}~{contrast.second}" for contrast in self.contrasts)
+        asrs = (spec.asr for spec in self.systems.values() if isinstance(spec, CascadeSpec))
+        known = {*self.systems, *asrs, *pairs, *contrasts}
         for node in found:
             for name, names in ((node.who, known), (node.task, self.tasks)):
                 if name not in names:
                     raise StudyError(f"{name} (found with {node.task}, {node.condition}) is not part of this study")
 
     def sort(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Sort a table by pair, system or ASR, then task, condition and voice, in the order shown to a reader."""
+        """Sort a table by pair, contrast, system or ASR, then task, condition and voice, in a reader's order."""
         keys = [_ranked(pl.col("task"), self.ordered_tasks())]
         if "reference" in table.columns:
-            pairs = [f"{pair.system}~{pair.reference}" for pair in self.pairs]
+            pairs = [f"{pair.system}~{pair.reference}" for pair in self.ordered_pairs()]
             keys.insert(0, _ranked(pl.concat_str("system", "reference", separator="~"), pairs))
+        elif "first" in table.columns:
+            contrasts = [f"{each.system}~{each.first}~{each.second}" for each in self.contrasts]
+            keys.insert(0, _ranked(pl.concat_str("system", "first", "second", separator="~"), contrasts))
         elif "system" in table.columns:
             keys.insert(0, _ranked(pl.col("system"), list(self.systems)))
-        if "asr" in table.columns:
-            keys.insert(0, pl.col("asr"))
+        elif "asr" in table.columns:
+            keys = [_ranked(pl.col("kind"), ASR_KINDS), pl.col("asr"), *keys]
         keys.append(-pl.col("snr_db").fill_null(float("inf")))
         if "voice" in table.columns:
             keys.append(pl.col("voice"))
@@ -84,7 +120,7 @@ class Node:
     """Where a file stands in the results folder, ``.../{what}/{who}/{task}/{condition}.*``.
 
     Attributes:
-        who: System, ASR, or ``system~reference``.
+        who: System, ASR, ``system~reference`` or ``system~first~second``.
         task: Task.
         condition: ``clean`` or ``snr<dB>``.
     """
@@ -100,10 +136,9 @@ class Node:
         return cls(who, task, path.stem)
 
     @property
-    def pair(self) -> tuple[str, str]:
-        """The system and its reference."""
-        system, _, reference = self.who.partition("~")
-        return system, reference
+    def names(self) -> list[str]:
+        """The systems of a comparison, in order."""
+        return self.who.split("~")
 
 
 def nodes(paths: Iterable[Path]) -> dict[Node, Path]:

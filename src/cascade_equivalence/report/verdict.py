@@ -2,30 +2,40 @@
 
 import polars as pl
 
-from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.display import decimal, interval, points
-from cascade_equivalence.report.naming import Outline, condition_title, task_title
+from cascade_equivalence.report.display import decimal, points
+from cascade_equivalence.report.naming import E2E, Outline, condition_title, task_title
+from cascade_equivalence.report.pair_tables import ceilings
+from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_speech import Standing, contrast_sentence, speech_llm
+from cascade_equivalence.report.wording import kappa_on, listed_tasks
 
 LISTED = 4  # differences spelt out; the table has them all
 
 
-def verdict(accuracy: pl.DataFrame, agreement: pl.DataFrame, noise: pl.DataFrame, outline: Outline) -> list[str]:
+def verdict(tables: Tables, outline: Outline) -> list[str]:
     """Say what the numbers mean.
 
     Args:
-        accuracy: Tidy accuracy table.
-        agreement: Tidy agreement table.
-        noise: Tidy noise table.
+        tables: The tidy tables.
         outline: Names, and what the systems are made of.
 
     Returns:
-        Sentences, in reading order.
+        Paragraphs, in reading order: speech LLMs, comparisons of cascades, accuracy, noise.
     """
-    guesses = (pl.col("system_against_chance") != "above") | (pl.col("reference_against_chance") != "above")
-    clean = agreement.filter(pl.col("condition") == CLEAN).with_columns(guesses=guesses.fill_null(False))
-    defined = clean.filter(pl.col("kappa").is_not_null())
-    telling, guessing = defined.filter(~pl.col("guesses")), defined.filter("guesses")
-    sentences = _pairs(telling, outline)
+    standing = Standing.of(tables, outline)
+    clean, speech_llms = standing.pairs, [name for name in outline.systems if name in outline.speech_llms]
+    paragraphs = [paragraph for name in speech_llms for paragraph in speech_llm(name, standing)]
+    if speech_llms:
+        paragraphs.append(
+            "None of this shows that a speech LLM and a cascade are equivalent: a difference that is not shown may be "
+            "there, and answers that are alike do not show that they come about alike."
+        )
+    cascades = clean.filter((pl.col("system_kind") != E2E) & (pl.col("reference_kind") != E2E))
+    sentences = _cascades(cascades.filter(pl.col("kappa").is_not_null() & ~pl.col("guesses")))
+    others = standing.contrasts.filter(~pl.col("system").is_in(speech_llms))
+    for _, part in others.group_by("system", "first", "second", maintain_order=True):
+        sentences.append(contrast_sentence(part, outline))
+    guessing = clean.filter(pl.col("kappa").is_not_null() & pl.col("guesses"))
     if guessing.height:
         sentences.append(
             f"On {_by_task(guessing)} at least one system of a pair is not above chance, so its κ can show shared "
@@ -33,34 +43,31 @@ def verdict(accuracy: pl.DataFrame, agreement: pl.DataFrame, noise: pl.DataFrame
         )
     undefined = clean.filter(pl.col("kappa").is_null())
     if undefined.height:
-        tasks = _listed(undefined["task"].unique(maintain_order=True).to_list())
+        tasks = listed_tasks(undefined["task"].unique(maintain_order=True).to_list())
         sentences.append(f"κ is undefined on {tasks} where {undefined['kappa_reason'][0]}.")
-    if clean.height:
-        sentences.append(_differences(clean))
-    sentences += _tasks(accuracy)
-    if noise.height:
-        sentences.append(_noise(noise))
-    if all(spec.kind == "cascade" for spec in outline.systems.values()):
-        sentences.append(
+    paragraphs.append(" ".join(sentences))
+    sentences = [_differences(clean)] if clean.height else []
+    sentences += _tasks(tables.accuracy)
+    if tables.noise.height:
+        sentences.append(_noise(tables.noise))
+    paragraphs.append(" ".join(sentences))
+    if not speech_llms:
+        paragraphs.append(
             "No speech LLM is among the systems, so these numbers say how alike cascades are; they neither support nor "
             "refute that a speech LLM behaves like one."
         )
-    return sentences
+    return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def _listed(tasks: list[str]) -> str:
-    names = [task_title(task) for task in tasks]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _pairs(telling: pl.DataFrame, outline: Outline) -> list[str]:
+def _cascades(telling: pl.DataFrame) -> list[str]:
+    tops = set(ceilings(telling).select("system", "reference").iter_rows())
     sentences = []
     for (system, reference, label), part in telling.group_by("system", "reference", "pair", maintain_order=True):
-        if outline.same_llm(str(system), str(reference)):
+        if (system, reference) in tops:
             sentences.append(
-                f"{system} and {reference} share their LLM and differ only in the ASR: their agreement on clean "
-                f"speech, {_kappa_range(part)}, is a ceiling: the most to expect of any system that differs only "
-                "in what it heard."
+                f"{system} and {reference} share their LLM and differ only in the transcript it reads: their agreement "
+                f"on clean speech, {_kappa_range(part)}, is a ceiling: about the most to expect of a system "
+                "with this LLM that hears no better than the weaker of the two."
             )
         else:
             sentences.append(f"{system} and {reference} ({label}) agree with {_kappa_range(part)}.")
@@ -68,12 +75,11 @@ def _pairs(telling: pl.DataFrame, outline: Outline) -> list[str]:
 
 
 def _kappa_range(part: pl.DataFrame) -> str:
-    def shown(row: dict) -> str:
-        return f"{interval(row['kappa'], row['kappa_low'], row['kappa_high'])} on {task_title(row['task'])}"
-
     ordered = part.sort("kappa")
     lowest, highest = ordered.row(0, named=True), ordered.row(-1, named=True)
-    return f"κ = {shown(lowest)}" if part.height == 1 else f"κ from {shown(lowest)} to {shown(highest)}"
+    if part.height == 1:
+        return f"κ = {kappa_on(lowest)}"
+    return f"κ from {kappa_on(lowest)} to {kappa_on(highest)}"
 
 
 def _by_task(part: pl.DataFrame) -> str:
@@ -108,7 +114,7 @@ def _tasks(accuracy: pl.DataFrame) -> list[str]:
     weak = best.filter(pl.col("accuracy_low") <= pl.col("majority"))["task"].to_list()
     if not weak:
         return []
-    return [f"On {_listed(weak)} no system is clearly better than giving the commonest label every time."]
+    return [f"On {listed_tasks(weak)} no system is clearly better than giving the commonest label every time."]
 
 
 def _noise(noise: pl.DataFrame) -> str:

@@ -6,12 +6,13 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.answers import KEY, some
 
 
-def join_pair(system: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
+def join_pair(system: pl.DataFrame, reference: pl.DataFrame, name: str = "the reference") -> pl.DataFrame:
     """Join two answers tables on (id, voice), strictly one to one.
 
     Args:
         system: Answers of the system under study: id, voice, group, label, parsed, correct.
         reference: Answers of the system it is compared with, the same columns.
+        name: How messages name the reference.
 
     Returns:
         One row a clip, sorted by (id, voice): id, voice, group, label, system_parsed, system_correct,
@@ -20,10 +21,10 @@ def join_pair(system: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
     Raises:
         StudyError: A clip occurs twice, is missing from one table, or has another gold label or group there.
     """
-    for whose, table in (("the system's answers", system), ("the reference's answers", reference)):
+    for whose, table in (("the system's answers", system), (f"{name}'s answers", reference)):
         if (twice := table.filter(pl.struct(KEY).is_duplicated())).height:
             raise StudyError(f"{whose} have more than one row for {some(twice.unique(KEY))}")
-    for whose, table, other in (("the system", system, reference), ("the reference", reference, system)):
+    for whose, table, other in (("the system", system, reference), (name, reference, system)):
         if (missing := other.join(table, on=KEY, how="anti")).height:
             raise StudyError(f"{whose} has no answer for {some(missing)}; both systems must answer the same clips")
 

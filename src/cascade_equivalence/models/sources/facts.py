@@ -94,3 +94,32 @@ def asr_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
         weights, engines = weight_files(files, name), ["openai-whisper"]
     facts: dict[str, Fact] = {fact: dimensions[field] for fact, field in _ASR_FACTS.items()}
     return facts | {"model_type": "whisper", "engines": engines, "parameters": _parameters(weights)}
+
+
+def speech_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
+    """Shape of a speech LLM: an audio tower, a connector and a text LLM, of which the checkpoint holds some.
+
+    Args:
+        files: Name in the model folder to file.
+        name: The model, for messages.
+
+    Returns:
+        Model type, connector, which parts the checkpoint holds, the models it names for the others, stored parameters.
+
+    Raises:
+        StudyError: A file the model needs is missing or damaged.
+    """
+    _need(files, name, "config.json")
+    config = read_json(files["config.json"])
+    weights = weight_files(files, name)
+    parts = sorted({tensor.partition(".")[0] for path in weights for tensor in read_header(path).shapes})
+    connector = config.get("connector") or {}
+    return {
+        "model_type": config.get("model_type"),
+        "connector": connector.get("kind", "ultravox"),
+        "stack_factor": connector.get("stack_factor", config.get("stack_factor")),
+        "parts": parts,
+        "text_model_id": config.get("text_model_id"),
+        "audio_model_id": config.get("audio_model_id"),
+        "parameters": _parameters(weights),
+    }

@@ -12,6 +12,8 @@ from cascade_equivalence.models.sources.files import (
     is_pickle,
 )
 
+PROJECT = Path(__file__).resolve().parents[4]
+
 
 def location(source: PathSource) -> Path:
     """The folder as an absolute path.
@@ -19,7 +21,7 @@ def location(source: PathSource) -> Path:
     Raises:
         StudyError: There is no such folder.
     """
-    folder = source.path.expanduser().resolve()
+    folder = Path(str(source.path).replace("{project}", str(PROJECT))).expanduser().resolve()
     if not folder.is_dir():
         raise StudyError(f"model folder {source.path} does not exist (looked for {folder}); correct `path`")
     return folder

@@ -31,7 +31,7 @@ class Manifest(BaseModel):
 
     version: Literal[1] = Field(default=1, description="Version of this record's layout.")
     name: str = Field(description="Name of the model in the study.")
-    role: Literal["asr", "llm"] = Field(description="`asr` or `llm`.")
+    role: Literal["asr", "llm", "speech-llm"] = Field(description="`asr`, `llm` or `speech-llm`.")
     licence: str = Field(description="Licence of the weights.")
     chat: bool = Field(description="Whether prompts use the tokenizer's chat template.")
     gguf: str | None = Field(description="The GGUF file that was converted, if any.")

@@ -12,7 +12,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.ctranslate2_weights import read_tensors, whisper_state_dict
 from cascade_equivalence.models.openai_whisper import WEIGHTS, write_weights
 from cascade_equivalence.models.sources import folder, hub, wheels
-from cascade_equivalence.models.sources.facts import asr_facts, llm_facts
+from cascade_equivalence.models.sources.facts import asr_facts, llm_facts, speech_facts
 from cascade_equivalence.models.sources.files import CTRANSLATE2_WEIGHTS, MANIFEST, RECORD, Fetched
 from cascade_equivalence.models.sources.install import install, refuse_foreign
 from cascade_equivalence.models.sources.manifest import (
@@ -81,7 +81,8 @@ def _is_current(manifest: Manifest, spec: ModelSpec, target: Path) -> bool:
 def _build(name: str, spec: ModelSpec, target: Path, work: Path, cache: Path) -> None:
     fetched = _fetch(spec, work / "fetched", cache)
     files, converters = _convert(spec, fetched.files, work)
-    architecture = asr_facts(files, name) if spec.role == "asr" else llm_facts(files, name)
+    facts = {"asr": asr_facts, "llm": llm_facts, "speech-llm": speech_facts}[spec.role]
+    architecture = facts(files, name)
     records = record_files(files, f"hashing {name}")
     converted = {key: path for key, path in fetched.files.items() if files.get(key) != path}
     origin = record_files(converted, f"hashing {name}'s source")

@@ -20,6 +20,8 @@ from cascade_equivalence.models.transcription.features import window
 
 CONTEXT = 448
 """Positions of every Whisper's decoder: the prompt and the transcript."""
+ENCODED_AT_ONCE = 2
+"""Windows that a processor encodes together: the activations of more outgrow its caches."""
 
 
 class Engine(Protocol):
@@ -44,9 +46,10 @@ class TorchEncoder:
     def __call__(self, audio: Sequence[np.ndarray]) -> torch.Tensor:
         """Encode a batch: float32 features (clips, 1500, width)."""
         mel = window(audio, self.mels).to(self.device)
+        parts = mel.split(ENCODED_AT_ONCE) if self.device == "cpu" else [mel]
         # Autocast keeps layer norms and the softmax in float32.
         with torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32):
-            return self.model.encoder(mel).float()
+            return torch.cat([self.model.encoder(part).float() for part in parts])
 
 
 class OpenAIWhisper:

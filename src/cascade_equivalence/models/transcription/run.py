@@ -1,27 +1,17 @@
 """The transcription node: clips in, transcripts out, every batch stored as soon as it exists."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from cascade_equivalence.config.study import TranscribeConfig
+from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.models.transcription.engines import Engine, identity, open_engine
 from cascade_equivalence.progress import progress
 
 TRANSCRIPT_FORMAT = 2
 """Raised when the same weights, sound and settings would give another transcript."""
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One clip to transcribe: its hash, its length in seconds, and how to get the waveform."""
-
-    sha256: str
-    seconds: float
-    decode: Callable[[], np.ndarray]
 
 
 def transcribe_recordings(

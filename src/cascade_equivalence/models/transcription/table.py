@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.atomic import replacing
-from cascade_equivalence.models.transcription.run import Recording
+from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.transcription.words import word_errors
 from cascade_equivalence.speech.clips import Clip, decode
 

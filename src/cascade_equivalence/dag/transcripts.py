@@ -1,0 +1,56 @@
+"""Transcripts that no ASR makes: the text that was spoken, and what a speech LLM writes down."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from cascade_equivalence.config.sources import ModelSpec, TranscriptionPrompt
+from cascade_equivalence.config.study import AnswerConfig
+from cascade_equivalence.models.answering import ModelFiles, Question, answer_questions
+from cascade_equivalence.models.transcription.table import recordings
+from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER
+
+_QUOTED = re.compile(r"""^\s*["'\u201c]?(.*?)["\u201d]?\s*$""", re.DOTALL)
+
+
+def true_texts(clips: Sequence[Clip]) -> list[str]:
+    """What was spoken, for the oracle cascade."""
+    return [clip.text for clip in clips]
+
+
+def own_transcripts(
+    clips: Sequence[Clip], spec: ModelSpec, model: ModelFiles, config: AnswerConfig, store: Path, label: str
+) -> list[str]:
+    """Ask a speech LLM to write down what it hears.
+
+    Args:
+        clips: The clips.
+        spec: The speech LLM's entry, with its transcription prompt.
+        model: Its resolved weights.
+        config: Arithmetic and batch size; the mode is always free text.
+        store: File of the append-only store.
+        label: What the progress lines say.
+
+    Returns:
+        One transcript a clip, in order, without the quotation marks that the prompt may ask for.
+    """
+    turns, prefix = transcription_prompt(spec)
+    longest = spec.transcription.max_new_tokens if spec.transcription else TranscriptionPrompt(prompt="").max_new_tokens
+    questions = [Question(tuple(turns), prefix, {}, recording) for recording in recordings(clips)]
+    free = config.model_copy(update={"mode": "generate"})
+    answers = answer_questions(questions, model, free, longest, store, label)
+    return [unquoted(answer.text) for answer in answers]
+
+
+def transcription_prompt(spec: ModelSpec) -> tuple[list[dict[str, str]], str]:
+    """Turns and answer prefix that ask a speech LLM for a transcript; a plain request where its entry has none."""
+    asked = spec.transcription or TranscriptionPrompt(prompt="Transcribe the speech.\n{speech}")
+    turn = {"role": "user", "content": asked.prompt.replace("{speech}", AUDIO_PLACEHOLDER)}
+    return [turn], asked.answer_prefix
+
+
+def unquoted(text: str) -> str:
+    """A transcript without the quotation marks around it."""
+    match = _QUOTED.match(text)
+    return match[1].strip() if match else text.strip()

@@ -1,0 +1,35 @@
+"""A causal language model of the transformers library: its whole weights, and its key-value cache."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, DynamicCache
+from transformers.cache_utils import CacheLayerMixin
+
+from cascade_equivalence.errors import StudyError
+
+
+def load_causal_lm(folder: Path, dtype: torch.dtype) -> Any:
+    """Load a model from safetensors, complete or not at all.
+
+    Raises:
+        StudyError: Weights are missing or have other shapes than the config says.
+    """
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, output_loading_info=True
+    )
+    model, report = loaded
+    # The library would make up what is missing.
+    if report["missing_keys"] or report["mismatched_keys"]:
+        names = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+        raise StudyError(f"{folder} lacks weights or has them in other shapes ({names[0]}): resolve the model again")
+    return model
+
+
+def cached_layers(cache: DynamicCache) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """Index, keys and values (rows, heads, columns, width) of each layer that holds any."""
+    for index, layer in enumerate(cache.layers):
+        if isinstance(layer, CacheLayerMixin) and layer.keys is not None and layer.values is not None:
+            yield index, layer.keys, layer.values

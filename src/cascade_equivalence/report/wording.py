@@ -1,0 +1,23 @@
+"""Lists and numbers in running text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cascade_equivalence.report.display import interval
+from cascade_equivalence.report.naming import task_title
+
+
+def listed(parts: Sequence[str]) -> str:
+    """A list in words: ``a, b and c``."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def listed_tasks(tasks: Sequence[str]) -> str:
+    """Tasks in words."""
+    return listed([task_title(task) for task in tasks])
+
+
+def kappa_on(row: Mapping[str, Any], name: str = "kappa", *, signed: bool = False) -> str:
+    """A value with its interval and its task."""
+    number = interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=signed)
+    return f"{number} on {task_title(row['task'])}"

@@ -1,0 +1,1 @@
+"""Making a connector between a Whisper encoder and a frozen text LLM."""

@@ -1,0 +1,132 @@
+"""The token-mixture connector: what it merges, what it may look at, and what it refuses. Weights here are random."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.speech_llm.connector import ConnectorShape, TokenMixtureConnector, build, rotate
+from cascade_equivalence.training.export import read_weights, write_connector
+
+WORDS = 7
+SHAPE = ConnectorShape(
+    stack_factor=4, outputs=2, width=16, blocks=2, heads=2, reach=3, hidden=12, vocabulary=WORDS, tokenizer="abc"
+)
+
+
+def connector(seed: int = 0) -> TokenMixtureConnector:
+    torch.manual_seed(seed)
+    made = TokenMixtureConnector(SHAPE, encoder_width=6, text_width=10)
+    for block in made.blocks:
+        # They start as the identity; here they must do something.
+        torch.nn.init.normal_(block.out.weight, std=0.5)
+        torch.nn.init.normal_(block.gated.down.weight, std=0.5)
+    made.tokens = torch.arange(2, 2 + 2 * WORDS, 2, dtype=torch.int32)
+    made.attach(torch.randn(20, 10))
+    return made.eval()
+
+
+def test_only_distance_counts_in_rotary_positions() -> None:
+    torch.manual_seed(0)
+    query, key = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
+    line = torch.arange(12)
+    queries, keys = rotate(query.expand(1, 1, 12, 8)), rotate(key.expand(1, 1, 12, 8))
+    scores = (queries @ keys.transpose(-1, -2))[0, 0]
+    for distance in range(-5, 6):
+        diagonal = torch.diagonal(scores, distance)
+        torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(queries.norm(dim=-1), query.norm(dim=-1).expand(1, 1, 12))
+    assert len(line) == queries.shape[2]
+
+
+def test_company_and_what_stands_behind_a_clip_change_nothing() -> None:
+    made, frames = connector(), torch.tensor([40, 17, 30])
+    torch.manual_seed(1)
+    states = torch.randn(3, 40, 6)
+    vectors, counts = made(states, frames)
+    noise = states.clone()
+    for row, length in zip(noise, frames.tolist(), strict=True):
+        row[length:] = 99.0
+    for index, length in enumerate(frames.tolist()):
+        alone, count = made(states[index : index + 1, :length], frames[index : index + 1])
+        behind, same = made(noise[index : index + 1], frames[index : index + 1])
+        own = vectors[index, : counts[index]]
+        assert count.tolist() == same.tolist() == [len(own)]
+        torch.testing.assert_close(alone[0, : count[0]], own, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(behind[0, : count[0]], own, atol=1e-5, rtol=1e-4)
+
+
+def test_a_frame_sees_its_reach_and_no_further() -> None:
+    made = connector()
+    states = torch.randn(1, 4 * 30, 6)
+    changed = states.clone()
+    changed[:, :4] += 1.0  # the first connector frame
+    frames = torch.tensor([120])
+    difference = (made.scores(states, frames)[0] - made.scores(changed, frames)[0]).abs().amax(-1)[0]
+    far = (1 + SHAPE.reach * SHAPE.blocks) * SHAPE.outputs
+    assert difference[:2].min() > 1e-4 and difference[far:].max() == 0.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, WORDS), min_size=1, max_size=14))
+def test_runs_become_one_vector_and_blanks_none(said: list[int]) -> None:
+    made = connector()
+    logits = torch.full((1, len(said), WORDS + 1), -30.0)
+    logits[0, torch.arange(len(said)), torch.tensor(said)] = 30.0
+    vectors, counts, classes = made.mix(logits, torch.tensor([len(said)]))
+    collapsed = [label for label, _ in itertools.groupby(said) if label != WORDS]
+    assert int(counts[0]) == max(1, len(collapsed))
+    if collapsed:
+        assert classes[0].tolist() == collapsed
+        torch.testing.assert_close(vectors[0], made.table[collapsed], atol=1e-4, rtol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000))
+def test_a_vector_lies_among_the_tokens(seed: int) -> None:
+    made = connector()
+    torch.manual_seed(seed)
+    vectors, counts, _ = made.mix(torch.randn(2, 9, WORDS + 1), torch.tensor([9, 4]))
+    low, high = made.table.amin(0), made.table.amax(0)
+    for row, count in zip(vectors, counts.tolist(), strict=True):
+        assert 1 <= count <= 9
+        assert (row[:count] >= low - 1e-5).all() and (row[:count] <= high + 1e-5).all()
+
+
+def test_some_classes_score_as_they_do_among_all() -> None:
+    made, some = connector(), torch.tensor([5, 0, 3])
+    states, frames = torch.randn(2, 24, 6), torch.tensor([24, 20])
+    everything, counts = made.scores(states, frames)
+    few, same = made.scores(states, frames, some)
+    torch.testing.assert_close(few, everything[..., [5, 0, 3, WORDS]])
+    assert counts.tolist() == same.tolist() == made.frames(frames).tolist()
+
+
+def test_embeddings_of_another_text_model_are_refused() -> None:
+    made = connector()
+    for wrong in (torch.randn(20, 9), torch.randn(9, 10)):
+        with pytest.raises(StudyError, match=r"text model of width 10 with more than 14 tokens"):
+            made.attach(wrong)
+
+
+def test_a_section_of_another_kind_is_refused() -> None:
+    with pytest.raises(StudyError, match=r"connector"):
+        build({**SHAPE.model_dump(), "kind": "perceiver"}, 6, 10)
+    with pytest.raises(StudyError, match=r"connector"):
+        build({"kind": "token-mixture"}, 6, 10)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    made = connector()
+    write_connector(made, {"audio_model_id": "a/b", "text_model_id": None}, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    again = build(config["connector"], 6, 10)
+    again.load_state_dict(read_weights(tmp_path))
+    assert again.tokens.tolist() == made.tokens.tolist() and config["audio_model_id"] == "a/b"
+    for name, weight in made.named_parameters():
+        torch.testing.assert_close(dict(again.named_parameters())[name], weight, atol=2e-3, rtol=2e-3)

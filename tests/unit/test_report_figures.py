@@ -1,0 +1,66 @@
+"""The figures of a study with speech LLMs: nothing hides anything else, and colour is never needed."""
+
+from itertools import combinations
+from typing import Any
+
+import matplotlib as mpl
+import polars as pl
+import pytest
+from report_study import SPEECH_OUTLINE, build, write_study
+
+from cascade_equivalence.report.heatmap import GROUPS, agreement_heatmap
+from cascade_equivalence.report.noise_curves import noise_curves
+from cascade_equivalence.report.tables import Tables
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """The tables of the made-up study."""
+    return build(write_study(tmp_path_factory.mktemp("study"), SPEECH_OUTLINE))
+
+
+def written_in(figure: Any) -> list[tuple[str, Any]]:
+    """Boxes of everything that is written in a figure, in pixels."""
+    from matplotlib.text import Text
+
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in found]
+
+
+@pytest.mark.parametrize("speech", [True, False])
+def test_nothing_written_in_the_heatmap_overlaps(tables: Tables, speech: bool) -> None:
+    table = tables.agreement.with_columns(pair=pl.col("pair") + ", with a label that goes on for two whole lines")
+    if not speech:
+        table = table.filter((pl.col("system_kind") == "cascade") & (pl.col("reference_kind") == "cascade"))
+    figure = agreement_heatmap(table)
+    written = written_in(figure)
+    heads = [text for text, _ in written if text in GROUPS.values()]
+    assert heads == (list(GROUPS.values()) if speech else [])
+    assert sum(text in ("exact", "none") for text, _ in written) == table.select("system", "reference").n_unique()
+    for (text, box), (other, second) in combinations(written, 2):
+        assert not box.overlaps(second), (text, other)
+    plt.close(figure)
+
+
+def test_lines_of_ten_systems_differ_without_colour(tables: Tables) -> None:
+    extra = [
+        tables.noise.filter(pl.col("system") == "tiny-qwen").with_columns(system=pl.lit(f"more-{i}")) for i in "abc"
+    ]
+    table = pl.concat([tables.noise, *extra])
+    figure = noise_curves(table)
+    figure.canvas.draw()
+    axes = [each for each in figure.axes if each.get_visible()]
+    lines = [line for line in axes[0].lines if not line.get_label().startswith("_")]
+    assert [line.get_label() for line in lines] == table["system"].unique(maintain_order=True).to_list()
+    assert len({(line.get_linestyle(), line.get_marker(), str(line.get_markerfacecolor())) for line in lines}) == 10
+    assert len({line.get_marker() for line in lines}) == 10
+    widths = {line.get_label(): line.get_linewidth() for line in lines}
+    assert min(widths["talker"], widths["mumbler"]) > max(widths[name] for name in widths if name.startswith("more"))
+    legend = figure.legends[0].get_window_extent()
+    assert not any(legend.overlaps(each.get_window_extent()) for each in axes)
+    plt.close(figure)

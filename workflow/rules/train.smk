@@ -1,0 +1,128 @@
+rule connector_texts:
+    input:
+        own=STUDY.own_item_files(),
+    output:
+        texts=f"{RESULTS}/connectors/{{connector}}/texts.parquet",
+    log:
+        f"{RESULTS}/logs/connectors/{{connector}}/texts.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/connectors/{{connector}}/texts.tsv"
+    retries: 1
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=lambda wildcards: STUDY.connector_texts_params(wildcards.connector),
+    message:
+        "Choosing the training texts of {wildcards.connector}"
+    script:
+        "../scripts/connector_texts.py"
+
+
+rule connector_shard:
+    input:
+        texts=f"{RESULTS}/connectors/{{connector}}/texts.parquet",
+        manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[0],
+    output:
+        shard=f"{RESULTS}/connectors/{{connector}}/shards/{{shard}}.safetensors",
+    log:
+        f"{RESULTS}/logs/connectors/{{connector}}/shards/{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/connectors/{{connector}}/shards/{{shard}}.tsv"
+    retries: 1
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: STUDY.connector_shard_params(wildcards.connector),
+    message:
+        "Speaking and encoding training clips of {wildcards.connector} ({wildcards.shard})"
+    script:
+        "../scripts/connector_shard.py"
+
+
+rule connector_frames:
+    input:
+        train=lambda wildcards: STUDY.training_shards(wildcards.connector),
+        held_out=lambda wildcards: STUDY.held_out_shards(wildcards.connector),
+        manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[1],
+    output:
+        weights=f"{RESULTS}/connectors/{{connector}}/frames/model.safetensors",
+        config=f"{RESULTS}/connectors/{{connector}}/frames/config.json",
+        curve=f"{RESULTS}/connectors/{{connector}}/frames/curve.json",
+    log:
+        f"{RESULTS}/logs/connectors/{{connector}}/frames.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/connectors/{{connector}}/frames.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: STUDY.connector_frames_params(wildcards.connector),
+    message:
+        "Training {wildcards.connector}, first stage"
+    script:
+        "../scripts/connector_frames.py"
+
+
+rule connector_distil:
+    input:
+        train=lambda wildcards: STUDY.training_shards(wildcards.connector),
+        held_out=lambda wildcards: STUDY.held_out_shards(wildcards.connector),
+        manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[1],
+        first=rules.connector_frames.output.weights,
+        config=rules.connector_frames.output.config,
+    output:
+        weights=f"{RESULTS}/connectors/{{connector}}/model/model.safetensors",
+        config=f"{RESULTS}/connectors/{{connector}}/model/config.json",
+        curve=f"{RESULTS}/connectors/{{connector}}/model/curve.json",
+    log:
+        f"{RESULTS}/logs/connectors/{{connector}}/distil.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/connectors/{{connector}}/distil.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: STUDY.connector_distil_params(wildcards.connector),
+    message:
+        "Training {wildcards.connector}, second stage"
+    script:
+        "../scripts/connector_distil.py"
+
+
+rule connector_evaluation:
+    input:
+        held_out=lambda wildcards: STUDY.held_out_shards(wildcards.connector),
+        manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[1],
+        weights=rules.connector_distil.output.weights,
+        config=rules.connector_distil.output.config,
+    output:
+        results=f"{RESULTS}/connectors/{{connector}}/model/evaluation.json",
+        card=f"{RESULTS}/connectors/{{connector}}/model/README.md",
+    log:
+        f"{RESULTS}/logs/connectors/{{connector}}/evaluation.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/connectors/{{connector}}/evaluation.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: STUDY.connector_evaluation_params(wildcards.connector),
+    message:
+        "Evaluating {wildcards.connector}"
+    script:
+        "../scripts/connector_evaluation.py"

@@ -1,0 +1,24 @@
+"""Train a connector's second stage; an interrupted run goes on from its checkpoint."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import torch
+
+    from cascade_equivalence.training.run import second_stage
+
+    torch.set_num_threads(snakemake.threads)
+    name = snakemake.wildcards.connector
+    spec = study.connector(name)
+    second_stage(
+        spec,
+        study.material(name),
+        {task: study.task(task) for task in spec.distil.tasks},
+        spec.transcription,
+        study.model(spec.text_model).chat,
+        Path(snakemake.input.first).parent,
+        study.training_store(name, "distil"),
+        Path(snakemake.output.weights).parent,
+    )

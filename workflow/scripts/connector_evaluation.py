@@ -1,0 +1,19 @@
+"""Measure a trained connector on held-out texts, and write its model card."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import torch
+
+    from cascade_equivalence.training.evaluation import evaluate_connector, write_card
+
+    torch.set_num_threads(snakemake.threads)
+    name = snakemake.wildcards.connector
+    spec = study.connector(name)
+    folder = Path(snakemake.input.weights).parent
+    material = study.material(name)
+    chat = study.model(spec.text_model).chat
+    results = evaluate_connector(folder, material.held_out, material.text_folder, spec.transcription, chat)
+    write_card(name, spec, results, folder)

@@ -1,0 +1,16 @@
+"""Choose the texts of a connector's training."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    from cascade_equivalence.atomic import replacing
+    from cascade_equivalence.models.sources.wheels import default_cache
+    from cascade_equivalence.training.texts import prepare_texts
+
+    spec = study.connector(snakemake.wildcards.connector)
+    own_items = Path(snakemake.input.own[0]).parent
+    texts = prepare_texts(spec.texts, spec.clips, spec.evaluation_clips, default_cache(), own_items)
+    with replacing(Path(snakemake.output.texts)) as part:
+        texts.write_parquet(part)

@@ -1,0 +1,34 @@
+"""Compare a system's agreement with two references on one task in one condition."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import polars as pl
+
+    from cascade_equivalence.atomic import write_text
+    from cascade_equivalence.models.sources.manifest import read_manifest
+    from cascade_equivalence.stats.backbone import Match, backbone_match
+    from cascade_equivalence.stats.contrast import contrast
+    from cascade_equivalence.tasks.registry import get_task
+
+    def match(manifests: Iterable[str]) -> Match:
+        """Match of two backbones; one manifest stands for two that are the same."""
+        sides = [read_manifest(Path(path)) for path in manifests]
+        return backbone_match(*((manifest.revision, manifest.architecture) for manifest in (sides[0], sides[-1])))
+
+    statistics = study.config.statistics
+    result = contrast(
+        *(pl.read_parquet(snakemake.input[name]) for name in ("system", "first", "second")),
+        get_task(snakemake.wildcards.task).labels,
+        draws=statistics.draws,
+        confidence=statistics.confidence,
+        seed=statistics.seed,
+    )
+    result["match_first"] = match(snakemake.input.first_manifests)
+    result["match_second"] = match(snakemake.input.second_manifests)
+    text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    write_text(Path(snakemake.output.contrast), text)
