@@ -24,8 +24,7 @@ from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages,
 from cascade_equivalence.tasks.registry import get_task
 from cascade_equivalence.training.clips import Batcher, TrainingClip
 from cascade_equivalence.training.frames import evaluate, keep, learning_rate, record, resume
-from cascade_equivalence.training.labels import UNKNOWN
-from cascade_equivalence.training.objective import frame_loss
+from cascade_equivalence.training.objective import sequence_loss
 
 
 @dataclass(frozen=True)
@@ -177,12 +176,13 @@ def _losses(
     asking: Asking,
     draw: random.Random,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first stage's loss, and the divergence or cross-entropy of the answers."""
+    """The sequence loss, and the divergence or cross-entropy of the answers."""
     batch = batcher.batch(clips)
     dtype = resolve_dtype("auto", "cpu")
     with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
         logits, counts = connector.scores(batch.states, batch.frames)
-    anchor = frame_loss(logits, batch.labels, UNKNOWN, 0.0)
+    # The loss that the first stage ended with: that of each moment would fill the blanks again.
+    anchor = sequence_loss(logits, counts, batch.targets, connector.shape.vocabulary)
     vectors, runs, _ = connector.mix(logits, counts)
     heard = [own[:length] for own, length in zip(vectors, runs.tolist(), strict=True)]
     sound = [[AUDIO] * len(own) for own in heard]
