@@ -4,13 +4,25 @@ import itertools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_llm import byte_level_tokenizer, save_llama
+from tiny_models import build_llama, build_whisper
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.speech_llm.connector import ConnectorShape, TokenMixtureConnector, build, rotate
+from cascade_equivalence.models.answering import SpeechFiles
+from cascade_equivalence.models.speech_llm.connector import (
+    ConnectorShape,
+    TokenMixtureConnector,
+    build,
+    rotate,
+    tokenizer_hash,
+)
+from cascade_equivalence.models.speech_llm.model import open_speech_llm
+from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.training.export import read_weights, write_connector
 
 WORDS = 7
@@ -130,3 +142,27 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert again.tokens.tolist() == made.tokens.tolist() and config["audio_model_id"] == "a/b"
     for name, weight in made.named_parameters():
         torch.testing.assert_close(dict(again.named_parameters())[name], weight, atol=2e-3, rtol=2e-3)
+
+
+def test_a_checkpoint_of_ours_opens_around_its_own_text_model_only(tmp_path: Path) -> None:
+    text = TextLLM(save_llama(tmp_path / "llm", byte_level_tokenizer()), "cpu", torch.float32, chat=True)
+    audio = build_whisper(tmp_path / "whisper", 1)
+    clip = np.sin(np.arange(16_000) / 7).astype(np.float32)
+    for tokenizer, fits in ((tokenizer_hash(text.tokenizer), True), ("another", False)):
+        made = TokenMixtureConnector(SHAPE.model_copy(update={"tokenizer": tokenizer}), 16, 64)
+        made.tokens = torch.arange(WORDS, dtype=torch.int32)
+        write_connector(made, {"audio_model_id": "a", "text_model_id": "b"}, tmp_path / tokenizer)
+        files = SpeechFiles(tmp_path / tokenizer, "r", audio, "a")
+        if not fits:
+            with pytest.raises(StudyError, match=r"tokens of another text model"):
+                open_speech_llm(files, text, "cpu", torch.float32)
+            continue
+        model = open_speech_llm(files, text, "cpu", torch.float32)
+        assert model.leading_space
+        (row,), (heard,) = model.rows(["Say: <|audio|>."], [clip])
+        assert len(heard) == len(model.audio_positions(row)) > 0 and heard.shape[1] == 64
+        half = open_speech_llm(files, text, "cpu", torch.bfloat16).rows(["Say: <|audio|>."], [clip])[1][0]
+        assert half.isfinite().all() and half.shape[1] == 64
+    narrow = TextLLM(build_llama(tmp_path / "narrow", 3), "cpu", torch.float32, chat=True)
+    with pytest.raises(StudyError, match=r"width"):
+        open_speech_llm(SpeechFiles(tmp_path / "another", "r", audio, "a"), narrow, "cpu", torch.float32)

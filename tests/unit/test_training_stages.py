@@ -25,7 +25,12 @@ from cascade_equivalence.training.shards import Utterance, make_shard, open_enco
 
 FRAMES_A_TOKEN = 8
 WIDTH = 12
-SENTENCES = ["The dog ran home.", "A topic is sports.", "The answer is London.", "Read the news story and name its topic."]
+SENTENCES = [
+    "The dog ran home.",
+    "A topic is sports.",
+    "The answer is London.",
+    "Read the news story and name its topic.",
+]
 
 
 @pytest.fixture(scope="module")

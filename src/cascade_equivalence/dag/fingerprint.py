@@ -42,7 +42,7 @@ STAGES = {
         *(f"training/{name}.py" for name in ("clips", "export", "frames", "labels", "objective", "run")),
         "models/speech_llm/connector.py",
     ),
-    "training_distil": ("training/distil.py", "training/evaluation.py", "models/text_llm.py"),
+    "training_distil": ("training/distil.py", "training/evaluation.py", "training/card.md", "models/text_llm.py"),
     "agree": ("stats/*.py",),
     "report": ("report/*.py", "report/templates/*", "stats/*.py", "dag/provenance.py"),
 }

@@ -114,6 +114,9 @@ def write_card(name: str, spec: ConnectorSpec, results: Mapping[str, Any], folde
             clips=spec.clips,
             epochs=spec.frames.epochs,
             steps=spec.distil.steps,
+            apart="the published evaluation sets or of the project's own items"
+            if spec.texts.exclude
+            else "the project's own items",
             rows="\n".join(rows),
             sources="\n".join(sources),
             voices="\n".join(voices),
