@@ -36,16 +36,7 @@ def print_headline(tables: Tables, confidence: float, stream: TextIO | None = No
     for shown in (
         _without(accuracy(tables.accuracy, confidence), "Made of"),
         _short(agreement(pairs, confidence), "Pair", "Match", "Task", "κ", "Same answer", "McNemar", "Error overlap"),
-        _short(
-            contrast_table(contrasts, pairs, confidence),
-            "Contrast",
-            "System",
-            "Task",
-            "κ",
-            "Difference",
-            "Shown",
-            "Ceiling",
-        ),
+        _short(contrast_table(contrasts, pairs, confidence), "System", "Task", "Difference", "Shown"),
     ):
         if not shown.rows:
             continue
