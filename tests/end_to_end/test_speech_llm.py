@@ -6,6 +6,7 @@ The speech LLM is random; it shows that the parts fit together, and nothing else
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -16,9 +17,11 @@ NODES = (("ag_news", "clean"), ("sst2", "clean"), ("sst2", "snr10"))
 
 
 @pytest.fixture(scope="module")
-def results(finished: Checkout, tiny_models: Path) -> Path:
+def results(finished: Checkout, tiny_models: Path) -> Iterator[Path]:
     """The finished study, grown by a speech LLM, its own-transcript and its oracle cascade."""
-    study: Config = tiny_config(tiny_models) | {"results": "results/heard"}
+    # Its models are its own, too, so that nothing of it stays behind in the copy that other tests look at.
+    own = {"results": "results/heard", "models_folder": "results/heard/models"}
+    study: Config = tiny_config(tiny_models) | own
     study["systems"] = ["heard", "own", "true", "first"]
     study["pairs"] = [
         {"system": "heard", "reference": "first", "label": "matched"},
