@@ -87,7 +87,20 @@ class Plan:
 
 
 AGGREGATES = ("collect_tables", "draw_figures", "write_report")
-ORDER = ("model", "asr", "system", "reference", "first", "second", "task", "voice", "condition", "noise")
+ORDER = (
+    "connector",
+    "shard",
+    "model",
+    "asr",
+    "system",
+    "reference",
+    "first",
+    "second",
+    "task",
+    "voice",
+    "condition",
+    "noise",
+)
 
 
 class Checkout:
