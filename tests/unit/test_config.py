@@ -228,7 +228,11 @@ CLOSED = [
     place
     for place in walk(WHOLE)
     if place == ()
-    or not (place[-1] in ("per_task", "label_words", "files") or (place[0] == "definitions" and len(place) == 2))
+    or not (
+        place[-1] in ("per_task", "label_words", "files")
+        or (place[0] == "definitions" and len(place) == 2)
+        or (place[:2] == ("definitions", "connectors") and place[-1] == "voices")
+    )
 ]
 
 
