@@ -145,9 +145,6 @@ def test_the_second_stage_changes_the_connector_and_not_the_text_llm(
 
 
 def test_a_shard_holds_its_clips(tmp_path: Path) -> None:
-    from checkout import REPOSITORY
-
-    assert REPOSITORY.is_dir()
     folder = build_whisper(tmp_path / "whisper", 1)
     voices = {"v": TrainingVoice(share=1, voice=EspeakVoice(provider="espeak"))}
     rows = [(f"t{n}", sentence, "v") for n, sentence in enumerate(SENTENCES)]

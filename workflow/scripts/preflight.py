@@ -19,7 +19,7 @@ with node(snakemake) as study:
     torch.set_num_threads(snakemake.threads)
     name = snakemake.wildcards.model
     manifests = [Path(path) for path in snakemake.input.manifests]
-    files = model_files([manifests[-1], *manifests[:-1]], study.model(study.text_model(name)).chat)
+    files = model_files(manifests, study.model(study.text_model(name)).chat)
     text, model = open_model(files, study.config.answer)
     folder = Path(snakemake.input.clips[0]).parent
     said = json.loads((folder / "texts.json").read_text(encoding="utf-8"))

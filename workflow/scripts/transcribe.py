@@ -24,7 +24,7 @@ with node(snakemake) as study:
         from cascade_equivalence.dag.transcripts import own_transcripts
 
         torch.set_num_threads(snakemake.threads)
-        files = model_files([manifests[-1], *manifests[:-1]], study.model(study.text_model(asr)).chat)
+        files = model_files(manifests, study.model(study.text_model(asr)).chat)
         texts = own_transcripts(clips, study.model(asr), files, study.config.answer, store, label)
     else:
         import torch

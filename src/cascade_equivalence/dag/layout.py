@@ -102,9 +102,9 @@ class Layout:
         return [self.backbone(system), *(self.ear_models(spec.model) if isinstance(spec, E2ESpec) else [])]
 
     def transcribing_models(self, asr: str) -> list[str]:
-        """Models that transcripts need: what hears and, of a speech LLM, its text LLM."""
+        """Models that transcripts need: of a speech LLM its text LLM, then what hears."""
         ears = self.ear_models(asr)
-        return [*ears, self.text_model(asr)] if ears and self.is_speech_llm(asr) else ears
+        return [self.text_model(asr), *ears] if self.is_speech_llm(asr) else ears
 
     def is_speech_llm(self, name: str) -> bool:
         """Whether a model is a speech LLM."""
@@ -118,11 +118,6 @@ class Layout:
         """A pair's name in paths."""
         pair = self.config.pairs[index]
         return f"{pair.system}~{pair.reference}"
-
-    def contrast_name(self, index: int) -> str:
-        """A contrast's name in paths."""
-        contrast = self.config.contrasts[index]
-        return f"{contrast.system}~{contrast.first}~{contrast.second}"
 
     # -- paths --------------------------------------------------------------------------------------------------------
 

@@ -197,7 +197,7 @@ class Study(TrainingNodes):
         return self._answering() | {
             "prompt": prompt,
             "chat": self.model(self.text_model(asr)).chat,
-            "code": code_fingerprint("listen") + code_fingerprint("transcripts"),
+            "code": "".join(map(code_fingerprint, ("answer", "listen", "transcripts"))),
         }
 
     def _answering(self) -> dict[str, Any]:

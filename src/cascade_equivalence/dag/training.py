@@ -93,7 +93,11 @@ class TrainingNodes(Layout):
         """What a shard depends on, beside texts and encoder."""
         spec = self.connector(name)
         voices = {voice: entry.model_dump(mode="json") for voice, entry in spec.voices.items()}
-        return {"voices": voices, "shard_clips": spec.shard_clips, "code": code_fingerprint("training_shards")}
+        return {
+            "voices": voices,
+            "shard_clips": spec.shard_clips,
+            "code": code_fingerprint("training_shards") + code_fingerprint("listen"),
+        }
 
     def connector_frames_params(self, name: str) -> dict[str, Any]:
         """What the first stage depends on, beside its clips."""
@@ -109,7 +113,7 @@ class TrainingNodes(Layout):
             "distil": spec.distil.model_dump(mode="json"),
             "prompts": prompts,
             "seed": spec.seed,
-            "code": code_fingerprint("training_distil"),
+            "code": code_fingerprint("training_distil") + code_fingerprint("answer"),
         }
 
     def connector_evaluation_params(self, name: str) -> dict[str, Any]:

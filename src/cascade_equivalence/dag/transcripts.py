@@ -11,6 +11,8 @@ from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER
 
+PLAIN_REQUEST = TranscriptionPrompt(prompt="Transcribe the speech.\n{speech}")
+"""What a speech LLM is asked whose entry has no prompt for it."""
 _QUOTED = re.compile(r"""^\s*["'\u201c]?(.*?)["\u201d]?\s*$""", re.DOTALL)
 
 
@@ -36,7 +38,7 @@ def own_transcripts(
         One transcript a clip, in order, without the quotation marks that the prompt may ask for.
     """
     turns, prefix = transcription_prompt(spec)
-    longest = spec.transcription.max_new_tokens if spec.transcription else TranscriptionPrompt(prompt="").max_new_tokens
+    longest = (spec.transcription or PLAIN_REQUEST).max_new_tokens
     questions = [Question(tuple(turns), prefix, {}, recording) for recording in recordings(clips)]
     free = config.model_copy(update={"mode": "generate"})
     answers = answer_questions(questions, model, free, longest, store, label)
@@ -45,7 +47,7 @@ def own_transcripts(
 
 def transcription_prompt(spec: ModelSpec) -> tuple[list[dict[str, str]], str]:
     """Turns and answer prefix that ask a speech LLM for a transcript; a plain request where its entry has none."""
-    asked = spec.transcription or TranscriptionPrompt(prompt="Transcribe the speech.\n{speech}")
+    asked = spec.transcription or PLAIN_REQUEST
     turn = {"role": "user", "content": asked.prompt.replace("{speech}", AUDIO_PLACEHOLDER)}
     return [turn], asked.answer_prefix
 

@@ -95,10 +95,7 @@ def answer_logits(
     """
     rows = [[*asking.before, *own, *asking.after, *answer] for own, answer in zip(speech, answers, strict=True)]
     prefix = len(asking.before)
-    ids, mask, _ = text.start(rows, prefix, DynamicCache(config=text.model.config))
-    cache = DynamicCache(config=text.model.config)
-    for layer, keys, values in cached_layers(asking.cache):
-        cache.update(keys.expand(len(rows), -1, -1, -1), values.expand(len(rows), -1, -1, -1), layer)
+    ids, mask, cache = text.start(rows, prefix, asking.cache)
     states = text.forward(ids, mask, cache, heard)
     # Rows end together, so an answer's predictions stand at the end, one column early.
     picked = [row[-len(answer) - 1 : -1] for row, answer in zip(states, answers, strict=True)]

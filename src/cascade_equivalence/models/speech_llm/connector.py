@@ -139,10 +139,6 @@ class TokenMixtureConnector(nn.Module):
         self.table = embeddings[self.tokens.long()].detach().float().to(self.blank.device)
         self.directions = nn.functional.normalize(self.table - self.table.mean(0), dim=-1)
 
-    def frames(self, encoder_frames: torch.Tensor) -> torch.Tensor:
-        """Outputs before merging for each number of encoder frames."""
-        return -(-encoder_frames // self.shape.stack_factor) * self.shape.outputs
-
     def scores(
         self, states: torch.Tensor, encoder_frames: torch.Tensor, classes: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -128,8 +128,14 @@ def open_speech_llm(files: SpeechFiles, text: TextLLM, device: str, dtype: torch
     Raises:
         StudyError: The checkpoint is incomplete, or was made for another text LLM.
     """
-    from cascade_equivalence.models.speech_llm.load import load_audio_encoder
+    from cascade_equivalence.models.speech_llm.load import has_text_weights, load_audio_encoder
 
+    # Another LLM's answers would pass for its own, and the match for exact.
+    if has_text_weights(files.folder):
+        raise StudyError(
+            f"{files.folder} ships a text LLM of its own (language_model.*), which is not supported yet: only "
+            "checkpoints that speak through a published text LLM are"
+        )
     embeddings = text.model.get_input_embeddings()
     width = int(embeddings.weight.shape[1])
     encoder = load_audio_encoder(files.folder, files.audio_folder, width, device, dtype)
