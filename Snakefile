@@ -17,6 +17,10 @@ include: "workflow/rules/speech.smk"
 include: "workflow/rules/transcribe.smk"
 include: "workflow/rules/answer.smk"
 include: "workflow/rules/agree.smk"
+include: "workflow/rules/capture.smk"
+include: "workflow/rules/probe.smk"
+include: "workflow/rules/lens.smk"
+include: "workflow/rules/erase.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/train.smk"
 
@@ -50,3 +54,8 @@ rule all_agreement:
 rule train_connector:
     input:
         STUDY.trained(),
+
+
+rule all_mechanism:
+    input:
+        STUDY.all_mechanism(),

@@ -46,6 +46,7 @@ def tiny_config(models: Path) -> Config:
         "heard": {"kind": "e2e", "model": "speech-a"},
         "own": {"kind": "cascade", "asr": "speech-a", "llm": "speech-a"},
         "true": {"kind": "cascade", "asr": "oracle", "llm": "speech-a"},
+        "implicit": {"kind": "implicit", "model": "speech-a"},
     }
     return {
         "registry": ["config/voices.yaml", "config/tasks.yaml"],
@@ -63,6 +64,27 @@ def tiny_config(models: Path) -> Config:
         "statistics": {"draws": 200},
         "definitions": {"models": specs, "systems": systems},
     }
+
+
+def opened_config(models: Path) -> Config:
+    """The same study, with a speech LLM and a Whisper opened, results in a folder of their own."""
+    own = {"results": "results/opened", "models_folder": "results/opened/models"}
+    study: Config = tiny_config(models) | own
+    del study["noise"]
+    study["systems"] = ["heard", "implicit", "first"]
+    study["pairs"] = [
+        {"system": "heard", "reference": "implicit", "label": "its last layer"},
+        {"system": "heard", "reference": "first", "label": "matched"},
+    ]
+    study["contrasts"] = [{"system": "heard", "first": "implicit", "second": "first", "label": "sufficiency"}]
+    study["mechanism"] = {
+        "models": ["speech-a", "whisper-a"],
+        "layers": {"speech-a": [0, 1], "whisper-a": [0]},
+        "states": {"tasks": ["ag_news", "sst2"], "device": "cpu"},
+        "probes": {"shuffles": 2, "folds": 2, "ctc": {"epochs": 3}},
+        "erasure": {"tasks": ["sst2"], "per_task": 4, "concepts": ["proxy", "ctc", "random"], "seeds": 2},
+    }
+    return study
 
 
 @dataclass(frozen=True)
@@ -91,7 +113,11 @@ ORDER = (
     "connector",
     "shard",
     "model",
+    "opened",
+    "concept",
+    "layer",
     "asr",
+    "lens",
     "system",
     "reference",
     "first",

@@ -11,11 +11,13 @@ from cascade_equivalence.config.study import (
     CascadeSpec,
     ContrastSpec,
     E2ESpec,
+    ImplicitSpec,
     PairSpec,
     StatisticsConfig,
     SystemSpec,
 )
-from cascade_equivalence.report.build import build_tables
+from cascade_equivalence.report.build import NOTHING_OPENED, build_tables
+from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.compare import compare
@@ -67,9 +69,32 @@ SPEECH_OUTLINE = Outline(
         ContrastSpec(system="mumbler", first="base-smol", second="base-qwen", label="confound, unheard"),
     ],
 )
+IMPLICIT_SYSTEMS: dict[str, SystemSpec] = {
+    **SPEECH_SYSTEMS,
+    "talker-implicit": ImplicitSpec(kind="implicit", model="talker-llm"),
+    "mumbler-implicit": ImplicitSpec(kind="implicit", model="mumbler-llm"),
+}
+IMPLICIT_OUTLINE = Outline(
+    systems=IMPLICIT_SYSTEMS,
+    pairs=[
+        *SPEECH_OUTLINE.pairs,
+        PairSpec(system="talker", reference="talker-implicit", label="speech LLM and its implicit cascade"),
+    ],
+    tasks=list(LABELS),
+    contrasts=[
+        *SPEECH_OUTLINE.contrasts,
+        ContrastSpec(system="talker", first="base-qwen", second="talker-implicit", label="does the text suffice?"),
+    ],
+)
 BACKBONES = {"talker-llm": "qwen", "mumbler-llm": "smol"}
 LOSS = {"clean": 0.03, "snr10": 0.1, "snr0": 0.3, "snr-5": 0.5}
-DEAFNESS = {"talker": 0.3, "mumbler": 1.0, "talker-own": 0.2, "talker-oracle": 0.0}  # at least this share is not heard
+DEAFNESS = {
+    "talker": 0.3,
+    "mumbler": 1.0,
+    "talker-own": 0.2,
+    "talker-oracle": 0.0,
+    "talker-implicit": 0.6,
+}  # at least this share is not heard
 STATISTICS = StatisticsConfig(draws=300)
 PLANTED = "<script>alert('planted')</script> & \"more\""
 CONDITIONS = ["clean", "snr10", "snr0", "snr-5"]
@@ -91,7 +116,7 @@ class Study:
 
 def backbone(system: str) -> str:
     """The text LLM inside a system."""
-    spec = SPEECH_SYSTEMS[system]
+    spec = IMPLICIT_SYSTEMS[system]
     name = spec.model if isinstance(spec, E2ESpec) else spec.llm
     return BACKBONES.get(name, name)
 
@@ -187,7 +212,7 @@ def save(table: pl.DataFrame, path: Path) -> Path:
     return path
 
 
-def build(study: Study, **changed: list[Path]) -> Tables:
+def build(study: Study, *, mechanism: MechanismFiles = NOTHING_OPENED, **changed: list[Path]) -> Tables:
     """The tables of a study."""
     files = {
         "answer_files": study.answers,
@@ -195,4 +220,6 @@ def build(study: Study, **changed: list[Path]) -> Tables:
         "contrast_files": study.contrasts,
         "transcript_files": study.transcripts,
     }
-    return build_tables(**(files | changed), labels=LABELS, outline=study.outline, statistics=STATISTICS)
+    return build_tables(
+        **(files | changed), labels=LABELS, outline=study.outline, statistics=STATISTICS, mechanism=mechanism
+    )

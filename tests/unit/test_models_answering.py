@@ -12,6 +12,7 @@ import torch
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models import scoring
 from cascade_equivalence.models.answering import Answer, ModelFiles, Question, answer_questions
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.text_llm import TextLLM
@@ -75,20 +76,19 @@ def test_a_stopped_run_goes_on_where_it_stopped(
 ) -> None:
     config = CONFIG.model_copy(update={"mode": mode})
     whole = ask(folder, tmp_path / "whole", config=config)
-    method = "generate" if mode == "generate" else "choose"
+    owner, method = (TextLLM, "generate") if mode == "generate" else (scoring, "score")
     calls = 0
-    limit = batches if mode == "generate" else batches * CONFIG.batch_size
-    compute = getattr(TextLLM, method)
+    compute = getattr(owner, method)
 
     def stop(*arguments: Any) -> Any:
         nonlocal calls
-        if calls == limit:
+        if calls == batches:
             raise KeyboardInterrupt
         calls += 1
         return compute(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(TextLLM, method, stop)
+        patch.setattr(owner, method, stop)
         with pytest.raises(KeyboardInterrupt):
             ask(folder, tmp_path / "s", config=config)
     done = stored_keys(tmp_path / "s")

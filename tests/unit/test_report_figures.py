@@ -1,11 +1,11 @@
 """The figures of a study with speech LLMs: nothing hides anything else, and colour is never needed."""
 
 from itertools import combinations
-from typing import Any
 
 import matplotlib as mpl
 import polars as pl
 import pytest
+from figure_text import written_in
 from report_study import SPEECH_OUTLINE, build, write_study
 
 from cascade_equivalence.report.heatmap import GROUPS, agreement_heatmap
@@ -20,16 +20,6 @@ from matplotlib import pyplot as plt
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """The tables of the made-up study."""
     return build(write_study(tmp_path_factory.mktemp("study"), SPEECH_OUTLINE))
-
-
-def written_in(figure: Any) -> list[tuple[str, Any]]:
-    """Boxes of everything that is written in a figure, in pixels."""
-    from matplotlib.text import Text
-
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    return [(text.get_text(), text.get_window_extent(renderer)) for text in found]
 
 
 @pytest.mark.parametrize("speech", [True, False])

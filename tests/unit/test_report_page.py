@@ -70,8 +70,8 @@ class Page(HTMLParser):
 def test_figures_are_drawn_and_the_same_every_time(tables: Tables, tmp_path: Path) -> None:
     from matplotlib import image
 
-    first = write_figures(tables.agreement, tables.noise, tmp_path / "a")
-    again = write_figures(tables.agreement, tables.noise, tmp_path / "b")
+    first = write_figures(tables, tmp_path / "a")
+    again = write_figures(tables, tmp_path / "b")
     assert [path.name for path in first] == ["agreement.svg", "agreement.png", "noise.svg", "noise.png"]
     for path, other in zip(first, again, strict=True):
         assert path.read_bytes() == other.read_bytes()
@@ -83,7 +83,7 @@ def test_figures_are_drawn_and_the_same_every_time(tables: Tables, tmp_path: Pat
 
 
 def test_page_escapes_what_models_say_and_needs_no_network(study: Study, tables: Tables, tmp_path: Path) -> None:
-    figures = write_figures(tables.agreement, tables.noise, tmp_path)
+    figures = write_figures(tables, tmp_path)
     shown = examples(study.answers, study.transcripts, OUTLINE)
     text = write_report(
         tmp_path / "report.html",
@@ -145,7 +145,7 @@ def test_a_study_without_noise_pairs_or_transcripts_still_has_tables(study: Stud
     tables.write(tmp_path)
     assert Tables.read(tmp_path).noise.equals(tables.noise)
     write_markdown(tables, tmp_path, 0.95)
-    assert write_figures(tables.agreement, tables.noise, tmp_path) == []
+    assert write_figures(tables, tmp_path) == []
     Page(
         write_report(
             tmp_path / "r.html", title="t", tables=tables, figures=[], outline=OUTLINE, confidence=0.95

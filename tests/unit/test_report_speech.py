@@ -226,7 +226,7 @@ def test_page_and_headline_hold_the_contrasts(study: Study, tables: Tables, tmp_
         tmp_path / "report.html",
         title="t",
         tables=tables,
-        figures=write_figures(tables.agreement, tables.noise, tmp_path),
+        figures=write_figures(tables, tmp_path),
         outline=SPEECH_OUTLINE,
         confidence=0.95,
         examples=examples(study.answers, study.transcripts, SPEECH_OUTLINE),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cascade_equivalence.config.study import ItemsConfig, TaskName
+from cascade_equivalence.config.names import TaskName
+from cascade_equivalence.config.study import ItemsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.items import check_items, read_items, write_items

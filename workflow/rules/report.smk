@@ -1,5 +1,6 @@
 rule collect_tables:
     input:
+        **STUDY.mechanism_files(),
         answers=STUDY.all_answers(),
         agreement=STUDY.all_agreement(),
         contrasts=STUDY.all_contrasts(),

@@ -7,6 +7,7 @@ from cascade_equivalence.dag.script import node
 with node(snakemake) as study:
     from cascade_equivalence.report.build import build_tables
     from cascade_equivalence.report.contents import write_markdown
+    from cascade_equivalence.report.mechanism_names import MechanismFiles
     from cascade_equivalence.tasks.registry import get_task
 
     tables = build_tables(
@@ -17,7 +18,8 @@ with node(snakemake) as study:
         labels={task: get_task(task).labels for task in study.config.tasks},
         outline=study.outline(),
         statistics=study.config.statistics,
+        mechanism=MechanismFiles.of({name: getattr(snakemake.input, name) for name in study.mechanism_files()}),
     )
     folder = Path(snakemake.output.csv[0]).parent
-    tables.write(folder)
-    write_markdown(tables, folder, study.config.statistics.confidence)
+    tables.write(folder, study.tables())
+    write_markdown(tables, folder, study.config.statistics.confidence, study.tables())

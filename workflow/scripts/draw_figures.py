@@ -8,5 +8,5 @@ with node(snakemake):
     from cascade_equivalence.report.figures import write_figures
     from cascade_equivalence.report.tables import Tables
 
-    tables = Tables.read(Path(snakemake.input.tables[0]).parent)
-    write_figures(tables.agreement, tables.noise, Path(snakemake.input.tables[0]).parents[1] / "figures")
+    folder = Path(snakemake.input.tables[0]).parent
+    write_figures(Tables.read(folder), folder.with_name("figures"))

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
+from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.explain import did_you_mean
-from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, StudyConfig
+from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
 # Of these the demo's items carry their label in the voice.
 PROSODY_TASKS = ("meld", "mustard")
@@ -18,8 +19,16 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from _task_problems(study)
     yield from _noise_problems(study)
     yield from _prosody_problems(study)
+    yield from mechanism_problems(study, lambda task: clean_voices(study, task))
     if study.transcribe.engine == "openai-whisper" and study.transcribe.dtype == "int8":
         yield "transcribe.dtype: openai-whisper has no int8; set transcribe.engine to faster-whisper or hybrid"
+
+
+def clean_voices(study: StudyConfig, task: str) -> list[str]:
+    """Voices that speak a task without noise."""
+    if study.items.source == "demo" and task in PROSODY_TASKS:
+        return study.speech.prosody_voices
+    return study.speech.voices
 
 
 def _unknown(key: str, names: Iterable[str], known: Iterable[str], kind: str) -> list[str]:
@@ -76,7 +85,7 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
                     yield from _model_problems(study, f"systems.{name}.asr", system.asr, ("asr", "speech-llm"))
                     yield from _transcription_problems(study, system.asr)
                 yield from _model_problems(study, f"systems.{name}.llm", system.llm, ("llm", "speech-llm"))
-            case E2ESpec() as system:
+            case E2ESpec() | ImplicitSpec() as system:
                 yield from _model_problems(study, f"systems.{name}.model", system.model, ("speech-llm",))
 
 

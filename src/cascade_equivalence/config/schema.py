@@ -47,7 +47,7 @@ def _section(model: type[BaseModel], indent: str) -> list[str]:
         required = "REQUIRED. " if field.is_required() else ""
         lines += _comment(f"{required}{field.description}{_choices(field.annotation)}", indent)
         forms = _sections_in(field.annotation)
-        if forms == [field.annotation]:
+        if forms == [field.annotation] or isinstance(field.default, BaseModel):
             lines += [f"{indent}{name}:", *_section(forms[0], f"{indent}  ")]
             continue
         words = _words_in(field.annotation)

@@ -72,6 +72,9 @@ class ModelSpec(Closed):
     licence: str = Field(description="Licence of the weights.")
     published_as: str | None = Field(default=None, description="Name the weights are known by, `owner/name`.")
     gguf: str | None = Field(default=None, description="GGUF file to convert to safetensors once.")
+    blocks: PositiveInt | None = Field(
+        default=None, description="Transformer blocks of a text LLM, or of an ASR's encoder."
+    )
     chat: bool = Field(
         default=True, description="Render prompts with the tokenizer's chat template; false for a base model."
     )

@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.mechanism import MechanismConfig
+from cascade_equivalence.config.names import Name, TaskName
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.speech import NoiseConfig, SpeechConfig, VoiceSpec
 from cascade_equivalence.config.training import ConnectorSpec
-
-TaskName = Literal["ag_news", "sst2", "commonsense_qa", "trivia_qa", "meld", "mustard"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class Shot(Closed):
@@ -40,6 +39,8 @@ class TaskSpec(Closed):
 
 ORACLE = "oracle"
 """The ASR that makes no mistakes: it gives the text that was spoken."""
+LENS = "+lens"
+"""Behind a speech LLM's name: the text that its logit lens shows, as a source of transcripts."""
 
 
 class CascadeSpec(Closed):
@@ -63,7 +64,24 @@ class E2ESpec(Closed):
     model: Name = Field(description="The speech LLM.")
 
 
-SystemSpec = Annotated[CascadeSpec | E2ESpec, Field(discriminator="kind")]
+class ImplicitSpec(Closed):
+    """The text LLM of a speech LLM, reading the text that shows at the audio positions of its last layer."""
+
+    kind: Literal["implicit"] = Field(description="A speech LLM's own text LLM reading what its logit lens shows.")
+    model: Name = Field(description="The speech LLM.")
+
+    @property
+    def asr(self) -> str:
+        """Where its transcripts come from, as a name in paths."""
+        return f"{self.model}{LENS}"
+
+    @property
+    def llm(self) -> str:
+        """What answers."""
+        return self.model
+
+
+SystemSpec = Annotated[CascadeSpec | E2ESpec | ImplicitSpec, Field(discriminator="kind")]
 
 
 class ContrastSpec(Closed):
@@ -169,4 +187,7 @@ class StudyConfig(Closed):
         default=[], description="Connectors that the target `train_connector` trains; no other target needs them."
     )
     statistics: StatisticsConfig = Field(default=StatisticsConfig(), description="How agreement is judged.")
+    mechanism: MechanismConfig | None = Field(
+        default=None, description="Models to open, and how; null leaves them closed."
+    )
     definitions: Definitions = Field(default=Definitions(), description="Further definitions, over the registry's.")

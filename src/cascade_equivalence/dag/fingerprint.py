@@ -10,6 +10,12 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
+# What agreement nodes run; the rest of the package is for the report.
+AGREEMENT = (
+    *("accuracy", "agreement", "answers", "backbone", "bootstrap", "compare"),
+    *("contrast", "join", "mcnemar", "overlap", "paired"),
+)
+
 # Modules each stage depends on, as globs below the package. A node names its own further files (its task, its voice).
 STAGES = {
     "resolve": (
@@ -31,7 +37,7 @@ STAGES = {
     ),
     "answer": (
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "recording", "rendering", "rows")),
-        *(f"models/{name}.py" for name in ("stopping", "text_llm")),
+        *(f"models/{name}.py" for name in ("scoring", "stopping", "text_llm")),
         *(f"tasks/{name}.py" for name in ("base", "parsing", "prompts")),
         "dag/answers.py",
     ),
@@ -43,7 +49,24 @@ STAGES = {
         "models/speech_llm/connector.py",
     ),
     "training_distil": ("training/distil.py", "training/evaluation.py", "training/card.md", "models/text_llm.py"),
-    "agree": ("stats/*.py",),
+    "utterances": ("mechanism/utterances.py", "mechanism/acoustics.py", "dag/utterances.py", "speech/clips.py"),
+    "states": (*(f"mechanism/{name}.py" for name in ("capture", "hooks", "states")), "dag/states.py"),
+    "probes": (
+        *(f"mechanism/{name}.py" for name in ("characters", "ctc", "probes", "ridge", "states")),
+        "stats/bootstrap.py",
+    ),
+    "lens": tuple(f"mechanism/{name}.py" for name in ("bags", "lens", "lens_node", "states", "tuned_lens")),
+    "implicit": tuple(f"mechanism/{name}.py" for name in ("bags", "hooks", "implicit", "lens")),
+    "moments": tuple(f"mechanism/{name}.py" for name in ("leace", "moments", "states")),
+    "erasers": (
+        *(f"mechanism/{name}.py" for name in ("characters", "concepts", "controls", "ctc")),
+        *(f"mechanism/{name}.py" for name in ("eraser_files", "erasers", "leace", "moments", "states")),
+    ),
+    "erasure": (
+        *(f"mechanism/{name}.py" for name in ("eraser_files", "erasure", "hooks", "leace", "utterances")),
+        "dag/erasure.py",
+    ),
+    "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
     "report": ("report/*.py", "report/templates/*", "stats/*.py", "dag/provenance.py"),
 }
 

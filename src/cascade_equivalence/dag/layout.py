@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.conditions import CLEAN, condition_name
-from cascade_equivalence.config.check import PROSODY_TASKS
+from cascade_equivalence.config.check import clean_voices
 from cascade_equivalence.config.sources import ModelSpec
-from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, StudyConfig, TaskSpec
+from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, StudyConfig, SystemSpec, TaskSpec
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -52,9 +52,7 @@ class Layout:
         """Voices of a task in a condition."""
         if condition != CLEAN:
             return list(self.config.noise.voices)
-        if self.config.items.source == "demo" and task in PROSODY_TASKS:
-            return list(self.config.speech.prosody_voices)
-        return list(self.config.speech.voices)
+        return list(clean_voices(self.config, task))
 
     def babble_voices(self, voice: str) -> list[str]:
         """Voices that babble behind a voice: never itself."""
@@ -68,11 +66,11 @@ class Layout:
 
     @cached_property
     def asrs(self) -> list[str]:
-        """Where transcripts come from, each once: ASR models, speech LLMs, or ``oracle``."""
+        """Where transcripts come from, each once: ASR models, speech LLMs, their lenses, or ``oracle``."""
         systems = [self.system(name) for name in self.config.systems]
-        return list(dict.fromkeys(system.asr for system in systems if isinstance(system, CascadeSpec)))
+        return list(dict.fromkeys(system.asr for system in systems if not isinstance(system, E2ESpec)))
 
-    def system(self, name: str) -> CascadeSpec | E2ESpec:
+    def system(self, name: str) -> SystemSpec:
         """A system's definition."""
         return self.config.definitions.systems[name]
 
@@ -88,13 +86,14 @@ class Layout:
         """Models that hear for an ASR, a speech LLM or ``oracle``: the model, and the audio tower it borrows."""
         if name == ORACLE:
             return []
-        audio = self.model(name).audio_model
-        return [name, *([audio] if audio else [])]
+        model = self.listener(name)
+        audio = self.model(model).audio_model
+        return [model, *([audio] if audio else [])]
 
     def backbone(self, system: str) -> str:
         """The text LLM inside a system."""
         spec = self.system(system)
-        return self.text_model(spec.llm if isinstance(spec, CascadeSpec) else spec.model)
+        return self.text_model(spec.model if isinstance(spec, E2ESpec) else spec.llm)
 
     def answering_models(self, system: str) -> list[str]:
         """Models that a system's answers need: its text LLM and, of a speech LLM, what hears."""
@@ -104,11 +103,19 @@ class Layout:
     def transcribing_models(self, asr: str) -> list[str]:
         """Models that transcripts need: of a speech LLM its text LLM, then what hears."""
         ears = self.ear_models(asr)
-        return [self.text_model(asr), *ears] if self.is_speech_llm(asr) else ears
+        return [self.text_model(ears[0]), *ears] if self.is_speech_llm(asr) else ears
+
+    def listener(self, asr: str) -> str:
+        """The model behind a source of transcripts: itself, or the one whose lens is read."""
+        return asr.removesuffix(LENS)
+
+    def is_lens(self, asr: str) -> bool:
+        """Whether transcripts are read off a speech LLM's last layer."""
+        return asr.endswith(LENS)
 
     def is_speech_llm(self, name: str) -> bool:
         """Whether a model is a speech LLM."""
-        return name != ORACLE and self.model(name).role == "speech-llm"
+        return name != ORACLE and self.model(self.listener(name)).role == "speech-llm"
 
     def task(self, name: str) -> TaskSpec:
         """How a task is asked."""

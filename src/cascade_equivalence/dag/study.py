@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import CLEAN, parse_condition
-from cascade_equivalence.config.study import CascadeSpec, E2ESpec
+from cascade_equivalence.config.study import E2ESpec
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY, Node
-from cascade_equivalence.dag.training import TrainingNodes
+from cascade_equivalence.dag.mechanism import MechanismNodes
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.naming import Outline
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["REPOSITORY", "Node", "Study"]
 
 
-class Study(TrainingNodes):
+class Study(MechanismNodes):
     """Inputs, targets and parameters of every node of a study.
 
     Args:
@@ -71,13 +71,13 @@ class Study(TrainingNodes):
     def heard_by(self, system: str, task: str, condition: str) -> list[str]:
         """What a system answers from: a cascade from transcripts, a speech LLM from speech."""
         spec = self.system(system)
-        if isinstance(spec, CascadeSpec):
-            return [self.transcripts(spec.asr, task, condition)]
-        return self.clips_of(task, condition)
+        if isinstance(spec, E2ESpec):
+            return self.clips_of(task, condition)
+        return [self.transcripts(spec.asr, task, condition)]
 
     def preflights(self, *models: str) -> list[str]:
         """Preflights that must pass before these models answer: those of the speech LLMs."""
-        return [self.preflight(name) for name in models if self.is_speech_llm(name)]
+        return [self.preflight(self.listener(name)) for name in models if self.is_speech_llm(name)]
 
     def preflights_of(self, system: str) -> list[str]:
         """Preflights that must pass before a system answers."""
@@ -113,11 +113,12 @@ class Study(TrainingNodes):
     def tables(self) -> list[str]:
         """Names of the tables."""
         contrasts = ["contrasts"] if self.config.contrasts else []
-        return ["accuracy", "agreement", *contrasts, "noise", "transcription"]
+        return ["accuracy", "agreement", *contrasts, "noise", "transcription", *self.mechanism_tables()]
 
     def figures(self) -> list[str]:
         """Names of the figures that this study has something to show in."""
-        return [*(["agreement"] if self.config.pairs else []), *(["noise"] if self.config.noise.snr_db else [])]
+        behaviour = [*(["agreement"] if self.config.pairs else []), *(["noise"] if self.config.noise.snr_db else [])]
+        return [*behaviour, *self.mechanism_figures()]
 
     def targets(self) -> list[str]:
         """What the study ends in."""
@@ -130,7 +131,11 @@ class Study(TrainingNodes):
         noise = [name for name in self.conditions if name != CLEAN]
         return {
             "model": _either(self.config.definitions.models),
-            "asr": _either(self.asrs),
+            "asr": _either(name for name in self.asrs if not self.is_lens(name)),
+            "opened": _either(self.opened() if self.config.mechanism else ()),
+            "layer": r"\d+",
+            "concept": "[a-z]+",
+            "lens": _either(name for name in self.asrs if self.is_lens(name)),
             "task": _either(self.config.tasks),
             "voice": _either(dict.fromkeys([*self.config.speech.voices, *self.config.speech.prosody_voices])),
             "condition": _either(self.conditions),
@@ -158,7 +163,10 @@ class Study(TrainingNodes):
 
     def model_params(self, model: str) -> dict[str, Any]:
         """What resolved weights depend on."""
-        return {"spec": self.model(model).model_dump(mode="json"), "code": code_fingerprint("resolve")}
+        return {
+            "spec": self.model(model).model_dump(mode="json", exclude={"blocks"}),
+            "code": code_fingerprint("resolve"),
+        }
 
     def item_params(self, task: str) -> dict[str, Any]:
         """What the items of a task depend on."""

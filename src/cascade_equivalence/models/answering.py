@@ -16,6 +16,7 @@ from cascade_equivalence.progress import progress
 
 if TYPE_CHECKING:
     import torch
+    from transformers import DynamicCache
 
     from cascade_equivalence.models.speech_llm.model import SpeechLLM, SpeechModel
     from cascade_equivalence.models.text_llm import TextLLM
@@ -137,7 +138,7 @@ def answer_questions(
         "decoding": "greedy",
         **(model.speech.identity() if model.speech else {}),
     }
-    keys = [key_of(settings | _parts(question, config.mode)) for question in questions]
+    keys = [key_of(settings | parts_of(question, config.mode)) for question in questions]
     waiting = Counter(keys)
     with Store(store) as records:
         missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in records}
@@ -164,7 +165,7 @@ def _answer(
         rows = {key: model.tokenize(prompt) for key, prompt in prompts.items()}
         yield from _batches(model, questions, prompts, rows, {}, config, max_new_tokens, 0.0)
         return
-    queue = sorted(questions, key=lambda key: (_sound(questions[key]).seconds, key))
+    queue = sorted(questions, key=lambda key: (sound_of(questions[key]).seconds, key))
     for start in range(0, len(queue), HEARD_AT_ONCE):
         some = queue[start : start + HEARD_AT_ONCE]
         rows, heard, seconds = _listen(ear, {key: prompts[key] for key in some}, questions)
@@ -188,7 +189,8 @@ def _load(files: ModelFiles, device: str, dtype: "torch.dtype") -> tuple["TextLL
     return text, open_speech_llm(files.speech, text, device, dtype)
 
 
-def _sound(question: Question) -> Recording:
+def sound_of(question: Question) -> Recording:
+    """The sound of a question that has one."""
     assert question.audio is not None
     return question.audio
 
@@ -198,7 +200,7 @@ def _listen(
 ) -> tuple[dict[str, list[int]], dict[str, "torch.Tensor"], float]:
     """Rows and vectors of some prompts, each sound heard once, and the seconds a prompt."""
     began = time.perf_counter()
-    rows, vectors = ear.rows(list(prompts.values()), [_sound(questions[key]).decode() for key in prompts])
+    rows, vectors = ear.rows(list(prompts.values()), [sound_of(questions[key]).decode() for key in prompts])
     seconds = (time.perf_counter() - began) / len(prompts)
     return dict(zip(prompts, rows, strict=True)), dict(zip(prompts, vectors, strict=True)), seconds
 
@@ -222,15 +224,12 @@ def _batches(
         batch = queue[start : start + config.batch_size]
         began = time.perf_counter()
         found: list[tuple[str, int, dict[str, float]]] = []
+        sound = [heard[key] for key in batch] if heard else None
         if config.mode == "generate":
-            sound = [heard[key] for key in batch] if heard else None
             outputs = model.generate([rows[key] for key in batch], max_new_tokens, prefix, shared, sound)
             found += [(output.text.strip(), output.new_tokens, {}) for output in outputs]
         else:
-            for key in batch:
-                sound = [heard[key]] if heard else None
-                scores = model.choose(rows[key], questions[key].candidates, prefix, shared, sound)
-                found.append((max(scores, key=scores.__getitem__), 0, scores))
+            found += _forced(model, {key: rows[key] for key in batch}, questions, prefix, shared, sound)
         seconds = spent + (time.perf_counter() - began) / len(batch)
         yield {
             key: Answer(
@@ -245,7 +244,26 @@ def _batches(
         }
 
 
-def _parts(question: Question, mode: str) -> dict[str, object]:
+def _forced(
+    model: "TextLLM",
+    rows: Mapping[str, list[int]],
+    questions: Mapping[str, Question],
+    prefix: int,
+    shared: "DynamicCache",
+    sound: "Sequence[torch.Tensor] | None",
+) -> Iterator[tuple[str, int, dict[str, float]]]:
+    """The most likely of each prompt's candidate answers, with the scores of all."""
+    from cascade_equivalence.models.scoring import score
+
+    texts = {key: questions[key].candidates for key in rows}
+    tokens = [model.continuations(row, list(texts[key].values())) for key, row in rows.items()]
+    sums = score(model, list(rows.values()), tokens, prefix, shared, sound).sums
+    for key, found in zip(rows, sums, strict=True):
+        scores = dict(zip(texts[key], found, strict=True))
+        yield max(scores, key=scores.__getitem__), 0, scores
+
+
+def parts_of(question: Question, mode: str) -> dict[str, object]:
     """The question's part of the key."""
     parts: dict[str, object] = {
         "messages": [dict(turn) for turn in question.messages],

@@ -18,6 +18,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.causal_lm import cached_layers, load_causal_lm
 from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
 from cascade_equivalence.models.rows import AUDIO, PADDING, common_prefix, left_padded, write_audio
+from cascade_equivalence.models.scoring import score
 from cascade_equivalence.models.stopping import Stopping
 
 TIE_CANDIDATES = 8
@@ -59,6 +60,8 @@ class TextLLM:
             raise StudyError(f"{folder} has no chat template: set `chat: false` for this model")
         self.chat = chat
         self.device = device
+        # Which of the newest columns (rows, columns) are sound, for those who look into a running model.
+        self.at_audio: torch.Tensor | None = None
         self.model: Any = load_causal_lm(folder, dtype)
         self.model.to(device).eval()
         ids = self.model.generation_config.eos_token_id
@@ -135,6 +138,7 @@ class TextLLM:
         """Run the newest columns; positions count what is not masked."""
         at = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         newest: dict[str, torch.Tensor] = {"input_ids": ids}
+        self.at_audio = None if heard is None else ids == AUDIO
         if heard is not None:
             words = self.model.get_input_embeddings()(ids.where(ids != AUDIO, PADDING))
             newest = {"inputs_embeds": write_audio(words, ids, heard)}
@@ -145,7 +149,7 @@ class TextLLM:
         states: torch.Tensor = self._run(self.model.base_model, ids, mask, cache, heard).last_hidden_state
         return states
 
-    def _logits(
+    def logits(
         self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, keep: int, heard: Heard = None
     ) -> torch.Tensor:
         """Logits (rows, keep, vocabulary) of the last columns, with the cap or scale a model has behind its head."""
@@ -240,9 +244,13 @@ class TextLLM:
         heard: Heard = None,
     ) -> dict[str, float]:
         """Log-likelihood of each label's answer text after one prompt; see :meth:`log_likelihoods`."""
-        lead = " " if self._ends_in_word(row) else ""
-        tokens = [self._continuation(lead, text) for text in candidates.values()]
+        tokens = self.continuations(row, list(candidates.values()))
         return dict(zip(candidates, self.log_likelihoods(row, tokens, prefix, shared, heard), strict=True))
+
+    def continuations(self, row: list[int], answers: Sequence[str]) -> list[list[int]]:
+        """Token ids of answers where they follow a prompt."""
+        lead = " " if self._ends_in_word(row) else ""
+        return [self._continuation(lead, answer) for answer in answers]
 
     def _ends_in_word(self, row: list[int]) -> bool:
         """Whether a prompt ends in text, so that an answer goes on after a space, and not in a line break or a turn."""
@@ -255,7 +263,6 @@ class TextLLM:
         before, whole = self.tokenize(anchor), self.tokenize(anchor + lead + text)
         return whole[len(before) :] if whole[: len(before)] == before else self.tokenize(lead + text)
 
-    @torch.inference_mode()
     def log_likelihoods(
         self,
         row: list[int],
@@ -279,18 +286,4 @@ class TextLLM:
         Raises:
             StudyError: The arithmetic overflows.
         """
-        start, mask, cache = self.start([row], prefix, self.prefix_cache(row[:prefix]) if shared is None else shared)
-        logits = self._logits(start, mask, cache, 1, heard).expand(len(candidates), -1, -1)
-        cache.batch_repeat_interleave(len(candidates))
-        longest = max(len(candidate) for candidate in candidates)
-        ids = torch.full((len(candidates), longest), PADDING)
-        own = torch.zeros_like(ids)
-        for index, candidate in enumerate(candidates):
-            ids[index, : len(candidate)] = torch.tensor(candidate)
-            own[index, : len(candidate)] = 1
-        ids, own = ids.to(self.device), own.to(self.device)
-        if longest > 1:
-            mask = torch.cat([mask.expand(len(candidates), -1), own[:, :-1]], dim=1)
-            logits = torch.cat([logits, self._logits(ids[:, :-1], mask, cache, longest - 1)], dim=1)
-        chosen = logits.log_softmax(-1).gather(2, ids[:, :, None])[:, :, 0]
-        return (chosen * own).sum(-1).tolist()
+        return score(self, [row], [candidates], prefix, shared, heard).sums[0]

@@ -10,12 +10,19 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN, parse_condition
 from cascade_equivalence.config.study import StatisticsConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report.columns import Schema
+from cascade_equivalence.report.eraser_frame import erasers_table
+from cascade_equivalence.report.erasure_frame import erasure_tables
+from cascade_equivalence.report.mechanism_frames import lens_table, probes_table
+from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Node, Outline, nodes
-from cascade_equivalence.report.tables import ACCURACY, AGREEMENT, CONTRASTS, NOISE, TRANSCRIPTION, Schema, Tables
+from cascade_equivalence.report.sufficiency_frame import sufficiency_table
+from cascade_equivalence.report.tables import ACCURACY, AGREEMENT, CONTRASTS, NOISE, TRANSCRIPTION, Tables
 from cascade_equivalence.stats.accuracy import change, summarise
 from cascade_equivalence.stats.mcnemar import adjust
 
 CONTRAST_ARMS = ("system", "first", "second")
+NOTHING_OPENED = MechanismFiles()
 
 
 def build_tables(
@@ -27,6 +34,7 @@ def build_tables(
     labels: Mapping[str, Sequence[str]],
     outline: Outline,
     statistics: StatisticsConfig,
+    mechanism: MechanismFiles = NOTHING_OPENED,
 ) -> Tables:
     """Build a study's tables.
 
@@ -38,7 +46,8 @@ def build_tables(
         transcript_files: ``.../{asr}/{task}/{condition}.parquet``.
         labels: Closed label set of each task; empty for open answers.
         outline: Names and order.
-        statistics: Draws, level and seed of the accuracies' intervals; false discovery rate of the tests.
+        statistics: Draws, level and seed of the intervals that are made here; false discovery rate of the tests.
+        mechanism: Files about the inside of opened models.
 
     Returns:
         The tables, sorted for a reader.
@@ -56,12 +65,22 @@ def build_tables(
         for node, table in answers.items()
         if node.condition == CLEAN
     ]
+    accuracy = outline.sort(_frame(clean, ACCURACY))
+    agreement = outline.sort(_agreement(agreement_nodes, outline, statistics.fdr))
+    contrasts = outline.sort(_contrasts(contrast_nodes, outline))
+    erasure, erasure_controls = erasure_tables(mechanism.erasure, labels, statistics)
     return Tables(
-        accuracy=outline.sort(_frame(clean, ACCURACY)),
-        agreement=outline.sort(_agreement(agreement_nodes, outline, statistics.fdr)),
-        contrasts=outline.sort(_contrasts(contrast_nodes, outline)),
+        accuracy=accuracy,
+        agreement=agreement,
+        contrasts=contrasts,
         noise=outline.sort(_noise(answers, labels, outline, statistics)),
         transcription=outline.sort(_transcription(transcript_nodes, outline)),
+        probes=probes_table(mechanism.probes),
+        lens=lens_table(mechanism.lens, statistics),
+        sufficiency=sufficiency_table(accuracy, agreement, contrasts, outline),
+        erasers=erasers_table(mechanism.erasers),
+        erasure=erasure,
+        erasure_controls=erasure_controls,
     )
 
 

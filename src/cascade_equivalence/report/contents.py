@@ -1,16 +1,20 @@
 """Which tables a study shows, in which order."""
 
+from collections.abc import Container
 from pathlib import Path
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.report.display import Display, markdown
+from cascade_equivalence.report.erasure_tables import erasure, erasure_controls
 from cascade_equivalence.report.pair_tables import agreement, contrasts
+from cascade_equivalence.report.probe_tables import lens, probes
+from cascade_equivalence.report.sufficiency_tables import erasers, sufficiency
 from cascade_equivalence.report.system_tables import accuracy, noise, transcription
-from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.tables import OPTIONAL, Tables
 
 
 def displays(tables: Tables, confidence: float) -> list[Display]:
-    """All tables that have something to show a reader.
+    """All tables on what systems do that have something to show a reader.
 
     Args:
         tables: The tidy tables.
@@ -19,24 +23,51 @@ def displays(tables: Tables, confidence: float) -> list[Display]:
     Returns:
         Accuracy, agreement, contrasts, noise and transcription, in this order.
     """
-    return [display for display in _all(tables, confidence) if display.rows]
+    return [display for display in _outside(tables, confidence) if display.rows]
 
 
-def write_markdown(tables: Tables, folder: Path, confidence: float) -> None:
-    """Write each table as ``{name}.md``, with no rows if nothing was run; but contrasts only if there are any."""
-    for display in _all(tables, confidence):
+def inside_displays(tables: Tables, confidence: float) -> list[Display]:
+    """All tables on what goes on inside opened models that have something to show a reader.
+
+    Returns:
+        Probes, lens, sufficiency, erasure, its controls, and erasers, in this order.
+    """
+    return [display for display in _inside(tables, confidence) if display.rows]
+
+
+def write_markdown(tables: Tables, folder: Path, confidence: float, always: Container[str] = ()) -> None:
+    """Write each table as ``{name}.md``, with no rows if nothing was run.
+
+    Args:
+        tables: The tidy tables.
+        folder: Where the files go.
+        confidence: Level of the intervals.
+        always: Names in ``OPTIONAL`` that have a file even if they are empty.
+    """
+    for display in (*_outside(tables, confidence), *_inside(tables, confidence)):
         path = folder / f"{display.name}.md"
-        if display.name == "contrasts" and not display.rows:
+        if display.name in OPTIONAL and not display.rows and display.name not in always:
             path.unlink(missing_ok=True)
         else:
             write_text(path, markdown(display))
 
 
-def _all(tables: Tables, confidence: float) -> list[Display]:
+def _outside(tables: Tables, confidence: float) -> list[Display]:
     return [
         accuracy(tables.accuracy, confidence),
         agreement(tables.agreement, confidence),
         contrasts(tables.contrasts, tables.agreement, confidence),
         noise(tables.noise, confidence),
         transcription(tables.transcription),
+    ]
+
+
+def _inside(tables: Tables, confidence: float) -> list[Display]:
+    return [
+        probes(tables.probes, confidence),
+        lens(tables.lens, confidence),
+        sufficiency(tables.sufficiency, confidence),
+        erasure(tables.erasure, tables.erasers),
+        erasure_controls(tables.erasure, tables.erasure_controls, confidence),
+        erasers(tables.erasers),
     ]

@@ -1,6 +1,6 @@
 """A table as a reader sees it: rounded, titled, with remarks; source of the Markdown, HTML and terminal forms."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 MARKS = {"above": "", "at": " ‡", "below": " §", None: ""}
@@ -44,6 +44,17 @@ def points(value: float | None) -> str:
     """A change in percentage points, with its sign."""
     # Adding zero turns a rounded -0.0 into 0.0.
     return UNDEFINED if value is None else f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", MINUS)
+
+
+def points_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A change in percentage points with its interval, where there is one."""
+    return points(value) if low is None else f"{points(value)} [{points(low)}, {points(high)}]"
+
+
+def span(values: Iterable[float | None], shown: Callable[[float], str]) -> str:
+    """From the lowest to the highest of some values; one number where both look the same."""
+    there = sorted(value for value in values if value is not None)
+    return " to ".join(dict.fromkeys(map(shown, (there[0], there[-1])))) if there else UNDEFINED
 
 
 def decimal(value: float | None, *, signed: bool = False) -> str:

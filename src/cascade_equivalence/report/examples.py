@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec
+from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, SystemSpec
 from cascade_equivalence.report.naming import Node, Outline, nodes
 from cascade_equivalence.stats.join import join_pair
 
@@ -100,7 +100,7 @@ def examples(
 
 
 def _side(
-    system: str, answers: pl.DataFrame, spec: CascadeSpec | E2ESpec, task: str, transcripts: Mapping[Node, Path]
+    system: str, answers: pl.DataFrame, spec: SystemSpec, task: str, transcripts: Mapping[Node, Path]
 ) -> Mapping[tuple[str, str], Side]:
     speaks = isinstance(spec, E2ESpec)
     source = spec.model if isinstance(spec, E2ESpec) else spec.asr
@@ -112,7 +112,8 @@ def _side(
     if speaks:
         origin = "Own transcription, asked for separately" if heard else "Heard"
     else:
-        origin = "Read, as it was spoken" if source == ORACLE else "Heard"
+        origins = {ORACLE: "Read, as it was spoken"}
+        origin = origins.get(source, "Read off the last layer" if source.endswith(LENS) else "Heard")
     missing = BY_ITSELF if speaks else None
     return {
         (item, voice): Side(system, origin, heard.get((item, voice), missing), raw, parsed, correct)

@@ -1,7 +1,9 @@
-"""The study's figures as files: agreement as a heatmap (paper's Figure 1), accuracy against noise (paper's Figure 3).
+"""The study's figures as files.
 
-Both can be read without colour: the heatmap has its values in the cells, the lines differ in marker and dashes. The
-SVG is the same, byte for byte, for the same numbers.
+Agreement as a heatmap (paper's Figure 1), accuracy against noise (Figure 3), and of opened models what probes read
+(Figure 4), the logit lens (Figure 5) and accuracy under erasure (Figure 6). All can be read without colour: the heatmap
+has its values in the cells, lines and dots differ in marker, filling and dashes. The SVG is the same, byte for byte,
+for the same numbers.
 """
 
 import io
@@ -13,12 +15,17 @@ import polars as pl
 
 from cascade_equivalence.atomic import write_bytes
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report.erasure_figure import erasure_figure
 from cascade_equivalence.report.heatmap import agreement_heatmap
+from cascade_equivalence.report.lens_figure import lens_figure
 from cascade_equivalence.report.noise_curves import noise_curves
+from cascade_equivalence.report.probe_figure import probe_figure
+from cascade_equivalence.report.tables import Tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Draw = Callable[[pl.DataFrame], "Figure"]
 DPI = 150
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -33,26 +40,31 @@ STYLE = {
 }
 
 
-def write_figures(agreement: pl.DataFrame, noise: pl.DataFrame, folder: Path) -> list[Path]:
+def write_figures(tables: Tables, folder: Path) -> list[Path]:
     """Draw the figures that have something to show.
 
     Args:
-        agreement: Tidy agreement table.
-        noise: Tidy noise table.
-        folder: Where ``agreement.{svg,png}`` and ``noise.{svg,png}`` go.
+        tables: The tidy tables.
+        folder: Where ``{name}.svg`` and ``{name}.png`` go: agreement, noise, probes, lens and erasure.
 
     Returns:
-        The files written; a study without pairs has no heatmap, one without noise no curves.
+        The files written; a study without pairs has no heatmap, one without noise no curves, and so on.
     """
+    drawings: dict[str, tuple[Draw, pl.DataFrame, bool]] = {
+        "agreement": (agreement_heatmap, tables.agreement, tables.agreement.filter(condition=CLEAN).height > 0),
+        "noise": (noise_curves, tables.noise, tables.noise.height > 0),
+        "probes": (probe_figure, tables.probes, tables.probes.height > 0),
+        "lens": (lens_figure, tables.lens, tables.lens.height > 0),
+        "erasure": (erasure_figure, tables.erasure, tables.erasure.height > 0),
+    }
     written = []
-    if agreement.filter(pl.col("condition") == CLEAN).height:
-        written += save(agreement_heatmap, agreement, folder / "agreement")
-    if noise.height:
-        written += save(noise_curves, noise, folder / "noise")
+    for name, (draw, table, shown) in drawings.items():
+        if shown:
+            written += save(draw, table, folder / name)
     return written
 
 
-def save(draw: Callable[[pl.DataFrame], "Figure"], table: pl.DataFrame, stem: Path) -> list[Path]:
+def save(draw: Draw, table: pl.DataFrame, stem: Path) -> list[Path]:
     """Draw a figure and write it as SVG and PNG.
 
     Args:

@@ -13,12 +13,13 @@ from cascade_equivalence.report.pair_tables import agreement
 from cascade_equivalence.report.pair_tables import contrasts as contrast_table
 from cascade_equivalence.report.system_tables import accuracy
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_mechanism import findings, tally
 
 PLAIN_WIDTH = 400  # a log has no edge, so nothing is wrapped or cut
 
 
 def print_headline(tables: Tables, confidence: float, stream: TextIO | None = None) -> None:
-    """Print accuracy, agreement and contrasts on clean speech.
+    """Print accuracy, agreement and contrasts on clean speech, and what holds inside opened models.
 
     Args:
         tables: The tidy tables.
@@ -37,6 +38,7 @@ def print_headline(tables: Tables, confidence: float, stream: TextIO | None = No
         _without(accuracy(tables.accuracy, confidence), "Made of"),
         _short(agreement(pairs, confidence), "Pair", "Match", "Task", "κ", "Same answer", "McNemar", "Error overlap"),
         _short(contrast_table(contrasts, pairs, confidence), "System", "Task", "Difference", "Shown"),
+        tally(findings(tables)),
     ):
         if not shown.rows:
             continue

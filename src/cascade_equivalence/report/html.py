@@ -11,12 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cascade_equivalence.atomic import write_text
-from cascade_equivalence.report.contents import displays
-from cascade_equivalence.report.display import Display, percent
+from cascade_equivalence.report.contents import displays, inside_displays
+from cascade_equivalence.report.display import MINUS, Display, percent
 from cascade_equivalence.report.examples import Example
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
+from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories
 
 TEMPLATES = Path(__file__).parent / "templates"
 CAPTIONS = {
@@ -25,6 +26,19 @@ CAPTIONS = {
     "‡ at least one of the two is not above chance. n/a: κ is undefined; blank: not run.",
     "noise": "Accuracy against signal-to-noise ratio of the babble, on the voices that are heard in noise. Upright "
     "lines are intervals; systems stand side by side at each ratio. The dotted line is chance.",
+}
+INSIDE_CAPTIONS = {
+    "probes": "What linear probes read from each layer of each opened model, on held-out items: energy and pitch, and "
+    f"the frequencies of characters, as R²; characters in their order as 1 {MINUS} CER, which is another measure and "
+    "has an axis of its own. Grey lines are controls: the same blocks untrained (dashes, with the marker of the "
+    "probe), shuffled targets (dots), a CTC probe that hears nothing. Upright lines are intervals.",
+    "lens": "Of the tokens that the logit lens shows at each layer, the share that occurs in what was spoken "
+    "(precision); of what was spoken, the share that it shows (recall). The grey band is the precision against the "
+    "transcripts of other utterances. Upright lines are intervals.",
+    "erasure": "Accuracy while a concept is erased from all watched layers. Filled dots: linear erasure, as in the "
+    "paper; open dots: affine erasure, which keeps the mean; triangles: the same eraser while the model reads the true "
+    "text. The grey band spans the draws of random directions. Level lines are intervals or, of random controls, the "
+    "span of the draws.",
 }
 
 
@@ -45,7 +59,7 @@ def write_report(
         path: The HTML file.
         title: Title of the study.
         tables: The tidy tables.
-        figures: SVG files, named as in ``CAPTIONS``; other suffixes are passed over.
+        figures: SVG files, named as in ``CAPTIONS`` and ``INSIDE_CAPTIONS``; other suffixes are passed over.
         outline: Names, and what the systems are made of.
         confidence: Level of the intervals.
         examples: Items to show with both answers.
@@ -65,12 +79,9 @@ def write_report(
         title=title,
         verdict=verdict(tables, outline),
         counts=_counts(tables),
-        figures=[
-            {"svg": _inline(figure, CAPTIONS[figure.stem]), "name": figure.stem, "caption": CAPTIONS[figure.stem]}
-            for figure in figures
-            if figure.suffix == ".svg"
-        ],
+        figures=_drawings(figures, CAPTIONS),
         tables=displays(tables, confidence),
+        inside=_inside(tables, figures, outline, confidence),
         examples=[
             {"task": task, "title": task_title(task), "items": list(items)}
             for task, items in groupby(examples, key=lambda example: example.task)
@@ -78,6 +89,29 @@ def write_report(
         provenance=_flat(provenance or {}),
     )
     return write_text(path, page)
+
+
+def _drawings(figures: Sequence[Path], captions: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The figures that have one of some captions, in the order of the captions."""
+    found = {figure.stem: figure for figure in figures if figure.suffix == ".svg"}
+    return [
+        {"svg": _inline(found[name], caption), "name": name, "caption": caption}
+        for name, caption in captions.items()
+        if name in found
+    ]
+
+
+def _inside(tables: Tables, figures: Sequence[Path], outline: Outline, confidence: float) -> dict[str, Any] | None:
+    """The section on opened models; None where there are none."""
+    found = findings(tables)
+    if not found:
+        return None
+    return {
+        "levels": four_levels(found),
+        "stories": stories(found, outline),
+        "figures": _drawings(figures, INSIDE_CAPTIONS),
+        "tables": inside_displays(tables, confidence),
+    }
 
 
 def _inline(figure: Path, caption: str) -> Markup:

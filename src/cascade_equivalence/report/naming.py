@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.conditions import parse_condition
-from cascade_equivalence.config.study import ORACLE, CascadeSpec, ContrastSpec, E2ESpec, PairSpec
+from cascade_equivalence.config.study import LENS, ORACLE, ContrastSpec, E2ESpec, PairSpec, SystemSpec
 from cascade_equivalence.errors import StudyError
 
 TASK_TITLES = {
@@ -20,7 +20,8 @@ TASK_TITLES = {
 }
 E2E, CASCADE = "e2e", "cascade"
 SPEECH_LLM = "speech-llm"
-ASR_KINDS = ["asr", SPEECH_LLM, ORACLE]
+LENS_TEXT = "lens"
+ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, ORACLE]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Outline:
         contrasts: Contrasts in the order of the tables.
     """
 
-    systems: Mapping[str, CascadeSpec | E2ESpec]
+    systems: Mapping[str, SystemSpec]
     pairs: Sequence[PairSpec]
     tasks: Sequence[str]
     contrasts: Sequence[ContrastSpec] = ()
@@ -68,15 +69,19 @@ class Outline:
 
     def parts(self, system: str) -> dict[str, str | None]:
         """What a system is made of: ``kind``, and ``asr`` and ``llm`` of a cascade or ``model`` of a speech LLM."""
-        return {"kind": None, "asr": None, "llm": None, "model": None} | self.systems[system].model_dump()
+        spec = self.systems[system]
+        made = {} if isinstance(spec, E2ESpec) else {"asr": spec.asr, "llm": spec.llm}
+        return {"kind": None, "asr": None, "llm": None, "model": None} | made | spec.model_dump()
 
     def asr_kind(self, asr: str) -> str:
-        """Where transcripts come from: an ``asr``, a ``speech-llm`` (its own transcription) or the ``oracle``.
+        """Where transcripts come from: an ``asr``, a ``speech-llm`` (own transcription), a ``lens`` or the ``oracle``.
 
         A speech LLM is known by a system that answers through it: from audio, or from its own transcripts.
         """
         if asr == ORACLE:
             return ORACLE
+        if asr.endswith(LENS):
+            return LENS_TEXT
         specs = self.systems.values()
         answers = {spec.model if isinstance(spec, E2ESpec) else spec.llm for spec in specs}
         return SPEECH_LLM if asr in answers else "asr"
@@ -89,7 +94,7 @@ class Outline:
         """
         pairs = (f"{pair.system}~{pair.reference}" for pair in self.pairs)
         contrasts = (f"{contrast.system}~{contrast.first}~{contrast.second}" for contrast in self.contrasts)
-        asrs = (spec.asr for spec in self.systems.values() if isinstance(spec, CascadeSpec))
+        asrs = (spec.asr for spec in self.systems.values() if not isinstance(spec, E2ESpec))
         known = {*self.systems, *asrs, *pairs, *contrasts}
         for node in found:
             for name, names in ((node.who, known), (node.task, self.tasks)):

@@ -8,7 +8,9 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
-from cascade_equivalence.report.naming import E2E, SPEECH_LLM, condition_title, task_title
+from cascade_equivalence.report.naming import E2E, LENS_TEXT, SPEECH_LLM, condition_title, task_title
+
+FROM_WITHIN = {SPEECH_LLM: "own transcription", LENS_TEXT: "off the last layer"}
 
 
 def made_of(parts: Mapping[str, Any]) -> str:
@@ -87,7 +89,7 @@ def transcription(table: pl.DataFrame) -> Display:
         words = sum(part["reference_words"])
         rows.append(
             [
-                f"{asr} (own transcription)" if kind == SPEECH_LLM else str(asr),
+                f"{asr} ({FROM_WITHIN[str(kind)]})" if kind in FROM_WITHIN else str(asr),
                 task_title(str(task)),
                 condition_title(str(condition)),
                 percent(sum(part["word_errors"]) / words if words else None),
@@ -100,6 +102,8 @@ def transcription(table: pl.DataFrame) -> Display:
             "Own transcription: what a speech LLM writes down when it is asked to; it does not see this when it "
             "answers from audio."
         )
+    if LENS_TEXT in shown["kind"]:
+        remarks.append("Off the last layer: what the logit lens shows of a speech LLM's last layer, taken as text.")
     if shown.height < table.height:
         remarks.append(f"The {ORACLE} is left out: it gives the text that was spoken, so it makes no errors.")
     return Display(

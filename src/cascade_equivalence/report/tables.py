@@ -1,6 +1,7 @@
 """The study's tidy tables as files: one row an observation, full precision."""
 
 import io
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +9,8 @@ import polars as pl
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.errors import StudyError
-
-Schema = dict[str, type[pl.DataType]]
-
-
-def _estimate(name: str) -> Schema:
-    return {name: pl.Float64, f"{name}_low": pl.Float64, f"{name}_high": pl.Float64}
-
+from cascade_equivalence.report.columns import Schema, estimate
+from cascade_equivalence.report.mechanism_schemas import MECHANISM_SCHEMAS
 
 PLACE: Schema = {"task": pl.String, "condition": pl.String, "snr_db": pl.Float64}
 ACCURACY: Schema = {
@@ -29,14 +25,14 @@ ACCURACY: Schema = {
     "groups": pl.Int64,
     "correct": pl.Int64,
     "parsed": pl.Int64,
-    **_estimate("accuracy"),
-    **_estimate("parse_rate"),
-    **_estimate("accuracy_among_parsed"),
+    **estimate("accuracy"),
+    **estimate("parse_rate"),
+    **estimate("accuracy_among_parsed"),
     "chance": pl.Float64,
     "majority": pl.Float64,
     "against_chance": pl.String,
 }
-NOISE: Schema = ACCURACY | _estimate("change")
+NOISE: Schema = ACCURACY | estimate("change")
 AGREEMENT: Schema = {
     "pair": pl.String,
     "system": pl.String,
@@ -47,11 +43,11 @@ AGREEMENT: Schema = {
     **PLACE,
     "rows": pl.Int64,
     "groups": pl.Int64,
-    **_estimate("kappa"),
+    **estimate("kappa"),
     "kappa_undefined_draws": pl.Int64,
     "kappa_reason": pl.String,
-    **_estimate("observed_agreement"),
-    **_estimate("accuracy_difference"),
+    **estimate("observed_agreement"),
+    **estimate("accuracy_difference"),
     "only_system_right": pl.Int64,
     "only_reference_right": pl.Int64,
     "mcnemar_p": pl.Float64,
@@ -60,7 +56,7 @@ AGREEMENT: Schema = {
     "accuracies_differ": pl.Boolean,
     "both_wrong": pl.Int64,
     "same_wrong": pl.Int64,
-    **_estimate("overlap"),
+    **estimate("overlap"),
     "overlap_reason": pl.String,
     "overlap_informative": pl.Boolean,
     "overlap_chance": pl.Float64,
@@ -78,12 +74,12 @@ CONTRASTS: Schema = {
     **PLACE,
     "rows": pl.Int64,
     "groups": pl.Int64,
-    **_estimate("kappa_first"),
-    **_estimate("kappa_second"),
-    **_estimate("kappa_difference"),
+    **estimate("kappa_first"),
+    **estimate("kappa_second"),
+    **estimate("kappa_difference"),
     "undefined_draws": pl.Int64,
     "reason": pl.String,
-    **_estimate("observed_difference"),
+    **estimate("observed_difference"),
     "system_against_chance": pl.String,
     "first_against_chance": pl.String,
     "second_against_chance": pl.String,
@@ -106,7 +102,10 @@ SCHEMAS = {
     "contrasts": CONTRASTS,
     "noise": NOISE,
     "transcription": TRANSCRIPTION,
+    **MECHANISM_SCHEMAS,
 }
+OPTIONAL = frozenset({"contrasts", *MECHANISM_SCHEMAS})
+"""Tables that a study need not have: empty ones have no file, unless it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +115,15 @@ class Tables:
     Attributes:
         accuracy: System x task on clean speech, all voices pooled (paper's Table 2).
         agreement: Pair x task x condition (paper's Figure 1 and section 4).
-        contrasts: System and two references x task x condition; the only table that a study may lack.
+        contrasts: System and two references x task x condition.
         noise: System x task x condition on the voices that are heard in noise, clean included (paper's Figure 3).
         transcription: Origin of transcripts x task x condition x voice.
+        probes: Opened model x layer x probe (paper's Figure 4 and Table 4).
+        lens: Opened speech LLM x layer (paper's Figure 5 and Table 5).
+        sufficiency: Speech LLM and two cascades with its LLM x task (paper's Table 6).
+        erasers: Opened speech LLM x concept x layer.
+        erasure: Opened speech LLM x task x condition of the erasure (paper's Figure 6 and Table 7).
+        erasure_controls: Condition of the erasure x control x measure.
     """
 
     accuracy: pl.DataFrame
@@ -126,12 +131,23 @@ class Tables:
     contrasts: pl.DataFrame
     noise: pl.DataFrame
     transcription: pl.DataFrame
+    probes: pl.DataFrame
+    lens: pl.DataFrame
+    sufficiency: pl.DataFrame
+    erasers: pl.DataFrame
+    erasure: pl.DataFrame
+    erasure_controls: pl.DataFrame
 
-    def write(self, folder: Path) -> None:
-        """Write each table as ``{name}.csv``; a study without contrasts has no file for them."""
+    def write(self, folder: Path, always: Container[str] = ()) -> None:
+        """Write each table as ``{name}.csv``.
+
+        Args:
+            folder: Where the files go.
+            always: Names in ``OPTIONAL`` that have a file even if they are empty.
+        """
         for name, table in vars(self).items():
             path = folder / f"{name}.csv"
-            if name == "contrasts" and not table.height:
+            if name in OPTIONAL and not table.height and name not in always:
                 path.unlink(missing_ok=True)
                 continue
             buffer = io.StringIO()
@@ -149,7 +165,7 @@ class Tables:
 
 
 def _read(path: Path, schema: Schema) -> pl.DataFrame:
-    if path.name == "contrasts.csv" and not path.exists():
+    if path.stem in OPTIONAL and not path.exists():
         return pl.DataFrame(schema=schema)
     with path.open(encoding="utf-8") as file:
         columns = file.readline().strip().split(",")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.study import ORACLE, E2ESpec
+from cascade_equivalence.config.study import ORACLE, E2ESpec, ImplicitSpec
 from cascade_equivalence.report.display import excludes_zero
 from cascade_equivalence.report.naming import E2E, Outline
 from cascade_equivalence.report.pair_tables import ceilings
@@ -115,6 +115,8 @@ def described(other: str, name: str, match: str, outline: Outline) -> str:
         return f"a speech LLM with {backbone}"
     if spec.asr == ORACLE:
         return f"{backbone} reading the text that was spoken"
+    if isinstance(spec, ImplicitSpec):
+        return f"{backbone} reading the text on the last layer of {spec.model}"
     if isinstance(own, E2ESpec) and spec.asr == own.model:
         return f"{backbone} reading {name}'s own transcription"
     return f"{backbone} reading the transcript of {spec.asr}"

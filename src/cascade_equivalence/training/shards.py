@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cascade_equivalence.atomic import replacing
@@ -168,9 +167,13 @@ def read_shard(path: Path) -> Iterator[Utterance]:
         StudyError: The file is no shard.
     """
     try:
-        with safe_open(path, "pt") as file:
-            clips = json.loads(file.metadata()["clips"])
-            states = file.get_tensor("states").numpy()
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size))
+        clips, tensor = json.loads(header["__metadata__"]["clips"]), header["states"]
+        # The library would copy the whole tensor into memory, for every shard of the training.
+        start = 8 + size + tensor["data_offsets"][0]
+        states = np.memmap(path, np.float16, "r", offset=start, shape=tuple(tensor["shape"]))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise StudyError(f"{path} is no training shard ({error}): remove it and run again") from error
     at = 0

@@ -1,0 +1,170 @@
+"""Times the erasers of one layer's concepts on a shared covariance against one ``LeaceFitter`` for each concept.
+
+    python benchmarks/erasers.py --width 576 --frames 150000
+    python benchmarks/erasers.py --width 4096 --frames 150000
+
+Five concepts, as a study has them: first words (159 one-hot columns), the same with shuffled labels, CTC labels of
+frames (49 one-hot columns), characters (48) and acoustics (2). Both arms read the same file of synthetic states in the
+same parts, each part once a pass, in float64. Baseline: the library's fitters side by side in one pass over the file,
+``constrain_cov_trace=False`` (its faster setting). Ours: a pass for the moments, a pass for the CTC labels, five fits.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+import torch
+from concept_erasure import LeaceFitter
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from torch import Tensor
+
+from cascade_equivalence.mechanism.leace import Eraser, Whitening, fit
+from cascade_equivalence.mechanism.moments import ROWS_AT_ONCE, class_moments, cross_moments, measure
+from cascade_equivalence.mechanism.states import INDEX, States, StatesWriter
+
+WORDS, CHARACTERS, LABELS = 159, 48, 49
+FRAMES_AN_UTTERANCE = 150
+BLANK_SHARE = 0.5
+TOLERANCE = 0.01
+
+
+def synthetic(path: Path, width: int, frames: int, seed: int) -> tuple[dict[str, Tensor], Tensor]:
+    """Write states in which each concept moves the mean; give the concepts of utterances, and labels of frames.
+
+    Their spectrum falls with a power of the component, as those of transformers do.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    utterances = frames // FRAMES_AN_UTTERANCE
+    words = torch.arange(utterances) % WORDS
+    characters = torch.randn(utterances, CHARACTERS, generator=generator, dtype=torch.float64)
+    concepts = {
+        "proxy": torch.nn.functional.one_hot(words, WORDS).double(),
+        "permuted": torch.nn.functional.one_hot(words[torch.randperm(utterances, generator=generator)], WORDS).double(),
+        "boc": (characters - characters.mean(0)) / characters.std(0),
+        "acoustic": torch.randn(utterances, 2, generator=generator, dtype=torch.float64),
+    }
+    labels = torch.randint(0, LABELS, (utterances * FRAMES_AN_UTTERANCE,), generator=generator)
+    labels[torch.rand(len(labels), generator=generator) < BLANK_SHARE] = LABELS - 1
+    columns = WORDS + CHARACTERS + 2 + LABELS
+    seen = torch.randn(columns, width, generator=generator) * 0.3
+    # A product of two random reflections mixes the components at a cost of rows x width.
+    mirrors = torch.nn.functional.normalize(torch.randn(2, width, generator=generator), dim=1)
+    scale = torch.arange(1, width + 1) ** -0.6
+    own = torch.cat([concepts["proxy"], concepts["boc"], concepts["acoustic"]], 1).float() @ seen[: columns - LABELS]
+    with StatesWriter(path, width, torch.float32, {}) as writer:
+        for start in range(0, len(labels), ROWS_AT_ONCE):
+            rows = torch.arange(start, min(start + ROWS_AT_ONCE, len(labels)))
+            some = torch.randn(len(rows), width, generator=generator) + own[rows // FRAMES_AN_UTTERANCE]
+            some = (some + seen[columns - LABELS :][labels[rows]]) * scale
+            for mirror in mirrors:
+                some -= 2 * (some @ mirror)[:, None] * mirror
+            writer.add(some + 0.5)
+    return concepts, labels
+
+
+def ours(path: Path, concepts: Mapping[str, Tensor], labels: Tensor) -> tuple[dict[str, Eraser], dict[str, float]]:
+    """Fit by our path; also the seconds of its parts."""
+    began = time.perf_counter()
+    states = States(path)
+    count = len(labels) // FRAMES_AN_UTTERANCE
+    frames = np.full(count, FRAMES_AN_UTTERANCE)
+    index = pl.DataFrame({"utterance": np.arange(count), "frames": frames, "start": np.cumsum(frames) - frames})
+    index = index.cast({name: INDEX[name] for name in index.columns})
+    moments = measure(states, index, pl.DataFrame({"split": ["train"] * count}))
+    measured = time.perf_counter()
+    whitening = Whitening.of_spectrum(moments.spectrum, shrinkage=True)
+    sums = moments.means * moments.frames[:, None]
+    found = {}
+    for name, values in concepts.items():
+        cross = cross_moments(sums, moments.frames, values)
+        found[name] = fit(whitening, cross.covariance, TOLERANCE).eraser
+    utterances = time.perf_counter()
+
+    def read(start: int, part: Tensor) -> Tensor:
+        return labels[start : start + len(part), None]
+
+    cross = class_moments(states, np.ones(len(labels), dtype=bool), read, LABELS)
+    found["ctc"] = fit(whitening, cross.covariance, TOLERANCE).eraser
+    ended = time.perf_counter()
+    return found, {
+        "moments": measured - began,
+        "utterances": utterances - measured,
+        "frames": ended - utterances,
+        "all": ended - began,
+    }
+
+
+def theirs(path: Path, concepts: Mapping[str, Tensor], labels: Tensor) -> tuple[dict[str, Eraser], dict[str, float]]:
+    """Fit by the library, a fitter a concept; also the seconds of its parts."""
+    began = time.perf_counter()
+    states = States(path)
+    widths = {name: values.shape[1] for name, values in concepts.items()} | {"ctc": LABELS}
+    fitters = {
+        name: LeaceFitter(states.width, columns, dtype=torch.float64, constrain_cov_trace=False, svd_tol=TOLERANCE)
+        for name, columns in widths.items()
+    }
+    for start, chunk in states.chunks(ROWS_AT_ONCE):
+        part = chunk.double()
+        rows = torch.arange(start, start + len(part))
+        for name, values in concepts.items():
+            fitters[name].update(part, values[rows // FRAMES_AN_UTTERANCE])
+        fitters["ctc"].update(part, torch.nn.functional.one_hot(labels[rows], LABELS).double())
+    measured = time.perf_counter()
+    found = {}
+    for name in list(fitters):
+        # A fitter holds two square matrices and its eraser; it is not needed after that.
+        eraser = fitters.pop(name).eraser
+        found[name] = Eraser(eraser.proj_left, eraser.proj_right, eraser.bias)
+    ended = time.perf_counter()
+    return found, {"updates": measured - began, "fits": ended - measured, "all": ended - began}
+
+
+def difference(one: Eraser, other: Eraser) -> float:
+    """Relative difference of what two erasers take away, in the Frobenius norm."""
+    reference = other.left @ other.right
+    return float(torch.linalg.norm(one.left @ one.right - reference) / torch.linalg.norm(reference))
+
+
+def main() -> None:
+    """Measure, print, and write the numbers as JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=576)
+    parser.add_argument("--frames", type=int, default=150_000)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    threadpool_limits(arguments.threads)  # SciPy has a BLAS of its own
+    report: dict[str, object] = {key: value for key, value in vars(arguments).items() if key != "json"}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "states.safetensors"
+        concepts, labels = synthetic(path, arguments.width, arguments.frames, arguments.seed)
+        ratios = []
+        for repeat in range(arguments.repeats):
+            # The other arm begins each time, so that none always finds the file in memory.
+            order = (ours, theirs) if repeat % 2 == 0 else (theirs, ours)
+            runs = {arm.__name__: arm(path, concepts, labels) for arm in order}
+            (fitted, quick), (reference, slow) = runs["ours"], runs["theirs"]
+            ratios.append(slow["all"] / quick["all"])
+            report |= {"ours_seconds": quick, "library_seconds": slow}
+            for name, seconds in (("ours", quick), ("library", slow)):
+                print(f"{name}: " + ", ".join(f"{part} {value:.2f} s" for part, value in seconds.items()))
+    differences = {name: difference(fitted[name], reference[name]) for name in fitted}
+    report |= {"ratios": ratios, "ranks": {name: e.rank for name, e in fitted.items()}, "differences": differences}
+    for name, value in differences.items():
+        print(f"{name}: rank {fitted[name].rank}, relative difference {value:.1e}")
+    worst = max(differences.values())
+    print(f"{sorted(ratios)[len(ratios) // 2]:.1f} times faster, largest relative difference {worst:.1e}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""How open models are looked into: states, probes, logit lens, erasure (paper sections 3.4 and 5)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.names import Name, TaskName
+
+ConceptName = Literal["proxy", "ctc", "boc", "acoustic", "random", "principal", "permuted"]
+"""What is erased. `proxy`: the first word; `ctc`: the characters that the layer's own CTC probe reads, frame by frame;
+`boc`: the bag of characters; `acoustic`: pitch and energy; controls: `random` directions, `principal` (random
+directions that carry as much variance as the proxy's) and `permuted` (the proxy with its labels shuffled)."""
+BASELINE = "none"
+"""The condition in which nothing is erased."""
+
+
+class StatesConfig(Closed):
+    """Which utterances the models are watched on."""
+
+    tasks: list[TaskName] = Field(
+        default=["ag_news", "sst2", "commonsense_qa", "trivia_qa"], description="Tasks whose items are heard."
+    )
+    per_task: PositiveInt = Field(default=250, description="Items a task; fewer where the task has fewer.")
+    voices: list[Name] = Field(
+        default=[], description="Voices that take turns, one an item; empty for all voices of the study."
+    )
+    positions: Literal["audio", "all"] = Field(
+        default="audio", description="Keep the states where the sound stands in the prompt, or all of the prompt's own."
+    )
+    batch_size: PositiveInt = Field(default=16, description="Clips a forward pass.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a GPU where there is one.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the sample, of its split and of untrained weights.")
+
+
+class CtcConfig(Closed):
+    """The per-frame character classifier, trained with connectionist temporal classification."""
+
+    characters: PositiveInt = Field(default=48, description="Characters of the alphabet, the commonest first.")
+    epochs: PositiveInt = Field(default=40, description="Most passes over the training utterances.")
+    patience: PositiveInt = Field(default=5, description="Passes without a better validation loss before it ends.")
+    learning_rate: PositiveFloat = Field(default=1e-2, description="AdamW's learning rate.")
+    weight_decay: float = Field(default=1e-2, ge=0, description="AdamW's weight decay.")
+    batch_size: PositiveInt = Field(default=32, description="Utterances a step.")
+    upsample: PositiveInt = Field(
+        default=1, description="Outputs of a frame; more make the loss feasible where frames are fewer than characters."
+    )
+
+
+class ProbesConfig(Closed):
+    """What is read out of the states by linear maps."""
+
+    test_share: float = Field(default=0.2, gt=0, lt=1, description="Share of the items that only test.")
+    penalties: list[PositiveFloat] = Field(
+        default=[10.0**power for power in range(-2, 7)],
+        min_length=1,
+        description="Ridge penalties to choose from, on standardised states.",
+    )
+    folds: Annotated[int, Field(ge=2)] = Field(default=5, description="Inner folds that choose the penalty.")
+    shuffles: PositiveInt = Field(default=5, description="Probes trained on shuffled targets, for the selectivity.")
+    pitch_low: PositiveFloat = Field(default=65.0, description="Lowest pitch in Hz.")
+    pitch_high: PositiveFloat = Field(default=400.0, description="Highest pitch in Hz.")
+    ctc: CtcConfig = Field(default=CtcConfig(), description="The CTC probe.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of folds, shuffles and the CTC probe.")
+
+
+class LensConfig(Closed):
+    """What the model's own unembedding makes of its states."""
+
+    multiset: bool = Field(
+        default=False, description="Count a token only as often as the reference has it, rather than every time."
+    )
+    shuffles: PositiveInt = Field(default=20, description="Pairings with other transcripts, for the chance level.")
+    tuned: bool = Field(default=False, description="Train an affine map for each layer beside it (the tuned lens).")
+    tuned_steps: PositiveInt = Field(default=250, description="Steps of the tuned lens.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of pairings and of the tuned lens.")
+
+
+class ErasureConfig(Closed):
+    """What happens to the answers when a concept is erased from the states (LEACE)."""
+
+    concepts: list[ConceptName] = Field(
+        default=["proxy", "ctc", "boc", "acoustic", "random", "principal", "permuted"],
+        description="Concepts and controls.",
+    )
+    tasks: list[TaskName] = Field(
+        default=["ag_news", "sst2", "commonsense_qa", "meld", "mustard"], description="Tasks to answer."
+    )
+    per_task: PositiveInt = Field(default=1000, description="Items a task, all in one voice.")
+    voice: Name | None = Field(
+        default=None, description="Voice of the items; the first one that speaks the task by default."
+    )
+    affine: list[bool] = Field(
+        default=[False, True],
+        min_length=1,
+        description="False takes a concept's share of the mean away with it, as in the paper; true keeps the mean.",
+    )
+    positions: list[Literal["all", "audio"]] = Field(
+        default=["all"], min_length=1, description="Where it is erased: everywhere, or only where the sound stands."
+    )
+    pooling: Literal["frame", "utterance"] = Field(
+        default="frame",
+        description="States that erasers are fitted on: single frames, each with its utterance's label (one covariance "
+        "for all concepts), or an utterance's mean (the CTC concept is always on frames).",
+    )
+    seeds: PositiveInt = Field(default=20, description="Draws of each random control.")
+    text_arm: bool = Field(default=True, description="Also erase while the model reads the true text, as a control.")
+    shrinkage: bool = Field(default=True, description="Shrink the covariance (Ledoit and Wolf's optimal linear way).")
+    tolerance: PositiveFloat = Field(default=0.01, description="Smallest singular value that counts (`svd_tol`).")
+    proxy_classes: PositiveInt | None = Field(
+        default=None, description="Keep this many first words; by default every one that occurs twice."
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed of items, shuffled labels and random directions.")
+
+
+class MechanismConfig(Closed):
+    """Models to open, and how."""
+
+    models: list[Name] = Field(min_length=1, description="Speech LLMs, and ASRs (Whisper) as a control.")
+    layers: dict[Name, list[NonNegativeInt]] = Field(
+        default={},
+        description="Blocks of a model, by name, counted from 0; by default up to nine, evenly spread, and the last.",
+    )
+    untrained: bool = Field(default=True, description="Probe each model with untrained blocks, too, as a baseline.")
+    states: StatesConfig = Field(default=StatesConfig(), description="Which utterances the models are watched on.")
+    probes: ProbesConfig = Field(default=ProbesConfig(), description="What is read out of the states.")
+    lens: LensConfig = Field(default=LensConfig(), description="What the model's own unembedding makes of them.")
+    erasure: ErasureConfig | None = Field(default=ErasureConfig(), description="What erasing concepts does.")

@@ -1,0 +1,126 @@
+"""Between tasks and erasure: which items are asked in both arms, and what became of them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from cascade_equivalence.atomic import replacing
+from cascade_equivalence.config.study import TaskSpec
+from cascade_equivalence.dag.answers import questions, spoken_rows
+from cascade_equivalence.mechanism.eraser_files import read_erasers
+from cascade_equivalence.mechanism.erasure import ALL, Outcome, Variant
+from cascade_equivalence.mechanism.utterances import TRAIN, draw
+from cascade_equivalence.models.answering import Question
+from cascade_equivalence.models.transcription.table import recordings
+from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.registry import get_task
+
+AUDIO_ARM, TEXT_ARM = "audio", "text"
+
+SCHEMA = {
+    "concept": pl.String,
+    "variant": pl.String,
+    "positions": pl.String,
+    "arm": pl.String,
+    "id": pl.String,
+    "voice": pl.String,
+    "group": pl.String,
+    "label": pl.String,
+    "raw": pl.String,
+    "parsed": pl.String,
+    "correct": pl.Boolean,
+    "forced": pl.String,
+    "forced_correct": pl.Boolean,
+    "kl": pl.Float64,
+    "seconds": pl.Float64,
+    "seen": pl.Boolean,
+}
+"""Columns of a node's answers; ``seen``: the item is among the utterances that the erasers were fitted on."""
+
+
+def chosen_clips(clips: Sequence[Clip], task: str, count: int, seed: int) -> list[Clip]:
+    """The clips of the items that are answered, the same in every condition."""
+    return sorted(clips, key=lambda clip: draw(seed, "erasure", task, clip.id))[:count]
+
+
+def build_arms(
+    task: str, spec: TaskSpec, system_prompt: str, items: Sequence[Item], clips: Sequence[Clip], text_arm: bool
+) -> dict[str, list[Question]]:
+    """The questions of each arm: the clip heard, and its true text typed.
+
+    Raises:
+        StudyError: Clips and items do not join one to one.
+    """
+    wanted = {clip.id for clip in clips}
+    own = [item for item in items if item.id in wanted]
+    heard = spoken_rows(clips)
+    arms = {AUDIO_ARM: questions(task, spec, system_prompt, own, heard, recordings(clips))}
+    if text_arm:
+        typed = heard.with_columns(pl.Series("text", [clip.text for clip in clips]))
+        arms[TEXT_ARM] = questions(task, spec, system_prompt, own, typed)
+    return arms
+
+
+def write_outcomes(
+    concept: str,
+    task: str,
+    spec: TaskSpec,
+    items: Sequence[Item],
+    clips: Sequence[Clip],
+    outcomes: Mapping[tuple[str, str, str], Sequence[Outcome]],
+    utterances: pl.DataFrame,
+    path: Path,
+) -> None:
+    """Parse and score what the model answered, and write it; see ``SCHEMA``."""
+    asked = get_task(task)
+    known = {item.id: item for item in items}
+    train = utterances.filter((pl.col("split") == TRAIN) & (pl.col("task") == task))
+    seen = set(train["id"])
+    rows = []
+    for (variant, positions, arm), found in outcomes.items():
+        for clip, outcome in zip(clips, found, strict=True):
+            item = known[clip.id]
+            parsed = asked.parse(outcome.text, item.options, spec.label_words)
+            forced = max(outcome.scores, key=outcome.scores.__getitem__) if outcome.scores else None
+            rows.append(
+                {
+                    "concept": concept,
+                    "variant": variant,
+                    "positions": positions,
+                    "arm": arm,
+                    "id": clip.id,
+                    "voice": clip.voice,
+                    "group": item.group,
+                    "label": item.label,
+                    "raw": outcome.text,
+                    "parsed": parsed,
+                    "correct": asked.score(parsed, item),
+                    "forced": forced,
+                    "forced_correct": None if forced is None else asked.score(forced, item),
+                    "kl": outcome.kl,
+                    "seconds": outcome.seconds,
+                    "seen": clip.id in seen,
+                }
+            )
+    with replacing(path) as part:
+        pl.DataFrame(rows, schema=SCHEMA).write_parquet(part)
+
+
+def variants_of(files: Mapping[int, Path], positions: Sequence[str]) -> list[Variant]:
+    """Ways to erase that the erasers of a concept offer; without any, the model as it is.
+
+    Args:
+        files: Eraser file of each layer.
+        positions: Where to erase.
+    """
+    if not files:
+        return [Variant("none", ALL, {})]
+    layers = {layer: read_erasers(path) for layer, path in files.items()}
+    names = list(next(iter(layers.values())))
+    return [
+        Variant(name, where, {layer: erasers[name] for layer, erasers in layers.items()})
+        for where in positions
+        for name in names
+    ]

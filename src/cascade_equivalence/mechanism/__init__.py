@@ -1,0 +1,1 @@
+"""What goes on inside open models: states, probes, logit lens, concept erasure."""

@@ -1,0 +1,42 @@
+"""Erasers of one layer on disk."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cascade_equivalence.atomic import replacing
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.mechanism.leace import Eraser
+
+
+def read_erasers(path: Path) -> dict[str, Eraser]:
+    """Read a layer's erasers by variant, float32; draws in their order.
+
+    Raises:
+        StudyError: The file is missing or damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        variants = sorted({name.rpartition(".")[0] for name in held}, key=lambda name: (len(name), name))
+        return {
+            variant: Eraser(held[f"{variant}.left"], held[f"{variant}.right"], held.get(f"{variant}.bias"))
+            for variant in variants
+        }
+    except (SafetensorError, OSError, KeyError) as error:
+        raise StudyError(f"{path} cannot be read ({error}): remove it and run again") from error
+
+
+def write_erasers(path: Path, erasers: Mapping[str, Eraser], about: dict[str, str]) -> None:
+    """Write erasers in the arithmetic that they are applied in."""
+    tensors: dict[str, Tensor] = {}
+    for variant, eraser in erasers.items():
+        parts = {"left": eraser.left, "right": eraser.right, "bias": eraser.bias}
+        tensors |= {
+            f"{variant}.{name}": part.float().clone().contiguous() for name, part in parts.items() if part is not None
+        }
+    with replacing(path) as part:
+        save_file(tensors, part, about)

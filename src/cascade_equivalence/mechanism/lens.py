@@ -1,0 +1,150 @@
+"""The logit lens: a state goes through the model's own final norm and unembedding, and shows a token.
+
+After nostalgebraist (2020) as the paper uses it (section 3.4): the raw output of a block goes through the final norm,
+exactly once, then through the unembedding, then through whatever cap or scale the model has behind it. At the last
+block that is the model's own next-token distribution.
+"""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.modeling_outputs import MoeModelOutputWithPast
+from transformers.utils import logging
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.text_llm import TIE_CANDIDATES
+
+BYTES_AT_ONCE = 256 * 2**20
+"""Memory for logits; the number of frames that are read at once follows from it."""
+
+
+class _OnlyNorm(nn.Module):
+    """Stands in for a decoder: its blocks are behind us, only its final norm is left."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, inputs_embeds: torch.Tensor, **_: object) -> MoeModelOutputWithPast:
+        # Of the library's outputs this one has every field that a language model reads.
+        return MoeModelOutputWithPast(last_hidden_state=self.norm(inputs_embeds))
+
+
+class Unembedding:
+    """From states to what the model would say if they came out of its last block.
+
+    Args:
+        model: A causal language model of the transformers library. It is not changed; its weights are shared.
+
+    Raises:
+        StudyError: The model's final norm is not where the library's decoders have it.
+    """
+
+    def __init__(self, model: Any) -> None:
+        norm = getattr(model.get_decoder(), "norm", None)
+        if norm is None or model.base_model_prefix not in model._modules:
+            raise StudyError(
+                f"the final norm of {type(model).__name__} was not found, so there is no logit lens for it: take the "
+                "model out of `mechanism.models`, or choose one with a Llama-like decoder"
+            )
+        self.norm: nn.Module = norm
+        self.head: Any = model.get_output_embeddings()
+        # The model's own code runs with a decoder of which only the norm is left: so nothing behind it is forgotten.
+        self._rest = copy.copy(model)
+        self._rest._modules = model._modules | {model.base_model_prefix: _OnlyNorm(norm)}
+        self._rest.eval()
+
+    @property
+    def width(self) -> int:
+        """Width of a state."""
+        return int(self.head.weight.shape[1])
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens, which may be more than the tokenizer knows."""
+        return int(self.head.weight.shape[0])
+
+    @property
+    def frames_at_once(self) -> int:
+        """Frames whose logits fit into the memory set aside for them."""
+        return max(1, BYTES_AT_ONCE // (self.vocabulary * torch.float32.itemsize))
+
+    def to(self, device: str) -> "Unembedding":
+        """Move the norm and the unembedding, and nothing else, to a device; the model they came from loses them."""
+        self._rest.to(device)
+        return self
+
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits (frames, vocabulary), float32, of states (frames, width) in any arithmetic.
+
+        All frames are computed at once, and gradients pass: chunks are the caller's business.
+        """
+        states = states.to(self.head.weight.device, self.head.weight.dtype)
+        logits: torch.Tensor = self._rest(inputs_embeds=states[None], use_cache=False).logits[0]
+        return logits.float()
+
+    @torch.inference_mode()
+    def tokens(self, states: torch.Tensor) -> torch.Tensor:
+        """The most likely token (frames,), int64 on the CPU, of states (frames, width); memory does not grow.
+
+        A near tie in reduced precision is decided in float32, as when the model answers; of equal tokens the first one
+        is taken. Caps and scales behind the unembedding keep the order and are left out.
+
+        Raises:
+            StudyError: The arithmetic overflows.
+        """
+        parts = [self._tokens(part) for part in states.split(self.frames_at_once)] if len(states) else []
+        return torch.cat([torch.empty(0, dtype=torch.long), *parts])
+
+    def _tokens(self, states: torch.Tensor) -> torch.Tensor:
+        weight, bias = self.head.weight, getattr(self.head, "bias", None)
+        normed = self.norm(states.to(weight.device, weight.dtype))
+        scores = self.head(normed)
+        if not bool(scores.isfinite().all()):
+            raise StudyError(
+                f"the logit lens meets numbers that are not finite in {str(weight.dtype).removeprefix('torch.')}: the "
+                "states overflow in that arithmetic; capture them in bfloat16 or float32"
+            )
+        candidates = scores.topk(min(TIE_CANDIDATES, self.vocabulary), dim=-1).indices.sort(dim=-1).values
+        exact = torch.einsum("fcw,fw->fc", weight[candidates].float(), normed.float())
+        if bias is not None:
+            exact = exact + bias[candidates].float()
+        return candidates.gather(1, exact.argmax(-1, keepdim=True))[:, 0].cpu()
+
+
+def open_unembedding(folder: Path, device: str, dtype: torch.dtype) -> Unembedding:
+    """Read a model's final norm and unembedding from its folder; its blocks stay on the disk.
+
+    Args:
+        folder: Model folder with safetensors weights.
+        device: ``cpu`` or ``cuda``.
+        dtype: Arithmetic of the weights; the one that the model answers in.
+
+    Raises:
+        StudyError: Weights are missing, or the model is of a kind whose final norm is not known.
+    """
+    config = AutoConfig.from_pretrained(folder)
+    text = config.get_text_config()
+    text.num_hidden_layers = 0
+    if getattr(text, "layer_types", None):
+        text.layer_types = []
+    loudness = logging.get_verbosity()
+    # The library would list every block's weights as unexpected.
+    logging.set_verbosity_error()
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+    finally:
+        logging.set_verbosity(loudness)
+    model, report = loaded
+    if report["missing_keys"] or report["mismatched_keys"]:
+        names = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+        raise StudyError(f"{folder} lacks weights or has them in other shapes ({names[0]}): resolve the model again")
+    for weight in model.parameters():
+        weight.requires_grad_(False)
+    return Unembedding(model).to(device)

@@ -1,0 +1,193 @@
+"""One layer through the logit lens: from its states on disk to a table of what it shows and how much was spoken."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from transformers import AutoTokenizer
+
+from cascade_equivalence.atomic import replacing
+from cascade_equivalence.config.mechanism import LensConfig
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps
+from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
+from cascade_equivalence.mechanism.states import States, frame_owner, read_index
+from cascade_equivalence.mechanism.tuned_lens import TunedLens, fit_tuned_lens
+from cascade_equivalence.models.device import resolve_device, resolve_dtype
+from cascade_equivalence.progress import progress
+
+VALIDATION_SHARE = 0.1
+"""Share of the training items that decide when the tuned lens is trained."""
+TABLE = pl.Schema(
+    {
+        "utterance": pl.Int64(),
+        "tokens": pl.List(pl.String),
+        "text": pl.String(),
+        "precision": pl.Float64(),
+        "recall": pl.Float64(),
+        "chance_precision": pl.Float64(),
+        "chance_recall": pl.Float64(),
+        "kept": pl.Int64(),
+    }
+)
+TUNED = pl.Schema({"tuned_text": pl.String, "tuned_precision": pl.Float64, "tuned_recall": pl.Float64})
+
+
+def lens_layer(
+    states_path: Path,
+    last_path: Path,
+    index_path: Path,
+    utterances_path: Path,
+    text_folder: Path,
+    config: LensConfig,
+    target: Path,
+    label: str,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> None:
+    """Read one layer of a speech LLM through its own unembedding, at the audio positions.
+
+    Args:
+        states_path: The layer's states.
+        last_path: The last layer's; read only for the tuned lens.
+        index_path: Index of both.
+        utterances_path: What was spoken.
+        text_folder: The text LLM inside.
+        config: Definition, chance level and tuned lens.
+        target: The Parquet file, one row an utterance: utterance, tokens (those that count, see ``bags``), text (of all
+            tokens, see ``Pieces.text``), precision, recall, chance_precision, chance_recall, kept (number of tokens);
+            with the tuned lens also tuned_text, tuned_precision and tuned_recall. The tuned lens has seen the training
+            split: only its test rows tell.
+        label: What the progress lines say.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        dtype: Arithmetic of norm and unembedding: the one that the states were captured in.
+
+    Raises:
+        StudyError: States, index, utterances and model do not fit together, or the tuned lens has too few items.
+    """
+    where = resolve_device(device)
+    unembedding = open_unembedding(text_folder, where, resolve_dtype(dtype, where))
+    states = States(states_path)
+    if states.width != unembedding.width:
+        raise StudyError(
+            f"{states_path} has states of width {states.width}, the model's unembedding takes {unembedding.width}: "
+            "they are of another model; capture them again"
+        )
+    index = read_index(index_path, states)
+    spoken = _spoken(index, utterances_path)
+    pieces = Pieces(AutoTokenizer.from_pretrained(text_folder))
+    references = [pieces.reference(text) for text in spoken["text"]]
+    heard = audio_frames(index)
+
+    shown = _shown(states, index, heard, unembedding, label)
+    bags = [Counter(pieces.kept(tokens)) for tokens in shown]
+    by_chance = chance(bags, references, config.shuffles, config.multiset, config.seed)
+    columns = {
+        "utterance": index["utterance"],
+        "tokens": [pieces.kept(tokens) for tokens in shown],
+        "text": [pieces.text(tokens) for tokens in shown],
+        **_named("", overlaps(bags, references, config.multiset)),
+        **_named("chance_", by_chance),
+        "kept": [bag.total() for bag in bags],
+    }
+    if config.tuned:
+        last = States(last_path)
+        read_index(index_path, last)
+        lens = _tuned(states, last, index, spoken, heard, unembedding, config)
+        shown = _shown(states, index, heard, unembedding, f"{label}, tuned", lens)
+        bags = [Counter(pieces.kept(tokens)) for tokens in shown]
+        columns |= {
+            "tuned_text": [pieces.text(tokens) for tokens in shown],
+            **_named("tuned_", overlaps(bags, references, config.multiset)),
+        }
+    with replacing(target) as part:
+        pl.DataFrame(columns, schema=pl.Schema({**TABLE, **TUNED}) if config.tuned else TABLE).write_parquet(part)
+
+
+def audio_frames(index: pl.DataFrame) -> np.ndarray:
+    """Mask (frames,) of the frames that are sound."""
+    place = np.concatenate([[0], *(np.arange(frames) for frames in index["frames"])])[1:]
+    owner = frame_owner(index)
+    first, count = (index[name].to_numpy()[owner] for name in ("audio_start", "audio_frames"))
+    mask: np.ndarray = (place >= first) & (place < first + count)
+    return mask
+
+
+def _spoken(index: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """The rows of the utterances table that the index is about, in its order.
+
+    Raises:
+        StudyError: They are not the same utterances.
+    """
+    utterances, names = pl.read_parquet(path), ["task", "id", "voice"]
+    rows = index["utterance"].to_list()
+    if not all(0 <= row < utterances.height for row in rows) or not utterances[rows].select(names).equals(
+        index.select(names)
+    ):
+        raise StudyError(f"the states are of other utterances than those in {path}: capture them again")
+    return utterances[rows]
+
+
+def _shown(
+    states: States,
+    index: pl.DataFrame,
+    heard: np.ndarray,
+    unembedding: Unembedding,
+    label: str,
+    tuned: TunedLens | None = None,
+) -> list[list[int]]:
+    """Most likely token of each audio frame, by utterance; of the whole layer only the tokens are in memory."""
+    found: list[int] = []
+    with progress(label, states.rows) as advance:
+        for start, part in states.chunks(unembedding.frames_at_once):
+            sound = part[heard[start : start + len(part)]]
+            found += unembedding.tokens(sound if tuned is None else tuned(sound)).tolist()
+            advance(len(part))
+    counts = np.bincount(frame_owner(index)[heard], minlength=index.height)
+    ends = np.cumsum(counts).tolist()
+    return [found[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
+
+
+def _named(prefix: str, scores: Sequence[Overlap]) -> dict[str, list[float | None]]:
+    return {
+        f"{prefix}precision": [score.precision for score in scores],
+        f"{prefix}recall": [score.recall for score in scores],
+    }
+
+
+def _tuned(
+    states: States,
+    last: States,
+    index: pl.DataFrame,
+    spoken: pl.DataFrame,
+    heard: np.ndarray,
+    unembedding: Unembedding,
+    config: LensConfig,
+) -> TunedLens:
+    """The tuned lens of a layer, trained on the audio frames of the training split."""
+    train, validation = training_split(spoken, config.seed)
+    owner = frame_owner(index)
+    rows, checked = (np.flatnonzero(heard & part[owner]) for part in (train, validation))
+    return fit_tuned_lens(states, last, rows, checked, unembedding, config.tuned_steps, config.seed).lens
+
+
+def training_split(spoken: pl.DataFrame, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Masks (utterances,) of what a tuned lens is trained on and validated with.
+
+    Args:
+        spoken: task, id and split of each utterance.
+        seed: Seed of the draw.
+
+    Returns:
+        Parts of the training split without an item in common; the second is a tenth of its items, or one if there are
+        two, and empty if there are fewer.
+    """
+    names = (spoken["task"] + "/" + spoken["id"]).to_numpy()
+    training = (spoken["split"] == "train").to_numpy()
+    items = np.unique(names[training])
+    count = min(len(items) - 1, max(1, round(VALIDATION_SHARE * len(items))))
+    drawn = np.random.default_rng(seed).permutation(items)[: max(0, count)]
+    validation = training & np.isin(names, drawn)
+    return training & ~validation, validation

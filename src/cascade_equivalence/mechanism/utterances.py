@@ -1,0 +1,71 @@
+"""The utterances that models are watched on: drawn from the study's clips, split by item."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from cascade_equivalence.errors import StudyError
+
+TRAIN, TEST = "train", "test"
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Clips of one task.
+
+    Attributes:
+        task: The task.
+        voices: Voices that take turns.
+        clips: Voice and item: text, seconds and hash of the audio.
+    """
+
+    task: str
+    voices: Sequence[str]
+    clips: Mapping[tuple[str, str], tuple[str, float, str]]
+
+
+def draw_utterances(spoken: Sequence[Spoken], per_task: int, test_share: float, seed: int) -> pl.DataFrame:
+    """Draw items of each task, a voice for each, and the items that only test.
+
+    An item's place depends on its own id and the seed alone, so that more items a task keep those that were there.
+
+    Args:
+        spoken: Clips by task.
+        per_task: Items a task; fewer where it has fewer.
+        test_share: Share of the items that only test.
+        seed: Seed.
+
+    Returns:
+        Table with task, id, voice, text, split, seconds and sha256, a task after the other.
+
+    Raises:
+        StudyError: A clip of a drawn item is missing, or too few utterances are left to train and test.
+    """
+    rows = []
+    for source in spoken:
+        ids = sorted({item for _, item in source.clips}, key=lambda item: draw(seed, "item", source.task, item))
+        for turn, item in enumerate(ids[:per_task]):
+            voice = source.voices[turn % len(source.voices)]
+            if (voice, item) not in source.clips:
+                raise StudyError(
+                    f"voice {voice} does not speak item {item} of {source.task}: run the speech stage again"
+                )
+            text, seconds, sha256 = source.clips[voice, item]
+            rows.append((source.task, item, voice, text, seconds, sha256))
+    # By rank and not by a threshold: the share is kept however few there are.
+    order = sorted(range(len(rows)), key=lambda row: draw(seed, "split", rows[row][0], rows[row][1]))
+    tests = set(order[: round(test_share * len(rows))])
+    if not tests or len(tests) == len(rows):
+        raise StudyError(f"{len(rows)} utterances leave none to train or none to test: raise mechanism.states.per_task")
+    table = pl.DataFrame(rows, schema=["task", "id", "voice", "text", "seconds", "sha256"], orient="row")
+    split = [TEST if row in tests else TRAIN for row in range(len(rows))]
+    return table.with_columns(pl.Series("split", split)).select(
+        "task", "id", "voice", "text", "split", "seconds", "sha256"
+    )
+
+
+def draw(seed: int, *parts: str) -> bytes:
+    """A number drawn for some names, as bytes to sort by; it depends on the names and the seed alone."""
+    return hashlib.sha256("\0".join([str(seed), *parts]).encode()).digest()

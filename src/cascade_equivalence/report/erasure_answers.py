@@ -1,0 +1,126 @@
+"""A model's answers to a task while concepts are erased, from the nodes' files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report.mechanism_names import AFFINE, ALL, CONCEPT_TITLES, DRAW, HEARD, LINEAR, READ, ranks
+from cascade_equivalence.stats import erasure as stats
+from cascade_equivalence.stats.answers import KEY
+from cascade_equivalence.stats.bootstrap import Clusters
+
+VARIANTS = (LINEAR, AFFINE)
+ARMS = (HEARD, READ)
+
+
+class Condition(NamedTuple):
+    """What is erased, how, where, and what the model answers from."""
+
+    arm: str
+    positions: str
+    concept: str
+    variant: str
+
+    @property
+    def is_draw(self) -> bool:
+        """Whether it is one draw of a random control."""
+        return self.variant.startswith(DRAW)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A model's answers to one task under all conditions.
+
+    Attributes:
+        model: The model.
+        task: The task.
+        labels: Its closed label set.
+        clusters: The group of each item.
+        gold: The right label of each item.
+        baselines: Answers with nothing erased, by arm.
+        erased: Answers by condition.
+    """
+
+    model: str
+    task: str
+    labels: Sequence[str]
+    clusters: Clusters
+    gold: pl.Series
+    baselines: Mapping[str, stats.Erased]
+    erased: Mapping[Condition, stats.Erased]
+
+    def draws(self, condition: Condition, control: str) -> list[stats.Erased]:
+        """Draws of a control where a condition is; a control that was fitted instead has one, the same variant's."""
+        same = [
+            (other, answers)
+            for other, answers in self.erased.items()
+            if other.concept == control and (other.arm, other.positions) == (condition.arm, condition.positions)
+        ]
+        drawn = [answers for other, answers in same if other.is_draw]
+        return drawn or [answers for other, answers in same if other.variant == condition.variant]
+
+
+def read_erased(model: str, task: str, parts: Mapping[str, Path], labels: Sequence[str]) -> Asked:
+    """Read a model's answers to a task.
+
+    Args:
+        model: The model.
+        task: The task.
+        parts: Files by concept; ``none`` is the baseline.
+        labels: The closed label set; empty for open answers.
+
+    Raises:
+        StudyError: The baseline is missing, or a condition holds other items than it.
+    """
+    if BASELINE not in parts:
+        raise StudyError(f"{model} on {task} was run with concepts erased but not with nothing erased: run that, too")
+    tables = {concept: pl.read_parquet(path) for concept, path in parts.items()}
+    bases = {str(arm): part for (arm,), part in tables[BASELINE].group_by("arm", maintain_order=True)}
+    texts = {arm: f"the answers of {model} to {task} ({arm})" for arm in bases}
+    baselines = {
+        arm: stats.align(part, part, labels, f"{texts[arm]} with nothing erased") for arm, part in bases.items()
+    }
+    if READ in bases and HEARD in bases:
+        stats.align(bases[READ], bases[HEARD], labels, texts[READ])
+    erased: dict[Condition, stats.Erased] = {}
+    for concept, table in tables.items():
+        if concept == BASELINE:
+            continue
+        for names, part in table.group_by("arm", "positions", "variant", maintain_order=True):
+            arm, positions, variant = map(str, names)
+            if arm not in bases:
+                raise StudyError(
+                    f"{parts[concept]} has answers from {arm}, which {parts[BASELINE]} lacks: run it again"
+                )
+            condition = Condition(arm, positions, concept, variant)
+            whose = f"{texts[arm]} with {concept} ({variant}, {positions}) erased"
+            erased[condition] = stats.align(part, bases[arm], labels, whose)
+    first = next(iter(bases.values())).sort(KEY)
+    order = sorted(erased, key=_place)
+    return Asked(
+        model,
+        task,
+        labels,
+        Clusters.of(first["group"].to_list()),
+        first["label"],
+        {arm: baselines[arm] for arm in ARMS if arm in baselines},
+        {condition: erased[condition] for condition in order},
+    )
+
+
+def _place(condition: Condition) -> tuple[int, ...]:
+    """Hearing before reading, everywhere before at audio, concepts as in the paper, then draws by number."""
+    concepts = ranks([condition.concept], CONCEPT_TITLES)
+    number = int(condition.variant.removeprefix(DRAW)) if condition.is_draw else 0
+    return (
+        ARMS.index(condition.arm),
+        int(condition.positions != ALL),
+        concepts[condition.concept],
+        0 if condition.is_draw else VARIANTS.index(condition.variant),
+        number,
+    )

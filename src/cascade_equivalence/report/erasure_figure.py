@@ -1,0 +1,119 @@
+"""Accuracy while a concept is erased, as dots beside the controls' spread (paper's Figure 6)."""
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.report.erasure_tables import DRAWN, shown_positions, with_draws_pooled
+from cascade_equivalence.report.layer_axis import GREY, legend, parts
+from cascade_equivalence.report.mechanism_names import AFFINE, HEARD, LINEAR, READ, concept_title
+from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.noise_curves import COLORS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ROW_INCHES = 0.36
+LEGEND_INCHES = 7.0  # two columns of names
+DOTS: dict[tuple[str, str], dict[str, Any]] = {
+    (HEARD, LINEAR): {"label": "Linear, from audio", "color": COLORS[0], "marker": "o", "markersize": 5.5},
+    (HEARD, AFFINE): {
+        "label": "Affine, from audio",
+        "color": COLORS[0],
+        "marker": "o",
+        "markersize": 5.5,
+        "markerfacecolor": "white",
+    },
+    (READ, LINEAR): {"label": "Linear, from text", "color": COLORS[1], "marker": "^", "markersize": 5},
+}
+ASIDE = {(HEARD, LINEAR): -0.24, (HEARD, AFFINE): 0.0, (READ, LINEAR): 0.24}
+DRAWS: dict[str, Any] = {"label": "Draws, from audio: lowest, mean, highest", "color": "0.25", "linewidth": 1.4}
+LINES: dict[str, dict[str, Any]] = {
+    HEARD: {"label": "Nothing erased, from audio", "color": "0.15", "linewidth": 1.1},
+    READ: {"label": "Nothing erased, from text", "color": COLORS[1], "linewidth": 1.1, "linestyle": "--"},
+}
+CHANCE: dict[str, Any] = {"label": "Chance", "color": GREY, "linewidth": 1.1, "linestyle": (0, (1, 1.6))}
+BAND: dict[str, Any] = {"label": "Span of the random draws", "facecolor": "0.88", "linewidth": 0}
+
+
+def erasure_figure(table: pl.DataFrame) -> "Figure":
+    """Accuracy under each erasure, a strip a model and a panel a task.
+
+    Args:
+        table: Tidy erasure table.
+
+    Returns:
+        A figure; level lines are intervals, or the span of the draws of a random control.
+    """
+    from matplotlib import pyplot as plt
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    place = shown_positions(table)
+    pooled = with_draws_pooled(table).filter((pl.col("positions") == place) | (pl.col("concept") == BASELINE))
+    models = table["model"].unique(maintain_order=True).to_list()
+    tasks = table["task"].unique(maintain_order=True).to_list()
+    concepts = [name for name in pooled["concept"].unique(maintain_order=True) if name != BASELINE]
+    figure = plt.figure(
+        figsize=(max(LEGEND_INCHES, 2.0 + 2.0 * len(tasks)), 1.0 + (1.05 + ROW_INCHES * len(concepts)) * len(models)),
+        layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06),
+    )
+    drawn: list[Axes] = []
+    for strip, model in zip(parts(figure, models), models, strict=True):
+        grid = strip.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+        for axes, task in zip(grid, tasks, strict=True):
+            _panel(axes, pooled.filter(model=model, task=task), concepts)
+            axes.set_title(task_title(task))
+            drawn.append(axes)
+        grid[0].set_yticks(range(len(concepts)), [concept_title(concept) for concept in concepts])
+        strip.supxlabel("Accuracy (%)", size=9)
+    legend(figure, drawn, (*DOTS.values(), DRAWS, BAND, CHANCE, *LINES.values()), 3 if len(tasks) > 2 else 2)  # noqa: PLR2004 - as wide as the panels
+    return figure
+
+
+def _panel(axes: "Axes", rows: pl.DataFrame, concepts: list[str]) -> None:
+    import seaborn as sns
+
+    _levels(axes, rows)
+    for line, concept in enumerate(concepts):
+        for row in rows.filter(concept=concept).iter_rows(named=True):
+            key = row["arm"], row["variant"]
+            if row["variant"] == DRAWN:
+                if row["arm"] == HEARD:
+                    _span(axes, row, line)
+            elif key in DOTS and row["accuracy"] is not None:
+                y, look = line + ASIDE[key], DOTS[key]
+                if row["accuracy_low"] is not None:
+                    ends = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
+                    axes.hlines(y, *ends, color=look["color"], linewidth=0.9, alpha=0.7, zorder=2)
+                axes.plot([100 * row["accuracy"]], [y], linestyle="", zorder=3, **look)
+    axes.set_xlim(-4, 104)
+    axes.set_ylim(len(concepts) - 0.45, -0.55)
+    axes.set_xticks([0, 50, 100])
+    axes.set_xticks([25, 75], minor=True)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="0.93", linewidth=0.8)
+    sns.despine(ax=axes, left=True)
+
+
+def _levels(axes: "Axes", rows: pl.DataFrame) -> None:
+    """What the dots are seen against: the random draws, nothing erased, chance."""
+    null = rows.filter(arm=HEARD, concept="random", variant=DRAWN)
+    for row in null.iter_rows(named=True):
+        # A span of nothing would not be seen.
+        low, high = 100 * row["lowest"], 100 * row["highest"]
+        axes.axvspan(low - 0.4, high + 0.4, zorder=0, **BAND)
+    for arm, look in LINES.items():
+        for row in rows.filter(arm=arm, concept=BASELINE).iter_rows(named=True):
+            axes.axvline(100 * row["accuracy"], zorder=1, **look)
+    chance = rows["chance"].drop_nulls()
+    if len(chance):
+        axes.axvline(100 * chance[0], zorder=1, **CHANCE)
+
+
+def _span(axes: "Axes", row: dict[str, Any], line: int) -> None:
+    low, mean, high = (100 * row[name] for name in ("lowest", "accuracy", "highest"))
+    axes.hlines(line, low, high, color=DRAWS["color"], linewidth=DRAWS["linewidth"], zorder=2)
+    ends = {"marker": "|", "markersize": 7, "linestyle": "", "label": DRAWS["label"]}
+    axes.plot([low, mean, high], [line] * 3, color=DRAWS["color"], **ends)

@@ -1,0 +1,96 @@
+"""One judged claim on one opened model: what was found, against which control, and what follows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
+RULE_OF_THREE = 3
+"""Nothing in n items: with 95 % confidence at most about 3 / n (Hanley & Lippman-Hand 1983)."""
+OUTCOMES = (HOLDS, FAILS, UNTOLD)
+PROBES, LENS, IMPLICIT, ERASURE = "Probes", "Logit lens", "Implicit cascade", "Erasure"
+LEVELS = {
+    PROBES: "what is encoded",
+    LENS: "how it emerges",
+    IMPLICIT: "whether it suffices",
+    ERASURE: "whether it is necessary",
+}
+"""The paper's four levels of evidence (its section 5.5)."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper.
+
+    Attributes:
+        level: The level of evidence it belongs to.
+        title: The claim.
+        short: The same in a few words.
+    """
+
+    level: str
+    title: str
+    short: str
+
+
+RETAINED = Claim(PROBES, "The sound is retained through the layers", "Sound retained")
+READABLE = Claim(PROBES, "Text becomes readable with depth", "Text readable")
+SHOWN = Claim(LENS, "Text emerges with depth in the model's own vocabulary", "Text emerges")
+SUFFICES = Claim(IMPLICIT, "The text that emerges suffices for the answers", "Text suffices")
+NECESSARY = Claim(ERASURE, "The answers need the directions that hold the text", "Text needed")
+HEARING = Claim(ERASURE, "What breaks is hearing, not language", "Hearing, not language")
+NOT_MEAN = Claim(ERASURE, "The collapse is more than a shift of the mean", "More than the mean")
+SPARED = Claim(ERASURE, "Erasing the sound leaves the answers alone", "Answers without sound")
+APART = Claim(ERASURE, "Erasing the sound leaves the text alone", "Text without sound")
+CLAIMS = (RETAINED, READABLE, SHOWN, SUFFICES, NECESSARY, HEARING, NOT_MEAN, SPARED, APART)
+"""In the order of the report."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim, judged.
+
+    Attributes:
+        model: The opened model.
+        claim: The claim.
+        subject: What it is judged on, such as a probe, a concept or a cascade.
+        place: Task, as a reader sees it; empty where it is about none.
+        outcome: One of ``OUTCOMES``.
+        numbers: The numbers it was judged by, with those of the controls.
+        why: Why it does not hold or cannot be told; or what to know of a claim that holds.
+        brief: The number that says most beside its control, for a table; empty where there is one a task.
+    """
+
+    model: str
+    claim: Claim
+    subject: str
+    place: str
+    outcome: str
+    numbers: str
+    why: str = ""
+    brief: str = ""
+
+
+def against(row: Mapping[str, Any], name: str, other: str) -> str | None:
+    """Where a value lies from another, by their intervals.
+
+    Returns:
+        ``above``, ``below`` or ``overlaps``; None where an interval is missing.
+    """
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    other_low, other_high = row[f"{other}_low"], row[f"{other}_high"]
+    if low is None or other_low is None:
+        return None
+    if low > other_high:
+        return "above"
+    return "below" if high < other_low else "overlaps"
+
+
+def first_reason(reasons: Mapping[str, bool]) -> str:
+    """The first reason that is the case; empty if none is."""
+    return next((reason for reason, given in reasons.items() if given), "")
+
+
+def too_few(groups: int, margin: float) -> bool:
+    """Whether items are too few to rule out a change of a margin, even if none of them changed (the rule of three)."""
+    return groups < RULE_OF_THREE / margin

@@ -1,0 +1,186 @@
+"""Tidy tables of what probes and the logit lens find in opened models, from the nodes' files."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.config.study import StatisticsConfig
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report.mechanism_names import PROBE_TITLES, Layer, by_name, ranks
+from cascade_equivalence.report.mechanism_schemas import LENS, PROBES
+from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Statistic, estimate
+from cascade_equivalence.stats.mean import mean, numbers
+
+R2, DECODABILITY = "R2", "1 - CER"
+NOTHING_SHOWN = "the lens shows no token in any utterance"
+SOLE = "there is no other transcript to pair with"
+LENS_COLUMNS = ["utterance", "kept", "precision", "recall", "chance_precision", "chance_recall"]
+LENS_VALUES = (*LENS_COLUMNS[2:], "above_chance", "gain", "tuned_precision", "tuned_recall")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a node's JSON; a number that is not finite counts as missing.
+
+    Raises:
+        StudyError: The file is damaged.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path} cannot be read ({error}): remove it and run again") from error
+    return _finite(found)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def spread(name: str, found: Estimate | Mapping[str, Any]) -> dict[str, Any]:
+    """An estimate as three columns."""
+    ends = asdict(found) if isinstance(found, Estimate) else found
+    return {name: ends["value"], f"{name}_low": ends["low"], f"{name}_high": ends["high"]}
+
+
+def reasons(found: Mapping[str, Estimate]) -> str | None:
+    """Why values or intervals are missing, each reason once; None where nothing is."""
+    names: dict[str, list[str]] = {}
+    for name, each in found.items():
+        if each.reason:
+            names.setdefault(each.reason, []).append(name.replace("_", " "))
+    return "; ".join(f"{', '.join(which)}: {reason}" for reason, which in names.items()) or None
+
+
+def probes_table(files: Iterable[Path]) -> pl.DataFrame:
+    """Probes of every opened model, each beside its controls.
+
+    Args:
+        files: ``.../{opened}/layer{layer}.json``.
+
+    Returns:
+        Table with the columns ``PROBES``, models in the order of the files.
+
+    Raises:
+        StudyError: A file is damaged or lacks something, or two are about the same layer.
+    """
+    rows = []
+    for place, path in by_name(files, Layer.of).items():
+        found = read_json(path)
+        try:
+            rows += [_probe_row(place, found, probe) for probe in PROBE_TITLES]
+        except KeyError as error:
+            raise StudyError(f"{path} lacks {error}: another version of this project made it; run again") from error
+    table = pl.DataFrame(rows, schema=PROBES, orient="row")
+    # An untrained twin is its own reference for the first layer, but has none for the lack of training.
+    key = ["model", "layer", "probe"]
+    ends = ["value", "value_low", "value_high"]
+    twins = table.filter("untrained").select(*key, *(pl.col(end).alias(f"untrained_{end}") for end in ends))
+    first = table.filter(pl.col("layer") == pl.col("layer").min().over("model", "untrained"))
+    own = ["model", "untrained", "probe"]
+    first = first.select(*own, pl.col("layer").alias("first_layer"), *(pl.col(e).alias(f"first_{e}") for e in ends))
+    joined = [name for other in (twins, first) for name in other.columns if name not in (*key, *own)]
+    table = table.drop(joined).join(twins, on=key, how="left").join(first, on=own, how="left")
+    missing = [pl.when(~pl.col("untrained")).then(f"untrained_{end}").alias(f"untrained_{end}") for end in ends]
+    table = table.with_columns(missing).select(list(PROBES))
+    return _sorted(table, "untrained", "layer", pl.col("probe").replace_strict(ranks(PROBE_TITLES)))
+
+
+def _probe_row(place: Layer, found: Mapping[str, Any], probe: str) -> dict[str, Any]:
+    one = found[probe]
+    ctc = probe == "ctc"
+    shuffled = one["shuffled"] if isinstance(one["shuffled"], list) else [one["shuffled"]]
+    shuffled = [value for value in shuffled if value is not None]
+    control = sum(shuffled) / len(shuffled) if shuffled else None
+    value = one["decodability" if ctc else "r2"]
+    return {
+        "model": place.model,
+        "untrained": place.untrained,
+        "layer": place.layer,
+        "width": found["width"],
+        "probe": probe,
+        "measure": DECODABILITY if ctc else R2,
+        **spread("value", {"value": value, "low": one["low"], "high": one["high"]}),
+        "shuffled": control,
+        "shuffled_highest": max(shuffled, default=None),
+        "shuffles": len(shuffled),
+        "selectivity": None if value is None or control is None else value - control,
+        "frames": found["frames"],
+        "train": one.get("train", found["utterances"]["train"]),
+        "test": one.get("test", found["utterances"]["test"]),
+        "uniform_value": one.get("r2_uniform"),
+        **{name: one.get(name) for name in ("penalty", "left_out", "reason")},
+        **{name: one.get(name) for name in ("prior", "feasible_share", "blank_share", "label_entropy")},
+    }
+
+
+def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
+    """What the logit lens shows at each layer; intervals draw whole utterances, each of which is another item.
+
+    Args:
+        files: ``.../{model}/layer{layer}.parquet``.
+        statistics: Draws, level and seed of the intervals.
+
+    Returns:
+        Table with the columns ``LENS``, models in the order of the files.
+
+    Raises:
+        StudyError: A file lacks a column, or the layers of a model do not hold the same utterances.
+    """
+    found = {place: _utterances(path) for place, path in by_name(files, Layer.of).items()}
+    rows = []
+    for place, shown in found.items():
+        first = min(other.layer for other in found if other.model == place.model)
+        start = found[Layer(place.model, place.untrained, first)]
+        if shown["utterance"].to_list() != start["utterance"].to_list():
+            raise StudyError(
+                f"the lens of {place.model} has other utterances at layer {place.layer} than at layer {first}: run the "
+                "lens again"
+            )
+        values = shown.with_columns(
+            above_chance=pl.col("precision") - pl.col("chance_precision"), gain=pl.col("precision") - start["precision"]
+        )
+        clusters = Clusters.of([f"{number:09}" for number in shown["utterance"]])
+        there = {name: _mean(clusters, values[name], name) for name in LENS_VALUES if name in values.columns}
+        if place.layer == first:
+            del there["gain"]
+        estimates = estimate(
+            there, clusters.count, draws=statistics.draws, confidence=statistics.confidence, seed=statistics.seed
+        )
+        rows.append(
+            {
+                "model": place.model,
+                "layer": place.layer,
+                "utterances": shown.height,
+                "without_tokens": int((shown["kept"] == 0).sum()),
+                "kept": shown["kept"].mean(),
+                "first_layer": first,
+                **{key: value for name, each in estimates.items() for key, value in spread(name, each).items()},
+                "reason": reasons(estimates),
+            }
+        )
+    return _sorted(pl.DataFrame(rows, schema=LENS, orient="row"), "layer")
+
+
+def _utterances(path: Path) -> pl.DataFrame:
+    table = pl.read_parquet(path)
+    if missing := [name for name in LENS_COLUMNS if name not in table.columns]:
+        raise StudyError(f"{path} lacks the columns {', '.join(missing)}: run the lens again")
+    return table.sort("utterance")
+
+
+def _mean(clusters: Clusters, values: pl.Series, name: str) -> Statistic:
+    undefined = SOLE if name.startswith("chance") else NOTHING_SHOWN
+    return mean(clusters, numbers(values), undefined)
+
+
+def _sorted(table: pl.DataFrame, *keys: Any) -> pl.DataFrame:
+    """Sort a table by model, in the order in which they come, then by other keys."""
+    return table.sort(pl.col("model").replace_strict(ranks(table["model"]), return_dtype=pl.Int64), *keys)

@@ -1,0 +1,126 @@
+"""What is found inside opened models: names in paths, and names for a reader."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Self, TypeVar
+
+from cascade_equivalence.errors import StudyError
+
+UNTRAINED = "@untrained"
+LAYER = re.compile(r"layer(\d+)")
+LINEAR, AFFINE = "linear", "affine"
+DRAW = "seed"
+"""How the names of a random control's variants begin; a number follows."""
+ALL, AUDIO_ONLY = "all", "audio"
+HEARD, READ = "audio", "text"
+
+TEXT_CONCEPTS = ("proxy", "ctc", "boc")
+ACOUSTIC = "acoustic"
+CONTROLS = ("random", "principal", "permuted")
+CONCEPT_TITLES = {
+    "none": "Nothing",
+    "proxy": "Text (first word)",
+    "ctc": "CTC",
+    "boc": "BoC",
+    "acoustic": "Acoustic",
+    "random": "Random",
+    "principal": "Random, as much variance",
+    "permuted": "First word, labels shuffled",
+}
+"""The paper's names of the conditions in its Table 7; the last two are not in the paper."""
+PROBE_TITLES = {"energy": "Energy", "pitch": "Pitch", "ctc": "CTC", "boc": "BoC"}
+"""The order of the paper's Table 4."""
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class MechanismFiles:
+    """Files about the inside of opened models; none where a study opens none.
+
+    Attributes:
+        probes: ``.../{opened}/layer{layer}.json``.
+        lens: ``.../{model}/layer{layer}.parquet``.
+        erasers: ``.../{model}/{concept}/summary.json``.
+        erasure: ``.../{model}/{concept}/{task}.parquet``.
+    """
+
+    probes: Sequence[Path] = field(default=())
+    lens: Sequence[Path] = field(default=())
+    erasers: Sequence[Path] = field(default=())
+    erasure: Sequence[Path] = field(default=())
+
+    @classmethod
+    def of(cls, files: Mapping[str, Iterable[str]]) -> Self:
+        """From paths as text, by the names of the attributes."""
+        return cls(**{name: [Path(path) for path in paths] for name, paths in files.items()})
+
+
+class Layer(NamedTuple):
+    """Where a layer's file belongs."""
+
+    model: str
+    untrained: bool
+    layer: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Read the names from a path."""
+        found = LAYER.fullmatch(path.stem)
+        if found is None:
+            raise StudyError(f"{path} is not named layer<number>; remove it and run again")
+        opened = path.parts[-2]
+        return cls(opened.removesuffix(UNTRAINED), opened.endswith(UNTRAINED), int(found[1]))
+
+
+class Fitted(NamedTuple):
+    """Where the summary of a concept's erasers belongs."""
+
+    model: str
+    concept: str
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Read the names from a path."""
+        model, concept = path.parts[-3:-1]
+        return cls(model, concept)
+
+
+class Erased(NamedTuple):
+    """Where the answers under an erasure belong."""
+
+    model: str
+    concept: str
+    task: str
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Read the names from a path."""
+        model, concept = path.parts[-3:-1]
+        return cls(model, concept, path.stem)
+
+
+def by_name(paths: Iterable[Path], name: Callable[[Path], Key]) -> dict[Key, Path]:
+    """Files by what they are about, in their order.
+
+    Raises:
+        StudyError: Two files are about the same.
+    """
+    found: dict[Key, Path] = {}
+    for path in paths:
+        other = found.setdefault(name(path), path)
+        if other != path:
+            raise StudyError(f"{path} and {other} are about the same thing; remove the one that is not the study's")
+    return found
+
+
+def concept_title(concept: str) -> str:
+    """A concept as a reader sees it."""
+    return CONCEPT_TITLES.get(concept, concept)
+
+
+def ranks(names: Iterable[str], order: Iterable[str] = ()) -> dict[str, int]:
+    """Places of names: those of an order as it has them, then the others as they come."""
+    return {name: place for place, name in enumerate(dict.fromkeys([*order, *names]))}

@@ -1,0 +1,173 @@
+"""Columns of the tidy tables on the inside of opened models."""
+
+import polars as pl
+
+from cascade_equivalence.report.columns import Schema, estimate
+
+PROBES: Schema = {
+    "model": pl.String,
+    "untrained": pl.Boolean,
+    "layer": pl.Int64,
+    "width": pl.Int64,
+    "probe": pl.String,
+    "measure": pl.String,
+    **estimate("value"),
+    "shuffled": pl.Float64,
+    "shuffled_highest": pl.Float64,
+    "shuffles": pl.Int64,
+    "selectivity": pl.Float64,
+    **estimate("untrained_value"),
+    "first_layer": pl.Int64,
+    **estimate("first_value"),
+    "prior": pl.Float64,
+    "feasible_share": pl.Float64,
+    "blank_share": pl.Float64,
+    "label_entropy": pl.Float64,
+    "uniform_value": pl.Float64,
+    "penalty": pl.Float64,
+    "frames": pl.Int64,
+    "train": pl.Int64,
+    "test": pl.Int64,
+    "left_out": pl.Int64,
+    "reason": pl.String,
+}
+"""A model, trained or not, x layer x probe. ``value`` is an R2 or a decodability (``measure``); ``shuffled`` is the
+mean over probes that were trained on shuffled targets, ``untrained_value`` the same layer's with untrained blocks,
+``first_value`` the first layer's; ``prior`` sees a constant in place of the states."""
+
+LENS: Schema = {
+    "model": pl.String,
+    "layer": pl.Int64,
+    "utterances": pl.Int64,
+    "without_tokens": pl.Int64,
+    "kept": pl.Float64,
+    **estimate("precision"),
+    **estimate("recall"),
+    **estimate("chance_precision"),
+    **estimate("chance_recall"),
+    **estimate("above_chance"),
+    "first_layer": pl.Int64,
+    **estimate("gain"),
+    **estimate("tuned_precision"),
+    **estimate("tuned_recall"),
+    "reason": pl.String,
+}
+"""Model x layer. ``kept``: mean tokens an utterance; ``above_chance``: precision minus that of pairings with other
+transcripts, utterance by utterance; ``gain``: precision minus that of the first layer, utterance by utterance."""
+
+SUFFICIENCY: Schema = {
+    "model": pl.String,
+    "system": pl.String,
+    "implicit": pl.String,
+    "explicit": pl.String,
+    "explicit_asr": pl.String,
+    "task": pl.String,
+    "rows": pl.Int64,
+    "groups": pl.Int64,
+    **estimate("kappa_implicit"),
+    **estimate("kappa_explicit"),
+    **estimate("kappa_difference"),
+    "paired": pl.Boolean,
+    **estimate("system_accuracy"),
+    **estimate("implicit_accuracy"),
+    **estimate("explicit_accuracy"),
+    "chance": pl.Float64,
+    "system_against_chance": pl.String,
+    "implicit_against_chance": pl.String,
+    "explicit_against_chance": pl.String,
+    "reason": pl.String,
+}
+"""Speech LLM x its implicit cascade x a cascade with the same LLM x task, clean speech. ``kappa_difference``: implicit
+minus explicit; where no contrast was asked for (``paired`` is false) its ends are the widest that the two intervals
+allow."""
+
+ERASERS: Schema = {
+    "model": pl.String,
+    "concept": pl.String,
+    "layer": pl.Int64,
+    "rank": pl.Int64,
+    "columns": pl.Int64,
+    "classes": pl.Int64,
+    "rows": pl.Int64,
+    "pooling": pl.String,
+    "shrinkage": pl.Boolean,
+    "tolerance": pl.Float64,
+    "largest_dropped": pl.Float64,
+    "removed_variance": pl.Float64,
+    "removed_variance_lowest": pl.Float64,
+    "removed_variance_highest": pl.Float64,
+    "probe_before": pl.Float64,
+    "probe_after": pl.Float64,
+    "text_before": pl.Float64,
+    "text_after": pl.Float64,
+    "label_entropy": pl.Float64,
+    "reason": pl.String,
+}
+"""Model x concept x layer. ``removed_variance``: share of the states' variance (of a random control the mean over its
+draws, and the ends); ``probe``: what a fresh linear probe reads of the concept (of a random control: of the first
+word); ``text``: what the layer's CTC probe reads of the text."""
+
+ERASURE: Schema = {
+    "model": pl.String,
+    "task": pl.String,
+    "arm": pl.String,
+    "positions": pl.String,
+    "concept": pl.String,
+    "variant": pl.String,
+    "rows": pl.Int64,
+    "groups": pl.Int64,
+    "parsed": pl.Int64,
+    "forced_rows": pl.Int64,
+    "kl_rows": pl.Int64,
+    "seen_rows": pl.Int64,
+    **estimate("accuracy"),
+    **estimate("parse_rate"),
+    **estimate("accuracy_among_parsed"),
+    **estimate("forced_accuracy"),
+    **estimate("kl"),
+    **estimate("accuracy_change"),
+    **estimate("parse_rate_change"),
+    **estimate("forced_accuracy_change"),
+    **estimate("unseen_accuracy"),
+    **estimate("unseen_accuracy_change"),
+    "chance": pl.Float64,
+    "against_chance": pl.String,
+    "reason": pl.String,
+}
+"""Model x task x arm x positions x concept x variant. Changes are against nothing erased, on the same items; seen are
+items that the erasers were fitted on, too, unseen the others. Single
+draws of a random control have no intervals, since their spread over draws is what is asked for."""
+
+ERASURE_CONTROLS: Schema = {
+    "model": pl.String,
+    "task": pl.String,
+    "arm": pl.String,
+    "positions": pl.String,
+    "concept": pl.String,
+    "variant": pl.String,
+    "control": pl.String,
+    "measure": pl.String,
+    "value": pl.Float64,
+    "draws": pl.Int64,
+    "control_mean": pl.Float64,
+    "control_lowest": pl.Float64,
+    "control_highest": pl.Float64,
+    "at_or_below": pl.Int64,
+    "p": pl.Float64,
+    **estimate("difference"),
+    "reason": pl.String,
+}
+"""A condition of the erasure x control x measure (accuracy, forced choice). ``p`` = (draws of the control at or below
+the value + 1) / (draws + 1); ``difference``: the condition minus the mean of the control's draws, item by item. The
+control ``text`` is the same eraser while the model reads the true text: there ``difference`` is the change while it
+hears minus the change while it reads, and there is no p."""
+
+MECHANISM_SCHEMAS = {
+    "probes": PROBES,
+    "lens": LENS,
+    "sufficiency": SUFFICIENCY,
+    "erasers": ERASERS,
+    "erasure": ERASURE,
+    "erasure_controls": ERASURE_CONTROLS,
+}
+"""Tables that a study has only where it opens models."""

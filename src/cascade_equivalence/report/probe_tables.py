@@ -1,0 +1,137 @@
+"""What probes and the logit lens find, as a reader sees it (paper's Tables 4 and 5)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, decimal, interval, percent
+from cascade_equivalence.report.mechanism_names import PROBE_TITLES
+
+CTC = "ctc"
+MEASURES = {"energy": "R²", "pitch": "R²", CTC: f"1 {MINUS} CER", "boc": "R²"}
+FEASIBLE = 0.995
+"""Shares below this are told: the CTC probe cannot read what has more characters than frames."""
+
+
+def probes(table: pl.DataFrame, confidence: float) -> Display:
+    """Table 4 of the paper: one row a model and layer; beside each probe what its controls reach."""
+    trained = table.filter(~pl.col("untrained"))
+    twins = trained["untrained_value"].is_not_null().any()
+    rows = []
+    for (model, layer), part in trained.group_by("model", "layer", maintain_order=True):
+        found = {row["probe"]: row for row in part.iter_rows(named=True)}
+        cells = [cell for probe in PROBE_TITLES for cell in _probe_cells(found.get(probe), twins)]
+        rows.append([str(model), str(layer), *cells])
+    heads = []
+    for probe, title in PROBE_TITLES.items():
+        names = ["shuffled", *(["constant"] if probe == CTC else []), *(["untrained"] if twins else [])]
+        heads += [f"{title} {MEASURES[probe]} [{confidence:.0%}]", " / ".join(names)]
+    return Display(
+        name="probes",
+        title="What linear probes read, layer by layer",
+        columns=["Model", "Layer", *heads],
+        rows=rows,
+        remarks=[
+            "Energy and pitch: ridge regression of an utterance's mean RMS in dB and mean log f0 on its mean state, R² "
+            "on held-out items. BoC: the same of character frequencies, weighted by their variances. CTC: a linear "
+            f"classifier of single frames; 1 {MINUS} CER is the share of characters it recovers, never less than 0. R² "
+            f"and 1 {MINUS} CER are different measures and cannot be compared with each other.",
+            "Beside each value its controls. Shuffled: the same probe trained on other utterances' targets (mean over "
+            "shuffles). Constant: a CTC probe that sees nothing, which shows what the frequencies of characters give."
+            + (" Untrained: the same layer of the model with untrained blocks." if twins else ""),
+            "The layer is a block, counted from 0; its output is read before the final norm. Intervals draw whole "
+            "items of the test set.",
+            *_feasible(trained),
+            *_missing(trained),
+        ],
+        text_columns=1,
+    )
+
+
+def _probe_cells(row: Mapping[str, Any] | None, twins: bool) -> tuple[str, str]:
+    if row is None:
+        return NOT_RUN, NOT_RUN
+    names = ["shuffled", *(["prior"] if row["probe"] == CTC else []), *(["untrained_value"] if twins else [])]
+    controls = " / ".join(NOT_RUN if row[name] is None else decimal(row[name]) for name in names)
+    return interval(row["value"], row["value_low"], row["value_high"]), controls
+
+
+def _feasible(trained: pl.DataFrame) -> list[str]:
+    lowest = trained.filter(probe=CTC).group_by("model", maintain_order=True).agg(pl.min("feasible_share"))
+    short = [f"{percent(share)} % of {model}" for model, share in lowest.drop_nulls().iter_rows() if share < FEASIBLE]
+    if not short:
+        return []
+    return [
+        f"Not all utterances have as many frames as CTC needs for their characters: {', '.join(short)}. The text of "
+        "the others cannot be read in full, whatever the states hold."
+    ]
+
+
+def _missing(trained: pl.DataFrame) -> list[str]:
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for row in trained.filter(pl.col("reason").is_not_null()).iter_rows(named=True):
+        found.setdefault((row["model"], row["probe"], row["reason"]), []).append(row["layer"])
+    return [
+        f"{UNDEFINED}: {model}, {PROBE_TITLES[probe]} at layer {', '.join(map(str, layers))}: {reason}."
+        for (model, probe, reason), layers in found.items()
+    ]
+
+
+def lens(table: pl.DataFrame, confidence: float) -> Display:
+    """Table 5 of the paper: one row a layer, a few columns a model."""
+    models = table["model"].unique(maintain_order=True).to_list()
+    found = {(row["model"], row["layer"]): row for row in table.iter_rows(named=True)}
+    tuned = table["tuned_precision"].is_not_null().any()
+    rows = [
+        [str(layer), *(cell for model in models for cell in _lens_cells(found.get((model, layer)), tuned))]
+        for layer in table["layer"].unique().sort()
+    ]
+    heads = [f"precision [{confidence:.0%}]", "by chance", "recall / by chance", *(["tuned lens"] if tuned else [])]
+    counts = (f"{model}: {max(table.filter(model=model)['utterances']):,} utterances" for model in models)
+    silent = table.filter(pl.col("without_tokens") > 0)
+    return Display(
+        name="lens",
+        title="Words that the logit lens shows, layer by layer",
+        columns=["Layer", *(f"{model}: {head}" for model in models for head in heads)],
+        rows=rows,
+        remarks=[
+            "Each state where the sound stands goes through the model's own final norm and unembedding; its likeliest "
+            "token counts. Precision: the share of these tokens that occur in what was spoken. Recall: the share of "
+            "what was spoken that is among them. Both are means over utterances.",
+            "By chance: the same tokens against the transcripts of other utterances, which frequent words match, too.",
+            *(
+                ["Tuned lens: precision after an affine map of the states that was trained for each layer."]
+                if tuned
+                else []
+            ),
+            "; ".join(counts) + "; intervals draw whole utterances.",
+            *(
+                [
+                    "Precision leaves out utterances in which no token is left (control tokens, punctuation): at most "
+                    f"{max(silent['without_tokens'])} of a layer."
+                ]
+                if silent.height
+                else []
+            ),
+        ],
+        text_columns=0,
+    )
+
+
+def _lens_cells(row: Mapping[str, Any] | None, tuned: bool) -> list[str]:
+    if row is None:
+        return [NOT_RUN] * (3 + tuned)
+    cells = [
+        _third(row["precision"], row["precision_low"], row["precision_high"]),
+        _third(row["chance_precision"]),
+        f"{_third(row['recall'])} / {_third(row['chance_recall'])}",
+    ]
+    return [*cells, _third(row["tuned_precision"])] if tuned else cells
+
+
+def _third(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Three decimals, as in the paper: early layers show one word in a thousand."""
+    if value is None:
+        return UNDEFINED
+    return f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -1,0 +1,168 @@
+"""What erasure says of the paper's claims, in findings."""
+
+from collections.abc import Iterator
+
+from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.report.display import p_value, percent, points, points_interval
+from cascade_equivalence.report.finding import (
+    FAILS,
+    HEARING,
+    HOLDS,
+    NECESSARY,
+    NOT_MEAN,
+    SPARED,
+    UNTOLD,
+    Claim,
+    Finding,
+    first_reason,
+    too_few,
+)
+from cascade_equivalence.report.mechanism_names import (
+    ACOUSTIC,
+    AFFINE,
+    HEARD,
+    LINEAR,
+    READ,
+    TEXT_CONCEPTS,
+    concept_title,
+)
+from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.verdict_fall import (
+    CONTROL_NAMES,
+    GUESSING,
+    MARGIN,
+    Erasures,
+    Judged,
+    Row,
+    beyond,
+    falls,
+    few,
+)
+from cascade_equivalence.stats.erasure import ACCURACY, FORCED
+
+
+def necessary(found: Erasures) -> Iterator[Finding]:
+    """Do answers fall when a concept of the text is erased, further than under the controls?
+
+    A fall must show in the forced choice, too, where there is one: otherwise it is the writing of answers that breaks.
+    """
+    for task, concept, row in _conditions(found, TEXT_CONCEPTS):
+        outcome, why = found.fall(task, concept, found.variant)
+        if outcome == HOLDS and row["forced_accuracy_change"] is not None:
+            forced, reason = found.fall(task, concept, found.variant, FORCED)
+            if forced == FAILS:
+                outcome, why = FAILS, "the forced choice stays: what breaks is the writing of the answer"
+            elif forced == UNTOLD:
+                outcome, why = UNTOLD, f"in the forced choice {reason}"
+        if outcome == HOLDS and falls(found.row(task, concept, found.variant, READ)):
+            why = "but reading falls, too, so it may be language that needs them"
+        yield _finding(found, NECESSARY, concept, task, outcome, _levels(found, task, concept, row), why)
+
+
+def hearing(found: Erasures) -> Iterator[Finding]:
+    """Does the same eraser leave the model able to answer from the true text?"""
+    for task, concept, row in _conditions(found, TEXT_CONCEPTS):
+        read = found.row(task, concept, found.variant, READ)
+        if read is None:
+            continue
+        apart = found.controls.get((task, HEARD, concept, found.variant, READ, ACCURACY))
+        numbers = f"hearing {_change(row)}, reading {_change(read)}"
+        if apart is not None:
+            numbers += f", difference {_ends(apart, 'difference')}"
+        outcome, why = _hearing(found, task, row, read, apart)
+        yield _finding(found, HEARING, concept, task, outcome, numbers, why)
+
+
+def _hearing(found: Erasures, task: str, row: Row, read: Row, apart: Row | None) -> Judged:
+    reason = first_reason(
+        {
+            GUESSING: not found.above_chance(task),
+            "no fall in hearing is shown": not falls(row),
+            "with nothing erased the model is not above chance when it reads": not found.above_chance(task, READ),
+        }
+    )
+    if reason:
+        return UNTOLD, reason
+    low = read["accuracy_change_low"]
+    if low is not None and low > -MARGIN and too_few(read["groups"], MARGIN):
+        return UNTOLD, few(read)
+    if low is not None and low > -MARGIN:
+        return HOLDS, f"reading falls by no more than {percent(MARGIN)} points"
+    if not falls(read):
+        return UNTOLD, "a fall in reading is neither shown nor ruled out"
+    less = apart is not None and apart["difference_high"] is not None and apart["difference_high"] < 0
+    return FAILS, "reading falls, too, though less" if less else "reading is not shown to fall less"
+
+
+def not_only_mean(found: Erasures) -> Iterator[Finding]:
+    """Do answers fall when the eraser keeps the mean, too?"""
+    for task, concept, row in _conditions(found, TEXT_CONCEPTS, LINEAR):
+        affine = found.row(task, concept, AFFINE)
+        if affine is None:
+            continue
+        if not falls(row):
+            outcome, why = UNTOLD, "there is no fall to explain"
+        else:
+            outcome, why = found.fall(task, concept, AFFINE)
+            why = why and f"with the mean kept, {why}"
+        numbers = f"linear {_change(row)}, affine {_change(affine)}"
+        yield _finding(found, NOT_MEAN, concept, task, outcome, numbers, why)
+
+
+def spared(found: Erasures) -> Iterator[Finding]:
+    """Do answers stay when energy and pitch are erased?"""
+    for task, concept, row in _conditions(found, (ACOUSTIC,)):
+        outcome, why = _spared(found, task, row)
+        yield _finding(found, SPARED, concept, task, outcome, _levels(found, task, concept, row), why)
+
+
+def _spared(found: Erasures, task: str, row: Row) -> Judged:
+    outcome, why = found.fall(task, ACOUSTIC, found.variant)
+    if outcome == FAILS:
+        return HOLDS, why
+    if outcome == HOLDS:
+        return FAILS, "accuracy falls further than under the controls"
+    # Controls excuse a fall, but their absence does not.
+    if (
+        falls(row)
+        and found.above_chance(task)
+        and all(beyond(control) for control in found.beside(task, ACOUSTIC, found.variant))
+    ):
+        return FAILS, "accuracy falls"
+    return UNTOLD, why
+
+
+def _conditions(
+    found: Erasures, concepts: tuple[str, ...], variant: str | None = None
+) -> Iterator[tuple[str, str, Row]]:
+    for concept in concepts:
+        for task in found.tasks:
+            if (row := found.row(task, concept, variant or found.variant)) is not None:
+                yield task, concept, row
+
+
+def _finding(found: Erasures, claim: Claim, concept: str, task: str, outcome: str, numbers: str, why: str) -> Finding:
+    return Finding(found.model, claim, concept_title(concept), task_title(task), outcome, numbers, why)
+
+
+def _ends(row: Row, name: str) -> str:
+    return points_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _change(row: Row) -> str:
+    return _ends(row, "accuracy_change")
+
+
+def _levels(found: Erasures, task: str, concept: str, row: Row) -> str:
+    """Accuracy, parse rate and forced choice after and before, beside the controls' accuracy."""
+    base = found.rows[task, HEARD, BASELINE, BASELINE]
+    parts = [
+        f"accuracy {percent(base['accuracy'])} to {percent(row['accuracy'])} % ({_change(row)})",
+        f"parsed {percent(base['parse_rate'])} to {percent(row['parse_rate'])} %",
+    ]
+    if row["forced_accuracy"] is not None:
+        parts.append(f"forced choice {points(row['forced_accuracy_change'])}")
+    for control in found.beside(task, concept, found.variant):
+        drawn = f", p {p_value(control['p'])}" if control["draws"] > 1 else ""
+        parts.append(f"{CONTROL_NAMES[control['control']]} {percent(control['control_mean'])} %{drawn}")
+    return "; ".join(parts)

@@ -1,0 +1,142 @@
+"""Whether answers fall under erasure, and further than under the controls."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.report.display import percent
+from cascade_equivalence.report.erasure_tables import shown_positions
+from cascade_equivalence.report.finding import FAILS, HOLDS, UNTOLD, first_reason, too_few
+from cascade_equivalence.report.mechanism_names import AFFINE, CONTROLS, HEARD, LINEAR
+from cascade_equivalence.report.verdict_sufficiency import above_chance
+from cascade_equivalence.stats.erasure import ACCURACY
+
+MARGIN = 0.05
+"""Fall of accuracy that still counts as none; the choice is ours, the paper gives none."""
+ALPHA = 0.05
+LEFT_SHARE, READ_BEFORE = 0.5, 0.05
+"""Share of its R2, where it had this much, above which a concept counts as not erased."""
+ENOUGH = 19
+"""Draws of a control below which p cannot reach ``ALPHA``."""
+CONTROL_NAMES = {"random": "random", "principal": "random of equal variance", "permuted": "shuffled labels"}
+Row = Mapping[str, Any]
+Judged = tuple[str, str]
+NO_FALL = f"accuracy falls by no more than {percent(MARGIN)} points"
+OPEN_FALL = "a fall is neither shown nor ruled out"
+GUESSING = "with nothing erased the model is not above chance there"
+
+
+@dataclass(frozen=True)
+class Erasures:
+    """One model's accuracies under erasure, by what was done.
+
+    Attributes:
+        model: The model.
+        rows: Rows of the erasure table by task, arm, concept and variant, at the positions that are shown.
+        controls: Rows of the controls table by the same, control and measure.
+        tasks: Tasks in the order of the tables.
+        variant: The variant that is judged: the paper's, where it was run.
+        left: Why a concept may still be there, by concept; a fall that stays away then says nothing.
+    """
+
+    model: str
+    rows: Mapping[tuple[str, str, str, str], Row]
+    controls: Mapping[tuple[str, str, str, str, str, str], Row]
+    tasks: list[str]
+    variant: str
+    left: Mapping[str, str]
+
+    @classmethod
+    def of(cls, erasure: pl.DataFrame, controls: pl.DataFrame, erasers: pl.DataFrame, model: str) -> "Erasures":
+        """Sort the tables."""
+        mine = erasure.filter(model=model)
+        place = shown_positions(mine)
+        key = ("task", "arm", "concept", "variant")
+        there = (pl.col("positions") == place) | (pl.col("concept") == BASELINE)
+        rows = {tuple(row[name] for name in key): row for row in mine.filter(there).iter_rows(named=True)}
+        names = (*key, "control", "measure")
+        against = controls.filter(model=model, positions=place).iter_rows(named=True)
+        return cls(
+            model,
+            rows,
+            {tuple(row[name] for name in names): row for row in against},
+            mine["task"].unique(maintain_order=True).to_list(),
+            LINEAR if LINEAR in mine["variant"] else AFFINE,
+            {str(concept): _left(part) for (concept,), part in erasers.filter(model=model).group_by("concept")},
+        )
+
+    def row(self, task: str, concept: str, variant: str, arm: str = HEARD) -> Row | None:
+        """Answers under a condition."""
+        return self.rows.get((task, arm, concept, variant))
+
+    def above_chance(self, task: str, arm: str = HEARD) -> bool:
+        """Whether there is something to lose."""
+        row = self.rows.get((task, arm, BASELINE, BASELINE))
+        return row is not None and above_chance(row["accuracy_low"], row["chance"], row["against_chance"])
+
+    def beside(self, task: str, concept: str, variant: str, measure: str = ACCURACY) -> list[Row]:
+        """The controls of a condition, from audio."""
+        found = (self.controls.get((task, HEARD, concept, variant, control, measure)) for control in CONTROLS)
+        return [row for row in found if row is not None]
+
+    def fall(self, task: str, concept: str, variant: str, measure: str = ACCURACY) -> Judged:
+        """Whether a measure falls from audio, and further than under every control."""
+        row = self.rows[task, HEARD, concept, variant]
+        low, high = row[f"{measure}_change_low"], row[f"{measure}_change_high"]
+        if not self.above_chance(task):
+            return UNTOLD, GUESSING
+        if low is None or high is None:
+            return UNTOLD, f"there is no interval ({row['reason'] or 'too few items'})"
+        if low > -MARGIN:
+            doubt = self.left.get(concept) or (few(row) if too_few(row["groups"], MARGIN) else "")
+            return (UNTOLD, doubt) if doubt else (FAILS, NO_FALL)
+        if high >= 0:
+            return UNTOLD, OPEN_FALL
+        excuse = _excuse(self.beside(task, concept, variant, measure))
+        return (UNTOLD, excuse) if excuse else (HOLDS, "")
+
+
+def _left(layers: pl.DataFrame) -> str:
+    """Why a concept may be there after erasing; empty where it is not."""
+    before, after = pl.col("probe_before"), pl.col("probe_after")
+    read = layers.filter((before > READ_BEFORE) & (after > LEFT_SHARE * before)).sort("layer")
+    where = ", ".join(map(str, read["layer"]))
+    return first_reason(
+        {
+            "its erasers take nothing away": layers["rank"].max() == 0,
+            f"a linear probe still reads it after erasing, at layer {where}": read.height > 0,
+        }
+    )
+
+
+def few(row: Row) -> str:
+    """That items are too few to rule out a fall."""
+    return f"{row['groups']} items are too few to rule out a fall of {percent(MARGIN)} points"
+
+
+def _excuse(controls: Sequence[Row]) -> str:
+    """Why a fall may be nobody's doing but any erasure's; empty if the controls rule that out."""
+    as_much = [CONTROL_NAMES[row["control"]] for row in controls if not beyond(row)]
+    most = max((row["draws"] or 0 for row in controls), default=0)
+    return first_reason(
+        {
+            "no control was run": not controls,
+            f"the control does as much ({', '.join(as_much)})": bool(as_much),
+            f"{most} draws of a control are too few for a p of {ALPHA}, though all leave more": most < ENOUGH,
+        }
+    )
+
+
+def beyond(control: Row) -> bool:
+    """Whether a value lies below a control's: below almost all of its draws, and, item by item, below their mean."""
+    if control["difference_high"] is None or control["difference_high"] >= 0:
+        return False
+    return bool(control["p"] <= ALPHA if control["draws"] >= ENOUGH else control["at_or_below"] == 0)
+
+
+def falls(row: Row | None) -> bool:
+    """Whether accuracy is shown to fall."""
+    return row is not None and row["accuracy_change_high"] is not None and row["accuracy_change_high"] < 0

@@ -1,0 +1,254 @@
+"""Which of the paper's claims hold inside the opened models, in words; never more than the tables say."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from cascade_equivalence.config.study import E2ESpec, ImplicitSpec
+from cascade_equivalence.report.display import MINUS, NOT_RUN, Display, decimal, percent
+from cascade_equivalence.report.finding import (
+    APART,
+    CLAIMS,
+    FAILS,
+    HOLDS,
+    LEVELS,
+    OUTCOMES,
+    UNTOLD,
+    Claim,
+    Finding,
+)
+from cascade_equivalence.report.mechanism_names import ACOUSTIC, concept_title
+from cascade_equivalence.report.naming import Outline
+from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_erasure import hearing, necessary, not_only_mean, spared
+from cascade_equivalence.report.verdict_fall import MARGIN, Erasures
+from cascade_equivalence.report.verdict_probes import readable, retained, shown
+from cascade_equivalence.report.verdict_sufficiency import MARGIN as KAPPA_MARGIN
+from cascade_equivalence.report.verdict_sufficiency import suffices
+from cascade_equivalence.report.wording import listed
+
+TEXT_MARGIN = 0.03
+"""Loss of decodability that still counts as none: the paper's figure for Ultravox (its section 5.4)."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What became of a claim, on what.
+
+    Attributes:
+        outcome: One of ``OUTCOMES``.
+        lead: What it is about, and why.
+        details: The numbers it was judged by, with their controls; a task each, where there are tasks.
+    """
+
+    outcome: str
+    lead: str
+    details: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One claim on one model, in sentences.
+
+    Attributes:
+        claim: The claim.
+        sentences: An outcome, subject and reason each.
+    """
+
+    claim: Claim
+    sentences: Sequence[Sentence]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is told of one model.
+
+    Attributes:
+        model: The model.
+        role: What it is in the study.
+        judgements: Its claims, in the order of the report.
+    """
+
+    model: str
+    role: str
+    judgements: Sequence[Judgement]
+
+
+def findings(tables: Tables) -> list[Finding]:
+    """Judge every claim on every opened model, as far as there is something to judge it by.
+
+    Args:
+        tables: The tidy tables.
+
+    Returns:
+        Findings by model in the order of the probes, then by claim.
+    """
+    found: list[Finding] = []
+    for model in opened_models(tables):
+        found += retained(tables.probes, model)
+        found += readable(tables.probes, model)
+        found += shown(tables.lens, model)
+        found += suffices(tables.sufficiency, model)
+        if model in tables.erasure["model"]:
+            erased = Erasures.of(tables.erasure, tables.erasure_controls, tables.erasers, model)
+            for judge in (necessary, hearing, not_only_mean, spared):
+                found += judge(erased)
+        found += apart(tables.erasers, tables.probes, model)
+    return found
+
+
+def opened_models(tables: Tables) -> list[str]:
+    """Models that something is known of from inside, in the order of the tables."""
+    held = (tables.probes, tables.lens, tables.sufficiency, tables.erasure, tables.erasers)
+    return list(dict.fromkeys(model for table in held for model in table["model"]))
+
+
+def apart(erasers: pl.DataFrame, probes: pl.DataFrame, model: str) -> Iterator[Finding]:
+    """Does the text stay readable when energy and pitch are erased, at the layers where it is?
+
+    Args:
+        erasers: Tidy erasers table.
+        probes: Tidy probes table, for what CTC reads from nothing.
+        model: The model.
+    """
+    mine = erasers.filter(model=model, concept=ACOUSTIC)
+    if not mine.height:
+        return
+    nothing = pl.max_horizontal(pl.lit(0.0), "shuffled_highest", "prior")
+    ctc = probes.filter(~pl.col("untrained"), model=model, probe="ctc").select("layer", nothing.alias("nothing"))
+    loss = pl.col("text_before") - pl.col("text_after")
+    told = (
+        mine.join(ctc, on="layer", how="left")
+        .with_columns(loss=loss)
+        .filter(pl.col("loss").is_not_null() & (pl.col("text_before") > pl.col("nothing").fill_null(0.0)))
+        .sort("loss", "layer", descending=[True, False])
+    )
+    subject = concept_title(ACOUSTIC)
+    if not told.height:
+        why = "at no layer does CTC read more of the text than from nothing"
+        yield Finding(model, APART, subject, "", UNTOLD, "no text to lose", why)
+        return
+    worst = told.row(0, named=True)
+    numbers = (
+        f"the largest loss of decodability is {decimal(max(0.0, worst['loss']))}, at layer {worst['layer']} "
+        f"({decimal(worst['text_before'])} to {decimal(worst['text_after'])}), of {told.height} layers"
+    )
+    holds = worst["loss"] <= TEXT_MARGIN
+    why = (
+        f"within a margin of {decimal(TEXT_MARGIN)}, without an interval"
+        if holds
+        else "sound and text share directions"
+    )
+    brief = f"largest loss {decimal(max(0.0, worst['loss']))}"
+    yield Finding(model, APART, subject, "", HOLDS if holds else FAILS, numbers, why, brief)
+
+
+def stories(found: Sequence[Finding], outline: Outline) -> list[Story]:
+    """Tell the findings model by model.
+
+    Args:
+        found: What ``findings`` gives.
+        outline: What the systems are made of.
+
+    Returns:
+        A story a model: its claims, and under each a sentence for every outcome and subject.
+    """
+    speech = {spec.model for spec in outline.systems.values() if isinstance(spec, E2ESpec | ImplicitSpec)}
+    told = []
+    for model in dict.fromkeys(finding.model for finding in found):
+        mine = [finding for finding in found if finding.model == model]
+        judged = [
+            Judgement(claim, _sentences([finding for finding in mine if finding.claim == claim]))
+            for claim in CLAIMS
+            if any(finding.claim == claim for finding in mine)
+        ]
+        told.append(Story(model, "speech LLM" if model in speech else "control", judged))
+    return told
+
+
+def _sentences(found: Sequence[Finding]) -> list[Sentence]:
+    """Findings of one claim in sentences; tasks with the same outcome for the same reason share one."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in sorted(found, key=lambda each: OUTCOMES.index(each.outcome)):
+        groups.setdefault((finding.outcome, finding.subject, finding.why), []).append(finding)
+    sentences = []
+    for (outcome, subject, why), group in groups.items():
+        reason = f": {why}" if why else ""
+        if group[0].place:
+            where = listed([each.place for each in group])
+            details = [f"{each.place}: {each.numbers}." for each in group]
+            sentences.append(Sentence(outcome, f"{subject} on {where}{reason}.", details))
+        elif reason:
+            sentences.append(Sentence(outcome, f"{subject}{reason}.", [f"{_capital(each.numbers)}." for each in group]))
+        else:
+            sentences += [Sentence(outcome, f"{subject}: {each.numbers}.", []) for each in group]
+    return sentences
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def four_levels(found: Sequence[Finding]) -> Display:
+    """The four levels of evidence side by side, a row a model.
+
+    Args:
+        found: What ``findings`` gives.
+
+    Returns:
+        Cells of outcomes by claim; the numbers are in the sentences.
+    """
+    rows = []
+    for model in dict.fromkeys(finding.model for finding in found):
+        cells = []
+        for level in LEVELS:
+            mine = [finding for finding in found if (finding.model, finding.claim.level) == (model, level)]
+            lines = [_line(claim, [each for each in mine if each.claim == claim]) for claim in CLAIMS]
+            cells.append("\n".join(line for line in lines if line) or NOT_RUN)
+        rows.append([model, *cells])
+    return Display(
+        name="levels",
+        title="Four levels of evidence",
+        columns=["Model", *(f"{level}: {question}" for level, question in LEVELS.items())],
+        rows=rows,
+        remarks=[
+            "A claim holds, or does not, where the intervals and controls below say so; otherwise it cannot be told, "
+            "and below it says why. Nothing is adjusted for the number of claims.",
+            f"Margins are ours: a fall of accuracy of up to {percent(MARGIN)} points, a loss of κ of up to "
+            f"{decimal(KAPPA_MARGIN)} and one of decodability (1 {MINUS} CER) of up to {decimal(TEXT_MARGIN)} count as "
+            "none.",
+            "Probes and erasers see what is linear in the states; what is there in another form escapes both.",
+        ],
+        text_columns=1 + len(LEVELS),
+    )
+
+
+def _line(claim: Claim, found: Sequence[Finding]) -> str:
+    """One claim's outcomes: on what it holds, on what not, and what cannot be told."""
+    parts = []
+    for outcome in OUTCOMES:
+        mine = [each for each in found if each.outcome == outcome]
+        subjects = list(dict.fromkeys(each.subject for each in mine))
+        about: dict[tuple[str, ...], list[str]] = {}
+        for subject in subjects:
+            places = tuple(each.place or each.brief for each in mine if each.subject == subject)
+            about.setdefault(places, []).append(subject)
+        if about:
+            said = (f"{', '.join(names)}: {', '.join(places)}" for places, names in about.items())
+            parts.append(f"{outcome} ({'; '.join(said)})")
+    return f"{claim.short}: {', '.join(parts)}" if parts else ""
+
+
+def tally(found: Sequence[Finding]) -> Display:
+    """How often each claim holds on each model, for the terminal."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for finding in sorted(found, key=lambda each: CLAIMS.index(each.claim)):
+        groups.setdefault((finding.model, finding.claim.title), []).append(finding.outcome)
+    order = list(dict.fromkeys(finding.model for finding in found))
+    rows = [
+        [model, claim, *(str(outcomes.count(outcome)) for outcome in OUTCOMES)]
+        for (model, claim), outcomes in sorted(groups.items(), key=lambda group: order.index(group[0][0]))
+    ]
+    columns = ["Model", "Claim", *OUTCOMES]
+    return Display("tally", "Inside the models: on how many probes, tasks and concepts", columns, rows, [], 2)

@@ -1,0 +1,67 @@
+"""Whether the text that emerges suffices, in findings."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.report.display import decimal, interval
+from cascade_equivalence.report.finding import FAILS, HOLDS, SUFFICES, UNTOLD, Finding, too_few
+from cascade_equivalence.report.naming import task_title
+
+MARGIN = 0.1
+"""Loss of κ that still counts as none; the choice is ours, the paper gives none."""
+
+
+def suffices(table: pl.DataFrame, model: str) -> Iterator[Finding]:
+    """Does a speech LLM agree with its implicit cascade about as much as with an explicit one?
+
+    The text suffices on a task where the agreement with the implicit cascade is shown to be at most ``MARGIN`` lower
+    than that with a cascade of the same LLM that reads a real transcript; it does not where it is shown to be lower and
+    not within the margin. The implicit cascade itself may be at chance: that is how too little text shows.
+
+    Args:
+        table: Tidy sufficiency table.
+        model: The model.
+    """
+    for row in table.filter(model=model).iter_rows(named=True):
+        subject = f"{row['system']} (beside {row['explicit'] or 'no cascade of an ASR'})"
+        outcome, why = _judged(row)
+        yield Finding(model, SUFFICES, subject, task_title(row["task"]), outcome, _numbers(row), why)
+
+
+def above_chance(accuracy_low: float | None, chance: float | None, against_chance: str | None) -> bool:
+    """Whether an accuracy is shown to be above chance; of open answers, above zero."""
+    if chance is None:
+        return accuracy_low is not None and accuracy_low > 0
+    return against_chance == "above"
+
+
+def _judged(row: Mapping[str, Any]) -> tuple[str, str]:
+    for arm in ("system", "explicit"):
+        if row["explicit"] is not None and not above_chance(
+            row[f"{arm}_accuracy_low"], row["chance"], row[f"{arm}_against_chance"]
+        ):
+            return UNTOLD, f"{row[arm]} is not above chance there"
+    if row["kappa_difference_low"] is None:
+        return UNTOLD, row["reason"] or "there is no interval"
+    if row["kappa_difference_low"] > -MARGIN and too_few(row["groups"], MARGIN):
+        return UNTOLD, f"{row['groups']} items are too few to rule out a loss of {decimal(MARGIN)}"
+    if row["kappa_difference_low"] > -MARGIN:
+        return HOLDS, f"within a margin of {decimal(MARGIN)}"
+    if row["kappa_difference_high"] < 0:
+        return FAILS, "the implicit cascade agrees less"
+    return UNTOLD, f"a loss of more than {decimal(MARGIN)} is neither shown nor ruled out"
+
+
+def _numbers(row: Mapping[str, Any]) -> str:
+    def ends(name: str, *, signed: bool = False) -> str:
+        return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=signed)
+
+    if row["explicit"] is None:
+        return f"κ {ends('kappa_implicit')}"
+    paired = "" if row["paired"] else ", not paired"
+    return (
+        f"κ {ends('kappa_implicit')} implicit, {ends('kappa_explicit')} explicit, difference "
+        f"{ends('kappa_difference', signed=True)}{paired}"
+    )

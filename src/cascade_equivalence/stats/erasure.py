@@ -1,0 +1,160 @@
+"""What erasing a concept does to one model's answers to one task, against the same model with nothing erased.
+
+Everything is paired: an erased answer stands beside the unerased answer to the same item, and an interval draws whole
+groups of items once for both. Draws of a random control give a null distribution of their own; it has a p-value as a
+permutation test has (Davison & Hinkley 1997, eq. 4.11): (r + 1) / (n + 1), r of n draws doing as much.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cascade_equivalence.stats.accuracy import NO_ROWS, OPEN, accuracy, accuracy_among_parsed, parse_rate
+from cascade_equivalence.stats.answers import COLUMNS, INVALID, KEY, check_answers
+from cascade_equivalence.stats.bootstrap import Clusters, Floats, Statistic
+from cascade_equivalence.stats.join import join_pair
+from cascade_equivalence.stats.mean import mean, numbers
+
+NO_KL = "no divergence is a finite number"
+ALL_SEEN = "the erasers were fitted on every item"
+ACCURACY, FORCED = "accuracy", "forced_accuracy"
+
+
+@dataclass(frozen=True, eq=False)
+class Erased:
+    """Answers under one condition, in the order of the baseline's items.
+
+    Attributes:
+        correct: Whether the free answer is right, (rows,).
+        parsed: Whether it could be parsed, (rows,).
+        forced: Whether the likeliest label is right, (rows,), NaN where there is none; NaN throughout for open answers.
+        seen: Whether the erasers were fitted on the item, too, (rows,).
+        kl: Divergence from the unerased model in nats, (rows,), NaN where there is none; infinite values count as none.
+    """
+
+    correct: NDArray[np.bool_]
+    parsed: NDArray[np.bool_]
+    forced: Floats
+    seen: NDArray[np.bool_]
+    kl: Floats
+
+    def measured(self, measure: str) -> Floats:
+        """One value a row, NaN where there is none: ``accuracy`` or ``forced_accuracy``."""
+        return self.forced if measure == FORCED else self.correct.astype(np.float64)
+
+    def unseen(self, values: Floats) -> Floats:
+        """A value a row, NaN where the erasers were fitted on the item."""
+        return np.where(self.seen, np.nan, values)
+
+
+@dataclass(frozen=True)
+class Null:
+    """A value among the draws of a random control.
+
+    Attributes:
+        draws: Number of draws.
+        mean: Their mean.
+        lowest: The lowest of them.
+        highest: The highest of them.
+        at_or_below: Draws at or below the value.
+        p: (at_or_below + 1) / (draws + 1).
+    """
+
+    draws: int
+    mean: float
+    lowest: float
+    highest: float
+    at_or_below: int
+    p: float
+
+
+def among(value: float, draws: Sequence[float]) -> Null:
+    """Place a value among draws of a random control.
+
+    Args:
+        value: What a concept's erasure leaves, such as an accuracy.
+        draws: What the control's draws leave, one at least.
+
+    Returns:
+        The draws' spread, and how often they go as low.
+    """
+    as_low = sum(draw <= value for draw in draws)
+    # A mean in floating point can lie a rounding error outside its terms.
+    mean = min(max(float(np.mean(draws)), min(draws)), max(draws))
+    return Null(len(draws), mean, min(draws), max(draws), as_low, (as_low + 1) / (len(draws) + 1))
+
+
+def align(answers: pl.DataFrame, baseline: pl.DataFrame, labels: Sequence[str], whose: str) -> Erased:
+    """Bring erased answers into the order of the baseline's items, sorted by (id, voice).
+
+    Args:
+        answers: One row an item: the columns of an answers table, ``forced_correct``, ``kl`` and ``seen``.
+        baseline: The same with nothing erased.
+        labels: The closed label set; empty for open answers.
+        whose: How messages name the answers.
+
+    Returns:
+        The answers as arrays.
+
+    Raises:
+        StudyError: A table does not pass ``check_answers``, or the two do not hold the same items.
+    """
+    checked = check_answers(answers, labels, whose)
+    join_pair(checked, baseline.select(COLUMNS), "the same model with nothing erased")
+    table = answers.sort(KEY)
+    return Erased(
+        table["correct"].to_numpy(),
+        (table["parsed"] != INVALID).to_numpy(),
+        numbers(table["forced_correct"]),
+        table["seen"].to_numpy(),
+        numbers(table["kl"]),
+    )
+
+
+def measures(clusters: Clusters, erased: Erased) -> dict[str, Statistic]:
+    """Accuracy, parse rate, accuracy among parsed answers, by forced choice and on unseen items; mean divergence."""
+    return {
+        ACCURACY: accuracy(clusters, erased.correct),
+        "parse_rate": parse_rate(clusters, erased.parsed),
+        "accuracy_among_parsed": accuracy_among_parsed(clusters, erased.correct, erased.parsed),
+        FORCED: mean(clusters, erased.forced, OPEN),
+        "kl": mean(clusters, erased.kl, NO_KL),
+        "unseen_accuracy": mean(clusters, erased.unseen(erased.measured(ACCURACY)), ALL_SEEN),
+    }
+
+
+def changes(clusters: Clusters, erased: Erased, baseline: Erased) -> dict[str, Statistic]:
+    """Accuracy (also by forced choice and on unseen items) and parse rate minus the baseline's, item by item."""
+    change = erased.measured(ACCURACY) - baseline.measured(ACCURACY)
+    return {
+        "accuracy_change": mean(clusters, change, NO_ROWS),
+        "unseen_accuracy_change": mean(clusters, erased.unseen(change), ALL_SEEN),
+        "parse_rate_change": mean(clusters, erased.parsed.astype(float) - baseline.parsed.astype(float), NO_ROWS),
+        "forced_accuracy_change": mean(clusters, erased.forced - baseline.forced, OPEN),
+    }
+
+
+def against_draws(clusters: Clusters, erased: Erased, draws: Sequence[Erased], measure: str) -> Statistic:
+    """A measure minus its mean over the draws of a control, item by item."""
+    values = np.mean([draw.measured(measure) for draw in draws], axis=0)
+    return mean(clusters, erased.measured(measure) - values, OPEN)
+
+
+def against_reading(
+    clusters: Clusters, hearing: Erased, heard: Erased, reading: Erased, read: Erased, measure: str
+) -> Statistic:
+    """Change of a measure while the model hears, minus its change while it reads, item by item.
+
+    Args:
+        clusters: The group of each item.
+        hearing: Erased, from audio.
+        heard: The baseline from audio.
+        reading: The same erasure, from the true text.
+        read: The baseline from the true text.
+        measure: ``accuracy`` or ``forced_accuracy``.
+    """
+    change = hearing.measured(measure) - heard.measured(measure)
+    return mean(clusters, change - (reading.measured(measure) - read.measured(measure)), OPEN)

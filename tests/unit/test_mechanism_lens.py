@@ -1,0 +1,271 @@
+"""The logit lens shows at the last block what the model itself says there, and finds the words that were planted."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from tiny_llm import byte_level_tokenizer, save_gemma, save_llama
+from transformers import AutoModelForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM, GraniteConfig, GraniteForCausalLM
+
+from cascade_equivalence.config.mechanism import LensConfig
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.mechanism import lens as lens_module
+from cascade_equivalence.mechanism.hooks import watched
+from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
+from cascade_equivalence.mechanism.lens_node import audio_frames, lens_layer, training_split
+from cascade_equivalence.mechanism.states import INDEX, StatesWriter
+from cascade_equivalence.models.rows import common_prefix
+from cascade_equivalence.models.text_llm import TextLLM
+
+torch.set_num_threads(1)
+
+SHARED = "Read the news story and name its topic.\nStory:"
+PROMPTS = [f"{SHARED} {end}" for end in ("A dog ran over the long bridge.", "Paris.", "The hosts reached the final.")]
+TEXTS = [
+    "The goalkeeper saved two penalties",
+    "A dog ran over the long bridge",
+    "What is the capital city",
+    "the hosts reached the cup final",
+    "name the topic: sports or politics",
+    "You are a helpful assistant",
+    "technology business",
+    "the answer is London",
+]
+
+
+def save_granite(folder: Path) -> Path:
+    """A model that divides its logits."""
+    tokenizer = byte_level_tokenizer()
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    torch.manual_seed(0)
+    config = GraniteConfig(
+        vocab_size=len(tokenizer), logits_scaling=3.0, embedding_multiplier=2.0, initializer_range=0.3, **shape
+    )
+    GraniteForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+SAVE: dict[str, Callable[[Path], Path]] = {
+    "llama": lambda folder: save_llama(folder, byte_level_tokenizer()),
+    "softcap": lambda folder: save_gemma(folder, byte_level_tokenizer(), 512, final_logit_softcapping=20.0),
+    "scale": save_granite,
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Models by kind. Their norms are not the identity on what is normed: taken twice, they would be noticed."""
+    made = {}
+    for name, save in SAVE.items():
+        folder = save(tmp_path_factory.mktemp(name))
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        with torch.no_grad():
+            model.model.norm.weight.copy_(torch.rand(model.model.norm.weight.shape) + 0.5)
+        model.save_pretrained(folder)
+        made[name] = folder
+    return made
+
+
+@pytest.fixture(params=sorted(SAVE))
+def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
+    return folders[request.param]
+
+
+def run(text: TextLLM, rows: list[list[int]], prefix: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The last block's output, the model's own logits and the mask of what is not padding, of the newest columns."""
+    ids, mask, cache = text.start(rows, prefix, text.prefix_cache(rows[0][:prefix]))
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, prefix:]
+    blocks, kept = list(text.model.get_decoder().layers), {}
+    with torch.no_grad(), watched(blocks, [len(blocks) - 1], kept.__setitem__):
+        logits = text.model(ids, attention_mask=mask, position_ids=positions, past_key_values=cache).logits
+    return kept[len(blocks) - 1], logits, mask[:, prefix:].bool()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_at_the_last_block_it_is_the_models_own_distribution(folder: Path, shared: bool) -> None:
+    text = TextLLM(folder, "cpu", torch.float32, chat=True)
+    rows = [text.tokenize(prompt) for prompt in PROMPTS]
+    prefix = common_prefix(rows) if shared else 0
+    assert (prefix > 0) == shared
+    states, logits, own = run(text, rows, prefix)
+    assert not own.all()
+    alone = torch.cat([text.model(torch.tensor([row])).logits[0, prefix:] for row in rows]).detach()
+    for lens in (Unembedding(text.model), open_unembedding(folder, "cpu", torch.float32)):
+        found = lens.logits(states[own])
+        torch.testing.assert_close(found, logits[own], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-4)
+        assert torch.equal(lens.tokens(states[own]), found.argmax(-1))
+        assert not torch.allclose(lens.logits(lens.norm(states[own])), found, rtol=1e-2, atol=1e-2)
+
+
+def test_the_model_stays_as_it_was(folders: dict[str, Path]) -> None:
+    model = AutoModelForCausalLM.from_pretrained(folders["llama"])
+    ids, decoder = torch.tensor([[5, 6, 7]]), model.model
+    before = model(ids).logits
+    Unembedding(model).logits(torch.randn(4, 64))
+    assert model.model is decoder and torch.equal(model(ids).logits, before)
+
+
+def test_blocks_are_not_read(folder: Path) -> None:
+    lens = open_unembedding(folder, "cpu", torch.float32)
+    weights = list(lens._rest.parameters())
+    assert sum(weight.numel() for weight in weights) == (lens.vocabulary + 1) * lens.width
+    assert not any(weight.requires_grad for weight in weights)
+
+
+def test_chunks_change_nothing(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    lens, states = open_unembedding(folders["llama"], "cpu", torch.float32), torch.randn(23, 64)
+    whole = lens.tokens(states)
+    for rows in (1, 5, 22):
+        monkeypatch.setattr(lens_module, "BYTES_AT_ONCE", rows * lens.vocabulary * 4)
+        assert lens.frames_at_once == rows
+        assert torch.equal(lens.tokens(states), whole)
+    assert lens.tokens(states[:0]).shape == (0,)
+
+
+def test_near_ties_are_decided_in_float32(folders: dict[str, Path]) -> None:
+    lens, states = open_unembedding(folders["llama"], "cpu", torch.bfloat16), torch.randn(2000, 64)
+    normed = lens.norm(states.bfloat16()).float()
+    exact = (normed @ lens.head.weight.float().T).argmax(-1)
+    assert torch.equal(lens.tokens(states), exact)
+    assert not torch.equal(lens.logits(states).argmax(-1), exact)
+
+
+def test_numbers_that_overflow_are_refused(folders: dict[str, Path]) -> None:
+    lens = open_unembedding(folders["llama"], "cpu", torch.float32)
+    with pytest.raises(StudyError, match="not finite"):
+        lens.tokens(torch.full((2, 64), torch.nan))
+
+
+def test_a_decoder_of_another_kind_is_refused() -> None:
+    shape = {"vocab_size": 20, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    with pytest.raises(StudyError, match="final norm of GPTNeoXForCausalLM was not found"):
+        Unembedding(GPTNeoXForCausalLM(GPTNeoXConfig(num_attention_heads=2, **shape)))
+
+
+class Planted:
+    """A layer at whose audio positions the lens shows the words that were spoken, and one that hides them."""
+
+    def __init__(self, text_folder: Path, folder: Path) -> None:
+        torch.manual_seed(0)
+        self.text_folder, self.folder = text_folder, folder
+        head = open_unembedding(text_folder, "cpu", torch.float32).head.weight
+        norm = open_unembedding(text_folder, "cpu", torch.float32).norm.weight
+        tokenizer = byte_level_tokenizer()
+        turn = torch.linalg.qr(torch.randn(64, 64)).Q
+        rows: list[dict[str, Any]] = []
+        path = {name: folder / f"{name}.safetensors" for name in ("shown", "hidden")}
+        with (
+            StatesWriter(path["shown"], 64, torch.float32, {}) as shown,
+            StatesWriter(path["hidden"], 64, torch.float32, {}) as hidden,
+        ):
+            for place, text in enumerate(TEXTS):
+                said = tokenizer(f" {text}")["input_ids"]
+                # What stands around the sound is not to be looked at.
+                tokens = torch.tensor([3, 4, 5, *said, 6])
+                states = 20 * head[tokens] / norm + 0.5 * torch.randn(len(tokens), 64)
+                shown.add(states)
+                hidden.add(states @ turn + 3)
+                counts = {"frames": len(tokens), "audio_start": 3, "audio_frames": len(said)}
+                rows.append({"utterance": place, "task": "t", "id": f"i{place}", "voice": "v", "start": 0} | counts)
+        self.index = pl.DataFrame(rows, schema=INDEX).with_columns(start=pl.col("frames").cum_sum() - pl.col("frames"))
+        self.index.write_parquet(folder / "index.parquet")
+        split = ["train"] * 6 + ["test"] * 2
+        self.spoken = self.index.select("task", "id", "voice").with_columns(
+            text=pl.Series(TEXTS), split=pl.Series(split)
+        )
+        self.spoken.write_parquet(folder / "utterances.parquet")
+
+    def read(self, layer: str, **config: Any) -> pl.DataFrame:
+        paths = [self.folder / f"{layer}.safetensors", self.folder / "shown.safetensors", self.folder / "index.parquet"]
+        target, settings = self.folder / "lens" / "layer.parquet", LensConfig(**config)
+        utterances = self.folder / "utterances.parquet"
+        lens_layer(*paths, utterances, self.text_folder, settings, target, "lens", "cpu", "float32")
+        return pl.read_parquet(target)
+
+
+@pytest.fixture(scope="module")
+def planted(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    return Planted(folders["llama"], tmp_path_factory.mktemp("planted"))
+
+
+@pytest.mark.parametrize("multiset", [False, True])
+def test_words_that_were_planted_are_found(planted: Planted, multiset: bool) -> None:
+    table = planted.read("shown", multiset=multiset)
+    assert table["utterance"].to_list() == list(range(len(TEXTS)))
+    assert table["text"].to_list() == TEXTS
+    assert set(table["precision"]) == set(table["recall"]) == {1.0}
+    assert table["kept"].to_list() == table["tokens"].list.len().to_list()
+    assert table["chance_precision"].max() < 0.5 and table["chance_recall"].max() < 0.5
+    assert not any(name.startswith("tuned") for name in table.columns)
+
+
+def test_words_that_are_hidden_are_not_found_but_by_the_tuned_lens(planted: Planted) -> None:
+    table = planted.read("hidden", tuned=True, tuned_steps=150)
+    assert table["recall"].mean() < 0.2
+    # The tuned lens has learnt the words of the training split; those of the others are mostly new to it.
+    assert table["tuned_recall"][:6].mean() > 0.7 > table["precision"].fill_null(0).mean()
+    assert table["tuned_recall"][6:].mean() > table["recall"][6:].mean()
+    assert table.equals(planted.read("hidden", tuned=True, tuned_steps=150))
+
+
+def test_the_tuned_lens_of_the_last_layer_is_the_lens(planted: Planted) -> None:
+    table = planted.read("shown", tuned=True)
+    for name in ("text", "precision", "recall"):
+        assert table[f"tuned_{name}"].to_list() == table[name].to_list()
+
+
+def test_pairings_are_shared_by_layers_and_follow_the_seed(planted: Planted) -> None:
+    tables = [planted.read("shown", seed=seed, shuffles=2) for seed in (0, 0, 1)]
+    assert tables[0].equals(tables[1]) and not tables[0].equals(tables[2])
+
+
+def test_audio_frames_are_those_of_the_index(planted: Planted) -> None:
+    expected = np.concatenate(
+        [
+            [row["audio_start"] <= n < row["audio_start"] + row["audio_frames"] for n in range(row["frames"])]
+            for row in planted.index.iter_rows(named=True)
+        ]
+    )
+    assert np.array_equal(audio_frames(planted.index), expected)
+    assert audio_frames(planted.index.head(0)).shape == (0,)
+
+
+def test_states_of_other_utterances_are_refused(planted: Planted, tmp_path: Path) -> None:
+    for changed in (planted.spoken.reverse(), planted.spoken.head(3)):
+        changed.write_parquet(tmp_path / "u.parquet")
+        files = [planted.folder / name for name in ("shown.safetensors", "shown.safetensors", "index.parquet")]
+        with pytest.raises(StudyError, match="other utterances"):
+            lens_layer(*files, tmp_path / "u.parquet", planted.text_folder, LensConfig(), tmp_path / "l", "l", "cpu")
+    assert not (tmp_path / "l").exists()
+
+
+def test_states_of_another_model_are_refused(planted: Planted, folders: dict[str, Path], tmp_path: Path) -> None:
+    files = [planted.folder / f"{name}" for name in ("shown.safetensors", "shown.safetensors", "index.parquet")]
+    with pytest.raises(StudyError, match="width 64"):
+        lens_layer(*files, planted.folder, folders["scale"], LensConfig(), tmp_path / "l", "lens", "cpu")
+
+
+def spoken(ids: Sequence[str], split: Sequence[str]) -> pl.DataFrame:
+    names = {"task": ["t"] * len(ids), "id": list(ids), "split": list(split)}
+    return pl.DataFrame(names, schema=dict.fromkeys(names, pl.String))
+
+
+def test_validation_shares_no_item_with_training() -> None:
+    table = spoken([f"i{n // 2}" for n in range(60)], ["train"] * 40 + ["test"] * 20)
+    train, validation = training_split(table, 0)
+    assert not (train & validation).any() and (train | validation).tolist() == [True] * 40 + [False] * 20
+    assert not set(table["id"].filter(train)) & set(table["id"].filter(validation))
+    assert validation.sum() == 4
+    assert not np.array_equal(validation, training_split(table, 1)[1])
+
+
+def test_one_training_item_is_too_few(planted: Planted) -> None:
+    for ids in ([], ["a"], ["a", "a"]):
+        assert not training_split(spoken(ids, ["train"] * len(ids)), 0)[1].any()
+    assert [part.sum() for part in training_split(spoken("ab", ["train"] * 2), 0)] == [1, 1]

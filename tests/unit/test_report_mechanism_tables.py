@@ -1,0 +1,297 @@
+"""The tables on the inside of opened models: nothing lost, every control joined, every number that of the files."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from report_mechanism_study import (
+    EARS,
+    RANKS,
+    SPEAKERS,
+    TASKS,
+    World,
+    empty_tables,
+    write_behaviour,
+    write_mechanism,
+)
+from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, Study, build
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report.contents import displays, inside_displays, write_markdown
+from cascade_equivalence.report.eraser_frame import erasers_table
+from cascade_equivalence.report.erasure_frame import erasure_tables
+from cascade_equivalence.report.mechanism_frames import lens_table, probes_table
+from cascade_equivalence.report.mechanism_names import Layer, MechanismFiles
+from cascade_equivalence.report.mechanism_schemas import MECHANISM_SCHEMAS
+from cascade_equivalence.report.sufficiency_frame import sufficiency_table
+from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_mechanism import findings
+
+ENDS = ("", "_low", "_high")
+WORLD = World(draws=20)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """What systems answered."""
+    return write_behaviour(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def files(study: Study) -> MechanismFiles:
+    """What was found inside the models."""
+    return write_mechanism(study.root, WORLD, TASKS[::2])
+
+
+@pytest.fixture(scope="module")
+def tables(study: Study, files: MechanismFiles) -> Tables:
+    """The tables of both."""
+    return build(study, mechanism=files)
+
+
+def test_every_probe_stands_beside_its_controls(files: MechanismFiles, tables: Tables) -> None:
+    rows = {(row["model"], row["untrained"], row["layer"], row["probe"]): row for row in tables.probes.rows(named=True)}
+    assert len(rows) == tables.probes.height == 4 * len(files.probes)
+    for path in files.probes:
+        place, found = Layer.of(path), json.loads(path.read_text())
+        for probe in ("energy", "pitch", "boc", "ctc"):
+            row, value = rows[*place, probe], found[probe].get("r2", found[probe].get("decodability"))
+            assert row["value"] == value and row["value_low"] == found[probe]["low"]
+            assert row["selectivity"] == pytest.approx(value - np.mean(found[probe]["shuffled"]))
+            assert row["shuffled_highest"] == np.max(found[probe]["shuffled"])
+            twin, first = (rows[place.model, True, place.layer, probe], rows[*place[:2], 0, probe])
+            for end in ENDS:
+                assert row[f"untrained_value{end}"] == (None if place.untrained else twin[f"value{end}"])
+                assert row[f"first_value{end}"] == first[f"value{end}"]
+    assert tables.probes["model"].unique(maintain_order=True).to_list() == [*SPEAKERS, *EARS]
+
+
+def test_the_lens_is_compared_utterance_by_utterance(files: MechanismFiles, tables: Tables) -> None:
+    assert tables.lens.height == len(files.lens)
+    for row, path in zip(tables.lens.rows(named=True), files.lens, strict=True):
+        shown, first = pl.read_parquet(path), pl.read_parquet(path.with_name("layer0.parquet"))
+        assert (row["model"], row["layer"]) == (Layer.of(path).model, Layer.of(path).layer)
+        assert row["precision"] == pytest.approx(shown["precision"].mean())
+        assert row["above_chance"] == pytest.approx((shown["precision"] - shown["chance_precision"]).mean())
+        assert row["without_tokens"] == shown["precision"].null_count()
+        gain = (shown["precision"] - first["precision"]).mean()
+        assert row["gain"] == (None if row["layer"] == 0 else pytest.approx(gain))
+        assert row["precision_low"] <= row["precision"] <= row["precision_high"] and row["tuned_precision"] is None
+
+
+def test_a_tuned_lens_has_columns_of_its_own(files: MechanismFiles, tmp_path: Path) -> None:
+    path = tmp_path / "talker-llm/layer0.parquet"
+    path.parent.mkdir()
+    pl.read_parquet(files.lens[0]).with_columns(
+        tuned_precision=pl.lit(0.5), tuned_recall=pl.lit(0.25), tuned_text=pl.lit("")
+    ).write_parquet(path)
+    row = lens_table([path], STATISTICS).row(0, named=True)
+    assert (row["tuned_precision"], row["tuned_recall"]) == (0.5, 0.25)
+
+
+def test_kappas_of_implicit_cascades_are_those_of_the_pairs(tables: Tables) -> None:
+    found = tables.sufficiency
+    talker = found.filter(system="talker")
+    # An oracle and the model's own transcription have the same LLM, but read no ASR's transcript.
+    assert set(talker["explicit"]) == {"base-qwen"} and talker["task"].to_list() == IMPLICIT_OUTLINE.ordered_tasks()
+    for row in talker.rows(named=True):
+        for arm in ("implicit", "explicit"):
+            pair = tables.agreement.filter(system="talker", reference=row[arm], task=row["task"]).row(0, named=True)
+            assert [row[f"kappa_{arm}{end}"] for end in ENDS] == [pair[f"kappa{end}"] for end in ENDS]
+        for arm in ("system", "implicit", "explicit"):
+            own = tables.accuracy.filter(system=row[arm], task=row["task"]).row(0, named=True)
+            assert row[f"{arm}_accuracy"] == own["accuracy"]
+        if row["kappa_difference"] is None:
+            assert "one and the same answer" in row["reason"]
+        else:
+            assert row["kappa_difference"] == pytest.approx(row["kappa_implicit"] - row["kappa_explicit"])
+            assert row["kappa_difference_low"] <= row["kappa_difference"] <= row["kappa_difference_high"]
+    assert talker["paired"].all()
+    mumbler = found.filter(system="mumbler").rows(named=True)
+    assert len(mumbler) == len(LABELS) and {row["explicit"] for row in mumbler} == {"base-smol"}
+    assert all("does not compare mumbler with mumbler-implicit" in row["reason"] for row in mumbler)
+
+
+def test_a_contrast_may_be_asked_either_way_round_or_not_at_all(tables: Tables) -> None:
+    def made(contrasts: pl.DataFrame) -> list[dict]:
+        table = sufficiency_table(tables.accuracy, tables.agreement, contrasts, IMPLICIT_OUTLINE)
+        return table.filter(system="talker", task="ag_news").rows(named=True)
+
+    asked = tables.contrasts.filter(second="talker-implicit")
+    low, high = pl.col("kappa_difference_low"), pl.col("kappa_difference_high")
+    turned = asked.with_columns(
+        first="second",
+        second="first",
+        kappa_difference=-pl.col("kappa_difference"),
+        kappa_difference_low=-high,
+        kappa_difference_high=-low,
+    )
+    assert asked.height and made(asked) == made(turned)
+    (paired,), (apart,) = made(asked), made(asked.clear())
+    assert paired["paired"] and not apart["paired"]
+    assert apart["kappa_difference_low"] < paired["kappa_difference_low"]
+    assert apart["kappa_difference_high"] > paired["kappa_difference_high"]
+
+
+def test_erasers_are_summed_up_layer_by_layer(files: MechanismFiles, tables: Tables) -> None:
+    assert tables.erasers.height == len(files.erasers) * len(WORLD.layers)
+    row = tables.erasers.filter(model="talker-llm", concept="random", layer=4).row(0, named=True)
+    assert (row["rank"], row["probe_after"], row["text_before"]) == (RANKS["random"], 0.5, 0.3)
+    assert row["removed_variance_lowest"] == row["removed_variance_highest"] == 0.1 and row["shrinkage"] is None
+
+
+def test_erased_accuracies_are_those_of_the_files(files: MechanismFiles, tables: Tables) -> None:
+    keys = ["arm", "variant"]
+    rows = {
+        (row["model"], row["concept"], row["task"], row["arm"], row["variant"]): row
+        for row in tables.erasure.rows(named=True)
+    }
+    total = 0
+    for path in files.erasure:
+        model, concept, task = path.parts[-3], path.parts[-2], path.stem
+        base = pl.read_parquet(path.parents[1] / "none" / path.name)
+        for (arm, variant), part in pl.read_parquet(path).group_by(keys):
+            total += 1
+            row = rows[model, concept, task, arm, variant]
+            before = base.filter(arm=arm)
+            assert row["accuracy"] == pytest.approx(part["correct"].mean()) and row["rows"] == WORLD.clips
+            assert row["parse_rate"] == pytest.approx((part["parsed"] != "invalid").mean())
+            assert row["kl"] == pytest.approx(part["kl"].mean())
+            unseen = part.filter(~pl.col("seen"))["correct"].mean()
+            assert row["unseen_accuracy"] == pytest.approx(unseen) and row["seen_rows"] == WORLD.clips // 4
+            change = None if concept == "none" else pytest.approx(part["correct"].mean() - before["correct"].mean())
+            assert row["accuracy_change"] == change
+            assert (row["accuracy_low"] is None) == str(variant).startswith("seed")
+            if LABELS[task]:
+                assert row["forced_accuracy"] == pytest.approx(part["forced_correct"].mean())
+            else:
+                assert row["forced_accuracy"] is None and row["chance"] is None and "label set" in row["reason"]
+    assert total == tables.erasure.height
+
+
+def test_controls_are_a_null_by_brute_force(files: MechanismFiles, tables: Tables) -> None:
+    folder = files.erasure[0].parents[2]
+    checked = 0
+    for row in tables.erasure_controls.filter(measure="accuracy").rows(named=True):
+        here = {"arm": row["arm"]}
+        mine = pl.read_parquet(folder / row["model"] / row["concept"] / f"{row['task']}.parquet")
+        mine = mine.filter(**here, variant=row["variant"])["correct"].mean()
+        assert row["value"] == pytest.approx(mine)
+        if row["control"] == "text":
+            continue
+        other = pl.read_parquet(folder / row["model"] / row["control"] / f"{row['task']}.parquet").filter(**here)
+        levels = {variant: part["correct"].mean() for (variant,), part in other.group_by("variant")}
+        drawn = [level for variant, level in levels.items() if str(variant).startswith("seed")]
+        drawn = drawn or [levels[row["variant"]]]
+        as_low = sum(level <= mine for level in drawn)
+        assert (row["draws"], row["at_or_below"]) == (len(drawn), as_low)
+        assert row["p"] == pytest.approx((as_low + 1) / (len(drawn) + 1))
+        assert row["control_mean"] == pytest.approx(np.mean(drawn))
+        assert row["difference"] == pytest.approx(mine - np.mean(drawn))
+        checked += 1
+    # Four concepts and the shuffled labels, two variants, two arms, two models, two tasks; no control meets itself.
+    assert checked == (4 * 3 + 2) * 2 * 2 * 2 * 2
+
+
+def test_hearing_is_set_against_reading(tables: Tables) -> None:
+    changes = {
+        (row["model"], row["task"], row["concept"], row["variant"], row["arm"]): row["accuracy_change"]
+        for row in tables.erasure.rows(named=True)
+    }
+    found = tables.erasure_controls.filter(control="text", measure="accuracy")
+    assert found.height == 5 * 2 * 2 * 2 and found["p"].null_count() == found.height
+    for row in found.rows(named=True):
+        key = row["model"], row["task"], row["concept"], row["variant"]
+        assert row["difference"] == pytest.approx(changes[*key, "audio"] - changes[*key, "text"])
+
+
+def test_tables_come_back_from_csv_and_go_with_their_models(study: Study, tables: Tables, tmp_path: Path) -> None:
+    tables.write(tmp_path)
+    write_markdown(tables, tmp_path, 0.95)
+    for name, table in vars(Tables.read(tmp_path)).items():
+        assert table.equals(vars(tables)[name]), name
+    for name in MECHANISM_SCHEMAS:
+        text = (tmp_path / f"{name}.md").read_text()
+        assert text.startswith("## ") and "nan" not in text.lower().replace("nano", ""), name
+    closed = build(study, agreement_files=[], contrast_files=[])
+    closed = replace(closed, sufficiency=closed.sufficiency.clear())
+    closed.write(tmp_path)
+    write_markdown(closed, tmp_path, 0.95)
+    assert not [name for name in MECHANISM_SCHEMAS if list(tmp_path.glob(f"{name}.*"))]
+    assert inside_displays(closed, 0.95) == [] and findings(closed) == [] and displays(closed, 0.95)
+    closed.write(tmp_path, ["lens"])
+    write_markdown(closed, tmp_path, 0.95, ["lens"])
+    assert [path.name for path in sorted(tmp_path.glob("lens.*"))] == ["lens.csv", "lens.md"]
+    assert Tables.read(tmp_path).lens.equals(closed.lens)
+
+
+def test_ears_alone_have_probes_and_nothing_else(study: Study, files: MechanismFiles) -> None:
+    ears = MechanismFiles(probes=[path for path in files.probes if "base" in path.parts[-2]])
+    tables = build(study, mechanism=ears)
+    tables = replace(tables, sufficiency=tables.sufficiency.clear())
+    assert [display.name for display in inside_displays(tables, 0.95)] == ["probes"]
+    assert {finding.claim.level for finding in findings(tables)} == {"Probes"}
+
+
+def test_what_could_not_be_measured_is_null_with_its_reason(files: MechanismFiles, tmp_path: Path) -> None:
+    paths = []
+    for path in files.probes[:2]:
+        found = json.loads(path.read_text())
+        found["pitch"] |= dict.fromkeys(("r2", "low", "high", "selectivity"))
+        found["pitch"] |= {"shuffled": [], "reason": "no clip is voiced"}
+        found["ctc"] |= {"decodability": math.nan, "low": None, "high": None, "shuffled": None, "prior": None}
+        paths.append(tmp_path / path.parts[-2] / path.name)
+        paths[-1].parent.mkdir(exist_ok=True)
+        paths[-1].write_text(json.dumps(found))
+    table = probes_table(paths)
+    for row in table.filter(pl.col("probe").is_in(["pitch", "ctc"])).rows(named=True):
+        assert row["value"] is row["selectivity"] is row["shuffled"] is None and row["shuffles"] == 0
+    assert set(table.filter(probe="pitch")["reason"]) == {"no clip is voiced"}
+    (shown,) = inside_displays(replace(empty_tables(), probes=table), 0.95)
+    assert any("n/a" in cell for row in shown.rows for cell in row)
+    assert any("no clip is voiced" in remark for remark in shown.remarks)
+
+
+def test_files_that_do_not_fit_are_refused(files: MechanismFiles, tmp_path: Path) -> None:
+    twin = tmp_path / "again" / files.probes[0].parts[-2] / files.probes[0].name
+    twin.parent.mkdir(parents=True)
+    twin.write_text(files.probes[0].read_text())
+    with pytest.raises(StudyError, match="about the same thing"):
+        probes_table([files.probes[0], twin])
+    twin.write_text("{")
+    with pytest.raises(StudyError, match="cannot be read"):
+        probes_table([twin])
+    twin.write_text('{"width": 3}')
+    with pytest.raises(StudyError, match="lacks 'energy'"):
+        probes_table([twin])
+    summary = tmp_path / "talker-llm/boc/summary.json"
+    summary.parent.mkdir(parents=True)
+    summary.write_text('{"layers": {"0": {}}}')
+    with pytest.raises(StudyError, match="lacks 'rank'"):
+        erasers_table([summary])
+    short = tmp_path / "talker-llm/layer8.parquet"
+    pl.read_parquet(files.lens[1]).head(9).write_parquet(short)
+    with pytest.raises(StudyError, match="other utterances"):
+        lens_table([files.lens[0], short], STATISTICS)
+    with pytest.raises(StudyError, match="but not with nothing erased"):
+        erasure_tables([path for path in files.erasure if "none" not in path.parts], LABELS, STATISTICS)
+    with pytest.raises(StudyError, match="not part of this study"):
+        erasure_tables(files.erasure, {}, STATISTICS)
+    with pytest.raises(StudyError, match="layer<number>"):
+        Layer.of(Path("probes/base/notes.json"))
+
+
+def test_tables_do_not_depend_on_the_order_of_files(study: Study, files: MechanismFiles, tables: Tables) -> None:
+    def turned(paths: list[Path]) -> list[Path]:
+        return sorted(paths, key=lambda path: (*map(path.as_posix().find, EARS[::-1]), path.as_posix()), reverse=True)
+
+    models = {name: place for place, name in enumerate(tables.probes["model"].unique(maintain_order=True))}
+    mixed = MechanismFiles(**{name: turned(list(paths)) for name, paths in vars(files).items()})
+    again = build(study, mechanism=mixed)
+    for name in ("probes", "lens", "erasers", "erasure", "erasure_controls"):
+        table, other = vars(tables)[name], vars(again)[name]
+        assert table.equals(other.sort(pl.col("model").replace_strict(models), maintain_order=True)), name

@@ -1,0 +1,56 @@
+if STUDY.config.mechanism:
+
+    rule draw_utterances:
+        input:
+            clips=STUDY.state_clips(),
+        output:
+            utterances=STUDY.utterances(),
+        log:
+            f"{RESULTS}/logs/draw_utterances.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/draw_utterances.tsv"
+        conda:
+            "../../envs/models.yaml"
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            settings=STUDY.utterances_params(),
+        message:
+            "Drawing the utterances that models are watched on, and measuring their pitch and energy"
+        script:
+            "../scripts/draw_utterances.py"
+
+    # A rule for each model: which layers it has decides which files it makes.
+    for opened in STUDY.opened():
+
+        rule:
+            name:
+                STUDY.rule_name("capture", opened)
+            input:
+                utterances=STUDY.utterances(),
+                clips=STUDY.state_clips(),
+                item_tables=STUDY.state_items(),
+                manifests=STUDY.opened_manifests(opened),
+                preflight=STUDY.preflights(opened.removesuffix("@untrained")),
+            output:
+                states=STUDY.all_states(opened),
+                index=STUDY.states_index(opened),
+            log:
+                f"{RESULTS}/logs/capture/{opened}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/capture/{opened}.tsv"
+            conda:
+                "../../envs/models.yaml"
+            threads: 2
+            resources:
+                mem_mb=6000,
+                runtime=240,
+                gpu=STUDY.gpus_of_states(),
+            params:
+                opened=opened,
+                settings=STUDY.states_params(opened),
+            message:
+                f"Capturing the states of {opened}"
+            script:
+                "../scripts/capture_states.py"

@@ -1,0 +1,54 @@
+if STUDY.config.mechanism:
+
+    rule read_lens:
+        input:
+            states=f"{RESULTS}/states/{{model}}/layer{{layer}}.safetensors",
+            last=lambda wildcards: STUDY.all_states(wildcards.model)[-1],
+            index=f"{RESULTS}/states/{{model}}/index.parquet",
+            utterances=STUDY.utterances(),
+            manifest=lambda wildcards: STUDY.manifest(STUDY.text_model(wildcards.model)),
+        output:
+            lens=f"{RESULTS}/lens/{{model}}/layer{{layer}}.parquet",
+        log:
+            f"{RESULTS}/logs/lens/{{model}}/layer{{layer}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/lens/{{model}}/layer{{layer}}.tsv"
+        conda:
+            "../../envs/models.yaml"
+        resources:
+            mem_mb=4000,
+            runtime=120,
+            gpu=STUDY.gpus_of_states(),
+        params:
+            settings=lambda wildcards: STUDY.lens_params(wildcards.model),
+        message:
+            "Reading layer {wildcards.layer} of {wildcards.model} through the logit lens"
+        script:
+            "../scripts/read_lens.py"
+
+
+rule implicit_transcripts:
+    input:
+        clips=lambda wildcards: STUDY.clips_of(wildcards.task, wildcards.condition),
+        item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
+        manifests=lambda wildcards: STUDY.transcribing_manifests(wildcards.lens),
+        preflight=lambda wildcards: STUDY.preflights(wildcards.lens),
+    output:
+        transcripts=f"{RESULTS}/transcripts/{{lens}}/{{task}}/{{condition}}.parquet",
+    log:
+        f"{RESULTS}/logs/transcribe/{{lens}}/{{task}}/{{condition}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/transcribe/{{lens}}/{{task}}/{{condition}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=STUDY.gpus("answer"),
+    params:
+        settings=lambda wildcards: STUDY.implicit_params(wildcards.lens, wildcards.task),
+    message:
+        "Reading {wildcards.task} ({wildcards.condition}) off the last layer: {wildcards.lens}"
+    script:
+        "../scripts/implicit_transcripts.py"

@@ -1,0 +1,28 @@
+"""Capture the states of a model's layers, all from one forward pass a batch."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import polars as pl
+    import torch
+
+    from cascade_equivalence.dag.states import capture
+    from cascade_equivalence.speech.clips import read_clips
+    from cascade_equivalence.tasks.items import read_items
+
+    torch.set_num_threads(snakemake.threads)
+    paths = iter(snakemake.input.clips)
+    tasks = study.mechanism.states.tasks
+    clips = [(task, clip) for task in tasks for _ in study.state_voices(task) for clip in read_clips(Path(next(paths)))]
+    capture(
+        study,
+        snakemake.params.opened,
+        pl.read_parquet(snakemake.input.utterances),
+        clips,
+        {task: read_items(Path(path)) for task, path in zip(tasks, snakemake.input.item_tables, strict=True)},
+        [Path(path) for path in snakemake.input.manifests],
+        [Path(path) for path in snakemake.output.states],
+        Path(snakemake.output.index),
+    )

@@ -1,0 +1,17 @@
+"""Draw the utterances that models are watched on, and measure their pitch and energy."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    from cascade_equivalence.dag.utterances import write_utterances
+    from cascade_equivalence.speech.clips import read_clips
+
+    clips = iter(snakemake.input.clips)
+    spoken = {
+        task: [clip for _ in study.state_voices(task) for clip in read_clips(Path(next(clips)))]
+        for task in study.mechanism.states.tasks
+    }
+    voices = {task: study.state_voices(task) for task in spoken}
+    write_utterances(spoken, voices, study.mechanism, Path(snakemake.output.utterances))

@@ -1,0 +1,28 @@
+"""Fit the erasers of one concept at all layers of a model."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import torch
+
+    from cascade_equivalence.mechanism.erasers import LayerFiles, fit_concept
+
+    torch.set_num_threads(snakemake.threads)
+    given = snakemake.input
+    matched = given.get("matched") or [None] * len(given.states)
+    layers = {
+        layer: LayerFiles(*(None if path is None else Path(path) for path in own))
+        for layer, *own in zip(
+            study.layers_of(snakemake.params.model), given.states, given.moments, given.probes, matched, strict=True
+        )
+    }
+    fit_concept(
+        snakemake.wildcards.concept,
+        layers,
+        Path(given.utterances),
+        Path(given.index),
+        study.erasure,
+        Path(snakemake.output.summary).parent,
+    )

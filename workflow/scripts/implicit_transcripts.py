@@ -1,0 +1,35 @@
+"""Read what a speech LLM's last layer shows at the audio positions, as transcripts."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import torch
+    from cascade_equivalence.mechanism.implicit import implicit_texts
+
+    from cascade_equivalence.dag.answers import model_files, questions, spoken_rows
+    from cascade_equivalence.models.transcription.table import recordings, write_transcripts
+    from cascade_equivalence.speech.clips import read_clips
+    from cascade_equivalence.tasks.items import read_items
+
+    torch.set_num_threads(snakemake.threads)
+    lens, task, condition = (snakemake.wildcards[name] for name in ("lens", "task", "condition"))
+    model = study.listener(lens)
+    clips = [clip for path in snakemake.input.clips for clip in read_clips(Path(path))]
+    asked = questions(
+        task,
+        study.task(task),
+        study.config.answer.system_prompt,
+        read_items(Path(snakemake.input.item_table)),
+        spoken_rows(clips),
+        recordings(clips),
+    )
+    texts = implicit_texts(
+        asked,
+        model_files([Path(path) for path in snakemake.input.manifests], study.model(study.text_model(model)).chat),
+        study.config.answer,
+        study.store("transcripts", lens, task, f"{condition}.jsonl"),
+        f"{lens}: {task}, {condition}",
+    )
+    write_transcripts(clips, texts, Path(snakemake.output.transcripts))

@@ -1,0 +1,19 @@
+"""Probe one layer for pitch, energy and characters."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import torch
+    from cascade_equivalence.mechanism.probes import probe_layer
+
+    torch.set_num_threads(snakemake.threads)
+    probe_layer(
+        Path(snakemake.input.states),
+        Path(snakemake.input.index),
+        Path(snakemake.input.utterances),
+        study.mechanism.probes,
+        Path(snakemake.output.found),
+        Path(snakemake.output.ctc),
+    )
