@@ -5,6 +5,13 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
+    import os
+    import tempfile
+
+    # librosa's compiled code is made anew: what another processor or version left in its cache can crash the process.
+    compiled = tempfile.TemporaryDirectory()
+    os.environ["NUMBA_CACHE_DIR"] = compiled.name
+
     from cascade_equivalence.dag.utterances import write_utterances
     from cascade_equivalence.speech.clips import read_clips
 
