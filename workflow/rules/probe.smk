@@ -18,7 +18,7 @@ if STUDY.config.mechanism:
             mem_mb=4000,
             runtime=120,
         params:
-            settings=STUDY.probe_params(),
+            settings=lambda wildcards: STUDY.probe_params(wildcards.opened),
         message:
             "Probing layer {wildcards.layer} of {wildcards.opened}"
         script:

@@ -6,6 +6,7 @@ from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
     import torch
+
     from cascade_equivalence.mechanism.probes import probe_layer
 
     torch.set_num_threads(snakemake.threads)
@@ -13,7 +14,7 @@ with node(snakemake) as study:
         Path(snakemake.input.states),
         Path(snakemake.input.index),
         Path(snakemake.input.utterances),
-        study.mechanism.probes,
+        study.probes_of(snakemake.wildcards.opened),
         Path(snakemake.output.found),
         Path(snakemake.output.ctc),
     )

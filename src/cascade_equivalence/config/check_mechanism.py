@@ -41,6 +41,7 @@ def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str
     defined = study.definitions.models
     yield from _choices("models", opened.models, defined, "model")
     yield from _choices("layers", opened.layers, opened.models, "opened model")
+    yield from _choices("probes.upsample", opened.probes.upsample, opened.models, "opened model")
     for name in opened.models:
         if name not in defined:
             continue

@@ -39,7 +39,9 @@ class CtcConfig(Closed):
     characters: PositiveInt = Field(default=48, description="Characters of the alphabet, the commonest first.")
     epochs: PositiveInt = Field(default=40, description="Most passes over the training utterances.")
     patience: PositiveInt = Field(default=5, description="Passes without a better validation loss before it ends.")
-    learning_rate: PositiveFloat = Field(default=1e-2, description="AdamW's learning rate.")
+    learning_rate: PositiveFloat = Field(
+        default=3e-2, description="AdamW's learning rate; frames are scaled so that it means the same at any width."
+    )
     weight_decay: float = Field(default=1e-2, ge=0, description="AdamW's weight decay.")
     batch_size: PositiveInt = Field(default=32, description="Utterances a step.")
     upsample: PositiveInt = Field(
@@ -61,6 +63,10 @@ class ProbesConfig(Closed):
     pitch_low: PositiveFloat = Field(default=65.0, description="Lowest pitch in Hz.")
     pitch_high: PositiveFloat = Field(default=400.0, description="Highest pitch in Hz.")
     ctc: CtcConfig = Field(default=CtcConfig(), description="The CTC probe.")
+    upsample: dict[Name, PositiveInt] = Field(
+        default={},
+        description="By model, its CTC probe's outputs a frame where they are not `ctc.upsample`: frame rates differ.",
+    )
     seed: NonNegativeInt = Field(default=0, description="Seed of folds, shuffles and the CTC probe.")
 
 

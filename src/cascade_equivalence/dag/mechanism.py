@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from cascade_equivalence.config.layers import spread_layers
-from cascade_equivalence.config.mechanism import BASELINE, ErasureConfig, MechanismConfig
+from cascade_equivalence.config.mechanism import BASELINE, ErasureConfig, MechanismConfig, ProbesConfig
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.training import TrainingNodes
 
@@ -218,9 +218,16 @@ class MechanismNodes(TrainingNodes):
             "model": code_fingerprint("answer") + code_fingerprint("listen"),
         }
 
-    def probe_params(self) -> dict[str, Any]:
+    def probes_of(self, opened: str) -> ProbesConfig:
+        """How an opened model is probed."""
+        probes = self.mechanism.probes
+        outputs = probes.upsample.get(opened.removesuffix(UNTRAINED), probes.ctc.upsample)
+        ctc = probes.ctc.model_copy(update={"upsample": outputs})
+        return probes.model_copy(update={"ctc": ctc, "upsample": {}})
+
+    def probe_params(self, opened: str) -> dict[str, Any]:
         """What probes depend on, beside states and utterances."""
-        return self.mechanism.probes.model_dump(mode="json") | {"code": code_fingerprint("probes")}
+        return self.probes_of(opened).model_dump(mode="json") | {"code": code_fingerprint("probes")}
 
     def lens_params(self, model: str) -> dict[str, Any]:
         """What the logit lens depends on, beside states and weights."""

@@ -173,7 +173,7 @@ def read_shard(path: Path) -> Iterator[Utterance]:
         clips, tensor = json.loads(header["__metadata__"]["clips"]), header["states"]
         # The library would copy the whole tensor into memory, for every shard of the training.
         start = 8 + size + tensor["data_offsets"][0]
-        states = np.memmap(path, np.float16, "r", offset=start, shape=tuple(tensor["shape"]))
+        states = np.memmap(path, np.float16, "c", offset=start, shape=tuple(tensor["shape"]))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise StudyError(f"{path} is no training shard ({error}): remove it and run again") from error
     at = 0
