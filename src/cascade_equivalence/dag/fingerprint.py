@@ -30,7 +30,10 @@ STAGES = {
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "device", "openai_whisper")),
         "models/recording.py",
     ),
-    "transcripts": ("models/transcription/table.py", "models/transcription/words.py", "dag/transcripts.py"),
+    "transcripts": (
+        *(f"models/transcription/{name}.py" for name in ("answers", "table", "words")),
+        "dag/transcripts.py",
+    ),
     "listen": (
         "models/speech_llm/*.py",
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),

@@ -1,19 +1,18 @@
 """Transcripts that no ASR makes: the text that was spoken, and what a speech LLM writes down."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from cascade_equivalence.config.sources import ModelSpec, TranscriptionPrompt
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.models.answering import ModelFiles, Question, answer_questions
+from cascade_equivalence.models.transcription.answers import transcript_of
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER
 
 PLAIN_REQUEST = TranscriptionPrompt(prompt="Transcribe the speech.\n{speech}")
 """What a speech LLM is asked whose entry has no prompt for it."""
-_QUOTED = re.compile(r"""^\s*["'\u201c]?(.*?)["\u201d]?\s*$""", re.DOTALL)
 
 
 def true_texts(clips: Sequence[Clip]) -> list[str]:
@@ -35,14 +34,14 @@ def own_transcripts(
         label: What the progress lines say.
 
     Returns:
-        One transcript a clip, in order, without the quotation marks that the prompt may ask for.
+        One transcript a clip, in order; see :func:`transcript_of`.
     """
     turns, prefix = transcription_prompt(spec)
     longest = (spec.transcription or PLAIN_REQUEST).max_new_tokens
     questions = [Question(tuple(turns), prefix, {}, recording) for recording in recordings(clips)]
     free = config.model_copy(update={"mode": "generate"})
     answers = answer_questions(questions, model, free, longest, store, label)
-    return [unquoted(answer.text) for answer in answers]
+    return [transcript_of(answer.text, prefix) for answer in answers]
 
 
 def transcription_prompt(spec: ModelSpec) -> tuple[list[dict[str, str]], str]:
@@ -50,9 +49,3 @@ def transcription_prompt(spec: ModelSpec) -> tuple[list[dict[str, str]], str]:
     asked = spec.transcription or PLAIN_REQUEST
     turn = {"role": "user", "content": asked.prompt.replace("{speech}", AUDIO_PLACEHOLDER)}
     return [turn], asked.answer_prefix
-
-
-def unquoted(text: str) -> str:
-    """A transcript without the quotation marks around it."""
-    match = _QUOTED.match(text)
-    return match[1].strip() if match else text.strip()

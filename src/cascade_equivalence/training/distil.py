@@ -36,6 +36,7 @@ class Asking:
         after: Tokens between the speech and the answer.
         answers: Token ids of possible answers; empty where the answer is the text itself.
         closing: Tokens that end a repeated text.
+        prefix: Words the answer begins with.
         cache: Key-value cache of ``before``.
     """
 
@@ -43,6 +44,7 @@ class Asking:
     after: list[int]
     answers: list[list[int]]
     closing: list[int]
+    prefix: str
     cache: DynamicCache
 
 
@@ -57,7 +59,7 @@ def ask(text: TextLLM, messages: Sequence[Mapping[str, str]], prefix: str, answe
         # Made in inference mode; a copy may take part in gradients.
         copy.update(keys.clone(), values.clone(), layer)
     return Asking(
-        tokens, text.tokenize(after), [text.tokenize(f" {word}") for word in answers], text.tokenize('"'), copy
+        tokens, text.tokenize(after), [text.tokenize(f" {word}") for word in answers], text.tokenize('"'), prefix, copy
     )
 
 

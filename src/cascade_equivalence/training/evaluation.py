@@ -14,6 +14,7 @@ from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnector
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.models.transcription.answers import transcript_of
 from cascade_equivalence.models.transcription.words import word_errors
 from cascade_equivalence.training.clips import Batcher, TrainingClip, load_clips
 from cascade_equivalence.training.distil import Asking, repeat_asking
@@ -21,7 +22,6 @@ from cascade_equivalence.training.frames import transcribe
 from cascade_equivalence.training.run import input_embeddings, load_trained
 
 BATCH = 32
-UNQUOTED = '"'
 CARD = Path(__file__).with_name("card.md")
 
 
@@ -76,10 +76,10 @@ def connector_vectors(
 def written_down(
     text: TextLLM, asking: Asking, speech: Sequence[list[int]], heard: list[torch.Tensor] | None, longest: int
 ) -> list[str]:
-    """What the text LLM answers to the transcription prompt, up to the closing quotation mark."""
+    """What the text LLM writes down when it is asked the transcription prompt."""
     rows = [[*asking.before, *own, *asking.after] for own in speech]
     answers = text.generate(rows, longest, len(asking.before), asking.cache, heard)
-    return [answer.text.split(UNQUOTED)[0].strip() for answer in answers]
+    return [transcript_of(answer.text, asking.prefix) for answer in answers]
 
 
 def _rate(said: Sequence[str], heard: Sequence[str]) -> float:
