@@ -35,7 +35,7 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "shuffled": {"label": "Shuffled targets", "color": GREY, "linestyle": (0, (1, 1.6)), "linewidth": 1.3},
     "prior": {"label": "Nothing heard (CTC)", "color": "0.6", "linestyle": (0, (7, 2, 1, 2)), "linewidth": 1.3},
 }
-FLOOR = -0.5
+FLOOR = -1.5
 """R2 below this is not shown: it only says that a probe is worse than the mean."""
 
 
