@@ -3,11 +3,11 @@
     python benchmarks/opened_models.py --width 576 --repeats 5
     python benchmarks/opened_models.py --width 4096 --rows 4 --repeats 3
 
-Capture: a forward pass over a batch of prompts, the states of nine layers at the audio positions streamed to disk
-(baseline: the same pass, nothing kept). Erasure: prompt and greedy steps with nine layers erased at every position
+Capture: a forward pass over a batch of prompts, states of the watched layers at the audio positions streamed to disk
+(baseline: the same pass, nothing kept). Erasure: prompt and greedy steps with these layers erased at every position
 (rank 159, the paper's largest; baseline: the same generation). The model is a Llama with random weights: width 576 has
-the 30 blocks of SmolLM2-135M, width 4096 nine blocks of Llama-3.1-8B, every one of which is watched, where the whole
-model would have nine of 32.
+the 30 blocks of SmolLM2-135M, width 4096 nine blocks of Llama-3.1-8B, five of which are watched: a larger share than
+nine of its 32.
 """
 
 import argparse
