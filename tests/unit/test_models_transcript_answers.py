@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.models.transcription.answers import transcript_of, without_loops
 
-WORDS = st.lists(st.sampled_from(["alpha", "beta", "gamma", "delta", "it's", "4,000"]), min_size=1, max_size=6)
+WORDS = st.lists(
+    st.sampled_from(["alpha", "beta", "gamma", "delta", "it's", "4,000"]), unique=True, min_size=1, max_size=6
+)
 
 
 @pytest.mark.parametrize(
