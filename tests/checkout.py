@@ -140,6 +140,7 @@ class Checkout:
     def __init__(self, root: Path, cache: Path | None = None) -> None:
         self.root = root
         self.cache = cache or root / "cache"
+        self.warm = True
         root.mkdir(parents=True)
         for part in PARTS:
             source = REPOSITORY / part
@@ -153,7 +154,8 @@ class Checkout:
     def environment(self) -> dict[str, str]:
         """The environment of a run: no library but the copy's own, and no network."""
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        return kept | {"CASCADE_EQUIVALENCE_CACHE": str(self.cache), "HF_HUB_OFFLINE": "1"}
+        warm = {"CASCADE_EQUIVALENCE_WARM": "1"} if self.warm else {}
+        return kept | warm | {"CASCADE_EQUIVALENCE_CACHE": str(self.cache), "HF_HUB_OFFLINE": "1"}
 
     def command(self, config: Study, *arguments: str) -> list[str]:
         """Snakemake's arguments for a study, whose config is written beside the copy's own or lies there already."""

@@ -43,6 +43,7 @@ def _name_problems(study: StudyConfig) -> Iterator[str]:
     yield from _unknown("speech.prosody_voices", study.speech.prosody_voices, defined.voices, "voice")
     yield from _unknown("noise.babble_voices", study.noise.babble_voices, study.speech.voices, "spoken voice")
     yield from _unknown("noise.voices", study.noise.voices, study.speech.voices, "spoken voice")
+    yield from _unknown("noise.systems", study.noise.systems, study.systems, "selected system")
     yield from _unknown("noise.tasks", study.noise.tasks, study.tasks, "selected task")
     for index, pair in enumerate(study.pairs):
         for side in ("system", "reference"):
@@ -71,6 +72,7 @@ def _repetitions(study: StudyConfig) -> Iterator[str]:
         "noise.snr_db": study.noise.snr_db,
         "noise.voices": study.noise.voices,
         "noise.tasks": study.noise.tasks,
+        "noise.systems": study.noise.systems,
         "noise.babble_voices": study.noise.babble_voices,
     }
     for key, names in lists.items():

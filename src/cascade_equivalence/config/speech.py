@@ -48,6 +48,9 @@ class NoiseConfig(Closed):
     snr_db: list[float] = Field(default=[], description="Signal-to-noise ratios in dB; each is one condition.")
     voices: list[str] = Field(default=[], description="Voices whose clips are also heard in noise.")
     tasks: list[str] = Field(default=[], description="Tasks that are also run in noise.")
+    systems: list[str] = Field(
+        default=[], description="Systems that are also run in noise; empty takes all. A pair needs both of its systems."
+    )
     babble_voices: list[str] = Field(
         default=[], description="Voices that babble in the background; empty takes every other voice of the study."
     )

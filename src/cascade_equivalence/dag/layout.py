@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Node:
-    """One (task, condition) that every system answers."""
+    """One (task, condition)."""
 
     task: str
     condition: str
@@ -63,6 +63,17 @@ class Layout:
     def nodes(self) -> list[Node]:
         """Every (task, condition)."""
         return [Node(task, condition) for task in self.config.tasks for condition in self.conditions_of(task)]
+
+    def nodes_of(self, *systems: str) -> list[Node]:
+        """Every (task, condition) that all of some systems answer."""
+        noisy = set(systems) <= set(self.config.noise.systems or self.config.systems)
+        return [node for node in self.nodes if noisy or node.condition == CLEAN]
+
+    def heard_nodes(self, asr: str) -> list[Node]:
+        """Every (task, condition) that some system reads transcripts of."""
+        readers = [name for name in self.config.systems if getattr(self.system(name), "asr", None) == asr]
+        wanted = {node for name in readers for node in self.nodes_of(name)}
+        return [node for node in self.nodes if node in wanted]
 
     @cached_property
     def asrs(self) -> list[str]:

@@ -31,15 +31,18 @@ def end_with_snakemake() -> None:
 
     An orphan would hold its store and write beside the next run. What it has computed is in the store already.
     """
-    pid = os.environ.get(STARTED_BY)
-    if pid is None:
-        return
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        # Also what a container with process numbers of its own says: no reason to end.
-        return
-    threading.Thread(target=_outlive, args=(int(pid),), daemon=True).start()
+    # A container with process numbers of its own does not see it: no reason to end.
+    if (pid := os.environ.get(STARTED_BY)) is not None and _lives(int(pid)):
+        end_with(int(pid))
+
+
+def end_with(pid: int) -> None:
+    """End this process at once when another is gone.
+
+    Args:
+        pid: The other's process number.
+    """
+    threading.Thread(target=_outlive, args=(pid,), daemon=True).start()
 
 
 def _outlive(pid: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cascade_equivalence import progress
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.dag import warm
 from cascade_equivalence.dag.processes import end_with_snakemake
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
@@ -29,6 +30,8 @@ def node(job: Any) -> Iterator[Study]:
         The study that the node belongs to.
     """
     end_with_snakemake()
+    if warm.wanted(job.threads) and (status := warm.run()) is not None:
+        os._exit(status)
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
     log = Path(job.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)

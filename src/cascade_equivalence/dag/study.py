@@ -33,21 +33,24 @@ class Study(MechanismNodes):
 
     def all_transcripts(self) -> list[str]:
         """Every transcripts file."""
-        return [self.transcripts(asr, n.task, n.condition) for asr in self.asrs for n in self.nodes]
+        return [self.transcripts(asr, n.task, n.condition) for asr in self.asrs for n in self.heard_nodes(asr)]
 
     def all_answers(self) -> list[str]:
         """Every answers file."""
-        return [self.answers(system, n.task, n.condition) for system in self.config.systems for n in self.nodes]
+        return [self.answers(system, n.task, n.condition) for system in self.config.systems for n in self.nodes_of(system)]
 
     def all_agreement(self) -> list[str]:
         """Every agreement file."""
-        pairs = [self.pair_name(index) for index in range(len(self.config.pairs))]
-        return [self.agreement(pair, n.task, n.condition) for pair in pairs for n in self.nodes]
+        return [
+            self.agreement(self.pair_name(index), n.task, n.condition)
+            for index, pair in enumerate(self.config.pairs)
+            for n in self.nodes_of(pair.system, pair.reference)
+        ]
 
     def all_contrasts(self) -> list[str]:
         """Every contrast file."""
         asked = [(contrast.system, contrast.first, contrast.second) for contrast in self.config.contrasts]
-        return [self.contrast(*names, n.task, n.condition) for names in asked for n in self.nodes]
+        return [self.contrast(*names, n.task, n.condition) for names in asked for n in self.nodes_of(*names)]
 
     def clips_of(self, task: str, condition: str) -> list[str]:
         """Speech that a transcription node hears."""

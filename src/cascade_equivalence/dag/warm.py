@@ -1,0 +1,268 @@
+"""Nodes that start at once: one process a run imports the heavy libraries, and each node's script is a fork of it.
+
+Importing torch and transformers takes a small model's node longer than its answers do. With the environment variable
+``CASCADE_EQUIVALENCE_WARM`` set, the first node starts a server that imports them and forks itself for every node; the
+node's own process passes it its script, folder, environment and standard streams, waits, and ends with the fork's exit
+status. Every fork begins from the same state, so nodes cannot influence each other.
+
+A fork copies one thread only, so the server serves while it has no other, and only nodes of one thread; whatever stands
+in the way, the node runs by itself as it would have. The server ends with the Snakemake that it works for, and a fork
+with the node's process. Snakemake's benchmark files then hold the time of a node but not its memory.
+"""
+
+import fcntl
+import importlib
+import json
+import os
+import runpy
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cascade_equivalence.dag.processes import STARTED_BY, end_with
+
+WARM = "CASCADE_EQUIVALENCE_WARM"
+# None of them may start a thread: polars does, so nodes import that themselves.
+IMPORTS = (
+    *("scipy.stats", "torch", "whisper", "ctranslate2", "tokenizers", "safetensors.torch", "soundfile"),
+    *("transformers.models.llama.modeling_llama", "transformers.models.gemma3.modeling_gemma3"),
+    *("transformers.models.whisper.modeling_whisper", "cascade_equivalence.models.speech_llm.model"),
+    *("cascade_equivalence.models.answering", "cascade_equivalence.models.text_llm", "cascade_equivalence.dag.study"),
+)
+PATIENCE = 20.0  # seconds until the server listens; it imports afterwards
+FORKED = b"+"
+STREAMS = 3
+
+_forked = False
+
+
+def wanted(threads: int) -> bool:
+    """Whether a node of so many threads should run as a fork: asked for, in a run, and not one already."""
+    return not _forked and threads == 1 and bool(os.environ.get(WARM)) and STARTED_BY in os.environ
+
+
+def run(imports: Sequence[str] = IMPORTS) -> int | None:
+    """Run this process's script in a fork of the run's server, which is started if there is none.
+
+    Args:
+        imports: Modules that a new server imports.
+
+    Returns:
+        The fork's exit status, 128 and the signal's number if one ended it, 1 if its server died; None if there is no
+        server that could do it, and this process has to.
+    """
+    owner = os.environ[STARTED_BY]
+    folder = Path(tempfile.gettempdir(), f"cascade-equivalence-{os.getuid()}-{owner}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.stat()
+        if status.st_uid != os.getuid() or status.st_mode & 0o077:
+            return None
+        with _server(folder, owner, imports) as server:
+            request = {
+                "node": os.getpid(),
+                "argv": sys.argv,
+                "path": sys.path,
+                "folder": str(Path.cwd()),
+                "environment": dict(os.environ),
+            }
+            sys.stdout.flush()
+            sys.stderr.flush()
+            message = json.dumps(request).encode()
+            socket.send_fds(server, [len(message).to_bytes(4, "big")], [0, 1, 2])
+            server.sendall(message)
+            # From here on the fork is at work, and doing it again would write beside it.
+            return _status(server) if server.recv(1) == FORKED else None
+    except (OSError, TimeoutError):
+        return None
+
+
+def _status(server: socket.socket) -> int:
+    try:
+        return int(server.recv(16) or 1)
+    except OSError:
+        return 1
+
+
+def _server(folder: Path, owner: str, imports: Sequence[str]) -> socket.socket:
+    """Connect to the run's server; the first of several nodes starts it, the others wait for that."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):
+            return _connect(folder)
+        command = [sys.executable, "-m", "cascade_equivalence.dag.warm", str(folder), owner, *imports]
+        # OpenBLAS would start threads of its own when numpy is imported.
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        started = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + PATIENCE
+        while started.poll() is None and time.monotonic() < deadline:
+            with suppress(OSError):
+                return _connect(folder)
+            time.sleep(0.02)
+    raise TimeoutError
+
+
+def _connect(folder: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(folder / "socket"))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+@dataclass
+class _Forks:
+    """The forks at work: their processes by what tells of their end, and by who waits for them."""
+
+    events: selectors.BaseSelector
+    pids: dict[socket.socket, int] = field(default_factory=dict)
+
+    def add(self, connection: socket.socket, pid: int) -> None:
+        """Watch a fork and the node that waits for it."""
+        with suppress(OSError):
+            connection.sendall(FORKED)
+        self.pids[connection] = pid
+        ended = os.pidfd_open(pid)
+        self.events.register(ended, selectors.EVENT_READ, lambda: self._ended(connection, pid, ended))
+        self.events.register(connection, selectors.EVENT_READ, lambda: self._left(connection, pid))
+
+    def _ended(self, connection: socket.socket, pid: int, ended: int) -> None:
+        self.events.unregister(ended)
+        os.close(ended)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with suppress(OSError):
+            connection.sendall(b"%d" % (code if code >= 0 else 128 - code))
+        if connection in self.pids:
+            self.events.unregister(connection)
+        self.pids.pop(connection, None)
+        connection.close()
+
+    def _left(self, connection: socket.socket, pid: int) -> None:
+        """A node's process ended: what it waited for has nobody to work for."""
+        self.events.unregister(connection)
+        del self.pids[connection]
+        _end(pid)
+
+    def end(self) -> None:
+        """End all forks."""
+        for pid in self.pids.values():
+            _end(pid)
+
+
+def _end(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGTERM)
+
+
+def serve(folder: Path, owner: int, imports: Sequence[str] = IMPORTS) -> Callable[[], None] | None:
+    """Serve nodes until their Snakemake ends.
+
+    Args:
+        folder: Folder of the socket, for this user's eyes only.
+        owner: Process number of the Snakemake.
+        imports: Modules to import before the first fork.
+
+    Returns:
+        In the server None, when it is over; in a fork what it has to run.
+    """
+    events = selectors.DefaultSelector()
+    forks = _Forks(events)
+    over: list[bool] = []
+    work: list[Callable[[], None]] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            events.register(os.pidfd_open(owner), selectors.EVENT_READ, lambda: over.append(True))
+            listener.bind(str(folder / "socket"))
+            listener.listen(64)
+            for name in imports:
+                importlib.import_module(name)
+
+            def accept() -> None:
+                connection, _ = listener.accept()
+                if (found := _fork(connection)) is None:
+                    connection.close()
+                elif isinstance(found, int):
+                    forks.add(connection, found)
+                else:
+                    work.append(found)
+
+            events.register(listener, selectors.EVENT_READ, accept)
+            while not over and not work:
+                # One at a time: two events of one moment may be about one fork, and the first deals with it.
+                events.select()[0][0].data()
+        finally:
+            if not work:
+                forks.end()
+                shutil.rmtree(folder, ignore_errors=True)
+    if not work:
+        return None
+    for connection in forks.pids:
+        connection.close()
+    events.close()
+    return work[0]
+
+
+def _fork(connection: socket.socket) -> int | Callable[[], None] | None:
+    """Fork for a node.
+
+    Returns:
+        The fork's process number; in the fork what it has to run; None if a fork is not safe, or there is no request.
+    """
+    streams: list[int] = []
+    try:
+        head, streams, _, _ = socket.recv_fds(connection, 4, STREAMS)
+        message = b""
+        while part := connection.recv(int.from_bytes(head, "big") - len(message)):
+            message += part
+        request = json.loads(message)
+        pid = os.fork() if len(list(Path("/proc/self/task").iterdir())) == 1 and len(streams) == STREAMS else None
+    except (OSError, ValueError):
+        pid = None
+    if pid == 0:
+        connection.close()
+        return lambda: _become(request, streams)
+    for stream in streams:
+        os.close(stream)
+    return pid
+
+
+def _become(request: dict, streams: Sequence[int]) -> None:
+    """Turn a fork into the node: its streams, folder, environment, arguments; then run its script."""
+    global _forked  # noqa: PLW0603 - a process is a fork or it is not
+    _forked = True
+    os.setpgid(0, 0)
+    end_with(request["node"])
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.argv[:] = request["argv"]
+    sys.path[:] = request["path"]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    # Under the module's own name, where a fork's script finds the state that says that it is one.
+    module = importlib.import_module("cascade_equivalence.dag.warm")
+    if (todo := module.serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])) is not None:
+        todo()
