@@ -1,6 +1,5 @@
 """Captured states are those that the model computes, on disk in the order of their index."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_llm import byte_level_tokenizer, save_llama
+from tiny_llm import Parrot, byte_level_tokenizer, save_llama
 from tiny_whisper import save_whisper
 
 from cascade_equivalence.config.layers import spread_layers
@@ -35,17 +34,6 @@ from cascade_equivalence.models.transcription.features import window
 TEXTS = ["The goalkeeper saved two penalties.", "A dog ran.", "Paris is the capital city of France.", "Sports."]
 SHOTS = ({"role": "user", "content": "Story: A dog ran over the long bridge."}, {"role": "assistant", "content": "no"})
 LAYERS = [0, 1]
-
-
-class Parrot:
-    """An encoder that turns the n-th known clip into the embeddings of the n-th text; a clip's level is its number."""
-
-    def __init__(self, text: TextLLM) -> None:
-        self.text = text
-
-    def embed(self, audios: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        table = self.text.model.get_input_embeddings().weight
-        return [table[self.text.tokenize(TEXTS[int(audio[0])])].detach() for audio in audios]
 
 
 def recording(index: int, samples: int = 1600) -> Recording:
@@ -75,7 +63,7 @@ def table(count: int) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> SpeechLLM:
     text = TextLLM(save_llama(tmp_path_factory.mktemp("llm"), byte_level_tokenizer()), "cpu", torch.float32, chat=True)
-    return SpeechLLM(Parrot(text), text)
+    return SpeechLLM(Parrot(text, TEXTS), text)
 
 
 def captured(model: SpeechLLM, folder: Path, **settings: object) -> tuple[pl.DataFrame, dict[int, States]]:

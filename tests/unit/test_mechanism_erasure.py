@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_llm import byte_level_tokenizer, save_llama
+from tiny_llm import Parrot, byte_level_tokenizer, save_llama
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism import erasure
@@ -27,21 +27,10 @@ CONFIG = AnswerConfig(dtype="float32", device="cpu", batch_size=2)
 SHOT = ({"role": "user", "content": "Story: A dog ran over the long bridge."}, {"role": "assistant", "content": "no"})
 
 
-class Parrot:
-    """An encoder that turns the n-th known clip into the embeddings of the n-th text; a clip's level is its number."""
-
-    def __init__(self, text: TextLLM) -> None:
-        self.text = text
-
-    def embed(self, audios: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        table = self.text.model.get_input_embeddings().weight
-        return [table[self.text.tokenize(TEXTS[int(audio[0])])].detach() for audio in audios]
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> SpeechLLM:
     text = TextLLM(save_llama(tmp_path_factory.mktemp("llm"), byte_level_tokenizer()), "cpu", torch.float32, chat=True)
-    return SpeechLLM(Parrot(text), text)
+    return SpeechLLM(Parrot(text, TEXTS), text)
 
 
 def question(content: str, audio: Recording | None = None) -> Question:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_llm import byte_level_tokenizer, save_gemma, save_llama
+from tiny_llm import Parrot, byte_level_tokenizer, save_gemma, save_llama
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
@@ -35,18 +35,6 @@ CONFIG = AnswerConfig(device="cpu", dtype="float32", batch_size=2)
 FILES = ModelFiles(Path("text"), "r1", True, SpeechFiles(Path("speech"), "s1"))
 
 
-class Parrot:
-    """An encoder that turns the n-th clip into the embeddings of the n-th text; a clip's level is its number."""
-
-    def __init__(self, text: TextLLM) -> None:
-        self.text = text
-
-    def embed(self, audios: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        table = self.text.model.get_input_embeddings()
-        words = [self.text.tokenize(SAID[int(audio[0])]) if audio[0] >= 0 else [] for audio in audios]
-        return [table(torch.tensor(tokens, dtype=torch.long)).detach() for tokens in words]
-
-
 def question(number: int, after: str = "", prefix: str = "The topic is") -> Question:
     clip = Recording(f"sha{number}", len(SAID[number]) / 10, lambda: np.full(160, number, dtype=np.float32))
     return Question(({"role": "user", "content": ASKED + after},), prefix, {}, clip)
@@ -66,7 +54,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with torch.no_grad():
         norm = text.model.get_decoder().norm.weight
         norm.copy_(torch.rand(norm.shape) + 0.5)
-    return SpeechLLM(Parrot(text), text)
+    return SpeechLLM(Parrot(text, SAID), text)
 
 
 def all_texts(model: SpeechLLM, questions: Sequence[Question], batch_size: int) -> list[str]:

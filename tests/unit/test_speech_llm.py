@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_llm import byte_level_tokenizer, save_llama
+from tiny_llm import Parrot, byte_level_tokenizer, save_llama
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.rows import AUDIO, common_prefix, left_padded, write_audio
@@ -18,19 +18,6 @@ from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER
 
 TEXTS = ["The goalkeeper saved two penalties.", "A dog ran over the long bridge and home.", "Paris."]
 PROMPT = f"Read the news story and name its topic.\nStory: {PLACEHOLDER}\nThe topic is"
-
-
-class Parrot:
-    """An encoder that turns the n-th known clip into the embeddings of the n-th text; a clip's level is its number."""
-
-    def __init__(self, text: TextLLM) -> None:
-        self.text = text
-        self.calls = 0
-
-    def embed(self, audios: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        self.calls += 1
-        table = self.text.model.get_input_embeddings().weight
-        return [table[self.text.tokenize(TEXTS[int(audio[0])])].detach() for audio in audios]
 
 
 def clip(index: int) -> np.ndarray:
@@ -45,7 +32,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> TextLLM:
 
 @pytest.fixture(scope="module")
 def model(text: TextLLM) -> SpeechLLM:
-    return SpeechLLM(Parrot(text), text)
+    return SpeechLLM(Parrot(text, TEXTS), text)
 
 
 def text_rows(text: TextLLM) -> list[list[int]]:
@@ -89,7 +76,7 @@ def test_positions_are_where_the_sound_stands(model: SpeechLLM) -> None:
 
 
 def test_a_connector_with_the_space_takes_it_from_the_prompt(text: TextLLM) -> None:
-    (with_space,), _ = SpeechLLM(Parrot(text), text, leading_space=True).rows([PROMPT], [clip(0)])
+    (with_space,), _ = SpeechLLM(Parrot(text, TEXTS), text, leading_space=True).rows([PROMPT], [clip(0)])
     assert with_space[: with_space.index(AUDIO)] == text.tokenize(PROMPT.split(PLACEHOLDER, maxsplit=1)[0][:-1])
 
 
@@ -126,7 +113,7 @@ def test_the_preflight_refuses_a_model_that_does_not_hear(text: TextLLM) -> None
             return [super(Deaf, self).embed([clip(0)])[0] for _ in audios]
 
     with pytest.raises(StudyError, match=r"does not hear"):
-        preflight(SpeechLLM(Deaf(text), text), [clip(0), clip(1)], TEXTS[:2], PROMPT)
+        preflight(SpeechLLM(Deaf(text, TEXTS), text), [clip(0), clip(1)], TEXTS[:2], PROMPT)
 
 
 def test_the_preflight_refuses_numbers_that_overflow(text: TextLLM) -> None:
@@ -135,7 +122,7 @@ def test_the_preflight_refuses_numbers_that_overflow(text: TextLLM) -> None:
             return [vectors * torch.inf for vectors in super().embed(audios)]
 
     with pytest.raises(StudyError, match=r"not finite"):
-        preflight(SpeechLLM(Loud(text), text), [clip(0), clip(1)], TEXTS[:2], PROMPT)
+        preflight(SpeechLLM(Loud(text, TEXTS), text), [clip(0), clip(1)], TEXTS[:2], PROMPT)
 
 
 @given(st.lists(st.lists(st.integers(-1, 3), min_size=1, max_size=8), min_size=1, max_size=5))

@@ -5,9 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from cascade_equivalence.models.text_llm import TextLLM
 
 CORPUS = [
     "Read the news story and name its topic. The topics are: politics, sports, business or technology.",
@@ -118,3 +121,21 @@ def _save(model: Any, folder: Path, tokenizer: PreTrainedTokenizerFast, generati
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+class Parrot:
+    """An encoder that turns the n-th clip into the embeddings of the n-th text; a clip's level is its number.
+
+    A negative level is a clip in which nothing is said.
+    """
+
+    def __init__(self, text: TextLLM, texts: Sequence[str]) -> None:
+        self.text = text
+        self.texts = texts
+        self.calls = 0
+
+    def embed(self, audios: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        self.calls += 1
+        table = self.text.model.get_input_embeddings()
+        words = [self.text.tokenize(self.texts[int(audio[0])]) if audio[0] >= 0 else [] for audio in audios]
+        return [table(torch.tensor(tokens, dtype=torch.long)).detach() for tokens in words]

@@ -32,7 +32,7 @@ if STUDY.config.mechanism:
                 clips=STUDY.state_clips(),
                 item_tables=STUDY.state_items(),
                 manifests=STUDY.opened_manifests(opened),
-                preflight=STUDY.preflights(opened.removesuffix("@untrained")),
+                preflight=STUDY.preflights(STUDY.original(opened)),
             output:
                 states=STUDY.all_states(opened),
                 index=STUDY.states_index(opened),

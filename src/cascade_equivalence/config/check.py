@@ -1,10 +1,10 @@
 """Names that lead nowhere, and combinations that cannot work: what a type cannot say."""
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 from cascade_equivalence.config.check_mechanism import mechanism_problems
-from cascade_equivalence.config.explain import did_you_mean
+from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
 # Of these the demo's items carry their label in the voice.
@@ -31,33 +31,26 @@ def clean_voices(study: StudyConfig, task: str) -> list[str]:
     return study.speech.voices
 
 
-def _unknown(key: str, names: Iterable[str], known: Iterable[str], kind: str) -> list[str]:
-    known = list(known)
-    return [f"{key}: there is no {kind} {name!r}{did_you_mean(name, known)}" for name in names if name not in known]
-
-
 def _name_problems(study: StudyConfig) -> Iterator[str]:
     defined = study.definitions
-    yield from _unknown("systems", study.systems, defined.systems, "system")
-    yield from _unknown("speech.voices", study.speech.voices, defined.voices, "voice")
-    yield from _unknown("speech.prosody_voices", study.speech.prosody_voices, defined.voices, "voice")
-    yield from _unknown("noise.babble_voices", study.noise.babble_voices, study.speech.voices, "spoken voice")
-    yield from _unknown("noise.voices", study.noise.voices, study.speech.voices, "spoken voice")
-    yield from _unknown("noise.systems", study.noise.systems, study.systems, "selected system")
-    yield from _unknown("noise.tasks", study.noise.tasks, study.tasks, "selected task")
+    yield from unknown("systems", study.systems, defined.systems, "system")
+    yield from unknown("speech.voices", study.speech.voices, defined.voices, "voice")
+    yield from unknown("speech.prosody_voices", study.speech.prosody_voices, defined.voices, "voice")
+    yield from unknown("noise.babble_voices", study.noise.babble_voices, study.speech.voices, "spoken voice")
+    yield from unknown("noise.voices", study.noise.voices, study.speech.voices, "spoken voice")
+    yield from unknown("noise.systems", study.noise.systems, study.systems, "selected system")
+    yield from unknown("noise.tasks", study.noise.tasks, study.tasks, "selected task")
     for index, pair in enumerate(study.pairs):
         for side in ("system", "reference"):
-            yield from _unknown(f"pairs.{index}.{side}", [getattr(pair, side)], study.systems, "selected system")
+            yield from unknown(f"pairs.{index}.{side}", [getattr(pair, side)], study.systems, "selected system")
         if pair.system == pair.reference:
             yield f"pairs.{index}: {pair.system!r} is compared with itself"
     for index, contrast in enumerate(study.contrasts):
         for side in ("system", "first", "second"):
-            yield from _unknown(
-                f"contrasts.{index}.{side}", [getattr(contrast, side)], study.systems, "selected system"
-            )
+            yield from unknown(f"contrasts.{index}.{side}", [getattr(contrast, side)], study.systems, "selected system")
         if len({contrast.system, contrast.first, contrast.second}) < 3:  # noqa: PLR2004
             yield f"contrasts.{index}: name three different systems"
-    yield from _unknown("connectors", study.connectors, defined.connectors, "connector")
+    yield from unknown("connectors", study.connectors, defined.connectors, "connector")
 
 
 def _repetitions(study: StudyConfig) -> Iterator[str]:
@@ -76,7 +69,7 @@ def _repetitions(study: StudyConfig) -> Iterator[str]:
         "noise.babble_voices": study.noise.babble_voices,
     }
     for key, names in lists.items():
-        yield from (f"{key}: {str(name)!r} is listed twice" for name in dict.fromkeys(names) if names.count(name) > 1)
+        yield from repeated(key, names)
 
 
 def _system_problems(study: StudyConfig) -> Iterator[str]:
@@ -94,7 +87,7 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
 def _model_problems(study: StudyConfig, key: str, name: str, roles: Sequence[str]) -> Iterator[str]:
     models = study.definitions.models
     if name not in models:
-        yield from _unknown(key, [name], models, "model")
+        yield from unknown(key, [name], models, "model")
         return
     model = models[name]
     if model.role not in roles:

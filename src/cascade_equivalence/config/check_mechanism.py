@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from cascade_equivalence.config.explain import did_you_mean
+from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.config.study import StudyConfig
 
@@ -31,7 +31,7 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
     if erasure is None:
         return
     yield from _choices("erasure.tasks", erasure.tasks, study.tasks, "selected task")
-    yield from _repeated("erasure.concepts", erasure.concepts)
+    yield from repeated("mechanism.erasure.concepts", erasure.concepts)
     if erasure.voice is not None:
         for task in set(erasure.tasks) & set(study.tasks):
             yield from _choices("erasure.voice", [erasure.voice], voices_of(task), f"voice that speaks {task}:")
@@ -53,7 +53,7 @@ def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str
         if inner is None:
             continue
         layers = opened.layers.get(name, [])
-        yield from _repeated(f"layers.{name}", layers)
+        yield from repeated(f"mechanism.layers.{name}", layers)
         if not layers and inner.blocks is None:
             yield (
                 f"mechanism.layers.{name}: list the layers, or say under models.{model.text_model or name}.blocks how "
@@ -65,13 +65,6 @@ def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str
 
 
 def _choices(key: str, names: Iterable[str], known: Iterable[str], kind: str) -> Iterator[str]:
-    names, known = list(names), list(known)
-    for name in names:
-        if name not in known:
-            yield f"mechanism.{key}: there is no {kind} {name!r}{did_you_mean(name, known)}"
-    yield from _repeated(key, names)
-
-
-def _repeated(key: str, names: Iterable[object]) -> Iterator[str]:
     names = list(names)
-    yield from (f"mechanism.{key}: {name!r} is listed twice" for name in dict.fromkeys(names) if names.count(name) > 1)
+    yield from unknown(f"mechanism.{key}", names, known, kind)
+    yield from repeated(f"mechanism.{key}", names)

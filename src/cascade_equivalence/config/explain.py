@@ -1,6 +1,7 @@
 """What is wrong with a config, in lines that name each key as the user wrote it and say what to do."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -9,6 +10,17 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 LONGEST_VALUE = 80
+
+
+def unknown(key: str, names: Iterable[str], known: Iterable[str], kind: str) -> list[str]:
+    """A line for each name that is none of the known ones."""
+    known = list(known)
+    return [f"{key}: there is no {kind} {name!r}{did_you_mean(name, known)}" for name in names if name not in known]
+
+
+def repeated(key: str, names: Iterable[object]) -> list[str]:
+    """A line for each name that is listed more than once."""
+    return [f"{key}: {str(name)!r} is listed twice" for name, count in Counter(names).items() if count > 1]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

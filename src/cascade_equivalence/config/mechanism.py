@@ -111,7 +111,7 @@ class ErasureConfig(Closed):
     )
     seeds: PositiveInt = Field(default=20, description="Draws of each random control.")
     text_arm: bool = Field(default=True, description="Also erase while the model reads the true text, as a control.")
-    shrinkage: bool = Field(default=True, description="Shrink the covariance (Ledoit and Wolf's optimal linear way).")
+    shrinkage: bool = Field(default=True, description="Shrink the covariance: optimally, linearly (arXiv:1308.2608).")
     tolerance: PositiveFloat = Field(default=0.01, description="Smallest singular value that counts (`svd_tol`).")
     proxy_classes: PositiveInt | None = Field(
         default=None, description="Keep this many first words; by default every one that occurs twice."

@@ -36,19 +36,23 @@ class MechanismNodes(TrainingNodes):
         twins = ("", UNTRAINED) if self.mechanism.untrained else ("",)
         return [f"{model}{twin}" for model in self.mechanism.models for twin in twins]
 
+    def original(self, opened: str) -> str:
+        """The model behind an opened one, which may be its untrained twin."""
+        return opened.removesuffix(UNTRAINED)
+
     def opened_speech_llms(self) -> list[str]:
         """Speech LLMs that are opened."""
         return [model for model in self.mechanism.models if self.is_speech_llm(model)]
 
     def layers_of(self, opened: str) -> list[int]:
         """Layers of an opened model that are looked at."""
-        model = opened.removesuffix(UNTRAINED)
+        model = self.original(opened)
         blocks = self.model(self.text_model(model)).blocks
         return sorted(self.mechanism.layers.get(model) or spread_layers(blocks or 1))
 
     def opened_models(self, opened: str) -> list[str]:
         """Models that must be there: of a speech LLM its text LLM, then what hears."""
-        return self.transcribing_models(opened.removesuffix(UNTRAINED))
+        return self.transcribing_models(self.original(opened))
 
     def state_voices(self, task: str) -> list[str]:
         """Voices that take turns in a task."""
@@ -200,7 +204,7 @@ class MechanismNodes(TrainingNodes):
 
     def states_params(self, opened: str) -> dict[str, Any]:
         """What states depend on, beside weights and utterances."""
-        model = opened.removesuffix(UNTRAINED)
+        model = self.original(opened)
         settings: dict[str, Any] = {
             "layers": self.layers_of(opened),
             "positions": self.mechanism.states.positions,
@@ -221,7 +225,7 @@ class MechanismNodes(TrainingNodes):
     def probes_of(self, opened: str) -> ProbesConfig:
         """How an opened model is probed."""
         probes = self.mechanism.probes
-        outputs = probes.upsample.get(opened.removesuffix(UNTRAINED), probes.ctc.upsample)
+        outputs = probes.upsample.get(self.original(opened), probes.ctc.upsample)
         ctc = probes.ctc.model_copy(update={"upsample": outputs})
         return probes.model_copy(update={"ctc": ctc, "upsample": {}})
 

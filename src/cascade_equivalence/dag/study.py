@@ -37,7 +37,9 @@ class Study(MechanismNodes):
 
     def all_answers(self) -> list[str]:
         """Every answers file."""
-        return [self.answers(system, n.task, n.condition) for system in self.config.systems for n in self.nodes_of(system)]
+        return [
+            self.answers(system, n.task, n.condition) for system in self.config.systems for n in self.nodes_of(system)
+        ]
 
     def all_agreement(self) -> list[str]:
         """Every agreement file."""

@@ -17,7 +17,6 @@ from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism.hooks import replaced
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.models.answering import ModelFiles, Question, open_model, parts_of, sound_of
-from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.scoring import score
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
@@ -123,15 +122,11 @@ def erased_outcomes(
     Returns:
         Outcomes in the order of the arm's prompts, by variant, positions and arm.
     """
-    device = resolve_device(config.device)
     settings = {
         "kind": "erasure",
         "format": ERASURE_FORMAT,
-        "revision": files.revision,
-        "dtype": str(resolve_dtype(config.dtype, device)).removeprefix("torch."),
         "max_new_tokens": max_new_tokens,
-        "chat": files.chat,
-        **(files.speech.identity() if files.speech else {}),
+        **files.identity(config),
     }
     keys = {
         (variant.name, variant.positions, arm): [

@@ -18,9 +18,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.bags import Pieces
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.lens import Unembedding
-from cascade_equivalence.models.answering import HEARD_AT_ONCE, ModelFiles, Question, open_model
-from cascade_equivalence.models.device import resolve_device, resolve_dtype
-from cascade_equivalence.models.recording import Recording
+from cascade_equivalence.models.answering import HEARD_AT_ONCE, ModelFiles, Question, open_model, parts_of, sound_of
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.model import SpeechLLM
 from cascade_equivalence.models.store import Store, key_of
@@ -50,16 +48,8 @@ def implicit_texts(
     """
     if model.speech is None:
         raise StudyError("a text LLM hears nothing, so it has no implicit transcripts: name a speech LLM")
-    device = resolve_device(config.device)
-    settings = {
-        "kind": "implicit",
-        "format": IMPLICIT_FORMAT,
-        "revision": model.revision,
-        "dtype": str(resolve_dtype(config.dtype, device)).removeprefix("torch."),
-        "chat": model.chat,
-        **model.speech.identity(),
-    }
-    keys = [key_of(settings | _parts(question)) for question in questions]
+    settings = {"kind": "implicit", "format": IMPLICIT_FORMAT, **model.identity(config)}
+    keys = [key_of(settings | parts_of(question, "generate")) for question in questions]
     waiting = Counter(keys)
     with Store(store) as records:
         missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in records}
@@ -97,11 +87,11 @@ def implicit_transcripts(model: SpeechLLM, questions: Sequence[Question], batch_
     if not model.capabilities.hidden_states:
         raise StudyError("the model does not let its states be seen, so it has no implicit transcripts: name another")
     lens, pieces = Unembedding(model.text.model), Pieces(model.text.tokenizer)
-    queue = sorted(range(len(questions)), key=lambda place: (_sound(questions[place]).seconds, place))
+    queue = sorted(range(len(questions)), key=lambda place: (sound_of(questions[place]).seconds, place))
     for start in range(0, len(queue), HEARD_AT_ONCE):
         some = queue[start : start + HEARD_AT_ONCE]
         prompts = [model.text.render(questions[place].messages, questions[place].answer_prefix) for place in some]
-        whole, heard = model.rows(prompts, [_sound(questions[place]).decode() for place in some])
+        whole, heard = model.rows(prompts, [sound_of(questions[place]).decode() for place in some])
         model.text.check_lengths(whole, 0)
         rows = [_to_the_sounds_end(row) for row in whole]
         for batch, tokens in _read(model, lens, rows, heard, batch_size):
@@ -130,18 +120,3 @@ def _read(
 def _to_the_sounds_end(row: list[int]) -> list[int]:
     """A row without what follows its sound; of one without any sound the first token is left."""
     return row[: max((place + 1 for place, token in enumerate(row) if token == AUDIO), default=1)]
-
-
-def _sound(question: Question) -> Recording:
-    if question.audio is None:
-        raise StudyError("a question without sound has no implicit transcript: ask about clips")
-    return question.audio
-
-
-def _parts(question: Question) -> dict[str, object]:
-    """The question's part of the key."""
-    return {
-        "messages": [dict(turn) for turn in question.messages],
-        "answer_prefix": question.answer_prefix,
-        "audio": _sound(question).sha256,
-    }

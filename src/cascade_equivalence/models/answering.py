@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cascade_equivalence.config.study import AnswerConfig
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store, key_of
@@ -82,6 +83,16 @@ class ModelFiles:
     chat: bool
     speech: SpeechFiles | None = None
 
+    def identity(self, config: AnswerConfig) -> dict[str, object]:
+        """What of it, and of the arithmetic it computes in, decides an answer: part of a record's key."""
+        dtype = resolve_dtype(config.dtype, resolve_device(config.device))
+        return {
+            "revision": self.revision,
+            "dtype": str(dtype).removeprefix("torch."),
+            "chat": self.chat,
+            **(self.speech.identity() if self.speech else {}),
+        }
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -130,13 +141,10 @@ def answer_questions(
     settings = {
         "kind": "answer",
         "format": ANSWER_FORMAT,
-        "revision": model.revision,
         "mode": config.mode,
-        "dtype": str(dtype).removeprefix("torch."),
         "max_new_tokens": max_new_tokens,
-        "chat": model.chat,
         "decoding": "greedy",
-        **(model.speech.identity() if model.speech else {}),
+        **model.identity(config),
     }
     keys = [key_of(settings | parts_of(question, config.mode)) for question in questions]
     waiting = Counter(keys)
@@ -190,8 +198,13 @@ def _load(files: ModelFiles, device: str, dtype: "torch.dtype") -> tuple["TextLL
 
 
 def sound_of(question: Question) -> Recording:
-    """The sound of a question that has one."""
-    assert question.audio is not None
+    """The sound of a question.
+
+    Raises:
+        StudyError: It has none.
+    """
+    if question.audio is None:
+        raise StudyError("a question without sound cannot be heard: ask about clips")
     return question.audio
 
 
