@@ -7,6 +7,7 @@ from cascade_equivalence.config.study import AnswerConfig, TranscribeConfig
 from cascade_equivalence.models.answering import Answer, ModelFiles, Question, answer_questions
 from cascade_equivalence.models.transcription.run import transcribe_recordings
 from cascade_equivalence.models.transcription.table import recordings
+from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.speech.synthesize import Utterance, synthesize_clips
 
@@ -37,7 +38,7 @@ def speak(store: Path, count: int = COUNT) -> list[Clip]:
     return synthesize_clips(items, "us", EspeakVoice(provider="espeak"), 30.0, store, workers=1)
 
 
-def transcribe(store: Path, models: Path, clips: list[Clip]) -> list[str]:
+def transcribe(store: Path, models: Path, clips: list[Clip]) -> list[Transcript]:
     """Transcribe clips with the tiny Whisper, one at a time."""
     use_one_thread()
     config = TranscribeConfig(device="cpu", dtype="float32", batch_size=1, max_new_tokens=4)

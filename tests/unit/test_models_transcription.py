@@ -30,6 +30,7 @@ from cascade_equivalence.models.transcription import engines, run
 from cascade_equivalence.models.transcription.features import window
 from cascade_equivalence.models.transcription.run import transcribe_recordings
 from cascade_equivalence.models.transcription.table import recordings, write_transcripts
+from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.models.transcription.words import word_errors
 from cascade_equivalence.speech.clips import Clip, hash_audio
 from cascade_equivalence.speech.provider import open_provider
@@ -313,11 +314,30 @@ CLIPS = [clip(samples) for samples in LENGTHS]
 
 def transcribe(store: Path, clips: Sequence[Recording] = CLIPS, **changes: Any) -> list[str]:
     arguments = {"folder": Path("weights"), "revision": "r1", "config": CONFIG, "label": "tiny"} | changes
-    return transcribe_recordings(clips, store=store, **arguments)
+    return [transcript.text for transcript in transcribe_recordings(clips, store=store, **arguments)]
 
 
 def keys(store: Path) -> list[str]:
     return [json.loads(line)["key"] for line in store.read_bytes().split(b"\n")[:-1]]
+
+
+def test_a_transcript_says_what_it_cost_and_costs_nothing_again(counting: type[Counting], tmp_path: Path) -> None:
+    def once() -> list[Transcript]:
+        return transcribe_recordings(CLIPS, Path("weights"), "r1", CONFIG, tmp_path / "s", "tiny")
+
+    first = once()
+    assert all(transcript.seconds > 0 for transcript in first)
+    assert once() == first and counting.opened == 1
+
+
+def test_a_record_of_an_earlier_version_still_serves(counting: type[Counting], tmp_path: Path) -> None:
+    texts = transcribe(tmp_path / "s")
+    records = [json.loads(line) for line in (tmp_path / "s").read_bytes().split(b"\n")[:-1]]
+    (field,) = records[0].keys() - {"key"}
+    earlier = [record | {field: record[field]["text"]} for record in records]
+    (tmp_path / "s").write_text("".join(json.dumps(record) + "\n" for record in earlier), encoding="utf-8")
+    found = transcribe_recordings(CLIPS, Path("weights"), "r1", CONFIG, tmp_path / "s", "tiny")
+    assert found == [Transcript(text) for text in texts] and counting.opened == 1
 
 
 def test_clips_of_like_length_are_heard_together_and_each_once(counting: type[Counting], tmp_path: Path) -> None:
@@ -395,10 +415,12 @@ def test_the_table_says_what_was_said_and_heard(tmp_path: Path) -> None:
     ]
     assert len(heard) == 2
     assert [made.sha256 for made in recordings(clips)] == [one.sha256 for one in clips]
-    write_transcripts(clips, ["too small dogs", "a cat"], tmp_path / "new" / "clean.parquet")
+    write_transcripts(
+        clips, [Transcript("too small dogs", 0.5), Transcript("a cat")], tmp_path / "new" / "clean.parquet"
+    )
     assert pl.read_parquet(tmp_path / "new" / "clean.parquet").rows() == [
-        ("i0", "us", "too small dogs", 3, 1, clips[0].sha256),
-        ("i1", "us", "a cat", 2, 0, clips[1].sha256),
+        ("i0", "us", "too small dogs", 3, 1, 0.5, clips[0].sha256),
+        ("i1", "us", "a cat", 2, 0, None, clips[1].sha256),
     ]
 
 

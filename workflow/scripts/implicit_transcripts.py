@@ -10,6 +10,7 @@ with node(snakemake) as study:
     from cascade_equivalence.dag.answers import model_files, questions, spoken_rows
     from cascade_equivalence.mechanism.implicit import implicit_texts
     from cascade_equivalence.models.transcription.table import recordings, write_transcripts
+    from cascade_equivalence.models.transcription.transcript import Transcript
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
@@ -32,4 +33,4 @@ with node(snakemake) as study:
         study.store("transcripts", lens, task, f"{condition}.jsonl"),
         f"{lens}: {task}, {condition}",
     )
-    write_transcripts(clips, texts, Path(snakemake.output.transcripts))
+    write_transcripts(clips, [Transcript(text) for text in texts], Path(snakemake.output.transcripts))

@@ -16,7 +16,7 @@ with node(snakemake) as study:
     if not manifests:
         from cascade_equivalence.dag.transcripts import true_texts
 
-        texts = true_texts(clips)
+        transcripts = true_texts(clips)
     elif study.is_speech_llm(asr):
         import torch
 
@@ -25,7 +25,7 @@ with node(snakemake) as study:
 
         torch.set_num_threads(snakemake.threads)
         files = model_files(manifests, study.model(study.text_model(asr)).chat)
-        texts = own_transcripts(clips, study.model(asr), files, study.config.answer, store, label)
+        transcripts = own_transcripts(clips, study.model(asr), files, study.config.answer, store, label)
     else:
         import torch
 
@@ -34,7 +34,7 @@ with node(snakemake) as study:
         from cascade_equivalence.models.transcription.table import recordings
 
         torch.set_num_threads(snakemake.threads)
-        texts = transcribe_recordings(
+        transcripts = transcribe_recordings(
             recordings(clips),
             manifests[0].parent,
             read_manifest(manifests[0]).revision,
@@ -42,4 +42,4 @@ with node(snakemake) as study:
             store,
             label,
         )
-    write_transcripts(clips, texts, Path(snakemake.output.transcripts))
+    write_transcripts(clips, transcripts, Path(snakemake.output.transcripts))

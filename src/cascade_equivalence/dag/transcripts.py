@@ -8,6 +8,7 @@ from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.models.answering import ModelFiles, Question, answer_questions
 from cascade_equivalence.models.transcription.answers import transcript_of
 from cascade_equivalence.models.transcription.table import recordings
+from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER
 
@@ -15,14 +16,14 @@ PLAIN_REQUEST = TranscriptionPrompt(prompt="Transcribe the speech.\n{speech}")
 """What a speech LLM is asked whose entry has no prompt for it."""
 
 
-def true_texts(clips: Sequence[Clip]) -> list[str]:
+def true_texts(clips: Sequence[Clip]) -> list[Transcript]:
     """What was spoken, for the oracle cascade."""
-    return [clip.text for clip in clips]
+    return [Transcript(clip.text) for clip in clips]
 
 
 def own_transcripts(
     clips: Sequence[Clip], spec: ModelSpec, model: ModelFiles, config: AnswerConfig, store: Path, label: str
-) -> list[str]:
+) -> list[Transcript]:
     """Ask a speech LLM to write down what it hears.
 
     Args:
@@ -41,7 +42,7 @@ def own_transcripts(
     questions = [Question(tuple(turns), prefix, {}, recording) for recording in recordings(clips)]
     free = config.model_copy(update={"mode": "generate"})
     answers = answer_questions(questions, model, free, longest, store, label)
-    return [transcript_of(answer.text, prefix) for answer in answers]
+    return [Transcript(transcript_of(answer.text, prefix), answer.seconds) for answer in answers]
 
 
 def transcription_prompt(spec: ModelSpec) -> tuple[list[dict[str, str]], str]:

@@ -1,13 +1,16 @@
 """The transcription node: clips in, transcripts out, every batch stored as soon as it exists."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from cascade_equivalence.config.study import TranscribeConfig
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.models.transcription.engines import Engine, identity, open_engine
+from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.progress import progress
 
 TRANSCRIPT_FORMAT = 2
@@ -16,7 +19,7 @@ TRANSCRIPT_FORMAT = 2
 
 def transcribe_recordings(
     recordings: Sequence[Recording], folder: Path, revision: str, config: TranscribeConfig, store: Path, label: str
-) -> list[str]:
+) -> list[Transcript]:
     """Transcribe clips, taking from the store what it has.
 
     Args:
@@ -41,7 +44,15 @@ def transcribe_recordings(
             for start in range(0, len(queue), config.batch_size):
                 engine = engine or open_engine(folder, config)
                 batch = queue[start : start + config.batch_size]
+                began = time.perf_counter()
                 texts = engine.transcribe([clip.decode() for _, clip in batch])
-                records.add(zip([key for key, _ in batch], texts, strict=True))
+                seconds = (time.perf_counter() - began) / len(batch)
+                heard = [asdict(Transcript(text, seconds)) for text in texts]
+                records.add(zip([key for key, _ in batch], heard, strict=True))
                 advance(len(batch))
-        return [records[key] for key in keys]
+        return [_transcript(records[key]) for key in keys]
+
+
+def _transcript(record: str | dict[str, Any]) -> Transcript:
+    """A record of the store; those of earlier versions are the text alone."""
+    return Transcript(record) if isinstance(record, str) else Transcript(**record)

@@ -8,6 +8,7 @@ import polars as pl
 
 from cascade_equivalence.atomic import replacing
 from cascade_equivalence.models.recording import Recording
+from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.models.transcription.words import word_errors
 from cascade_equivalence.speech.clips import Clip, decode
 
@@ -17,22 +18,24 @@ def recordings(clips: Sequence[Clip]) -> list[Recording]:
     return [Recording(clip.sha256, clip.seconds, partial(decode, clip)) for clip in clips]
 
 
-def write_transcripts(clips: Sequence[Clip], texts: Sequence[str], path: Path) -> None:
+def write_transcripts(clips: Sequence[Clip], transcripts: Sequence[Transcript], path: Path) -> None:
     """Write the transcripts of a node, with their word errors against what was spoken.
 
     Args:
         clips: The clips, of one condition and any voices.
-        texts: Their transcripts, in the same order.
-        path: The Parquet file: id, voice, text, reference_words, word_errors, audio_sha256.
+        transcripts: Their transcripts, in the same order.
+        path: The Parquet file: id, voice, text, reference_words, word_errors, seconds, audio_sha256.
     """
+    texts = [transcript.text for transcript in transcripts]
     counts = word_errors([clip.text for clip in clips], texts)
     table = pl.DataFrame(
         {
             "id": [clip.id for clip in clips],
             "voice": [clip.voice for clip in clips],
-            "text": list(texts),
+            "text": texts,
             "reference_words": [words for words, _ in counts],
             "word_errors": [errors for _, errors in counts],
+            "seconds": pl.Series([transcript.seconds for transcript in transcripts], dtype=pl.Float64),
             "audio_sha256": [clip.sha256 for clip in clips],
         }
     )

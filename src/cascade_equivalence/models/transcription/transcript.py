@@ -1,0 +1,16 @@
+"""What was heard in one clip."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A transcript, and what it cost.
+
+    Attributes:
+        text: The words.
+        seconds: Its share of the batch's time; None where nobody measured it, or nothing had to be heard.
+    """
+
+    text: str
+    seconds: float | None = None
