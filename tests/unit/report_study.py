@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import (
     CascadeSpec,
     ContrastSpec,
     E2ESpec,
     ImplicitSpec,
     PairSpec,
-    StatisticsConfig,
     SystemSpec,
 )
 from cascade_equivalence.report.build import NOTHING_OPENED, build_tables

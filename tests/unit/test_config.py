@@ -273,6 +273,15 @@ def test_an_unknown_key_of_a_registry_file_names_the_file(tmp_path: Path) -> Non
         ({"answer__mode": "generat"}, "answer.mode", "generat", "generate"),
         ({"items__source": "publish"}, "items.source", "publish", "published"),
         ({"noise__tasks": ["sst"]}, "noise.tasks", "sst", "sst2"),
+        (
+            {"statistics__family_excludes": ["tiny-smolm2~base-smollm2"]},
+            "statistics.family_excludes",
+            "tiny-smolm2~base-smollm2",
+            "tiny-smollm2~base-smollm2",
+        ),
+        ({"surplus__asr": "whisper-bas", "surplus__tasks": ["sst2"]}, "surplus.asr", "whisper-bas", "whisper-base"),
+        ({"surplus__voices": ["hart"], "surplus__tasks": ["sst2"]}, "surplus.voices", "hart", "heart"),
+        ({"paper__systems": {"base-smolm2": {"name": "Cascade-S"}}}, "paper.systems", "base-smolm2", "base-smollm2"),
         ({"noise__systems": ["base-smolm2"]}, "noise.systems", "base-smolm2", "base-smollm2"),
         ({"items__per_task": {"sst3": 5}}, "items.per_task.sst3", "sst3", "sst2"),
         ({"definitions__tasks": {"meldd": {"prompt": "{speech}"}}}, "definitions.tasks.meldd", "meldd", "meld"),
@@ -351,6 +360,15 @@ def test_what_is_listed_twice_is_named(places: dict[str, Any], key: str) -> None
 @pytest.mark.parametrize(
     ("places", "start"),
     [
+        (
+            {"surplus__tasks": ["meld"], "tasks": ["sst2"], "noise__tasks": ["sst2"]},
+            "surplus.tasks: there is no selected task 'meld'",
+        ),
+        ({"surplus": {"pitch_low": 400, "pitch_high": 65}}, "surplus: pitch_low must be below pitch_high"),
+        (
+            {"paper": {"systems": {"base-smollm2": {"name": "Cascade-S", "stands_in": False}}}},
+            "paper.systems.base-smollm2.stands_in: the demo's items are not the paper's",
+        ),
         ({"noise__voices": ["us-female"]}, "noise.voices: there is no spoken voice 'us-female'"),
         ({"noise__babble_voices": ["gb-male"]}, "noise.babble_voices: there is no spoken voice 'gb-male'"),
         ({"noise__voices": []}, "noise: snr_db is set, so name the `voices`"),
@@ -498,8 +516,8 @@ def test_the_schema_refuses_what_the_types_refuse(break_it: Callable[[dict[str, 
 def test_the_written_defaults_are_the_defaults() -> None:
     written = yaml.safe_load(schema.defaults_yaml())
     required = {"tasks": ["sst2"], "systems": ["s"]}
-    # Models stay closed unless a study opens some.
-    assert {key for key, value in written.items() if value is None} == {*required, "mechanism"}
+    # Models stay closed, and nothing stands beside the paper's, unless a study says so.
+    assert {key for key, value in written.items() if value is None} == {*required, "mechanism", "paper"}
     assert written["speech"]["voices"] is None
     speech = written["speech"] | {"voices": ["v"]}
     short = StudyConfig.model_validate(required | {"speech": {"voices": ["v"]}})

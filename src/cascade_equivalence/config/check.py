@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.explain import repeated, unknown
+from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
 # Of these the demo's items carry their label in the voice.
@@ -19,6 +20,10 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from _task_problems(study)
     yield from _noise_problems(study)
     yield from _prosody_problems(study)
+    yield from _statistics_problems(study)
+    yield from _surplus_problems(study)
+    opened = study.mechanism.models if study.mechanism else []
+    yield from paper_problems(study.paper, study.systems, opened, own_items=study.items.source == "demo")
     yield from mechanism_problems(study, lambda task: clean_voices(study, task))
     if study.transcribe.engine == "openai-whisper" and study.transcribe.dtype == "int8":
         yield "transcribe.dtype: openai-whisper has no int8; set transcribe.engine to faster-whisper or hybrid"
@@ -51,6 +56,26 @@ def _name_problems(study: StudyConfig) -> Iterator[str]:
         if len({contrast.system, contrast.first, contrast.second}) < 3:  # noqa: PLR2004
             yield f"contrasts.{index}: name three different systems"
     yield from unknown("connectors", study.connectors, defined.connectors, "connector")
+
+
+def _statistics_problems(study: StudyConfig) -> Iterator[str]:
+    pairs = [f"{pair.system}~{pair.reference}" for pair in study.pairs]
+    yield from unknown("statistics.family_excludes", study.statistics.family_excludes, pairs, "pair")
+    yield from repeated("statistics.family_excludes", study.statistics.family_excludes)
+
+
+def _surplus_problems(study: StudyConfig) -> Iterator[str]:
+    surplus = study.surplus
+    yield from unknown("surplus.tasks", surplus.tasks, study.tasks, "selected task")
+    for key, names in (("surplus.tasks", surplus.tasks), ("surplus.voices", surplus.voices)):
+        yield from repeated(key, names)
+    for task in surplus.tasks:
+        spoken = clean_voices(study, task)
+        yield from unknown("surplus.voices", surplus.voices, spoken, f"voice that speaks {task}:")
+    if surplus.asr is not None:
+        yield from _model_problems(study, "surplus.asr", surplus.asr, ("asr", "speech-llm"))
+    if surplus.pitch_low >= surplus.pitch_high:
+        yield "surplus: pitch_low must be below pitch_high"
 
 
 def _repetitions(study: StudyConfig) -> Iterator[str]:

@@ -8,8 +8,11 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.config.names import Name, TaskName
+from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.speech import NoiseConfig, SpeechConfig, VoiceSpec
+from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.config.training import ConnectorSpec
 
 
@@ -145,15 +148,6 @@ class AnswerConfig(Closed):
     batch_size: PositiveInt = Field(default=16, description="Prompts a batch.")
 
 
-class StatisticsConfig(Closed):
-    """How agreement is judged."""
-
-    draws: PositiveInt = Field(default=10_000, description="Bootstrap draws; whole items are drawn, not rows.")
-    confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of the intervals.")
-    fdr: float = Field(default=0.05, gt=0, lt=1, description="False discovery rate of the McNemar tests.")
-    seed: NonNegativeInt = Field(default=0, description="Seed of the draws.")
-
-
 class Definitions(Closed):
     """What a study can choose from; a registry file holds these keys at its top level."""
 
@@ -187,6 +181,10 @@ class StudyConfig(Closed):
         default=[], description="Connectors that the target `train_connector` trains; no other target needs them."
     )
     statistics: StatisticsConfig = Field(default=StatisticsConfig(), description="How agreement is judged.")
+    surplus: SurplusConfig = Field(default=SurplusConfig(), description="What the audio tells beyond the transcript.")
+    paper: PaperConfig | None = Field(
+        default=None, description="What of the study stands beside the paper's numbers; null compares with none."
+    )
     mechanism: MechanismConfig | None = Field(
         default=None, description="Models to open, and how; null leaves them closed."
     )

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, parse_condition
-from cascade_equivalence.config.study import StatisticsConfig
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.eraser_frame import erasers_table

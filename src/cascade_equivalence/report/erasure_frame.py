@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE
-from cascade_equivalence.config.study import StatisticsConfig
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.erasure_answers import Asked, Condition, read_erased
 from cascade_equivalence.report.mechanism_frames import reasons, spread

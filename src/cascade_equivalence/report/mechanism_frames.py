@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.config.study import StatisticsConfig
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.mechanism_names import PROBE_TITLES, Layer, by_name, ranks
 from cascade_equivalence.report.mechanism_schemas import LENS, PROBES

@@ -1,0 +1,38 @@
+"""How agreement is judged: intervals, tests and the bounds of equivalence."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from cascade_equivalence.config.base import Closed
+
+PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*~[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class EquivalenceConfig(Closed):
+    """What counts as equivalent; set it before the answers are seen."""
+
+    accuracy_margin: float = Field(
+        default=0.03, gt=0, lt=1, description="Largest difference of two accuracies that is taken as none, as a share."
+    )
+    kappa_bound: float = Field(default=0.8, gt=0, lt=1, description="Smallest kappa that is taken as the same answers.")
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="Level of each test of equivalence or difference.")
+
+
+class StatisticsConfig(Closed):
+    """How agreement is judged."""
+
+    draws: PositiveInt = Field(default=10_000, description="Bootstrap draws; whole items are drawn, not rows.")
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of the intervals.")
+    fdr: float = Field(default=0.05, gt=0, lt=1, description="False discovery rate of the McNemar tests.")
+    family: Literal["condition", "study"] = Field(
+        default="condition",
+        description="Tests that are corrected together: all pairs and tasks of one `condition`, or of the whole "
+        "`study`.",
+    )
+    family_excludes: list[PairName] = Field(
+        default=[],
+        description="Pairs that are left out of the family, as `system~reference`; their p-values are not corrected.",
+    )
+    equivalence: EquivalenceConfig = Field(default=EquivalenceConfig(), description="What counts as equivalent.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the draws.")
