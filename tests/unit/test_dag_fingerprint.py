@@ -31,6 +31,7 @@ RUN_BY = {
     "moments": ("layer_moments",),
     "erasers": ("fit_erasers",),
     "erasure": ("answer_erased",),
+    "surplus": ("measure_surplus",),
     "agree": ("agree", "contrast"),
     "report": ("collect_tables", "draw_figures", "write_report"),
 }
@@ -49,6 +50,8 @@ EXEMPT = {
     "dag/layout.py": "the same",
     "dag/training.py": "the same",
     "dag/mechanism.py": "the same",
+    "dag/surplus_nodes.py": "the same",
+    "dag/warm.py": "where a script runs, not what it does",
     "models/store.py": "keeps records under keys that others decide",
     "speech/store.py": "keeps clips under keys that name all they depend on",
     "speech/provider.py": "opens the voice that the node names",
@@ -71,7 +74,7 @@ DRAWN = {"mechanism/utterances.py": "says which utterances train; their node is 
 ELSEWHERE = {
     **dict.fromkeys(("transcribe", "transcripts", "listen", "preflight"), BESIDE),
     **{f"training_{stage}": BESIDE for stage in ("texts", "shards", "frames", "distil")},
-    **dict.fromkeys(("utterances", "states", "lens", "implicit", "erasure"), BESIDE),
+    **dict.fromkeys(("utterances", "states", "lens", "implicit", "erasure", "surplus"), BESIDE),
     **dict.fromkeys(("probes", "moments", "erasers"), DRAWN),
     "items": {"tasks/parsing.py": "how answers are read decides no item"},
     "speech": {"tasks/*.py": "reads the items file, whose node is made again first"},

@@ -54,3 +54,10 @@ def test_lines_of_ten_systems_differ_without_colour(tables: Tables) -> None:
     legend = figure.legends[0].get_window_extent()
     assert not any(legend.overlaps(each.get_window_extent()) for each in axes)
     plt.close(figure)
+
+
+def test_a_figure_that_is_asked_for_is_there_even_if_it_has_nothing_to_show(tables: Tables, tmp_path: Path) -> None:
+    names = {path.stem for path in write_figures(tables, tmp_path)}
+    assert "lens" not in names
+    asked = write_figures(tables, tmp_path, always=["lens", "agreement"])
+    assert {path.stem for path in asked} == names | {"lens"} and all(path.stat().st_size for path in asked)

@@ -1,22 +1,32 @@
 """The figures, page and headline of a small made-up study."""
 
+import base64
+import hashlib
 import io
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
-from report_study import LABELS, MINUS_FIVE, OUTLINE, PLANTED, Study, build, write_study
+from report_study import MINUS_FIVE, OUTLINE, PLANTED, Study, build, write_study
 
+from cascade_equivalence.config.study import PairSpec
 from cascade_equivalence.report import display
-from cascade_equivalence.report.contents import write_markdown
-from cascade_equivalence.report.examples import KINDS, examples
+from cascade_equivalence.report.browser import Entry, HeardClip, Items, Side, browser_items
+from cascade_equivalence.report.contents import displays, write_markdown
+from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.headline import print_headline
-from cascade_equivalence.report.html import write_report
+from cascade_equivalence.report.html import SCRIPTS, SECTIONS, VERDICTS, write_report
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
+
+HOSTILE = "</script></noscript><script>alert(1)</script><img src=x onerror=alert(1)><!-- {{ 7*7 }} \u2028 ]]> \"' &amp;"
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +51,28 @@ class Page(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.tags: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.text = ""
+        self.scripts: list[tuple[str | None, str]] = []
+        self.cells: list[str] = []
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note an element."""
-        self.tags.append(tag)
-        self.attributes += attrs
+        self.handle_startendtag(tag, attrs)
         if tag not in self.VOID:
             self.open.append(tag)
+        if tag == "script":
+            self.scripts.append((dict(attrs).get("type"), ""))
+        if tag in ("td", "th"):
+            self.cells.append("")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note an element without content, as SVG has them."""
         self.tags.append(tag)
+        self.elements.append((tag, dict(attrs)))
         self.attributes += attrs
 
     def handle_endtag(self, tag: str) -> None:
@@ -63,8 +80,63 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Collect the text."""
-        self.text += data
+        """Collect the text, but for styles and scripts."""
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
+        elif not self.open or self.open[-1] != "style":
+            self.text += data
+        if {"td", "th"} & set(self.open[-4:]):
+            self.cells[-1] += data
+
+    @property
+    def ids(self) -> list[str | None]:
+        """All ids, in the order of the page."""
+        return [value for name, value in self.attributes if name == "id"]
+
+
+def check_page(page: Page) -> None:
+    """What holds for every page: it is whole, runs only its own scripts, needs no network, and can be found through."""
+    assert page.open == []
+    own = [text for kind, text in page.scripts if kind is None]
+    assert len(own) == len(SCRIPTS) and {kind for kind, _ in page.scripts} <= {None, "application/json"}
+    (policy,) = [
+        str(attributes["content"])
+        for tag, attributes in page.elements
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in own]
+    assert rules["default-src"] == "'none'" and rules["script-src"].split() == hashes
+    assert all("http" not in rule and "*" not in rule for rule in rules.values())
+    assert "connect-src" not in rules and rules["media-src"] == "data: blob:"
+    addresses = [value or "" for name, value in page.attributes if name in ("src", "href", "xlink:href", "action")]
+    assert addresses and all(address.startswith("#") for address in addresses)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert len(page.ids) == len(set(page.ids))
+    assert {address[1:] for address in addresses} <= set(page.ids)
+    labels = [value or "" for name, value in page.attributes if name == "aria-labelledby"]
+    assert set(labels) <= set(page.ids)
+    levels = [int(tag[1]) for tag in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(deeper - level <= 1 for level, deeper in pairwise(levels))
+    assert [page.tags.count(tag) for tag in ("main", "nav", "header")] == [1, 1, 1]
+    first = next(attributes for tag, attributes in page.elements if tag == "a")
+    assert first == {"class": "skip", "href": "#verdict"}
+    assert ("html", {"lang": "en"}) in page.elements
+
+
+def write(path: Path, tables: Tables, **changed: Any) -> str:
+    """The text of a page."""
+    usual = {"title": "t", "tables": tables, "figures": [], "outline": OUTLINE, "confidence": 0.95}
+    return write_report(path / "report.html", **(usual | changed)).read_text(encoding="utf-8")
+
+
+def verdicts(tables: Tables) -> pl.DataFrame:
+    """A verdict of each kind, in turn, and one pair and task without any."""
+    clean = tables.agreement.filter(condition="clean").head(7)
+    words = [list(VERDICTS)[number % len(VERDICTS)] for number in range(clean.height)]
+    names = ("system", "reference", "match", "task")
+    return clean.select(*names, pl.Series("verdict", words), "kappa", "kappa_low", "kappa_high")
 
 
 def test_figures_are_drawn_and_the_same_every_time(tables: Tables, tmp_path: Path) -> None:
@@ -72,7 +144,7 @@ def test_figures_are_drawn_and_the_same_every_time(tables: Tables, tmp_path: Pat
 
     first = write_figures(tables, tmp_path / "a")
     again = write_figures(tables, tmp_path / "b")
-    assert [path.name for path in first] == ["agreement.svg", "agreement.png", "noise.svg", "noise.png"]
+    assert {"agreement.svg", "agreement.png", "noise.svg", "noise.png"} <= {path.name for path in first}
     for path, other in zip(first, again, strict=True):
         assert path.read_bytes() == other.read_bytes()
         if path.suffix == ".png":
@@ -84,38 +156,130 @@ def test_figures_are_drawn_and_the_same_every_time(tables: Tables, tmp_path: Pat
 
 def test_page_escapes_what_models_say_and_needs_no_network(study: Study, tables: Tables, tmp_path: Path) -> None:
     figures = write_figures(tables, tmp_path)
-    shown = examples(study.answers, study.transcripts, OUTLINE)
-    text = write_report(
-        tmp_path / "report.html",
+    text = write(
+        tmp_path,
+        tables,
         title="A <study> & more",
-        tables=tables,
         figures=figures,
-        outline=OUTLINE,
-        confidence=0.95,
-        examples=shown,
+        items=browser_items(study.answers, study.transcripts, [], [], OUTLINE),
+        verdicts=verdicts(tables),
         provenance={"seed": 0, "packages": {"polars": "<1>"}, "tasks": ["a", "b"]},
-    ).read_text()
+    )
     page = Page(text)
-    assert not page.open and "script" not in page.tags and "<script" not in text
+    check_page(page)
     assert PLANTED in page.text and "A <study> & more" in page.text and "packages / polars" in page.text
-    assert page.tags.count("svg") == 2
-    addresses = [value or "" for name, value in page.attributes if name in ("src", "href", "xlink:href", "action")]
-    assert addresses and all(address.startswith("#") for address in addresses)
-    assert not [name for name, _ in page.attributes if name.startswith("on")]
-    ids = {value for name, value in page.attributes if name == "id"}
-    assert {address[1:] for address in addresses} <= ids
+    assert page.tags.count("svg") == sum(path.suffix == ".svg" for path in figures) >= 2
+    # The names that SVG gives its dialects are no addresses.
+    outside = set(re.findall(r"https?://[^\s\"'<>)]+", text))
+    assert outside <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert not re.search(r"@import|url\(\s*['\"]?(?!#)", text)
 
 
-def test_examples_show_both_sides_of_each_kind(study: Study) -> None:
-    shown = examples(study.answers, study.transcripts, OUTLINE, per_kind=3)
-    assert {example.task for example in shown} == set(LABELS)
-    for example in shown:
-        system, reference = example.sides
-        assert (system.system, reference.system) == ("base-qwen", "tiny-qwen")
-        rights = (system.correct, reference.correct)
-        assert list(KINDS)[[(True, True), (True, False), (False, True), (False, False)].index(rights)] == example.kind
-        assert system.heard == "heard as <b>" and system.correct == (system.parsed == example.gold)
-    assert shown == examples(study.answers, study.transcripts, OUTLINE, per_kind=3)
+def test_the_verdict_comes_first_and_the_items_last(study: Study, tables: Tables, tmp_path: Path) -> None:
+    extra = [(name, Display(f"extra-{name}", f"More on {name}", ["a"], [["1"]], [])) for name in SECTIONS]
+    page = Page(
+        write(
+            tmp_path,
+            tables,
+            figures=write_figures(tables, tmp_path),
+            items=browser_items(study.answers, study.transcripts, [], [], OUTLINE),
+            extra_tables=extra,
+        )
+    )
+    check_page(page)
+    parts = ["verdict", "behaviour", "inside", "controls", "counts", "cost", "paper", "provenance", "items"]
+    assert [each for each in page.ids if each in parts] == parts
+    places = [
+        *("verdict", "extra-verdict", "behaviour", "on-agreement", "figure-agreement", "agreement", "extra-agreement"),
+        *("on-accuracy", "accuracy", "on-errors", "extra-errors", "on-noise", "figure-noise", "noise", "extra-noise"),
+        *("on-transcription", "transcription", "inside", "extra-probes", "extra-erasure", "controls", "counted"),
+        *("cost", "costs", "paper", "extra-paper", "provenance", "items", "browser", "items-data"),
+    ]
+    assert [page.ids.index(place) for place in places] == sorted(page.ids.index(place) for place in places)
+    for _, table in extra:
+        assert table.title in page.text
+    links = [attributes.get("href") for tag, attributes in page.elements if tag == "a"]
+    assert {f"#{part}" for part in parts} | {"#on-agreement", "#on-errors", "#on-noise"} <= set(links)
+    with pytest.raises(KeyError, match="nowhere"):
+        write(tmp_path, tables, extra_tables=[("nowhere", extra[0][1])])
+    for name in ("inside", "agreement"):
+        with pytest.raises(ValueError, match=name):
+            write(tmp_path, tables, extra_tables=[("errors", replace(extra[0][1], name=name))])
+
+
+def test_an_empty_table_and_a_section_without_any_are_left_out(tables: Tables, tmp_path: Path) -> None:
+    empty = Display("nothing", "Nothing", ["a"], [], [])
+    page = Page(write(tmp_path, tables, extra_tables=[("paper", empty)]))
+    check_page(page)
+    assert not {"nothing", "on-more", "on-probes", "inside", "paper", "items"} & set(page.ids)
+
+
+def test_tables_stand_in_the_page_cell_by_cell(tables: Tables, tmp_path: Path) -> None:
+    page = Page(write(tmp_path, tables))
+    cells = "\0".join(page.cells)
+    for table in displays(tables, 0.95):
+        assert "\0".join([*table.columns, *(cell for row in table.rows for cell in row)]) in cells
+        for remark in table.remarks:
+            assert remark in page.text
+
+
+def test_the_grid_says_each_verdict_in_a_word_and_a_symbol(tables: Tables, tmp_path: Path) -> None:
+    frame = verdicts(tables)
+    page = Page(write(tmp_path, tables, verdicts=frame))
+    check_page(page)
+    symbols = [symbol for symbol, _ in VERDICTS.values()]
+    assert len(set(symbols)) == len(VERDICTS)
+    grid = [" ".join(cell.split()) for cell in page.cells[: 1 + 4 + 2 * 5]]
+    assert grid[:5] == ["Pair", "AG News", "SST-2", "MUStARD", "TriviaQA"]
+    body = [cell for number, cell in enumerate(grid[5:]) if number % 5]
+    assert body[-1] == "not run"
+    for row, cell in zip(frame.iter_rows(named=True), body, strict=False):
+        symbol, meaning = VERDICTS[row["verdict"]]
+        kappa = (
+            ""
+            if row["kappa"] is None
+            else f"κ {display.interval(*(row[k] for k in ('kappa', 'kappa_low', 'kappa_high')))}"
+        )
+        assert cell.replace(" ", "") == f"{symbol}{row['verdict']}{kappa}".replace(" ", "") and meaning in page.text
+    with pytest.raises(KeyError):
+        write(tmp_path, tables, verdicts=frame.with_columns(verdict=pl.lit("splendid")))
+
+
+def test_hostile_text_stays_text_in_every_field(tables: Tables, tmp_path: Path) -> None:
+    side = Side(HOSTILE, HOSTILE, True, HOSTILE, HOSTILE, False)
+    pair = PairSpec.model_construct(system=HOSTILE, reference="tiny-qwen", label=HOSTILE)
+    sides = {HOSTILE: side, "tiny-qwen": replace(side, correct=True)}
+    clip = HeardClip(
+        "sst2", HOSTILE, HOSTILE, "clean", HOSTILE, sides, HOSTILE, (HOSTILE, HOSTILE), HOSTILE, 1.0, HOSTILE
+    )
+    items = Items([pair], [clip], [Entry(0, 0, "only the system right")])
+    table = Display("hostile", HOSTILE, [HOSTILE, HOSTILE], [[HOSTILE, HOSTILE]], [HOSTILE, f"‡ {HOSTILE}"])
+    frame = verdicts(tables).with_columns(system=pl.lit(HOSTILE), reference=pl.lit(HOSTILE), match=pl.lit(HOSTILE))
+    text = write(
+        tmp_path,
+        tables,
+        title=HOSTILE,
+        items=items,
+        verdicts=frame,
+        extra_tables=[("paper", table)],
+        provenance={HOSTILE: {HOSTILE: HOSTILE}},
+    )
+    page = Page(text)
+    check_page(page)
+    assert "img" not in page.tags and "{{ 7*7 }}" in page.text
+    (held,) = [json.loads(script) for kind, script in page.scripts if kind == "application/json"]
+    assert held == json.loads(json.dumps(items.payload()))
+    # Title twice, the table's, its anchor and cells, the provenance, the grid, the sample without JavaScript.
+    assert page.text.count(HOSTILE) > 15
+    assert re.findall(r"<(?:script|noscript)\b[^>]*>", text).count("<script>") == len(SCRIPTS)
+
+
+def test_text_that_is_no_number_is_refused_as_data(tables: Tables, tmp_path: Path) -> None:
+    side = Side("Heard", "h", True, "r", "p", True)
+    pair = OUTLINE.pairs[0]
+    clip = HeardClip("sst2", "1", "v", "clean", "g", {pair.system: side, pair.reference: side}, seconds=float("nan"))
+    with pytest.raises(ValueError, match="JSON"):
+        write(tmp_path, tables, items=Items([pair], [clip], [Entry(0, 0, "both right")]))
 
 
 def test_verdict_says_ceiling_chance_and_what_is_undefined(tables: Tables) -> None:
@@ -145,9 +309,13 @@ def test_a_study_without_noise_pairs_or_transcripts_still_has_tables(study: Stud
     tables.write(tmp_path)
     assert Tables.read(tmp_path).noise.equals(tables.noise)
     write_markdown(tables, tmp_path, 0.95)
-    assert write_figures(tables, tmp_path) == []
-    Page(
-        write_report(
-            tmp_path / "r.html", title="t", tables=tables, figures=[], outline=OUTLINE, confidence=0.95
-        ).read_text()
-    )
+    assert not {"agreement", "noise"} & {path.stem for path in write_figures(tables, tmp_path)}
+    check_page(Page(write(tmp_path, tables)))
+
+
+def test_equal_studies_give_equal_pages(study: Study, tables: Tables, tmp_path: Path) -> None:
+    def page(name: str) -> str:
+        items = browser_items(study.answers, study.transcripts, [], [], OUTLINE, per_kind=1)
+        return write(tmp_path / name, tables, figures=write_figures(tables, tmp_path / name), items=items)
+
+    assert page("a") == page("b")

@@ -23,10 +23,10 @@ from report_study import (
 
 from cascade_equivalence.config.study import E2ESpec, PairSpec
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report.browser import BY_ITSELF, browser_items
 from cascade_equivalence.report.build import build_tables
 from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.display import NOT_RUN
-from cascade_equivalence.report.examples import BY_ITSELF, examples
 from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
@@ -206,19 +206,16 @@ def test_a_contrast_is_said_to_be_shown_only_where_its_interval_leaves_out_zero(
         assert (title in text) == (row in told)
 
 
-def test_examples_of_a_speech_llm_say_what_it_heard(study: Study) -> None:
-    shown = examples(study.answers, study.transcripts, SPEECH_OUTLINE)
-    assert {example.task for example in shown} == set(LABELS)
-    for example in shown:
-        talker, cascade = example.sides
-        assert (talker.system, cascade.system, cascade.origin) == ("talker", "base-qwen", "Heard")
+def test_clips_say_what_a_speech_llm_heard(study: Study) -> None:
+    found = browser_items(study.answers, study.transcripts, [], [], SPEECH_OUTLINE)
+    assert {clip.task for clip in found.clips} == set(LABELS)
+    for clip in found.clips:
+        talker = clip.sides["talker"]
         assert talker.origin.startswith("Own transcription") and talker.heard == "heard as <b>"
+        assert clip.sides["base-qwen"].origin == "Heard" and "as it was spoken" in clip.sides["talker-oracle"].origin
     alone = [path for path in study.transcripts if "talker-llm" not in path.parts]
-    for example in examples(study.answers, alone, SPEECH_OUTLINE):
-        assert (example.sides[0].origin, example.sides[0].heard) == ("Heard", BY_ITSELF)
-    first = [pair for pair in SPEECH_OUTLINE.pairs if pair.reference == "talker-oracle"]
-    for example in examples(study.answers, alone, Outline(SPEECH_SYSTEMS, first, list(LABELS))):
-        assert "as it was spoken" in example.sides[1].origin
+    for clip in browser_items(study.answers, alone, [], [], SPEECH_OUTLINE).clips:
+        assert (clip.sides["talker"].origin, clip.sides["talker"].heard) == ("Heard", BY_ITSELF)
 
 
 def test_page_and_headline_hold_the_contrasts(study: Study, tables: Tables, tmp_path: Path) -> None:
@@ -229,7 +226,7 @@ def test_page_and_headline_hold_the_contrasts(study: Study, tables: Tables, tmp_
         figures=write_figures(tables, tmp_path),
         outline=SPEECH_OUTLINE,
         confidence=0.95,
-        examples=examples(study.answers, study.transcripts, SPEECH_OUTLINE),
+        items=browser_items(study.answers, study.transcripts, [], [], SPEECH_OUTLINE),
     ).read_text()
     assert 'href="#contrasts"' in text and "backbone confound" in text and "Own transcription" in text
     stream = io.StringIO()

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.inter_rater import cohens_kappa
 
-from cascade_equivalence.stats.agreement import cohen_kappa, count_table, kappa, observed_agreement
-from cascade_equivalence.stats.bootstrap import Clusters, Estimate, draw_weights, estimate, ratio
+from cascade_equivalence.stats import bootstrap
+from cascade_equivalence.stats.agreement import cohen_kappa, count_table, kappa, lumped, observed_agreement
+from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Statistic, draw_weights, estimate, intervals, ratio
+from cascade_equivalence.stats.indices import ac1, kappa_max, pabak
 from cascade_equivalence.stats.paired import Paired
 
 LABELS = ["a", "b", "c", "d"]
@@ -59,6 +62,29 @@ def test_kappa_is_scikit_learns(rows: list[tuple[str, str, int]], closed: bool) 
         assert found is None
     else:
         assert found == pytest.approx(cohen_kappa_score(system, reference), abs=1e-12)
+
+
+@given(rows=PAIRS)
+@settings(deadline=None)
+def test_kappa_is_statsmodels(rows: list[tuple[str, str, int]]) -> None:
+    pair = paired(rows)
+    found = kappa_of(pair, draws=1).value
+    if found is not None:
+        assert found == pytest.approx(cohens_kappa(count_table(pair), return_results=False), abs=1e-12)
+
+
+@given(rows=PAIRS, closed=st.booleans())
+@settings(deadline=None)
+def test_lumping_keeps_every_answer_that_both_give_apart(rows: list[tuple[str, str, int]], closed: bool) -> None:
+    pair = paired(rows, LABELS if closed else [])
+    system, reference, count = lumped(pair)
+    assert np.array_equal(system == reference, pair.system == pair.reference)
+    common = {*pair.system.tolist()} & {*pair.reference.tolist()}
+    assert count == len(common) + 2 and max(*system, *reference) < count
+    for codes, before in ((system, pair.system), (reference, pair.reference)):
+        names = {(int(new) if old in common else "only one's") for new, old in zip(codes, before, strict=True)}
+        assert len(names) == len({(old if old in common else "only one's") for old in before.tolist()})
+    assert not {*system[~np.isin(pair.system, [*common])]} & {*reference}
 
 
 @given(counts=st.lists(st.integers(0, 30), min_size=18, max_size=18))
@@ -184,6 +210,71 @@ def test_mean_interval_is_the_analytic_one() -> None:
     found = estimate({"m": mean}, 400, draws=10_000, confidence=0.95, seed=0)["m"]
     half = 1.96 * values.std() / 20
     assert [found.low, found.high] == pytest.approx([values.mean() - half, values.mean() + half], abs=0.1 * half)
+
+
+def many_statistics() -> tuple[dict[str, Statistic], int]:
+    """Statistics of all kinds over the same groups: of few and of many sums, of whole numbers or not, of no sums."""
+    rows = correlated(np.random.default_rng(3), groups=90, voices=3)
+    pair = paired(rows)
+    opened = paired([(f"{a} {group % 80}", f"{b} {group % 80}", group) for a, b, group in rows], [])
+    groups = pair.clusters
+    halves = ratio(groups.totals(np.random.default_rng(0).random(len(rows))), groups.totals(np.ones(len(rows))), "")
+    statistics = {
+        "kappa": kappa(pair),
+        "kappa_max": kappa_max(pair),
+        "pabak": pabak(pair),
+        "ac1": ac1(pair),
+        "open kappa": kappa(opened),
+        "open kappa_max": kappa_max(opened),
+        "halves": halves,
+        "difference": Statistic(lambda w: kappa(pair).of(w) - halves.of(w), ""),
+    }
+    return statistics, groups.count
+
+
+def test_what_statistics_share_changes_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics, groups = many_statistics()
+    options = {"draws": 1100, "confidence": 0.9, "seed": 7}
+    together = estimate(statistics, groups, **options)
+    for name, statistic in statistics.items():
+        assert estimate({name: statistic}, groups, **options)[name] == together[name]
+        drawn = np.concatenate([statistic.of(weights) for weights in draw_weights(groups, 1100, 7)])
+        assert [together[name].low, together[name].high] == np.quantile(
+            drawn, [(1 - 0.9) / 2, 1 - (1 - 0.9) / 2]
+        ).tolist()
+        assert together[name].value == statistic.of(np.ones((1, groups)))[0]
+    monkeypatch.setattr(bootstrap, "KEPT_BYTES", 0)
+    assert estimate(statistics, groups, **options) == together
+    monkeypatch.setattr(bootstrap, "NARROW", 0)
+    assert estimate(statistics, groups, **options) == together
+
+
+@given(top=st.lists(st.integers(2**22, 2**40), min_size=2, max_size=8), draws=st.integers(1, 30))
+@settings(max_examples=30, deadline=None)
+def test_sums_beyond_single_precision_stay_exact(top: list[int], draws: int) -> None:
+    weights = next(draw_weights(len(top), draws, 0))
+    total = ratio(np.array(top, dtype=float), np.ones(len(top)), "")
+    found = intervals({"t": total}, np.ones(len(top)), [weights.astype(np.float32)], confidence=0.5, no_interval=None)[
+        "t"
+    ]
+    exact = [sum(int(w) * value for w, value in zip(row, top, strict=True)) / len(top) for row in weights]
+    assert [found.low, found.high] == np.quantile(exact, [0.25, 0.75]).tolist()
+    assert found.value == sum(top) / len(top)
+
+
+def test_kept_weights_are_those_of_the_seed_even_if_a_statistic_writes_to_its_weights() -> None:
+    seen: list[np.ndarray] = []
+
+    def spoil(weights: np.ndarray) -> np.ndarray:
+        seen.append(weights.copy())
+        weights.fill(-1)
+        return weights[:, 0]
+
+    for _ in range(2):
+        estimate({"spoilt": Statistic(spoil, "")}, 30, draws=700, confidence=0.9, seed=11)
+    ones, *chunks = seen[:3]
+    assert (ones == 1).all() and np.array_equal(np.concatenate(chunks), np.concatenate([*draw_weights(30, 700, 11)]))
+    assert all(np.array_equal(once, again) for once, again in zip(seen[:3], seen[3:], strict=True))
 
 
 @pytest.mark.parametrize("labels", [LABELS, []])

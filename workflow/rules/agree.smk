@@ -2,6 +2,7 @@ rule agree:
     input:
         system=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
         reference=f"{RESULTS}/answers/{{reference}}/{{task}}/{{condition}}.parquet",
+        heard=lambda wildcards: STUDY.heard_in_pair(**wildcards),
         manifests=lambda wildcards: STUDY.pair_manifests(wildcards.system, wildcards.reference),
     output:
         agreement=f"{RESULTS}/agreement/{{system}}~{{reference}}/{{task}}/{{condition}}.json",

@@ -5,6 +5,9 @@ rule collect_tables:
         agreement=STUDY.all_agreement(),
         contrasts=STUDY.all_contrasts(),
         transcripts=STUDY.all_transcripts(),
+        speech=STUDY.all_clips(),
+        item_tables=STUDY.all_items(),
+        surplus=STUDY.all_surplus(),
     output:
         csv=[
             report(
@@ -31,6 +34,35 @@ rule collect_tables:
         "Collecting the tables"
     script:
         "../scripts/collect_tables.py"
+
+
+rule compare_with_paper:
+    input:
+        tables=rules.collect_tables.output.csv,
+        numbers=STUDY.paper_numbers(),
+    output:
+        comparison=report(
+            STUDY.comparison(),
+            category="Tables",
+            caption="../report/paper.rst",
+            labels={"table": "comparison"},
+        ),
+        paper=directory(STUDY.paper_folder()),
+    log:
+        f"{RESULTS}/logs/compare_with_paper.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_with_paper.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=STUDY.report_params(),
+    message:
+        "Setting the numbers beside the paper's"
+    script:
+        "../scripts/compare_with_paper.py"
 
 
 rule draw_figures:
@@ -68,8 +100,12 @@ rule write_report:
     input:
         tables=rules.collect_tables.output.csv,
         figures=rules.draw_figures.output.svg,
+        comparison=rules.compare_with_paper.output.comparison,
+        numbers=STUDY.paper_numbers(),
         answers=STUDY.all_answers(),
         transcripts=STUDY.all_transcripts(),
+        speech=STUDY.all_clips(),
+        item_tables=STUDY.all_items(),
         manifests=STUDY.all_manifests(),
     output:
         html=report(

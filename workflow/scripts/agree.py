@@ -15,10 +15,15 @@ with node(snakemake) as study:
     from cascade_equivalence.tasks.registry import get_task
 
     statistics = study.config.statistics
+    bounds = statistics.equivalence
     result = compare(
         pl.read_parquet(snakemake.input.system),
         pl.read_parquet(snakemake.input.reference),
         get_task(snakemake.wildcards.task).labels,
+        heard=pl.read_parquet(snakemake.input.heard[0]) if snakemake.input.heard else None,
+        accuracy_margin=bounds.accuracy_margin,
+        kappa_bound=bounds.kappa_bound,
+        alpha=bounds.alpha,
         draws=statistics.draws,
         confidence=statistics.confidence,
         seed=statistics.seed,

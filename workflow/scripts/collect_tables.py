@@ -18,6 +18,9 @@ with node(snakemake) as study:
         labels={task: get_task(task).labels for task in study.config.tasks},
         outline=study.outline(),
         statistics=study.config.statistics,
+        speech_files=[Path(path) for path in snakemake.input.speech],
+        item_files={Path(path).parent.name: Path(path) for path in snakemake.input.item_tables},
+        surplus_files={Path(path).stem: Path(path) for path in snakemake.input.surplus},
         mechanism=MechanismFiles.of({name: getattr(snakemake.input, name) for name in study.mechanism_files()}),
     )
     folder = Path(snakemake.output.csv[0]).parent

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from cascade_equivalence.dag.script import node
 
-with node(snakemake):
+with node(snakemake) as study:
     from cascade_equivalence.report.figures import write_figures
     from cascade_equivalence.report.tables import Tables
 
     folder = Path(snakemake.input.tables[0]).parent
-    write_figures(Tables.read(folder), folder.with_name("figures"))
+    write_figures(Tables.read(folder), folder.with_name("figures"), study.figures())

@@ -5,9 +5,10 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
+    from cascade_equivalence.report.examples import examples
+
     from cascade_equivalence.dag.provenance import provenance
     from cascade_equivalence.models.sources.manifest import read_manifest
-    from cascade_equivalence.report.examples import examples
     from cascade_equivalence.report.html import write_report
     from cascade_equivalence.report.tables import Tables
 

@@ -12,8 +12,9 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 # What agreement nodes run; the rest of the package is for the report.
 AGREEMENT = (
-    *("accuracy", "agreement", "answers", "backbone", "bootstrap", "compare"),
-    *("contrast", "join", "mcnemar", "overlap", "paired"),
+    *("accuracy", "agreement", "answers", "backbone", "bootstrap", "by_rows", "capa", "clustered", "compare"),
+    *("contrast", "equivalence", "error_consistency", "errors", "indices", "induced", "join", "mcnemar"),
+    *("overlap", "overlap_permutation", "paired", "power", "tango"),
 )
 
 # Modules each stage depends on, as globs below the package. A node names its own further files (its task, its voice).
@@ -68,6 +69,11 @@ STAGES = {
     "erasure": (
         *(f"mechanism/{name}.py" for name in ("eraser_files", "erasure", "hooks", "leace", "utterances")),
         "dag/erasure.py",
+    ),
+    "surplus": (
+        *(f"mechanism/{name}.py" for name in ("acoustics", "surplus_features", "utterances")),
+        *(f"stats/{name}.py" for name in ("bootstrap", "mean", "surplus")),
+        "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
     "report": ("report/*.py", "report/templates/*", "stats/*.py", "dag/provenance.py"),

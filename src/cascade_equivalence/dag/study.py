@@ -2,21 +2,18 @@
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cascade_equivalence.conditions import CLEAN, parse_condition
-from cascade_equivalence.config.study import E2ESpec
+from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY, Node
-from cascade_equivalence.dag.mechanism import MechanismNodes
-
-if TYPE_CHECKING:
-    from cascade_equivalence.report.naming import Outline
+from cascade_equivalence.dag.report_nodes import ReportNodes
 
 __all__ = ["REPOSITORY", "Node", "Study"]
 
 
-class Study(MechanismNodes):
+class Study(ReportNodes):
     """Inputs, targets and parameters of every node of a study.
 
     Args:
@@ -80,6 +77,11 @@ class Study(MechanismNodes):
             return self.clips_of(task, condition)
         return [self.transcripts(spec.asr, task, condition)]
 
+    def heard_in_pair(self, system: str, reference: str, task: str, condition: str) -> list[str]:
+        """Transcripts of the recogniser that a pair's cascade reads, the reference's first; none if neither has one."""
+        asrs = [getattr(self.system(name), "asr", ORACLE) for name in (reference, system)]
+        return [self.transcripts(asr, task, condition) for asr in asrs if asr != ORACLE and not self.is_lens(asr)][:1]
+
     def preflights(self, *models: str) -> list[str]:
         """Preflights that must pass before these models answer: those of the speech LLMs."""
         return [self.preflight(self.listener(name)) for name in models if self.is_speech_llm(name)]
@@ -115,22 +117,6 @@ class Study(MechanismNodes):
         models += [model for asr in self.asrs for model in self.transcribing_models(asr)]
         return list(dict.fromkeys(self.manifest(model) for model in models))
 
-    def tables(self) -> list[str]:
-        """Names of the tables."""
-        contrasts = ["contrasts"] if self.config.contrasts else []
-        return ["accuracy", "agreement", *contrasts, "noise", "transcription", *self.mechanism_tables()]
-
-    def figures(self) -> list[str]:
-        """Names of the figures that this study has something to show in."""
-        behaviour = [*(["agreement"] if self.config.pairs else []), *(["noise"] if self.config.noise.snr_db else [])]
-        return [*behaviour, *self.mechanism_figures()]
-
-    def targets(self) -> list[str]:
-        """What the study ends in."""
-        tables = [f"{self.results}/tables/{name}.{kind}" for name in self.tables() for kind in ("csv", "md")]
-        figures = [f"{self.results}/figures/{name}.{kind}" for name in self.figures() for kind in ("svg", "png")]
-        return [f"{self.results}/report.html", *tables, *figures]
-
     def wildcards(self) -> dict[str, str]:
         """Wildcard constraints: only names of this study, so that a misspelt path is no file."""
         noise = [name for name in self.conditions if name != CLEAN]
@@ -150,15 +136,6 @@ class Study(MechanismNodes):
             "system": _either(self.config.systems),
             **{role: _either(self.config.systems) for role in ("reference", "first", "second")},
         }
-
-    def outline(self) -> "Outline":
-        """Names and order for the report."""
-        from cascade_equivalence.report.naming import Outline
-
-        systems = {name: self.system(name) for name in self.config.systems}
-        return Outline(
-            systems=systems, pairs=self.config.pairs, tasks=self.config.tasks, contrasts=self.config.contrasts
-        )
 
     def gpus(self, stage: str) -> int:
         """GPUs a node of a stage asks the scheduler for."""
@@ -228,17 +205,13 @@ class Study(MechanismNodes):
 
     def agreement_params(self) -> dict[str, Any]:
         """What an agreement file depends on, beside the answers."""
-        settings = self.config.statistics.model_dump(mode="json", exclude={"fdr"})
+        settings = self.config.statistics.model_dump(mode="json", exclude={"fdr", "family", "family_excludes"})
         return settings | {"code": code_fingerprint("agree")}
 
     def contrast_params(self) -> dict[str, Any]:
         """What a contrast depends on, beside the answers."""
-        return self.agreement_params()
-
-    def report_params(self) -> dict[str, Any]:
-        """What tables, figures and the report depend on, beside the results."""
-        pairs = [pair.model_dump(mode="json") for pair in (*self.config.pairs, *self.config.contrasts)]
-        return {"pairs": pairs, "fdr": self.config.statistics.fdr, "code": code_fingerprint("report")}
+        settings = self.config.statistics.model_dump(mode="json", include={"draws", "confidence", "seed"})
+        return settings | {"code": code_fingerprint("agree")}
 
 
 def _either(names: Iterable[str]) -> str:

@@ -1,28 +1,32 @@
 """The study's tidy tables from the nodes' files."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.columns import Schema
+from cascade_equivalence.report import ranking_table, surplus_table
+from cascade_equivalence.report.columns import Schema, spread
+from cascade_equivalence.report.costs import clip_seconds, costs_table
 from cascade_equivalence.report.eraser_frame import erasers_table
 from cascade_equivalence.report.erasure_frame import erasure_tables
 from cascade_equivalence.report.mechanism_frames import lens_table, probes_table
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Node, Outline, nodes
+from cascade_equivalence.report.pair_frames import contrasts_frame, pair_frames, place
+from cascade_equivalence.report.shared_errors import SCHEMA as SHARED_ERRORS
+from cascade_equivalence.report.shared_errors import shared_errors
 from cascade_equivalence.report.sufficiency_frame import sufficiency_table
-from cascade_equivalence.report.tables import ACCURACY, AGREEMENT, CONTRASTS, NOISE, TRANSCRIPTION, Tables
+from cascade_equivalence.report.tables import ACCURACY, NOISE, TRANSCRIPTION, Tables
 from cascade_equivalence.stats.accuracy import change, summarise
-from cascade_equivalence.stats.mcnemar import adjust
 
-CONTRAST_ARMS = ("system", "first", "second")
 NOTHING_OPENED = MechanismFiles()
+NO_EXAMPLES = pl.DataFrame(schema=SHARED_ERRORS)
 
 
 def build_tables(
@@ -35,6 +39,9 @@ def build_tables(
     outline: Outline,
     statistics: StatisticsConfig,
     mechanism: MechanismFiles = NOTHING_OPENED,
+    speech_files: Iterable[Path] = (),
+    item_files: Mapping[str, Path] = MappingProxyType({}),
+    surplus_files: Mapping[str, Path] = MappingProxyType({}),
 ) -> Tables:
     """Build a study's tables.
 
@@ -48,6 +55,9 @@ def build_tables(
         outline: Names and order.
         statistics: Draws, level and seed of the intervals that are made here; false discovery rate of the tests.
         mechanism: Files about the inside of opened models.
+        speech_files: ``.../{task}/{voice}/{condition}.parquet``, for the costs of a second of speech.
+        item_files: Items of each task, for examples of shared errors.
+        surplus_files: By task, what the audio tells beyond the transcripts.
 
     Returns:
         The tables, sorted for a reader.
@@ -60,24 +70,33 @@ def build_tables(
     )
     outline.check([*answer_nodes, *agreement_nodes, *contrast_nodes, *transcript_nodes])
     answers = {node: pl.read_parquet(path) for node, path in answer_nodes.items()}
+    transcripts = {node: pl.read_parquet(path) for node, path in transcript_nodes.items()}
+    items = {task: pl.read_parquet(path) for task, path in item_files.items()}
     clean = [
         _accuracy_row(node, table, labels[node.task], outline, statistics)
         for node, table in answers.items()
         if node.condition == CLEAN
     ]
     accuracy = outline.sort(_frame(clean, ACCURACY))
-    agreement = outline.sort(_agreement(agreement_nodes, outline, statistics.fdr))
-    contrasts = outline.sort(_contrasts(contrast_nodes, outline))
+    pairs = pair_frames(agreement_nodes, outline, statistics)
+    contrasts = contrasts_frame(contrast_nodes, outline)
     erasure, erasure_controls = erasure_tables(mechanism.erasure, labels, statistics)
+    matches = {(row[0], row[1]): row[2] for row in pairs["agreement"].select("system", "reference", "match").rows()}
+    # Without clean speech there is nothing that noise could turn.
+    heard_clean = (pl.col("condition") == CLEAN).any().over("system", "reference", "task")
     return Tables(
         accuracy=accuracy,
-        agreement=agreement,
+        **pairs,
         contrasts=contrasts,
         noise=outline.sort(_noise(answers, labels, outline, statistics)),
-        transcription=outline.sort(_transcription(transcript_nodes, outline)),
+        ranking=ranking_table.frame(answers, pairs["agreement"].filter(heard_clean), labels, statistics),
+        transcription=outline.sort(_transcription(transcripts, outline)),
+        shared_errors=shared_errors(answers, transcripts, items, outline, matches=matches) if items else NO_EXAMPLES,
+        costs=costs_table(answers, transcripts, clip_seconds(speech_files), outline, accuracy),
+        surplus=surplus_table.frame(surplus_files),
         probes=probes_table(mechanism.probes),
         lens=lens_table(mechanism.lens, statistics),
-        sufficiency=sufficiency_table(accuracy, agreement, contrasts, outline),
+        sufficiency=sufficiency_table(accuracy, pairs["agreement"], contrasts, outline),
         erasers=erasers_table(mechanism.erasers),
         erasure=erasure,
         erasure_controls=erasure_controls,
@@ -86,14 +105,6 @@ def build_tables(
 
 def _frame(rows: list[dict[str, Any]], schema: Schema) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _place(node: Node) -> dict[str, Any]:
-    return {"task": node.task, "condition": node.condition, "snr_db": parse_condition(node.condition)}
-
-
-def _spread(name: str, estimate: Mapping[str, Any]) -> dict[str, float | None]:
-    return {name: estimate["value"], f"{name}_low": estimate["low"], f"{name}_high": estimate["high"]}
 
 
 def _sampling(statistics: StatisticsConfig) -> dict[str, Any]:
@@ -108,11 +119,11 @@ def _accuracy_row(
     return {
         "system": node.who,
         **outline.parts(node.who),
-        **_place(node),
+        **place(node),
         **{name: found[name] for name in ("voices", "rows", "groups", "correct", "parsed", "against_chance")},
-        **_spread("accuracy", found["accuracy"]),
-        **_spread("parse_rate", found["parse_rate"]),
-        **_spread("accuracy_among_parsed", found["accuracy_among_parsed"]),
+        **spread("accuracy", found["accuracy"]),
+        **spread("parse_rate", found["parse_rate"]),
+        **spread("accuracy_among_parsed", found["accuracy_among_parsed"]),
         "chance": found["levels"]["chance"],
         "majority": found["levels"]["majority"],
     }
@@ -142,85 +153,14 @@ def _noise(
         for node in noisy:
             row = _accuracy_row(node, mine[node], labels[task], outline, statistics)
             difference = change(mine[node], baseline, **_sampling(statistics))
-            rows.append(row | _spread("change", vars(difference)))
+            rows.append(row | spread("change", vars(difference)))
     return _frame(rows, NOISE)
 
 
-def _agreement(files: Mapping[Node, Path], outline: Outline, fdr: float) -> pl.DataFrame:
+def _transcription(transcripts: Mapping[Node, pl.DataFrame], outline: Outline) -> pl.DataFrame:
     rows = []
-    for node, path in files.items():
-        found = json.loads(path.read_text())
-        test, overlap = found["mcnemar"], found["overlap"]
-        system, reference = node.names
-        rows.append(
-            {
-                "pair": outline.pair_label(system, reference),
-                "system": system,
-                "reference": reference,
-                "system_kind": outline.parts(system)["kind"],
-                "reference_kind": outline.parts(reference)["kind"],
-                "match": found["match"],
-                **_place(node),
-                "rows": found["rows"],
-                "groups": found["groups"],
-                **_spread("kappa", found["kappa"]),
-                "kappa_undefined_draws": found["kappa"]["undefined_draws"],
-                "kappa_reason": found["kappa"]["reason"],
-                **_spread("observed_agreement", found["observed_agreement"]),
-                **_spread("accuracy_difference", found["accuracy_difference"]),
-                "only_system_right": test["b"],
-                "only_reference_right": test["c"],
-                "mcnemar_p": test["p"],
-                "mcnemar_method": test["method"],
-                "both_wrong": overlap["both_wrong"],
-                "same_wrong": overlap["same_wrong"],
-                **_spread("overlap", overlap),
-                "overlap_reason": overlap["reason"],
-                "overlap_informative": overlap["informative"],
-                "overlap_chance": overlap["chance"]["uniform"]["value"],
-                "overlap_chance_empirical": overlap["chance"]["empirical"]["value"],
-                "system_against_chance": found["system"]["against_chance"],
-                "reference_against_chance": found["reference"]["against_chance"],
-            }
-        )
-    # One family of tests a condition: all its pairs and tasks (paper section 3.3).
-    for condition in {row["condition"] for row in rows}:
-        family = [row for row in rows if row["condition"] == condition]
-        for row, p in zip(family, adjust([row["mcnemar_p"] for row in family]), strict=True):
-            row |= {"mcnemar_p_adjusted": p, "accuracies_differ": None if p is None else p <= fdr}
-    return _frame(rows, AGREEMENT)
-
-
-def _contrasts(files: Mapping[Node, Path], outline: Outline) -> pl.DataFrame:
-    rows = []
-    for node, path in files.items():
-        found = json.loads(path.read_text())
-        system, first, second = node.names
-        row = {
-            "contrast": outline.contrast_label(system, first, second),
-            "system": system,
-            "first": first,
-            "second": second,
-            "match_first": found["match_first"],
-            "match_second": found["match_second"],
-            **_place(node),
-            "rows": found["rows"],
-            "groups": found["groups"],
-            **_spread("kappa_first", found["first"]["kappa"]),
-            **_spread("kappa_second", found["second"]["kappa"]),
-            **_spread("kappa_difference", found["kappa_difference"]),
-            "undefined_draws": found["kappa_difference"]["undefined_draws"],
-            "reason": found["kappa_difference"]["reason"],
-            **_spread("observed_difference", found["observed_difference"]),
-        }
-        rows.append(row | {f"{arm}_against_chance": found[arm]["against_chance"] for arm in CONTRAST_ARMS})
-    return _frame(rows, CONTRASTS)
-
-
-def _transcription(files: Mapping[Node, Path], outline: Outline) -> pl.DataFrame:
-    rows = []
-    for node, path in files.items():
-        by_voice = pl.read_parquet(path, columns=["voice", "reference_words", "word_errors"]).group_by("voice")
+    for node, table in transcripts.items():
+        by_voice = table.group_by("voice")
         for voice, clips, words, errors in by_voice.agg(
             pl.len(), pl.sum("reference_words"), total=pl.sum("word_errors")
         ).iter_rows():
@@ -228,7 +168,7 @@ def _transcription(files: Mapping[Node, Path], outline: Outline) -> pl.DataFrame
                 {
                     "asr": node.who,
                     "kind": outline.asr_kind(node.who),
-                    **_place(node),
+                    **place(node),
                     "voice": voice,
                     "clips": clips,
                     "reference_words": words,

@@ -1,10 +1,19 @@
 """Columns of tidy tables."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
 Schema = dict[str, type[pl.DataType]]
+PLACE: Schema = {"task": pl.String, "condition": pl.String, "snr_db": pl.Float64}
 
 
 def estimate(name: str) -> Schema:
     """A value and the ends of its interval."""
     return {name: pl.Float64, f"{name}_low": pl.Float64, f"{name}_high": pl.Float64}
+
+
+def spread(name: str, found: Mapping[str, Any]) -> dict[str, float | None]:
+    """An estimate as its three columns."""
+    return {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}

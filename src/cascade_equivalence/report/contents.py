@@ -4,6 +4,16 @@ from collections.abc import Container
 from pathlib import Path
 
 from cascade_equivalence.atomic import write_text
+from cascade_equivalence.report import (
+    equivalence_table,
+    errors_table,
+    indices_table,
+    power_table,
+    ranking_table,
+    shared_errors,
+    surplus_table,
+    tests_table,
+)
 from cascade_equivalence.report.display import Display, markdown
 from cascade_equivalence.report.erasure_tables import erasure, erasure_controls
 from cascade_equivalence.report.pair_tables import agreement, contrasts
@@ -56,9 +66,17 @@ def _outside(tables: Tables, confidence: float) -> list[Display]:
     return [
         accuracy(tables.accuracy, confidence),
         agreement(tables.agreement, confidence),
+        indices_table.display(tables.indices, confidence),
+        equivalence_table.display(tables.equivalence, confidence),
+        tests_table.display(tables.tests, confidence),
+        power_table.display(tables.power, confidence),
+        errors_table.display(tables.errors, confidence),
         contrasts(tables.contrasts, tables.agreement, confidence),
+        shared_errors.display(tables.shared_errors),
         noise(tables.noise, confidence),
+        ranking_table.display(tables.ranking, confidence),
         transcription(tables.transcription),
+        surplus_table.display(tables.surplus, confidence),
     ]
 
 

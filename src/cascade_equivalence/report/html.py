@@ -1,45 +1,59 @@
-"""One self-contained page with everything a reader of the study needs; no script, no network."""
+"""One self-contained page with everything a reader of the study needs; no network, and readable without its scripts."""
 
+import base64
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cascade_equivalence.atomic import write_text
+from cascade_equivalence.report import costs_table
+from cascade_equivalence.report.browser import Items
 from cascade_equivalence.report.contents import displays, inside_displays
-from cascade_equivalence.report.display import MINUS, Display, percent
-from cascade_equivalence.report.examples import Example
+from cascade_equivalence.report.costs import expense
+from cascade_equivalence.report.display import UNDEFINED, Display, interval, percent
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories
 
 TEMPLATES = Path(__file__).parent / "templates"
-CAPTIONS = {
-    "agreement": "Cohen's κ of each pair on each task, clean speech, with its interval. Pairs with a "
-    "speech LLM first, then by falling mean κ; “match” says whether the two text LLMs are the same. "
-    "‡ at least one of the two is not above chance. n/a: κ is undefined; blank: not run.",
-    "noise": "Accuracy against signal-to-noise ratio of the babble, on the voices that are heard in noise. Upright "
-    "lines are intervals; systems stand side by side at each ratio. The dotted line is chance.",
+STYLES = ("page.css", "tables.css", "items.css", "print.css")
+SCRIPTS = ("page.js", "tables.js", "words.js", "items.js")
+PLAN = yaml.safe_load((TEMPLATES / "plan.yaml").read_text(encoding="utf-8"))
+SECTIONS: Mapping[str, Mapping[str, Any]] = PLAN["sections"]
+"""Where tables and figures can be hung, by name."""
+MORE = "more"
+"""The section of tables that no section names."""
+VERDICTS = {
+    "equivalent": ("=", "alike within the margin that the study set, by the whole interval"),
+    "different": ("≠", "a difference is shown, and it may exceed the margin"),
+    "both": ("≈", "a difference is shown, and it is within the margin"),
+    "inconclusive": ("?", "neither is shown: too few texts, or too close to the margin"),
+    "undefined": ("·", "there is nothing to judge by"),
 }
-INSIDE_CAPTIONS = {
-    "probes": "What linear probes read from each layer of each opened model, on held-out items: energy and pitch, and "
-    f"the frequencies of characters, as R²; characters in their order as 1 {MINUS} CER, which is another measure and "
-    "has an axis of its own. Grey lines are controls: the same blocks untrained (dashes, with the marker of the "
-    "probe), shuffled targets (dots), a CTC probe that hears nothing. Upright lines are intervals.",
-    "lens": "Of the tokens that the logit lens shows at each layer, the share that occurs in what was spoken "
-    "(precision); of what was spoken, the share that it shows (recall). The grey band is the precision against the "
-    "transcripts of other utterances. Upright lines are intervals.",
-    "erasure": "Accuracy while a concept is erased from all watched layers. Filled dots: linear erasure, as in the "
-    "paper; open dots: affine erasure, which keeps the mean; triangles: the same eraser while the model reads the true "
-    "text. The grey band spans the draws of random directions. Level lines are intervals or, of random controls, the "
-    "span of the draws.",
-}
+"""Symbol and meaning of each verdict of the grid."""
+MARKS = ("‡", "§", "†", "*", costs_table.FRONT)
+"""How remarks begin that explain a mark in the cells: they always show, the others unfold."""
+
+
+@dataclass
+class Section:
+    """A stretch of the page: a heading, what it is about, drawings and tables."""
+
+    name: str
+    title: str
+    about: str
+    figures: list[dict[str, Any]] = field(default_factory=list)
+    tables: list[Display] = field(default_factory=list)
 
 
 def write_report(
@@ -50,7 +64,10 @@ def write_report(
     figures: Sequence[Path],
     outline: Outline,
     confidence: float,
-    examples: Sequence[Example] = (),
+    verdicts: pl.DataFrame | None = None,
+    items: Items | None = None,
+    extra_tables: Sequence[tuple[str, Display]] = (),
+    extra_figures: Sequence[tuple[str, Path, str]] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the report.
@@ -59,15 +76,55 @@ def write_report(
         path: The HTML file.
         title: Title of the study.
         tables: The tidy tables.
-        figures: SVG files, named as in ``CAPTIONS`` and ``INSIDE_CAPTIONS``; other suffixes are passed over.
+        figures: SVG files, named as in ``templates/plan.yaml``; other suffixes are passed over.
         outline: Names, and what the systems are made of.
         confidence: Level of the intervals.
-        examples: Items to show with both answers.
+        verdicts: A row a pair and task: system, reference, match, task, verdict (one of ``VERDICTS``), kappa, kappa_low
+            and kappa_high; shown as a grid.
+        items: Items to look at and listen to.
+        extra_tables: Further tables, each with the name of its section in ``SECTIONS``.
+        extra_figures: Further SVG files, each with the name of its section and a caption.
         provenance: What the study was made with: text, or nested mappings and lists of text.
 
     Returns:
         The path.
+
+    Raises:
+        KeyError: A table or figure is for a section that the page does not have.
+        ValueError: Two tables have one name, or one has that of a part.
     """
+    counted = _counted(tables)
+    own = [*displays(tables, confidence), *inside_displays(tables, confidence), _counts(counted)]
+    listed = {table.name for table in own}
+    costs = (costs_table.display(tables.costs, confidence), costs_table.totals(tables.costs))
+    own += [table for table in costs if table.name not in listed]
+    sections = _sections([*((None, table) for table in own), *extra_tables], figures, extra_figures)
+    found = findings(tables)
+    scripts = [Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS]  # noqa: S704 - our own
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=title,
+            policy=_policy(scripts),
+            styles=[Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in STYLES],  # noqa: S704 - our own
+            scripts=scripts,
+            facts=_facts(outline, counted),
+            verdict=verdict(tables, outline),
+            grid=None if verdicts is None or not verdicts.height else _grid(verdicts, confidence),
+            parts=_parts(sections, inside=bool(found)),
+            lead=sections["verdict"],
+            levels=four_levels(found) if found else None,
+            stories=stories(found, outline),
+            expense=expense(tables.costs, tables.agreement, outline),
+            items=items if items and items.entries else None,
+            provenance=_flat(provenance or {}),
+        )
+    )
+    return write_text(path, page)
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -75,81 +132,135 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html").render(
-        title=title,
-        verdict=verdict(tables, outline),
-        counts=_counts(tables),
-        figures=_drawings(figures, CAPTIONS),
-        tables=displays(tables, confidence),
-        inside=_inside(tables, figures, outline, confidence),
-        examples=[
-            {"task": task, "title": task_title(task), "items": list(items)}
-            for task, items in groupby(examples, key=lambda example: example.task)
-        ],
-        provenance=_flat(provenance or {}),
+    environment.tests["a_mark"] = lambda remark: remark.startswith(MARKS)
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """What the page may load and run: its own scripts, known by their hashes, and nothing from anywhere else."""
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; media-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
     )
-    return write_text(path, page)
 
 
-def _drawings(figures: Sequence[Path], captions: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The figures that have one of some captions, in the order of the captions."""
-    found = {figure.stem: figure for figure in figures if figure.suffix == ".svg"}
-    return [
-        {"svg": _inline(found[name], caption), "name": name, "caption": caption}
-        for name, caption in captions.items()
-        if name in found
-    ]
+def _sections(
+    tables: Iterable[tuple[str | None, Display]],
+    figures: Iterable[Path],
+    extra_figures: Iterable[tuple[str, Path, str]],
+) -> dict[str, Section]:
+    """All sections with what hangs in them; tables without a section go where the plan names them."""
+    sections = {name: Section(name, plan.get("title", ""), plan.get("about", "")) for name, plan in SECTIONS.items()}
+    places = {table: name for name, plan in SECTIONS.items() for table in plan.get("tables", ())}
+    drawings = {figure.stem: figure for figure in figures if figure.suffix == ".svg"}
+    captions = [(name, each) for name, plan in SECTIONS.items() for each in plan.get("figures", {}).items()]
+    planned = [(name, drawings[figure], caption) for name, (figure, caption) in captions if figure in drawings]
+    for name, file, caption in (*planned, *extra_figures):
+        sections[name].figures.append({"svg": _inline(file), "name": file.stem, "caption": caption})
+    names = Counter(["verdict", *PLAN["parts"], "provenance", "items"])
+    for section, table in tables:
+        if table.rows:
+            sections[section or places.get(table.name, MORE)].tables.append(table)
+            names[table.name] += 1
+    if twice := sorted(name for name, count in names.items() if count > 1):
+        raise ValueError(f"two tables or parts of the page are called {', '.join(twice)}")
+    return sections
 
 
-def _inside(tables: Tables, figures: Sequence[Path], outline: Outline, confidence: float) -> dict[str, Any] | None:
-    """The section on opened models; None where there are none."""
-    found = findings(tables)
-    if not found:
-        return None
-    return {
-        "levels": four_levels(found),
-        "stories": stories(found, outline),
-        "figures": _drawings(figures, INSIDE_CAPTIONS),
-        "tables": inside_displays(tables, confidence),
-    }
+def _parts(sections: Mapping[str, Section], *, inside: bool) -> list[dict[str, Any]]:
+    """The parts that have something to show, each with its sections that have."""
+    parts = []
+    for name, title in PLAN["parts"].items():
+        mine = [
+            each for key, each in sections.items() if SECTIONS[key]["part"] == name and (each.tables or each.figures)
+        ]
+        if mine or (name == "inside" and inside):
+            parts.append({"name": name, "title": title, "sections": mine})
+    return parts
 
 
-def _inline(figure: Path, caption: str) -> Markup:
-    """The ``<svg>`` element of a figure that this package drew, named for screen readers.
+def _inline(figure: Path) -> Markup:
+    """The ``<svg>`` element of a figure that this package drew, named by its caption for screen readers.
 
-    The only text in the page that is not escaped: matplotlib has escaped what came from the config, and draws letters
-    as outlines.
+    The only text of a study in the page that is not escaped: matplotlib has escaped what came from the config, and
+    draws letters as outlines.
     """
     svg = figure.read_text()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    return Markup(svg.replace("<svg", Markup('<svg role="img" aria-label="{}"').format(caption), 1))  # noqa: S704 - our own drawing
+    # Two drawings name their parts alike; in one page each name may stand once.
+    svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{figure.stem}-", svg)
+    named = svg.replace("<svg", f'<svg role="img" aria-labelledby="caption-{figure.stem}"', 1)
+    return Markup(named)  # noqa: S704 - our own drawing
 
 
-def _counts(tables: Tables) -> Display:
+def _facts(outline: Outline, counted: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The size of the study, for the head of the page."""
+    numbers = {
+        "system": len(outline.systems),
+        "speech LLM": len(outline.speech_llms),
+        "task": len(counted),
+        "text": sum(row["groups"] for row in counted),
+        "answer": sum(row["answers"] for row in counted),
+    }
+    return [(f"{number:,}", name if number == 1 else f"{name}s") for name, number in numbers.items()]
+
+
+def _grid(verdicts: pl.DataFrame, confidence: float) -> dict[str, Any]:
+    """Verdicts as a grid: a row a pair, a column a task."""
+    tasks = verdicts["task"].unique(maintain_order=True).to_list()
+    rows = []
+    for (system, reference, match), part in verdicts.group_by("system", "reference", "match", maintain_order=True):
+        cells = {row["task"]: _verdict_cell(row) for row in part.iter_rows(named=True)}
+        rows.append({"system": system, "reference": reference, "match": match, "cells": [cells.get(t) for t in tasks]})
+    there = verdicts["verdict"].unique().to_list()
+    return {
+        "tasks": [task_title(task) for task in tasks],
+        "rows": rows,
+        "legend": [(symbol, word, meaning) for word, (symbol, meaning) in VERDICTS.items() if word in there],
+        "confidence": f"{confidence:.0%}",
+    }
+
+
+def _verdict_cell(row: Mapping[str, Any]) -> dict[str, str]:
+    kappa = interval(row["kappa"], row["kappa_low"], row["kappa_high"])
+    word = row["verdict"]
+    shown = "" if kappa == UNDEFINED else f"κ {kappa}"
+    return {"word": word, "symbol": VERDICTS[word][0], "kappa": shown, "task": row["task"]}
+
+
+def _counted(tables: Tables) -> list[dict[str, Any]]:
+    """What was asked: texts, voices, clips and answers of each task."""
     heard = pl.concat([tables.accuracy, tables.noise.select(tables.accuracy.columns)]).unique(
         ["system", "task", "condition"], keep="first", maintain_order=True
     )
     rows = []
-    for task in heard["task"].unique(maintain_order=True):
-        part = heard.filter(pl.col("task") == task)
+    for (task,), part in heard.group_by("task", maintain_order=True):
         clean = part.filter(pl.col("snr_db").is_null())
         noisy = part.filter(pl.col("snr_db").is_not_null()).unique("condition")
-        answers, parsed = sum(part["rows"]), sum(part["parsed"])
-        rows.append(
-            [
-                task_title(task),
-                *(f"{max(clean[name]):,}" for name in ("groups", "voices", "rows")),
-                f"{sum(noisy['rows']):,}",
-                f"{answers:,}",
-                percent(1 - parsed / answers),
-            ]
-        )
+        most = {name: max(clean[name]) for name in ("groups", "voices", "rows")}
+        sums = {"noisy": sum(noisy["rows"]), "answers": sum(part["rows"]), "parsed": sum(part["parsed"])}
+        rows.append({"task": str(task)} | most | sums)
+    return rows
+
+
+def _counts(counted: Sequence[Mapping[str, Any]]) -> Display:
+    numbers = ("groups", "voices", "rows", "noisy", "answers")
     return Display(
-        name="counts",
-        title="What was asked",
+        name="counted",
+        title="Texts, clips and answers",
         columns=["Task", "Texts", "Voices", "Clean clips", "Noisy clips", "Answers", "Not parsed %"],
-        rows=rows,
+        rows=[
+            [
+                task_title(row["task"]),
+                *(f"{row[name]:,}" for name in numbers),
+                percent(1 - row["parsed"] / row["answers"]),
+            ]
+            for row in counted
+        ],
         remarks=["Texts are what is drawn in the intervals: all voices of one text, or all clips of one dialogue."],
     )
 

@@ -9,10 +9,11 @@ import polars as pl
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.columns import Schema, estimate
+from cascade_equivalence.report import costs_table, ranking_table, shared_errors, surplus_table
+from cascade_equivalence.report.columns import PLACE, Schema, estimate
 from cascade_equivalence.report.mechanism_schemas import MECHANISM_SCHEMAS
+from cascade_equivalence.report.pair_frames import CONTRASTS, PAIR, pair_schemas
 
-PLACE: Schema = {"task": pl.String, "condition": pl.String, "snr_db": pl.Float64}
 ACCURACY: Schema = {
     "system": pl.String,
     "kind": pl.String,
@@ -33,57 +34,6 @@ ACCURACY: Schema = {
     "against_chance": pl.String,
 }
 NOISE: Schema = ACCURACY | estimate("change")
-AGREEMENT: Schema = {
-    "pair": pl.String,
-    "system": pl.String,
-    "reference": pl.String,
-    "system_kind": pl.String,
-    "reference_kind": pl.String,
-    "match": pl.String,
-    **PLACE,
-    "rows": pl.Int64,
-    "groups": pl.Int64,
-    **estimate("kappa"),
-    "kappa_undefined_draws": pl.Int64,
-    "kappa_reason": pl.String,
-    **estimate("observed_agreement"),
-    **estimate("accuracy_difference"),
-    "only_system_right": pl.Int64,
-    "only_reference_right": pl.Int64,
-    "mcnemar_p": pl.Float64,
-    "mcnemar_method": pl.String,
-    "mcnemar_p_adjusted": pl.Float64,
-    "accuracies_differ": pl.Boolean,
-    "both_wrong": pl.Int64,
-    "same_wrong": pl.Int64,
-    **estimate("overlap"),
-    "overlap_reason": pl.String,
-    "overlap_informative": pl.Boolean,
-    "overlap_chance": pl.Float64,
-    "overlap_chance_empirical": pl.Float64,
-    "system_against_chance": pl.String,
-    "reference_against_chance": pl.String,
-}
-CONTRASTS: Schema = {
-    "contrast": pl.String,
-    "system": pl.String,
-    "first": pl.String,
-    "second": pl.String,
-    "match_first": pl.String,
-    "match_second": pl.String,
-    **PLACE,
-    "rows": pl.Int64,
-    "groups": pl.Int64,
-    **estimate("kappa_first"),
-    **estimate("kappa_second"),
-    **estimate("kappa_difference"),
-    "undefined_draws": pl.Int64,
-    "reason": pl.String,
-    **estimate("observed_difference"),
-    "system_against_chance": pl.String,
-    "first_against_chance": pl.String,
-    "second_against_chance": pl.String,
-}
 TRANSCRIPTION: Schema = {
     "asr": pl.String,
     "kind": pl.String,
@@ -98,13 +48,17 @@ TRANSCRIPTION: Schema = {
 
 SCHEMAS = {
     "accuracy": ACCURACY,
-    "agreement": AGREEMENT,
+    **pair_schemas(),
     "contrasts": CONTRASTS,
     "noise": NOISE,
+    "ranking": PAIR | ranking_table.SCHEMA,
     "transcription": TRANSCRIPTION,
+    "shared_errors": shared_errors.SCHEMA,
+    "costs": costs_table.SCHEMA,
+    "surplus": surplus_table.SCHEMA,
     **MECHANISM_SCHEMAS,
 }
-OPTIONAL = frozenset({"contrasts", *MECHANISM_SCHEMAS})
+OPTIONAL = frozenset({"contrasts", "ranking", "surplus", *MECHANISM_SCHEMAS})
 """Tables that a study need not have: empty ones have no file, unless it is asked for."""
 
 
@@ -115,9 +69,18 @@ class Tables:
     Attributes:
         accuracy: System x task on clean speech, all voices pooled (paper's Table 2).
         agreement: Pair x task x condition (paper's Figure 1 and section 4).
+        indices: Pair x task x condition: kappa's bound, other indices of agreement, intervals by rows.
+        tests: Pair x task x condition: is one system right more often?
+        equivalence: Pair x task x condition: are the two equivalent within the margin?
+        power: Pair x task x condition: what can be shown with these items.
+        errors: Pair x task x condition: what the two systems' errors have in common (paper's Figure 2).
         contrasts: System and two references x task x condition.
         noise: System x task x condition on the voices that are heard in noise, clean included (paper's Figure 3).
+        ranking: Pair x task x condition that is run in noise: which system is better, and where that turns.
         transcription: Origin of transcripts x task x condition x voice.
+        shared_errors: Examples of the same wrong answer (paper's Table 3).
+        costs: System x task x condition: seconds and tokens an item.
+        surplus: Task: what its audio tells of the label beyond its transcripts (paper's section 2.1).
         probes: Opened model x layer x probe (paper's Figure 4 and Table 4).
         lens: Opened speech LLM x layer (paper's Figure 5 and Table 5).
         sufficiency: Speech LLM and two cascades with its LLM x task (paper's Table 6).
@@ -128,9 +91,18 @@ class Tables:
 
     accuracy: pl.DataFrame
     agreement: pl.DataFrame
+    indices: pl.DataFrame
+    tests: pl.DataFrame
+    equivalence: pl.DataFrame
+    power: pl.DataFrame
+    errors: pl.DataFrame
     contrasts: pl.DataFrame
     noise: pl.DataFrame
+    ranking: pl.DataFrame
     transcription: pl.DataFrame
+    shared_errors: pl.DataFrame
+    costs: pl.DataFrame
+    surplus: pl.DataFrame
     probes: pl.DataFrame
     lens: pl.DataFrame
     sufficiency: pl.DataFrame
@@ -150,9 +122,7 @@ class Tables:
             if name in OPTIONAL and not table.height and name not in always:
                 path.unlink(missing_ok=True)
                 continue
-            buffer = io.StringIO()
-            table.write_csv(buffer)
-            write_text(path, buffer.getvalue())
+            write_csv(table, path)
 
     @classmethod
     def read(cls, folder: Path) -> "Tables":
@@ -162,6 +132,13 @@ class Tables:
             StudyError: A table has other columns: another version of this project wrote it.
         """
         return cls(**{name: _read(folder / f"{name}.csv", schema) for name, schema in SCHEMAS.items()})
+
+
+def write_csv(table: pl.DataFrame, path: Path) -> None:
+    """Write a table with full precision."""
+    buffer = io.StringIO()
+    table.write_csv(buffer)
+    write_text(path, buffer.getvalue())
 
 
 def _read(path: Path, schema: Schema) -> pl.DataFrame:

@@ -9,8 +9,10 @@ than one entry a row. All terms are whole numbers, so the test for a zero denomi
 """
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
 
-from cascade_equivalence.stats.bootstrap import Floats, Statistic, ratio
+from cascade_equivalence.stats.bootstrap import Floats, Statistic, from_sums, ratio
 from cascade_equivalence.stats.paired import Paired
 
 UNDEFINED = "both systems gave one and the same answer to every item, so chance agreement is complete"
@@ -37,17 +39,42 @@ def cohen_kappa(matches: Floats, system: Floats, reference: Floats) -> Floats:
 
 def kappa(paired: Paired) -> Statistic:
     """Cohen's kappa with every parsed answer, and ``invalid``, as a category of its own."""
-    clusters, categories = paired.clusters, len(paired.categories)
-    matches = clusters.totals(paired.system == paired.reference)
-    system = clusters.tally(paired.system, categories)
-    reference = clusters.tally(paired.reference, categories)
-    return Statistic(lambda w: cohen_kappa(w @ matches, w @ system, w @ reference), UNDEFINED)
+    return from_sums(margins(paired), lambda sums: cohen_kappa(*split_margins(sums)), UNDEFINED)
 
 
 def observed_agreement(paired: Paired) -> Statistic:
     """Share of rows on which both systems gave the same answer, or both an invalid one."""
     matches = paired.clusters.totals(paired.system == paired.reference)
     return ratio(matches, paired.clusters.totals(np.ones(len(paired.system))), "there are no rows")
+
+
+def margins(paired: Paired) -> sparse.csr_array:
+    """The sums of every group that Cohen's kappa is made from, (groups, 1 + 2K): matches and both systems' counts.
+
+    An answer that only one of the two ever gives can neither match nor add to chance agreement. One category for all of
+    them leaves both as they are, and spares most of the columns of open answers.
+    """
+    clusters = paired.clusters
+    system, reference, count = lumped(paired)
+    matches = clusters.totals(paired.system == paired.reference)
+    tallies = [clusters.tally(codes, count) for codes in (system, reference)]
+    return sparse.hstack([sparse.csr_array(matches[:, None]), *tallies], format="csr")
+
+
+def split_margins(sums: Floats) -> tuple[Floats, Floats, Floats]:
+    """Matches (...), counts of the system (..., K) and of the reference (..., K), from sums of ``margins``."""
+    count = sums.shape[-1] // 2
+    return sums[..., 0], sums[..., 1 : count + 1], sums[..., count + 1 :]
+
+
+def lumped(paired: Paired) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+    """Codes of both systems, (rows,) each, all answers that only one of them ever gives being one; and their number."""
+    common = np.intersect1d(paired.system, paired.reference)
+
+    def encode(codes: NDArray[np.intp], own: int) -> NDArray[np.intp]:
+        return np.where(np.isin(codes, common), np.searchsorted(common, codes), own)
+
+    return encode(paired.system, len(common)), encode(paired.reference, len(common) + 1), len(common) + 2
 
 
 def count_table(paired: Paired) -> np.ndarray:

@@ -11,9 +11,14 @@ from cascade_equivalence.stats import agreement, overlap
 from cascade_equivalence.stats.accuracy import accuracy, accuracy_difference, against_chance, levels, parse_rate
 from cascade_equivalence.stats.answers import check_answers
 from cascade_equivalence.stats.bootstrap import estimate
+from cascade_equivalence.stats.by_rows import by_rows
+from cascade_equivalence.stats.equivalence import judge, tests
+from cascade_equivalence.stats.errors import errors
+from cascade_equivalence.stats.indices import index_statistics, indices
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.stats.mcnemar import mcnemar
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.power import power
 
 
 def compare(
@@ -21,6 +26,10 @@ def compare(
     reference: pl.DataFrame,
     labels: Sequence[str],
     *,
+    heard: pl.DataFrame | None = None,
+    accuracy_margin: float = 0.03,
+    kappa_bound: float = 0.8,
+    alpha: float = 0.05,
     draws: int = 10_000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -31,9 +40,13 @@ def compare(
         system: Answers of the system under study.
         reference: Answers of the system it is compared with, to the same clips.
         labels: The closed label set; empty for open answers.
-        draws: Bootstrap draws.
+        heard: Transcripts that the pair's cascade reads (id, voice, word_errors); None if neither reads any.
+        accuracy_margin: Largest difference of accuracies that is taken as none, as a share.
+        kappa_bound: Smallest kappa that is taken as the same answers.
+        alpha: Level of the tests of equivalence and difference.
+        draws: Bootstrap draws, and permutations.
         confidence: Level of the intervals.
-        seed: Seed of the draws.
+        seed: Seed of both.
 
     Returns:
         What the agreement node's JSON holds; every interval comes from the same draws of whole groups. An estimate is
@@ -48,6 +61,8 @@ def compare(
         - ``mcnemar``: {b: only the system right, c: only the reference right, p, method}
         - ``overlap``: an estimate and {both_wrong, same_wrong, with_invalid_pairs, informative,
           chance: {uniform, empirical: {value, reason}}}
+        - ``indices``, ``by_rows``, ``tests``, ``equivalence``, ``power``, ``errors``: what the functions of these names
+          give (``judge`` for the equivalence)
 
     Raises:
         StudyError: A table does not pass ``check_answers``, or the two do not join one to one.
@@ -68,6 +83,7 @@ def compare(
         "accuracy_difference": accuracy_difference(clusters, paired.system_correct, paired.reference_correct),
         "overlap": overlap.error_overlap(paired),
     }
+    statistics |= index_statistics(paired, closed=bool(labels))
     for arm, (correct, parsed) in arms.items():
         statistics[f"{arm} accuracy"] = accuracy(clusters, correct)
         statistics[f"{arm} parse_rate"] = parse_rate(clusters, parsed)
@@ -78,11 +94,12 @@ def compare(
         int(np.sum(paired.system_correct & ~paired.reference_correct)),
         int(np.sum(~paired.system_correct & paired.reference_correct)),
     )
+    settings = {"draws": draws, "confidence": confidence, "seed": seed}
     uniform, empirical = overlap.uniform_chance(labels), overlap.empirical_chance(paired)
     return {
         "rows": joined.height,
         "groups": clusters.count,
-        "bootstrap": {"draws": draws, "confidence": confidence, "seed": seed},
+        "bootstrap": settings,
         "levels": level,
         **{
             arm: {
@@ -110,4 +127,17 @@ def compare(
                 "empirical": dict(zip(("value", "reason"), empirical, strict=True)),
             },
         },
+        "indices": indices(found, closed=bool(labels)),
+        "by_rows": by_rows(paired, **settings),
+        "tests": tests(paired),
+        "equivalence": judge(paired, accuracy_margin=accuracy_margin, kappa_bound=kappa_bound, alpha=alpha),
+        "power": power(
+            paired,
+            found_kappa=asdict(found["kappa"]),
+            found_difference=asdict(found["accuracy_difference"]),
+            margin=accuracy_margin,
+            alpha=alpha,
+            confidence=confidence,
+        ),
+        "errors": errors(joined, paired, labels, heard=heard, **settings),
     }

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from cascade_equivalence.stats.bootstrap import Statistic, ratio
+from cascade_equivalence.stats.bootstrap import Floats, Statistic, ratio
 from cascade_equivalence.stats.paired import Paired
 
 BINARY = 2
 NONE_WRONG = "no item was answered wrongly by both systems"
+ONE_WRONG = "with two labels there is only one wrong answer, so the overlap says nothing"
+NOTHING_COMMON = "no wrong answer of the one system is a wrong answer of the other, so chance is 0"
 
 
 def both_wrong(paired: Paired) -> NDArray[np.bool_]:
@@ -49,7 +52,7 @@ def uniform_chance(labels: Sequence[str]) -> tuple[float | None, str | None]:
     if not labels:
         return None, "open answers have no fixed set of wrong answers"
     if len(labels) <= BINARY:
-        return 1.0, "with two labels there is only one wrong answer, so the overlap says nothing"
+        return 1.0, ONE_WRONG
     return 1 / (len(labels) - 1), None
 
 
@@ -79,3 +82,43 @@ def empirical_chance(paired: Paired) -> tuple[float | None, str | None]:
     common, first, second = np.intersect1d(cells, reference_cells, assume_unique=True, return_indices=True)
     rows_of_gold = np.bincount(gold)[common // width]
     return float((counts[first] * reference_counts[second] / rows_of_gold).sum() / total), None
+
+
+def overlap_ratio(paired: Paired) -> Statistic:
+    """Error overlap by its empirical chance: how many times more often than by chance the same wrong answer is given.
+
+    Chance follows the draw: it is computed from the groups as often as they were drawn. Copies of one group are not
+    taken as groups that happen to agree, which would raise chance in every draw above its value on the data: of two
+    groups every row of the one meets every row of the other, but a group that is drawn w times meets itself w times,
+    not w^2 times.
+    """
+    clusters, width = paired.clusters, len(paired.categories)
+    wrong = both_wrong(paired)
+    golds, gold = np.unique(paired.gold[wrong], return_inverse=True)
+    group = clusters.index[wrong]
+    answers = [codes[wrong] for codes in (paired.system, paired.reference)]
+    own, other = (gold[codes != paired.invalid] * width + codes[codes != paired.invalid] for codes in answers)
+    common = np.intersect1d(own, other)  # (cells,): gold label and wrong answer of both systems
+
+    def tally(codes: NDArray[np.intp]) -> sparse.csr_array:
+        cells = gold * width + codes
+        there = np.isin(cells, common)
+        place = group[there], np.searchsorted(common, cells[there])
+        return sparse.coo_array((np.ones(len(place[0])), place), shape=(clusters.count, len(common))).tocsr()
+
+    system, reference = map(tally, answers)
+    rows = sparse.coo_array((np.ones(len(gold)), (group, gold)), shape=(clusters.count, len(golds))).toarray()
+    of_gold = np.equal.outer(common // width, np.arange(len(golds))).astype(np.float64)  # (cells, golds)
+    own_matches = np.asarray(system.multiply(reference) @ of_gold)
+    same = clusters.totals(same_wrong(paired))
+
+    def of(weights: Floats) -> Floats:
+        copies = weights**2 - weights
+        matches = ((weights @ system) * (weights @ reference)) @ of_gold - copies @ own_matches
+        drawn = weights @ rows
+        meetings = drawn**2 - copies @ rows**2
+        share = np.divide(matches, meetings, out=np.zeros_like(meetings), where=meetings > 0)
+        by_chance = (drawn * share).sum(axis=1)
+        return np.divide(weights @ same, by_chance, out=np.full(len(weights), np.nan), where=by_chance > 0)
+
+    return Statistic(of, NOTHING_COMMON if wrong.any() else NONE_WRONG)

@@ -1,0 +1,79 @@
+"""Tables, figures and the report as a graph: what a study ends in."""
+
+from typing import TYPE_CHECKING, Any
+
+from cascade_equivalence.dag.fingerprint import code_fingerprint
+from cascade_equivalence.dag.layout import REPOSITORY
+from cascade_equivalence.dag.surplus_nodes import SurplusNodes
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.naming import Outline
+
+BINARY = 2
+PAPER_NUMBERS = (REPOSITORY / "resources" / "paper" / "numbers.csv").as_posix()
+
+
+class ReportNodes(SurplusNodes):
+    """Nodes that show what was found."""
+
+    def comparison(self) -> str:
+        """The paper's numbers beside the study's."""
+        return f"{self.results}/comparison.csv"
+
+    def paper_folder(self) -> str:
+        """The tables in the paper's own layout; which there are depends on what is found."""
+        return f"{self.results}/paper"
+
+    def paper_numbers(self) -> str:
+        """The paper's numbers."""
+        return PAPER_NUMBERS
+
+    def tables(self) -> list[str]:
+        """Names of the tables."""
+        contrasts = ["contrasts"] if self.config.contrasts else []
+        pairs = ["agreement", "indices", "tests", "equivalence", "power", "errors"]
+        noise = ["noise", *(["ranking"] if self.config.noise.snr_db else [])]
+        surplus = ["surplus"] if self.config.surplus.tasks else []
+        rest = ["transcription", "shared_errors", "costs", *surplus, *self.mechanism_tables()]
+        return ["accuracy", *pairs, *contrasts, *noise, *rest]
+
+    def figures(self) -> list[str]:
+        """Names of the figures that this study has something to show in."""
+        pairs = ["agreement", *(["overlap"] if self._has_several_wrong_answers() else [])] if self.config.pairs else []
+        noise = ["noise"] if self.config.noise.snr_db else []
+        return [*pairs, *noise, "costs", *self.mechanism_figures()]
+
+    def targets(self) -> list[str]:
+        """What the study ends in."""
+        tables = [f"{self.results}/tables/{name}.{kind}" for name in self.tables() for kind in ("csv", "md")]
+        figures = [f"{self.results}/figures/{name}.{kind}" for name in self.figures() for kind in ("svg", "png")]
+        return [f"{self.results}/report.html", self.comparison(), self.paper_folder(), *tables, *figures]
+
+    def _has_several_wrong_answers(self) -> bool:
+        """Whether the same wrong answer means something in some task: not where there are two labels."""
+        from cascade_equivalence.tasks.registry import get_task
+
+        return any(len(get_task(task).labels) != BINARY for task in self.config.tasks)
+
+    def all_items(self) -> list[str]:
+        """Items of every task."""
+        return [self.items(task) for task in self.config.tasks]
+
+    def outline(self) -> "Outline":
+        """Names and order for the report."""
+        from cascade_equivalence.report.naming import Outline
+
+        systems = {name: self.system(name) for name in self.config.systems}
+        return Outline(
+            systems=systems, pairs=self.config.pairs, tasks=self.config.tasks, contrasts=self.config.contrasts
+        )
+
+    def report_params(self) -> dict[str, Any]:
+        """What tables, figures and the report depend on, beside the results."""
+        pairs = [pair.model_dump(mode="json") for pair in (*self.config.pairs, *self.config.contrasts)]
+        return {
+            "pairs": pairs,
+            "statistics": self.config.statistics.model_dump(mode="json"),
+            "paper": self.config.paper.model_dump(mode="json") if self.config.paper else None,
+            "code": code_fingerprint("report"),
+        }

@@ -1,0 +1,295 @@
+"""Where a study's tidy tables hold what one of the paper's numbers is about."""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.report.comparison_study import MODEL, NAMED, Absent, Found, Study, pair_row
+from cascade_equivalence.report.erasure_tables import DRAWN, shown_positions, with_draws_pooled
+from cascade_equivalence.report.mechanism_names import HEARD, LINEAR, concept_title
+from cascade_equivalence.report.naming import condition_title, task_title
+from cascade_equivalence.report.paper_numbers import IMPLICIT, LAST_LAYER, parts
+from cascade_equivalence.report.tables import Tables
+
+
+class Cell(NamedTuple):
+    """What one number is about: a row of the paper's numbers with a single system, task and layer.
+
+    Names are the paper's, but the layer is the study's.
+    """
+
+    system: str | None
+    reference: str | None
+    second_reference: str | None
+    model: str | None
+    task: str | None
+    condition: str | None
+    layer: int | None
+    concept: str | None
+
+
+def _one(table: pl.DataFrame, why: str, **names: Any) -> dict[str, Any]:
+    """The first row with these values."""
+    rows = table.filter(**names)
+    if not rows.height:
+        raise Absent(why)
+    return rows.row(0, named=True)
+
+
+ENDS = ("", "_low", "_high")
+
+
+def _accuracy(cell: Cell, study: Study) -> Found:
+    task = str(cell.task)
+    if cell.model is not None:
+        return Found.of(erased(study.tables, study.model(cell.model), str(cell.concept), task), "accuracy")
+    if cell.system == IMPLICIT:
+        return Found.of(_implicit(study.system(str(cell.reference)), task, study), "implicit_accuracy")
+    system = study.system(str(cell.system))
+    return Found.of(
+        _one(study.tables.accuracy, f"{system} did not answer {task}", system=system, task=task), "accuracy"
+    )
+
+
+def _implicit(system: str, task: str, study: Study) -> dict[str, Any]:
+    why = f"this study has no implicit cascade of {system} on {task_title(task)}"
+    return _one(study.tables.sufficiency, why, system=system, task=task)
+
+
+def erased(tables: Tables, model: str, concept: str, task: str) -> dict[str, Any]:
+    """A model's answers while a concept is erased in the paper's way, as a row of the erasure table.
+
+    Linear erasure everywhere (or where it was done), while the model hears; draws of a random control are pooled.
+
+    Raises:
+        Absent: The study did not do that.
+    """
+    heard = tables.erasure.filter(model=model, arm=HEARD)
+    what = "nothing" if concept == BASELINE else concept_title(concept)
+    why = f"this study did not erase {what} from {model} on {task_title(task)}"
+    mine = with_draws_pooled(heard.filter(concept=concept, task=task))
+    if concept != BASELINE:
+        where = shown_positions(heard)
+        mine = mine.filter(pl.col("variant").is_in([LINEAR, DRAWN]), pl.col("positions").eq_missing(where))
+    row = _one(mine, why)
+    # The ends in a row of pooled draws are of its first draw only.
+    ends = {f"{name}{end}": None for name in ("accuracy", "accuracy_change") for end in ("_low", "_high")}
+    return row | ends if row["variant"] == DRAWN else row
+
+
+def _accuracy_change(cell: Cell, study: Study) -> Found:
+    task, model = str(cell.task), study.model(str(cell.model))
+    row = erased(study.tables, model, str(cell.concept), task)
+    base = erased(study.tables, model, BASELINE, task)
+    return Found.of(row | {"accuracy_change": row["accuracy"] - base["accuracy"]}, "accuracy_change")
+
+
+def _in_noise(name: str | None, cell: Cell, study: Study, condition: str | None) -> dict[str, Any]:
+    task, system = str(cell.task), study.system(str(name))
+    if condition not in study.tables.noise["condition"]:
+        where = "in noise" if condition == CLEAN else f"at {condition_title(str(condition))}"
+        raise Absent(f"this study has no speech {where}")
+    why = f"{system} was not heard in noise on {task_title(task)}"
+    return _one(study.tables.noise, why, system=system, task=task, condition=condition)
+
+
+def _accuracy_noise_voices(cell: Cell, study: Study) -> Found:
+    return Found.of(_in_noise(cell.system, cell, study, cell.condition), "accuracy")
+
+
+def _accuracy_loss(cell: Cell, study: Study) -> Found:
+    return Found.of(_in_noise(cell.system, cell, study, cell.condition), "change").negative()
+
+
+def _ahead(cell: Cell, study: Study, condition: str | None) -> float:
+    """By how much the system is right more often than the reference, on the voices that are heard in noise."""
+    one, two = (_in_noise(name, cell, study, condition)["accuracy"] for name in (cell.system, cell.reference))
+    return one - two
+
+
+def _accuracy_difference(cell: Cell, study: Study) -> Found:
+    return Found(_ahead(cell, study, cell.condition))
+
+
+def _accuracy_reversal(cell: Cell, study: Study) -> Found:
+    return Found(_ahead(cell, study, CLEAN) - _ahead(cell, study, cell.condition))
+
+
+def _pair(cell: Cell, study: Study) -> dict[str, Any]:
+    """What the study finds of two systems."""
+    one, two = study.system(str(cell.system)), study.system(str(cell.reference))
+    row = pair_row(study.tables, one, two, str(cell.task), str(cell.condition))
+    if row is None:
+        raise Absent(f"this study does not compare {one} with {two} on {task_title(str(cell.task))}")
+    return row
+
+
+def _kappa(cell: Cell, study: Study) -> Found:
+    if cell.reference == IMPLICIT:
+        row = _implicit(study.system(str(cell.system)), str(cell.task), study)
+        return Found.of(row, "kappa_implicit", reason=row["reason"])
+    row = _pair(cell, study)
+    return Found.of(row, "kappa", reason=row["kappa_reason"])
+
+
+def _kappa_difference(cell: Cell, study: Study) -> Found:
+    task = str(cell.task)
+    system, first, second = (study.system(str(name)) for name in cell[:3])
+    table = study.tables.contrasts.filter(system=system, task=task, condition=cell.condition)
+    if (rows := table.filter(first=first, second=second)).height:
+        return Found.of(row := rows.row(0, named=True), "kappa_difference", reason=row["reason"])
+    if (rows := table.filter(first=second, second=first)).height:
+        return Found.of(row := rows.row(0, named=True), "kappa_difference", reason=row["reason"]).negative()
+    # Not asked for as a contrast, so there is a difference but no interval of it.
+    one, two = (_kappa(cell._replace(reference=name), study) for name in (cell.reference, cell.second_reference))
+    if one.value is None or two.value is None:
+        return Found(None, reason=one.reason or two.reason)
+    return Found(one.value - two.value)
+
+
+def _mcnemar(cell: Cell, study: Study) -> Found:
+    adjusted = _pair(cell, study)["mcnemar_p_adjusted"]
+    return Found(adjusted, reason="the pair is in no family of tests" if adjusted is None else None)
+
+
+def _overlap(cell: Cell, study: Study) -> Found:
+    row = _pair(cell, study)
+    return Found.of(row, "overlap", reason=row["overlap_reason"])
+
+
+def _overlap_chance(cell: Cell, study: Study) -> Found:
+    return Found(_pair(cell, study)["overlap_chance"], reason="wrong answers are not of a closed set")
+
+
+def _overlap_ratio(cell: Cell, study: Study) -> Found:
+    overlap, chance = _overlap(cell, study), _overlap_chance(cell, study)
+    if overlap.value is None or not chance.value:
+        return Found(None, reason=overlap.reason or chance.reason)
+    return overlap.times(1.0 / chance.value)
+
+
+def _heard_right(cell: Cell, study: Study) -> Found:
+    """Of the clips that both got wrong, those whose transcript has no word error."""
+    row = _pair(cell, study)
+    return Found.of(row, "correct_joint_errors", reason=row["induced_reason"] or "nothing that both got wrong")
+
+
+def _misheard(cell: Cell, study: Study) -> Found:
+    """Of the clips with the same wrong answer, those whose transcript has a word error."""
+    row = _pair(cell, study)
+    wrong = {
+        f"wrong{end}": None if (right := row[f"correct_shared_errors{end}"]) is None else 1.0 - right for end in ENDS
+    }
+    ends = {"wrong_low": wrong["wrong_high"], "wrong_high": wrong["wrong_low"]}
+    return Found.of(wrong | ends, "wrong", reason=row["induced_reason"] or "no shared error")
+
+
+def _probe(cell: Cell, study: Study) -> Found:
+    table, model = study.tables.probes.filter(~pl.col("untrained")), study.model(str(cell.model))
+    row = _one(table, f"no {cell.concept} probe of {model}", model=model, layer=cell.layer, probe=cell.concept)
+    return Found.of(row, "value", layer=cell.layer, reason=row["reason"])
+
+
+def _lens_precision(cell: Cell, study: Study) -> Found:
+    model = study.model(str(cell.model))
+    row = _one(study.tables.lens, f"this study has no logit lens of {model}", model=model, layer=cell.layer)
+    return Found.of(row, "precision", layer=cell.layer, reason=row["reason"])
+
+
+def _lens_precision_gap(cell: Cell, study: Study) -> Found:
+    """By how much the one model's precision is above the other's, as a share of the other's, at its own last layer."""
+    one, two = (_last_precision(name, study) for name in parts(cell.model))
+    return Found(None if one is None or not two else one / two - 1, reason="a model shows no words")
+
+
+def _last_precision(name: str, study: Study) -> float | None:
+    (layer,) = study.layers(study.tables.lens, name, LAST_LAYER, None)
+    return study.tables.lens.filter(model=study.model(name), layer=layer)["precision"].item()
+
+
+def _text_decodability_loss(cell: Cell, study: Study) -> Found:
+    row = _eraser(cell, study, layer=cell.layer)
+    if row["text_before"] is None or row["text_after"] is None:
+        return Found(None, layer=cell.layer, reason=row["reason"] or "the text was not probed after erasing")
+    return Found(row["text_before"] - row["text_after"], layer=cell.layer)
+
+
+def _erased_dimensions(cell: Cell, study: Study) -> Found:
+    """Columns of the concept, as the paper counts; of random directions their number."""
+    row = _eraser(cell, study)
+    return Found(row["rank"] if row["columns"] is None else row["columns"])
+
+
+def _eraser(cell: Cell, study: Study, **layer: int | None) -> dict[str, Any]:
+    model, concept = study.model(str(cell.model)), str(cell.concept)
+    why = f"this study did not erase {concept_title(concept)} from {model}"
+    return _one(study.tables.erasers.sort("layer", descending=True), why, model=model, concept=concept, **layer)
+
+
+Lookup = Callable[[Cell, Study], Found]
+LOOKUPS: dict[str, Lookup] = {
+    "accuracy": _accuracy,
+    "accuracy_noise_voices": _accuracy_noise_voices,
+    "accuracy_loss": _accuracy_loss,
+    "accuracy_difference": _accuracy_difference,
+    "accuracy_reversal": _accuracy_reversal,
+    "accuracy_change": _accuracy_change,
+    "kappa": _kappa,
+    "kappa_difference": _kappa_difference,
+    "mcnemar_p_adjusted": _mcnemar,
+    "overlap": _overlap,
+    "overlap_chance": _overlap_chance,
+    "overlap_ratio": _overlap_ratio,
+    "joint_errors_heard_right": _heard_right,
+    "joint_errors_misheard": _misheard,
+    "probe_r2": _probe,
+    "text_decodability": _probe,
+    "text_decodability_loss": _text_decodability_loss,
+    "lens_precision": _lens_precision,
+    "lens_precision_gap": _lens_precision_gap,
+    "erased_dimensions": _erased_dimensions,
+}
+"""How each statistic is looked up."""
+LAYER_TABLES: dict[str, str] = {
+    "probe_r2": "probes",
+    "text_decodability": "probes",
+    "lens_precision": "lens",
+    "text_decodability_loss": "erasers",
+}
+"""The table whose layers are a statistic's."""
+
+
+def cells(row: Mapping[str, Any], study: Study) -> Iterable[Cell]:
+    """Everything that one of the paper's numbers is about.
+
+    Raises:
+        Absent: The study has no such system, model, task or layer.
+    """
+    for column in NAMED:
+        for name in parts(row[column]):
+            if name != IMPLICIT:
+                study.model(name) if column == MODEL else study.system(name)
+    asked = parts(row["task"])
+    if missing := [task for task in asked if task not in study.tables.accuracy["task"]]:
+        raise Absent(f"this study has no {task_title(missing[0])}")
+    layers: list[int | None] = [None]
+    if (layered := LAYER_TABLES.get(row["statistic"])) is not None:
+        table = getattr(study.tables, layered)
+        layers = [*study.layers(table, row["model"], row["layer"], row["layer_to"])]
+    systems: list[str | None] = [*parts(row["system"])] or [None]
+    tasks: list[str | None] = [*asked] or [None]
+    for system, task, layer in product(systems, tasks, layers):
+        yield Cell(
+            system,
+            row["reference"],
+            row["second_reference"],
+            row["model"],
+            task,
+            row["condition"],
+            layer,
+            row["concept"],
+        )

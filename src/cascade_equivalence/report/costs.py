@@ -1,0 +1,194 @@
+"""What systems cost by what they get right; is a speech LLM an expensive cascade (the paper's abstract) here?"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.config.study import ORACLE, E2ESpec
+from cascade_equivalence.report.audio import Place
+from cascade_equivalence.report.costs_table import SCHEMA, seconds
+from cascade_equivalence.report.display import decimal
+from cascade_equivalence.report.naming import CASCADE, E2E, Node, Outline
+from cascade_equivalence.report.wording import listed, listed_tasks
+
+KEY = ["id", "voice"]
+NOT_TIMED = "{} was not timed, or is from before times were kept"
+
+
+def clip_seconds(speech_files: Iterable[Path]) -> pl.DataFrame:
+    """Lengths of clips.
+
+    Args:
+        speech_files: ``.../{task}/{voice}/{condition}.parquet``.
+
+    Returns:
+        A row a clip: task, condition, id, voice, seconds.
+    """
+    parts = [
+        pl.read_parquet(path, columns=["id", "voice", "seconds"]).select(
+            pl.lit(place.task).alias("task"), pl.lit(place.condition).alias("condition"), *KEY, "seconds"
+        )
+        for path, place in ((path, Place.of(path)) for path in speech_files)
+    ]
+    schema = {"task": pl.String, "condition": pl.String, **dict.fromkeys(KEY, pl.String), "seconds": pl.Float64}
+    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+
+def costs_table(
+    answers: Mapping[Node, pl.DataFrame],
+    transcripts: Mapping[Node, pl.DataFrame],
+    clips: pl.DataFrame,
+    outline: Outline,
+    accuracy: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Cost and accuracy of every system on every task and condition.
+
+    A cascade costs what its transcripts and its answers cost, a speech LLM what its answers cost. A sum with a part
+    that is not known is not known.
+
+    Args:
+        answers: Answers, with ``seconds``, ``prompt_tokens`` and ``new_tokens`` where they were counted.
+        transcripts: Transcripts by (source, task, condition), with ``seconds`` where they were timed.
+        clips: What ``clip_seconds`` gives.
+        outline: What the systems are made of.
+        accuracy: Tidy accuracy table, for the intervals of accuracies on clean speech.
+
+    Returns:
+        A table with the columns of ``SCHEMA``, in the reader's order.
+    """
+    rows = [_row(node, table, transcripts, clips, outline) for node, table in answers.items()]
+    table = outline.sort(_with_front(pl.DataFrame(rows, schema=SCHEMA, orient="row")))
+    if accuracy is None:
+        return table
+    ends = accuracy.filter(condition=CLEAN).select("system", "task", "condition", "accuracy_low", "accuracy_high")
+    joined = table.drop("accuracy_low", "accuracy_high").join(
+        ends, on=["system", "task", "condition"], how="left", maintain_order="left", validate="m:1"
+    )
+    return joined.select(list(SCHEMA))
+
+
+def _row(
+    node: Node, table: pl.DataFrame, transcripts: Mapping[Node, pl.DataFrame], clips: pl.DataFrame, outline: Outline
+) -> dict[str, Any]:
+    spec = outline.systems[node.who]
+    length = _total(table.select(KEY), clips.filter(task=node.task, condition=node.condition), "seconds")
+    answering = _sum(table, "seconds")
+    reasons = [] if answering is not None else [NOT_TIMED.format(f"what {node.who} answered")]
+    hearing: float | None = None
+    if not isinstance(spec, E2ESpec):
+        heard = transcripts.get(Node(spec.asr, node.task, node.condition))
+        # The true text is there without any work.
+        hearing = 0.0 if spec.asr == ORACLE else None if heard is None else _total(table.select(KEY), heard, "seconds")
+        if hearing is None:
+            reasons.append(NOT_TIMED.format(f"what {spec.asr} transcribed"))
+    whole = None if answering is None or reasons else answering + (hearing or 0.0)
+    return {
+        "system": node.who,
+        **outline.parts(node.who),
+        "task": node.task,
+        "condition": node.condition,
+        "snr_db": parse_condition(node.condition),
+        "rows": table.height,
+        "audio_seconds": length,
+        "transcription_seconds": hearing,
+        "answer_seconds": answering,
+        "seconds": whole,
+        "seconds_per_item": None if whole is None else whole / table.height,
+        "real_time_factor": whole / length if whole is not None and length else None,
+        "prompt_tokens": _sum(table, "prompt_tokens"),
+        "new_tokens": _sum(table, "new_tokens"),
+        "accuracy": table["correct"].mean(),
+        "hears": isinstance(spec, E2ESpec) or spec.asr != ORACLE,
+        "reason": "; ".join(reasons) or None,
+    }
+
+
+def _sum(table: pl.DataFrame, column: str) -> Any:
+    """A column's sum; None where a value is missing."""
+    if column not in table.columns or table[column].null_count():
+        return None
+    return table[column].sum()
+
+
+def _total(keys: pl.DataFrame, table: pl.DataFrame, column: str) -> float | None:
+    """A column's sum over some clips; None where it lacks one."""
+    if column not in table.columns:
+        return None
+    found: float | None = _sum(keys.join(table.select(*KEY, column), on=KEY, how="left", validate="1:1"), column)
+    return found
+
+
+def _with_front(table: pl.DataFrame) -> pl.DataFrame:
+    """Mark the systems that none is better than: as cheap and as accurate, and better in one of the two."""
+    fronts: list[bool | None] = []
+    for row in table.iter_rows(named=True):
+        if row["seconds_per_item"] is None or not row["hears"]:
+            fronts.append(None)
+            continue
+        cheap, good = (pl.col("seconds_per_item") - row["seconds_per_item"], pl.col("accuracy") - row["accuracy"])
+        rivals = table.filter("hears", task=row["task"], condition=row["condition"])
+        fronts.append(not rivals.filter((cheap <= 0) & (good >= 0) & ((cheap < 0) | (good > 0))).height)
+    return table.with_columns(on_front=pl.Series(fronts, dtype=pl.Boolean))
+
+
+def expense(costs: pl.DataFrame, agreement: pl.DataFrame, outline: Outline) -> list[str]:
+    """Say of each speech LLM whether it is an expensive cascade: dearer than one with its LLM, and no better.
+
+    Args:
+        costs: Tidy costs table.
+        agreement: Tidy agreement table: which cascade has the same LLM, and where accuracies differ.
+        outline: What the systems are made of.
+
+    Returns:
+        A sentence or two for every speech LLM and cascade with its LLM that reads the transcript of an ASR, on clean
+        speech; none where no pair is such.
+    """
+    same = pl.col("match").eq("exact") & pl.col("condition").eq(CLEAN)
+    kinds = {(E2E, CASCADE): 1, (CASCADE, E2E): -1}
+    told = []
+    for (system, reference), part in agreement.filter(same).group_by("system", "reference", maintain_order=True):
+        sign = kinds.get((part["system_kind"][0], part["reference_kind"][0]))
+        if sign is None:
+            continue
+        speaker, cascade = (str(system), str(reference))[::sign]
+        if outline.asr_kind(str(outline.parts(cascade)["asr"])) == "asr":
+            gaps = part.select("task", "accuracies_differ", gap=sign * pl.col("accuracy_difference"))
+            told.append(_expense(speaker, cascade, gaps, costs.filter(condition=CLEAN)))
+    return told
+
+
+def _expense(speaker: str, cascade: str, gaps: pl.DataFrame, costs: pl.DataFrame) -> str:
+    """What a speech LLM costs and gains beside one cascade; ``gaps`` are its differences in accuracy, by task."""
+    spent = []
+    for name in (speaker, cascade):
+        mine = costs.filter(pl.col("task").is_in(gaps["task"].to_list()), system=name)
+        unknown = f"Whether {speaker} costs more than {cascade}, a cascade with its LLM, cannot be told"
+        if not mine.height:
+            return f"{unknown}: no costs of {name} are known."
+        if reasons := list(dict.fromkeys(mine["reason"].drop_nulls())):
+            return f"{unknown}: {listed(reasons)}."
+        if not (total := sum(mine["seconds"])):
+            return f"{unknown}: {name} took no time."
+        spent.append(total / sum(mine["rows"]))
+    ratio = spent[0] / spent[1]
+    differ = gaps.filter("accuracies_differ")
+    better, worse = (differ.filter(side)["task"].to_list() for side in (pl.col("gap") > 0, pl.col("gap") < 0))
+    shown = [f"more accurate on {listed_tasks(better)}"] if better else []
+    shown += [f"less accurate on {listed_tasks(worse)}"] if worse else []
+    outcome = (
+        f"It is shown to be {listed(shown)}."
+        if shown
+        else "On no task is a difference in accuracy shown, which does not prove that there is none."
+    )
+    lead = (
+        f"{speaker} takes {seconds(spent[0])} s an item and {cascade}, a cascade with its LLM, {seconds(spent[1])} s: "
+        f"{decimal(ratio)} times as much. {outcome}"
+    )
+    if ratio <= 1:
+        return f"{lead} As it costs no more than the cascade here, “expensive” does not fit it."
+    if better:
+        return f"{lead} So on {listed_tasks(better)} it is more than an expensive cascade."
+    return f"{lead} Here it is an expensive cascade: it costs more, and nowhere is it shown to be more accurate."

@@ -1,0 +1,192 @@
+"""The paper's tables on what systems do, in its own layout: its Tables 1, 2, 3 and 6."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report.comparison_study import pair_row
+from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent
+from cascade_equivalence.report.naming import CASCADE, E2E, TASK_TITLES, task_title
+from cascade_equivalence.report.paper_layout_beside import Beside
+from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
+from cascade_equivalence.report.paper_numbers import IMPLICIT
+from cascade_equivalence.report.shared_errors import ASR, LLM
+from cascade_equivalence.report.tables import Tables
+
+SHORT_TASKS = {"ag_news": "AG", "sst2": "SST", "commonsense_qa": "CSQA", "meld": "MELD", "mustard": "MUS"}
+"""The columns of the paper's Tables 2 and 7."""
+OPEN_ENDED = "trivia_qa"
+TYPES = {CASCADE: "Cascade", E2E: "End-to-end", "implicit": IMPLICIT}
+MATCHED = "Matched cascade"
+ABRIDGED = 60
+"""Characters of a spoken text in Table 3."""
+
+
+def table1(tables: Tables) -> PaperTable:
+    """Systems: one row a system, with its type and parts (paper's Table 1)."""
+    exact = tables.agreement.filter(match="exact")
+    matched = {
+        cascade
+        for cascade, other in (("system", "reference"), ("reference", "system"))
+        for cascade in exact.filter((pl.col(f"{other}_kind") == E2E) & (pl.col(f"{cascade}_kind") == CASCADE))[cascade]
+    }
+    rows: list[Row] = []
+    for row in tables.accuracy.unique("system", keep="first", maintain_order=True).iter_rows(named=True):
+        is_matched = row["system"] in matched
+        made = row["model"] if row["kind"] == E2E else f"{row['asr']} → {row['llm']}"
+        kind = MATCHED if is_matched else TYPES.get(row["kind"], row["kind"])
+        rows.append([row["system"], kind, f"{made} †" if is_matched else made])
+    return paper_table(
+        "table1",
+        "Systems evaluated (Table 1 of the paper)",
+        ["System", "Type", "Parts"],
+        [Group("", rows)],
+        ["† Matched-backbone cascades share the LLM with a speech LLM that they are compared with."] if matched else [],
+        text_columns=3,
+    )
+
+
+def table2(tables: Tables, beside: Beside) -> PaperTable:
+    """Accuracy: one row a system, one column a classification task (paper's Table 2)."""
+    found = {(row["system"], row["task"]): row for row in tables.accuracy.iter_rows(named=True)}
+    systems = tables.accuracy["system"].unique(maintain_order=True).to_list()
+
+    def cell(system: str, task: str) -> Cell:
+        row = found.get((system, task))
+        if row is None:
+            return Cell()
+        paper = beside.number("Table 2", "accuracy", system=system, task=task)
+        return Cell(percent(row["accuracy"]), MARKS[row["against_chance"]], paper)
+
+    rows: list[Row] = [[system, *(cell(system, task) for task in SHORT_TASKS)] for system in systems]
+    asked = [f"{system} {cell(system, OPEN_ENDED).text}" for system in systems if (system, OPEN_ENDED) in found]
+    marked = [part.text for row in rows for part in row if isinstance(part, Cell)]
+    return paper_table(
+        "table2",
+        "System accuracy (%) on clean audio, classification tasks (Table 2 of the paper)",
+        ["System", *SHORT_TASKS.values()],
+        [Group("", rows)],
+        [
+            *([f"{TASK_TITLES[OPEN_ENDED]} accuracy (open-ended): {', '.join(asked)}."] if asked else []),
+            *beside.remarks("Table 2"),
+            *mark_legend(marked),
+        ],
+    )
+
+
+def table3(tables: Tables, shared_errors: pl.DataFrame, beside: Beside) -> PaperTable:
+    """Shared errors: one row an example on which both systems give the same wrong answer (paper's Table 3).
+
+    Args:
+        tables: The tidy tables, for how often that happens.
+        shared_errors: One row an example, with the columns of ``report.shared_errors``.
+        beside: The paper's numbers.
+    """
+    pairs = list(shared_errors.select("system", "reference").unique(maintain_order=True).iter_rows())
+    groups = []
+    rates = []
+    for system, reference in pairs:
+        mine = shared_errors.filter(system=system, reference=reference)
+        tasks = mine["task"].unique().to_list()
+        for task in sorted(tasks, key=[*TASK_TITLES, *tasks].index):
+            heading = f"{system} vs. {reference}: " if len(pairs) > 1 else ""
+            rows: list[Row] = [
+                [_input(row), str(row["gold"]), str(row["both"]), str(row["type"])]
+                for row in mine.filter(task=task).iter_rows(named=True)
+            ]
+            groups.append(Group(heading + task_title(task), rows))
+        rates += _rates(tables, system, reference, beside)
+    whom = f"{pairs[0][0]} and {pairs[0][1]}" if len(pairs) == 1 else "the two systems of a pair"
+    return paper_table(
+        "table3",
+        f"Shared error examples: {whom} give the identical wrong answer (Table 3 of the paper)",
+        ["Input (abridged)", "Gold", "Both", "Type"],
+        groups,
+        [
+            f"{LLM}: the cascade read the words that were spoken. {ASR}: what it read, behind the arrow, has a word "
+            "error, which need not be the cause.",
+            *rates,
+            *beside.remarks("Table 3"),
+        ],
+        text_columns=4,
+        grouped_by="Task" if len(pairs) <= 1 else "Pair and task",
+    )
+
+
+def _input(row: Mapping[str, Any]) -> str:
+    spoken, heard = row["spoken"], row["heard"]
+    return _quoted(spoken) if heard is None or row["type"] == LLM else f"{_quoted(spoken)} → {_quoted(heard)}"
+
+
+def _quoted(text: str) -> str:
+    return f"“{textwrap.shorten(text, ABRIDGED, placeholder='…')}”"
+
+
+def _rates(tables: Tables, system: str, reference: str, beside: Beside) -> list[str]:
+    """How often both give the same wrong answer where both are wrong."""
+    shown = []
+    for task in TASK_TITLES:
+        row = pair_row(tables, system, reference, task, CLEAN)
+        if row is None or row["overlap"] is None or not row["overlap_informative"]:
+            continue
+        paper = beside.number("Table 3", "overlap", system=system, reference=reference, task=task).removesuffix("%")
+        shown.append(f"{task_title(task)} {Cell(percent(row['overlap']), '', paper).text}")
+    return [f"{system} and {reference}, same answer where both err (%): {', '.join(shown)}."] if shown else []
+
+
+def table6(tables: Tables, beside: Beside) -> PaperTable:
+    """Sufficiency of the text that emerges: one row a task (paper's Table 6)."""
+    table = tables.sufficiency
+    trios = list(table.select("system", "implicit", "explicit").unique(maintain_order=True).iter_rows())
+    groups = []
+    for system, implicit, explicit in trios:
+        mine = table.filter(
+            pl.col("system") == system, pl.col("implicit") == implicit, pl.col("explicit").eq_missing(explicit)
+        )
+        rows = [_sufficiency_row(row, beside) for row in mine.iter_rows(named=True)]
+        groups.append(Group(f"{system}, {implicit} and {explicit or 'no explicit cascade'}", rows))
+    marked = [cell.text for group in groups for row in group.rows for cell in row if isinstance(cell, Cell)]
+    reasons = dict.fromkeys(part for reason in table["reason"].drop_nulls() for part in reason.split("; "))
+    return paper_table(
+        "table6",
+        "Behavioural sufficiency of emergent text at the last layer (Table 6 of the paper)",
+        ["Task", "κ impl", "κ casc", "Acc. impl", "Acc. speech LLM"],
+        groups,
+        [
+            "Agreement of the speech LLM with its implicit cascade (κ impl) and with a cascade that reads an ASR's "
+            "transcript (κ casc); accuracies of the implicit cascade and of the speech LLM in percent.",
+            *beside.remarks("Table 6"),
+            *(f"{UNDEFINED}: {reason}." for reason in reasons),
+            *(f"{remark} At a κ: of either system." for remark in mark_legend(marked)),
+        ],
+        grouped_by="Systems",
+    )
+
+
+def _sufficiency_row(row: Mapping[str, Any], beside: Beside) -> Row:
+    system, explicit, task = row["system"], row["explicit"], row["task"]
+
+    def kappa(arm: str, reference: str) -> Cell:
+        value = row[f"kappa_{arm}"]
+        marks = {MARKS[row[f"{which}_against_chance"]] for which in ("system", arm)}
+        paper = beside.number("Table 6", "kappa", system=system, reference=reference, task=task)
+        return Cell(_third(value), "".join(sorted(marks)), paper)
+
+    def share(arm: str, paper: str) -> Cell:
+        return Cell(percent(row[f"{arm}_accuracy"]), MARKS[row[f"{arm}_against_chance"]], paper)
+
+    return [
+        task_title(task),
+        kappa("implicit", IMPLICIT),
+        Cell(NOT_RUN) if explicit is None else kappa("explicit", explicit),
+        share("implicit", beside.number("Table 6", "accuracy", system=IMPLICIT, reference=system, task=task)),
+        share("system", beside.number("Table 6", "accuracy", system=system, task=task)),
+    ]
+
+
+def _third(value: float | None) -> str:
+    """Three decimals, as in the paper."""
+    return UNDEFINED if value is None else f"{round(value, 3) + 0.0:.3f}".replace("-", MINUS)

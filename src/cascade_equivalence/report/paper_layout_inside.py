@@ -1,0 +1,124 @@
+"""The paper's tables on what goes on inside opened models, in its own layout: its Tables 4, 5 and 7."""
+
+import polars as pl
+
+from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.report.comparison_lookup import erased
+from cascade_equivalence.report.comparison_study import Absent
+from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent, span
+from cascade_equivalence.report.erasure_tables import DRAWN
+from cascade_equivalence.report.mechanism_names import PROBE_TITLES, concept_title
+from cascade_equivalence.report.paper_layout_behaviour import SHORT_TASKS
+from cascade_equivalence.report.paper_layout_beside import Beside
+from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
+from cascade_equivalence.report.tables import Tables
+
+PAPER_CONCEPTS = (BASELINE, "proxy", "ctc", "boc", "acoustic", "random")
+"""The conditions of the paper's Table 7, in its order."""
+CTC = "ctc"
+
+
+def table4(tables: Tables, beside: Beside) -> PaperTable:
+    """Probes: one row a model and layer (paper's Table 4)."""
+    trained = tables.probes.filter(~pl.col("untrained"))
+    groups = []
+    for (model,), mine in trained.group_by("model", maintain_order=True):
+        rows: list[Row] = []
+        for layer in mine["layer"].unique().sort():
+            values = dict(mine.filter(layer=layer).select("probe", "value").iter_rows())
+            cells = []
+            for probe in PROBE_TITLES:
+                statistic = "text_decodability" if probe == CTC else "probe_r2"
+                paper = beside.number("Table 4", statistic, model=str(model), layer=layer, concept=probe)
+                cells.append(Cell(_short(values[probe], 2), "", paper) if probe in values else Cell())
+            rows.append([str(layer), *cells])
+        groups.append(Group(str(model), rows))
+    return paper_table(
+        "table4",
+        "Layer-wise probe results (Table 4 of the paper)",
+        ["Layer", *PROBE_TITLES.values()],
+        groups,
+        [
+            "Energy, pitch: ridge regression R²; CTC: text decodability (share of characters recovered); BoC: R² of "
+            "the frequencies of characters.",
+            *beside.remarks("Table 4"),
+        ],
+        grouped_by="Model",
+    )
+
+
+def table5(tables: Tables, beside: Beside) -> PaperTable:
+    """Logit lens: one row a layer, one column a model (paper's Table 5)."""
+    models = tables.lens["model"].unique(maintain_order=True).to_list()
+    found = {(model, layer): value for model, layer, value in tables.lens.select("model", "layer", "precision").rows()}
+    rows: list[Row] = []
+    for layer in tables.lens["layer"].unique().sort():
+        cells = []
+        for model in models:
+            paper = beside.number("Table 5", "lens_precision", model=model, layer=layer)
+            there = (model, layer) in found
+            cells.append(Cell(_short(found[model, layer], 3), "", paper) if there else Cell())
+        rows.append([str(layer), *cells])
+    counts = tables.lens.group_by("model", maintain_order=True).agg(pl.max("utterances"))
+    return paper_table(
+        "table5",
+        "Logit lens bag-of-tokens precision by layer (Table 5 of the paper)",
+        ["Layer", *models],
+        [Group("", rows)],
+        [
+            "Share of the likeliest tokens that occur in the reference transcript; utterances: "
+            + ", ".join(f"{model} {count:,}" for model, count in counts.iter_rows())
+            + ".",
+            *beside.remarks("Table 5"),
+        ],
+        text_columns=0,
+    )
+
+
+def table7(tables: Tables, beside: Beside) -> PaperTable:
+    """Erasure: one row a model and condition, one column a task (paper's Table 7)."""
+    groups = []
+    for model in tables.erasure["model"].unique(maintain_order=True):
+        rows: list[Row] = []
+        for concept in PAPER_CONCEPTS:
+            cells = [_erased_cell(tables, model, concept, task, beside) for task in SHORT_TASKS]
+            if any(cell.shown != NOT_RUN for cell in cells):
+                ranks = tables.erasers.filter(model=model, concept=concept)["rank"]
+                shown = span(ranks, lambda rank: f"{rank:g}") if ranks.len() else NOT_RUN
+                columns = beside.number("Table 7", "erased_dimensions", model=model, concept=concept)
+                title = "Baseline" if concept == BASELINE else concept_title(concept)
+                rows.append([title, Cell(shown, "", columns), *cells])
+        groups.append(Group(model, rows))
+    draws = tables.erasure.filter(concept="random")["variant"].n_unique()
+    marked = [cell.text for group in groups for row in group.rows for cell in row if isinstance(cell, Cell)]
+    return paper_table(
+        "table7",
+        "Concept erasure: accuracy (%) with all watched layers erased at once (Table 7 of the paper)",
+        ["Condition", "d", *SHORT_TASKS.values()],
+        groups,
+        [
+            "Linear LEACE, as in the paper, while the model hears. d: directions taken away, from the lowest to the "
+            "highest layer; the paper's d counts the columns of the concept."
+            + (f" Random: mean of {draws} draws." if draws else ""),
+            *beside.remarks("Table 7"),
+            *mark_legend(marked),
+        ],
+        grouped_by="Model",
+    )
+
+
+def _erased_cell(tables: Tables, model: str, concept: str, task: str, beside: Beside) -> Cell:
+    try:
+        row = erased(tables, model, concept, task)
+    except Absent:
+        return Cell()
+    paper = beside.number("Table 7", "accuracy", model=model, concept=concept, task=task)
+    return Cell(percent(row["accuracy"]), "" if row["variant"] == DRAWN else MARKS[row["against_chance"]], paper)
+
+
+def _short(value: float | None, places: int) -> str:
+    """A number without the zero before the point, as in the paper's tables."""
+    if value is None:
+        return UNDEFINED
+    rounded = f"{round(value, places) + 0.0:.{places}f}"
+    return rounded.replace("0.", ".", 1).replace("-", MINUS) if abs(float(rounded)) < 1 else rounded.replace("-", MINUS)

@@ -1,0 +1,178 @@
+"""Which of two systems is better as noise grows, as tidy columns and as a reader sees it (paper section 4.4)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report.columns import Schema, estimate, spread
+from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, points_interval
+from cascade_equivalence.report.naming import Node, condition_title, task_title
+from cascade_equivalence.report.pair_frames import PAIR
+from cascade_equivalence.stats.ranking import APPARENT, KEPT, SHOWN, TIED, ranking
+
+SCHEMA: Schema = {
+    **estimate("difference"),
+    **estimate("change"),
+    "reversed": pl.String,
+    **estimate("crossover_db"),
+    "crossover_db_censored": pl.Boolean,
+    "crossover_db_low_censored": pl.Boolean,
+    "crossover_db_high_censored": pl.Boolean,
+    "crossover_share": pl.Float64,
+    "crossover_reason": pl.String,
+}
+"""Differences of accuracies, the system's minus the reference's. The crossover is one of pair and task, and stands in each
+of their rows; where it or an end of its interval is censored, it lies above the ratio given."""
+REVERSED_WORDS = {SHOWN: "shown", APPARENT: "apparent"}
+ENDS = {"": "value", "_low": "low", "_high": "high"}
+"""Ends of columns, and what they are called in the results."""
+
+
+def frame(
+    answers: Mapping[Node, pl.DataFrame],
+    agreement: pl.DataFrame,
+    labels: Mapping[str, Sequence[str]],
+    statistics: StatisticsConfig,
+) -> pl.DataFrame:
+    """One row a pair, task and condition, clean speech included, of the tasks that are run in noise.
+
+    Args:
+        answers: Answers by system, task and condition.
+        agreement: Tidy agreement table: which pairs there are, in the order of the rows.
+        labels: Closed label set of each task; empty for open answers.
+        statistics: Draws, level and seed of the intervals.
+
+    Returns:
+        The columns of pairs and ``SCHEMA``; ``rows`` and ``groups`` are those of the voices that are heard in noise.
+
+    Raises:
+        StudyError: The answers of a pair are missing in a condition, or are not about the same clips.
+    """
+    rows: list[dict[str, Any]] = []
+    for (system, reference, task), part in agreement.group_by("system", "reference", "task", maintain_order=True):
+        if not part.filter(pl.col("condition") != CLEAN).height:
+            continue
+        places = {row["snr_db"]: row for row in part.select(list(PAIR)).iter_rows(named=True)}
+        try:
+            found = ranking(
+                _heard(answers, str(system), str(task), places),
+                _heard(answers, str(reference), str(task), places),
+                labels[str(task)],
+                draws=statistics.draws,
+                confidence=statistics.confidence,
+                seed=statistics.seed,
+            )
+        except StudyError as error:
+            raise StudyError(f"{system} and {reference} on {task}: {error}") from error
+        turn = _crossover(found["crossover"])
+        shared = {"rows": found["rows"], "groups": found["groups"], **turn}
+        for each in found["conditions"]:
+            row = places[each["snr_db"]] | shared | spread("difference", each["difference"])
+            row |= spread("change", each["change"]) if each["change"] else {}
+            rows.append(row | {"reversed": each["reversed"]})
+    return pl.DataFrame(rows, schema=PAIR | SCHEMA, orient="row")
+
+
+def _heard(
+    answers: Mapping[Node, pl.DataFrame], who: str, task: str, places: Mapping[float | None, Mapping[str, Any]]
+) -> dict[float | None, pl.DataFrame]:
+    """A system's answers by signal-to-noise ratio; on clean speech, those of the voices that are heard in noise."""
+    nodes = {level: Node(who, task, place["condition"]) for level, place in places.items()}
+    found = {level: answers[node] for level, node in nodes.items() if node in answers}
+    voices = {voice for level, table in found.items() if level is not None for voice in table["voice"].unique()}
+    if None in found:
+        found[None] = found[None].filter(pl.col("voice").is_in(sorted(voices)))
+    return found
+
+
+def _crossover(found: Mapping[str, Any]) -> dict[str, Any]:
+    columns = spread("crossover_db", found)
+    columns |= {f"crossover_db{end}_censored": found[f"{name}_censored"] for end, name in ENDS.items()}
+    return columns | {"crossover_share": found["share"], "crossover_reason": found["reason"]}
+
+
+def display(table: pl.DataFrame, confidence: float) -> Display:
+    """One row a pair and task, one column a condition: differences, and where the order turns."""
+    levels = table.sort("snr_db", descending=True, nulls_last=False)["condition"].unique(maintain_order=True).to_list()
+    rows = []
+    for (system, reference, task), part in table.group_by("system", "reference", "task", maintain_order=True):
+        found = {row["condition"]: row for row in part.iter_rows(named=True)}
+        last = found[next(level for level in reversed(levels) if level in found)]
+        rows.append(
+            [
+                f"{system} vs. {reference}",
+                last["match"],
+                task_title(str(task)),
+                f"{last['rows']:,} ({last['groups']:,})",
+                *(_points(found[level], "difference") if level in found else NOT_RUN for level in levels),
+                _points(last, "change"),
+                _turned(found.values()),
+                _crossing(last),
+            ]
+        )
+    return Display(
+        name="ranking",
+        title="Which is better as noise grows",
+        columns=[
+            "Pair",
+            "Match",
+            "Task",
+            "Clips (texts)",
+            *(f"{condition_title(level)} [{confidence:.0%}]" for level in levels),
+            "Change in most noise",
+            "Order turned",
+            "Crossover",
+        ],
+        rows=rows,
+        remarks=[
+            "Accuracy of the first system minus that of the second in percentage points, on the same clips: clean "
+            "speech has only the voices that are also heard in noise. Change: by how much the difference in the most "
+            "noise differs from that on clean speech; below 0, the first system loses more. Intervals draw whole "
+            "texts, the same for both systems and all conditions, and are not adjusted for the number of rows.",
+            "Order turned: where the sign is opposite to that on clean speech; shown if both intervals exclude 0, else "
+            "apparent, which chance may have done.",
+            "Crossover: the signal-to-noise ratio at which the difference first becomes 0 on the way from clean "
+            "speech, on straight lines between the ratios that were run. Clean speech has no ratio: a crossing before "
+            "the highest one is only known to lie above it (>). In brackets the interval of the draws that have a "
+            "crossing, and their share.",
+            *([f"{UNDEFINED}: {TIED}."] if TIED in table["crossover_reason"] else []),
+        ],
+        text_columns=3,
+    )
+
+
+def _points(row: Mapping[str, Any], name: str) -> str:
+    return points_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _turned(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The conditions in which the order is not that on clean speech."""
+    turned = [
+        f"{condition_title(row['condition'])} ({REVERSED_WORDS[row['reversed']]})"
+        for row in rows
+        if row["reversed"] in REVERSED_WORDS
+    ]
+    return ", ".join(turned) or "no"
+
+
+def _crossing(row: Mapping[str, Any]) -> str:
+    """Where the order turns, with its interval and the share of draws in which it does."""
+    share = "" if row["crossover_share"] is None else f"{row['crossover_share']:.0%} of draws"
+    if row["crossover_db"] is None:
+        return f"none ({share})" if row["crossover_reason"] == KEPT and share else UNDEFINED
+    value, low, high = (_decibels(row, end) for end in ENDS)
+    if low is None:
+        return f"{value} dB"
+    return f"{value} dB [{low}, {high}; {share}]"
+
+
+def _decibels(row: Mapping[str, Any], end: str) -> str | None:
+    value = row[f"crossover_db{end}"]
+    if value is None:
+        return None
+    above = "> " if row[f"crossover_db{end}_censored"] else ""
+    return f"{above}{round(value, 1) + 0.0:.1f}".replace("-", MINUS)

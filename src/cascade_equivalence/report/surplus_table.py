@@ -1,0 +1,125 @@
+"""What audio tells beyond the transcript, as tidy columns and as a reader sees it (paper section 2.1, equation 1)."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.config.study import ORACLE
+from cascade_equivalence.report.columns import Schema, estimate, spread
+from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval
+from cascade_equivalence.report.naming import TASK_TITLES, task_title
+from cascade_equivalence.stats.surplus import INFORMATION
+
+SCHEMA: Schema = {
+    "task": pl.String,
+    "transcript": pl.String,
+    "voices": pl.Int64,
+    "rows": pl.Int64,
+    "groups": pl.Int64,
+    "labels": pl.Int64,
+    "folds": pl.Int64,
+    **estimate("h_y"),
+    **estimate("text"),
+    **estimate("audio"),
+    **estimate("both"),
+    **estimate("surplus"),
+    "permutations": pl.Int64,
+    "permuted_low": pl.Float64,
+    "permuted_high": pl.Float64,
+    "verdict": pl.String,
+    "reason": pl.String,
+}
+"""Bits. ``h_y`` is what there is to know of the label; ``transcript`` is the recogniser, or ``oracle``."""
+LETTERED = "commonsense_qa"
+
+
+def frame(files: Mapping[str, Path]) -> pl.DataFrame:
+    """One row a task, in the paper's order.
+
+    Args:
+        files: What ``dag.surplus.measure_surplus`` wrote, by task.
+    """
+    rows: list[dict[str, Any]] = []
+    for task in sorted(files, key=list(TASK_TITLES).index):
+        found = json.loads(files[task].read_text(encoding="utf-8"))
+        row = {
+            "task": task,
+            "voices": len(found["voices"]),
+            **{name: found[name] for name in ("transcript", "rows", "groups", "labels", "folds", "verdict", "reason")},
+            "permutations": len(found["permuted"]["values"]),
+            **{f"permuted_{end}": found["permuted"][end] for end in ("low", "high")},
+        }
+        for name in ("h_y", *INFORMATION):
+            row |= spread(name, found[name])
+        rows.append(row)
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def display(table: pl.DataFrame, confidence: float) -> Display:
+    """Equation 1 of the paper: one row a task, beside the surplus what the transcript carries."""
+    rows = [
+        [
+            task_title(row["task"]),
+            "the true text" if row["transcript"] == ORACLE else row["transcript"],
+            row["verdict"] if row["verdict"] != "undefined" else UNDEFINED,
+            f"{row['rows']:,} ({row['groups']:,})",
+            decimal(row["h_y"]),
+            *(_bits(row, name) for name in ("text", "audio")),
+            _bits(row, "surplus", signed=True),
+            _range(row),
+        ]
+        for row in table.iter_rows(named=True)
+    ]
+    reasons = [
+        f"{task_title(row['task'])}: {row['reason']}."
+        for row in table.filter(pl.col("reason").is_not_null()).iter_rows(named=True)
+    ]
+    return Display(
+        name="surplus",
+        title="Acoustic surplus: what audio tells beyond the transcript, in bits",
+        columns=[
+            "Task",
+            "Transcript",
+            "Surplus is",
+            "Clips (groups)",
+            "Label",
+            f"Transcript [{confidence:.0%}]",
+            "Audio alone",
+            "Surplus",
+            "By chance",
+        ],
+        rows=rows,
+        remarks=[
+            "Usable information: by how much the log-loss of the label falls on clips of texts (dialogues, shows) that "
+            "nothing was fitted on. Label: the log-loss of the label frequencies, all there is to know. Transcript: "
+            "what a linear classifier of words and pairs of words gains. Audio alone: what one of pitch, level, tempo, "
+            "voicing and spectral shape gains. Surplus: what these add to the transcript. Values below 0 are no "
+            "information: the features misled the classifier.",
+            "Shown: the interval lies above 0, and the value above all those found by chance. By chance: the range "
+            "over repetitions in which items exchanged their audio. Intervals draw whole groups and take the "
+            "classifiers as given; with few groups they are too narrow. One without any width at 0 says that the "
+            "features did not help on the clips that train, and were left out.",
+            "None shown is no proof that the transcript suffices: it is what these classifiers and features find. "
+            "Where synthetic voices read one text for one label, there is no surplus by construction; where one text "
+            "is read in several manners that are the labels, the transcript can carry nothing.",
+            *(
+                ["CSQA: the label is the letter of an option, and the options are not spoken."]
+                if LETTERED in table["task"]
+                else []
+            ),
+            *reasons,
+        ],
+        text_columns=3,
+    )
+
+
+def _bits(row: Mapping[str, Any], name: str, *, signed: bool = False) -> str:
+    return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=signed)
+
+
+def _range(row: Mapping[str, Any]) -> str:
+    low, high = (row[f"permuted_{end}"] for end in ("low", "high"))
+    return UNDEFINED if low is None else f"{decimal(low, signed=True)} to {decimal(high, signed=True)}"

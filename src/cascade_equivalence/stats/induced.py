@@ -1,0 +1,117 @@
+"""Where shared errors come from: from the text LLM, or from what it was given to read (paper section 4.2).
+
+An error both systems make on a clip whose transcript is correct is "LLM-induced": both had the words. With a degraded
+transcript it is "ASR-induced" in the paper's words. A transcript is correct if it has no word error after Whisper's
+English normaliser. Most transcripts are correct anyway, so the share of shared errors with a correct one says little
+without the share among all clips; their comparison is the risk ratio.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.stats.answers import KEY, some
+from cascade_equivalence.stats.bootstrap import Clusters, Floats, Statistic, estimate, from_sums, ratio
+from cascade_equivalence.stats.overlap import NONE_WRONG, both_wrong, same_wrong
+from cascade_equivalence.stats.paired import Paired
+
+NOTHING_READ = "neither system reads a transcript"
+NONE_SHARED = "no item got the same wrong answer from both systems"
+NO_CONTRAST = "transcripts are all correct or all degraded, or no clip with a correct one has a shared error"
+
+
+def induced(
+    joined: pl.DataFrame,
+    paired: Paired,
+    heard: pl.DataFrame | None,
+    *,
+    draws: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Split shared errors by whether the transcript is correct.
+
+    Args:
+        joined: What ``join_pair`` gives.
+        paired: The same rows as arrays.
+        heard: Transcripts that the cascade of the pair reads, of at least these clips: id, voice, word_errors,
+            reference_words; None where neither system reads any. Of two cascades, those of one of them.
+        draws: Bootstrap draws.
+        confidence: Level of the intervals.
+        seed: Seed of the draws.
+
+    Returns:
+        An estimate is ``{value, low, high, undefined_draws, reason}``.
+
+        - ``reason``: why there is no split; then nothing else
+        - ``same_wrong`` (rows with the same wrong answer), ``both_wrong`` (rows both got wrong), ``all`` (all rows):
+          {rows, correct: rows with a correct transcript, degraded: the others, share: correct by rows, an estimate}
+        - ``risk_ratio``: how many times more often a clip has a shared error if its transcript is degraded, an estimate
+
+    Raises:
+        StudyError: A clip has no transcript, or more than one.
+    """
+    if heard is None:
+        return {"reason": NOTHING_READ}
+    correct = _correct(joined, heard)
+    clusters = paired.clusters
+    parts = {
+        "same_wrong": (same_wrong(paired), NONE_SHARED),
+        "both_wrong": (both_wrong(paired), NONE_WRONG),
+        "all": (np.ones(len(correct), dtype=np.bool_), "there are no rows"),
+    }
+    shares = {
+        name: ratio(clusters.totals(rows & correct), clusters.totals(rows), why) for name, (rows, why) in parts.items()
+    }
+    found = estimate(
+        {**shares, "risk_ratio": risk_ratio(clusters, parts["same_wrong"][0], ~correct)},
+        clusters.count,
+        draws=draws,
+        confidence=confidence,
+        seed=seed,
+    )
+    return {
+        "reason": None,
+        **{
+            name: {
+                "rows": int(rows.sum()),
+                "correct": int((rows & correct).sum()),
+                "degraded": int((rows & ~correct).sum()),
+                "share": asdict(found[name]),
+            }
+            for name, (rows, _) in parts.items()
+        },
+        "risk_ratio": asdict(found["risk_ratio"]),
+    }
+
+
+def risk_ratio(clusters: Clusters, event: NDArray[np.bool_], exposed: NDArray[np.bool_]) -> Statistic:
+    """Risk of an event among exposed rows by its risk among the others.
+
+    Args:
+        clusters: The group of each row.
+        event: Whether it happened, (rows,).
+        exposed: Whether the row is exposed, (rows,).
+    """
+    parts = event & exposed, exposed, event & ~exposed, ~exposed
+
+    def formula(sums: Floats) -> Floats:
+        hit, those, other_hit, others = sums.T
+        return np.divide(hit * others, those * other_hit, out=np.full(len(hit), np.nan), where=those * other_hit != 0)
+
+    return from_sums(np.stack([clusters.totals(part) for part in parts], axis=1), formula, NO_CONTRAST)
+
+
+def _correct(joined: pl.DataFrame, heard: pl.DataFrame) -> NDArray[np.bool_]:
+    """Whether the transcript of each row is correct, in the order of the rows."""
+    errors = heard.select(*KEY, "word_errors")
+    if (twice := errors.filter(pl.struct(KEY).is_duplicated())).height:
+        raise StudyError(f"the transcripts have more than one row for {some(twice.unique(KEY))}")
+    found = joined.select(KEY).join(errors, on=KEY, how="left", maintain_order="left")
+    if (missing := found.filter(pl.col("word_errors").is_null())).height:
+        raise StudyError(f"there is no transcript of {some(missing)}, which the cascade has answered")
+    return (found["word_errors"] == 0).to_numpy()

@@ -1,0 +1,213 @@
+"""Which of two systems is better, on clean speech and in noise, and where the order turns (paper section 4.4).
+
+All differences are paired: the same clips in every condition, and each draw gives a group the same weight in both
+systems and in all conditions. The clean baseline holds only the voices that are heard in noise; others would shift it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.stats.accuracy import NO_ROWS, accuracy_difference
+from cascade_equivalence.stats.answers import KEY, check_answers, some
+from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Floats, draw_weights, estimate
+from cascade_equivalence.stats.contrast import difference
+from cascade_equivalence.stats.join import join_pair
+
+Answers = Mapping[float | None, pl.DataFrame]
+"""Answers by signal-to-noise ratio in dB; None for clean speech."""
+
+SHOWN, APPARENT, NOT_REVERSED = "shown", "apparent", "no"
+TIED = "on clean speech the two are right equally often, so there is no order to turn"
+KEPT = "no noise turns the order"
+
+
+def ranking(
+    system: Answers,
+    reference: Answers,
+    labels: Sequence[str],
+    *,
+    draws: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compare two systems' accuracies on clean speech and in each noise.
+
+    Args:
+        system: Answers of the system under study, with those to clean speech of the voices that are heard in noise.
+        reference: Answers of the other, to the same clips in the same conditions.
+        labels: The closed label set; empty for open answers.
+        draws: Bootstrap draws.
+        confidence: Level of the intervals.
+        seed: Seed of the draws.
+
+    Returns:
+        As JSON holds it; estimates are ``{value, low, high, undefined_draws, reason}``, all from the same draws of
+        whole groups:
+
+        - ``rows`` and ``groups`` of one condition, ``bootstrap`` {draws, confidence, seed}
+        - ``conditions``, clean first and then from the highest ratio down, each with ``snr_db`` (None for clean),
+          ``difference`` (accuracy of the system minus the reference's, an estimate), ``change`` (of this difference
+          from the clean one, an estimate; None for clean), and ``reversed``: ``no``, ``apparent`` (the signs on clean
+          speech and here are opposite) or ``shown`` (both intervals exclude 0, on opposite sides); None for clean
+        - ``crossover``: see :func:`crossover`
+
+    Raises:
+        StudyError: There is no clean speech or no noise, the systems were heard in different conditions, a table does
+            not pass ``check_answers``, or the clips are not the same everywhere.
+    """
+    levels = _levels(system, reference)
+    correct, clusters = _right(system, reference, levels, labels)
+    gaps = {level: accuracy_difference(clusters, *correct[level]) for level in levels}
+    statistics = {f"difference {level}": gap for level, gap in gaps.items()}
+    statistics |= {f"change {level}": difference(gaps[level], gaps[None], NO_ROWS) for level in levels[1:]}
+    found = estimate(statistics, clusters.count, draws=draws, confidence=confidence, seed=seed)
+    clean = found["difference None"]
+    rows = len(correct[None][0])
+    return {
+        "rows": rows,
+        "groups": clusters.count,
+        "bootstrap": {"draws": draws, "confidence": confidence, "seed": seed},
+        "conditions": [
+            {
+                "snr_db": level,
+                "difference": asdict(found[f"difference {level}"]),
+                "change": None if level is None else asdict(found[f"change {level}"]),
+                "reversed": None if level is None else reversal(clean, found[f"difference {level}"]),
+            }
+            for level in levels
+        ],
+        "crossover": crossover(
+            # Whole numbers: a difference of exactly 0 is no rounding error.
+            np.stack([clusters.totals(one) - clusters.totals(other) for one, other in correct.values()], axis=1),
+            [level for level in levels if level is not None],
+            draws=draws,
+            confidence=confidence,
+            seed=seed,
+        ),
+    }
+
+
+def reversal(clean: Estimate, noisy: Estimate) -> str:
+    """Whether the order of two systems turns between two differences of their accuracies.
+
+    Returns:
+        ``shown`` if both intervals exclude 0 on opposite sides, ``apparent`` if only the values lie there, else ``no``.
+        As both intervals must exclude 0, ``shown`` is no more often wrong than one of them.
+    """
+    assert clean.value is not None and noisy.value is not None
+    if clean.value * noisy.value >= 0:
+        return NOT_REVERSED
+    if None in (clean.low, clean.high, noisy.low, noisy.high):
+        return APPARENT
+    assert clean.low is not None and clean.high is not None and noisy.low is not None and noisy.high is not None
+    falls, rises = clean.low > 0 > noisy.high, clean.high < 0 < noisy.low
+    return SHOWN if falls or rises else APPARENT
+
+
+def crossover(gains: Floats, levels: Sequence[float], *, draws: int, confidence: float, seed: int) -> dict[str, Any]:
+    """Find the signal-to-noise ratio at which the order of two systems first turns, on the way from clean speech.
+
+    Between neighbouring ratios the difference is taken to be a line over dB. Clean speech lies beyond all ratios and
+    has none: a crossing between it and the highest ratio is only known to be above that, so it is censored there.
+
+    Args:
+        gains: Rows only the system got right minus rows only the reference did, in each group, (groups, 1 + levels);
+            clean first.
+        levels: Ratios in dB, falling.
+        draws: Bootstrap draws.
+        confidence: Level of the interval.
+        seed: Seed of the draws.
+
+    Returns:
+        - ``value``, ``low``, ``high`` in dB, and for each ``<name>_censored``: true where it stands for "above". The
+          interval is that of the draws that have a crossing.
+        - ``share``: draws that have one
+        - ``reason`` why something is missing
+
+        Value, interval and share are None where there is none; the share, too, where there is but one group.
+    """
+    groups = len(gains)
+    value = float(_crossings(gains.sum(axis=0)[None], levels)[0])
+    drawn = np.concatenate([_crossings(weights @ gains, levels) for weights in draw_weights(groups, draws, seed)])
+    crossed = drawn[~np.isnan(drawn)]
+    low = high = np.nan
+    reason = None
+    if np.isnan(value):
+        reason = TIED if gains[:, 0].sum() == 0 else KEPT
+    elif groups == 1:
+        reason = "no interval: all rows belong to one group"
+    elif not len(crossed):
+        reason = "no interval: no draw has a crossing"
+    else:
+        tail = (1 - confidence) / 2
+        # Order statistics, as nothing lies between a ratio and one that is only known to be higher.
+        low, high = np.quantile(crossed, [tail, 1 - tail], method="inverted_cdf")
+    return {
+        **_censored("value", value, levels[0]),
+        **_censored("low", low, levels[0]),
+        **_censored("high", high, levels[0]),
+        "share": None if groups == 1 else len(crossed) / draws,
+        "reason": reason,
+    }
+
+
+def _censored(name: str, found: float, highest: float) -> dict[str, float | bool | None]:
+    """A crossing as JSON holds it: one above the highest ratio stands there, marked."""
+    if np.isnan(found):
+        return {name: None, f"{name}_censored": None}
+    return {name: float(min(found, highest)), f"{name}_censored": bool(np.isinf(found))}
+
+
+def _crossings(sums: Floats, levels: Sequence[float]) -> Floats:
+    """First crossing of each curve (curves, 1 + levels): in dB, infinite above the highest ratio, NaN for none."""
+    turned = sums[:, 1:] * np.sign(sums[:, :1]) < 0
+    after = turned.argmax(axis=1)
+    at = np.array([np.nan, *levels])
+    rows = np.arange(len(sums))
+    before_gap, after_gap = sums[rows, after], sums[rows, after + 1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = before_gap / (before_gap - after_gap)
+        found = at[after] + (at[after + 1] - at[after]) * share
+    return np.where(turned.any(axis=1), np.where(after == 0, np.inf, found), np.nan)
+
+
+def _levels(system: Answers, reference: Answers) -> list[float | None]:
+    """Clean speech and the ratios, falling."""
+    if set(system) != set(reference):
+        raise StudyError("the two systems were not heard in the same noise; run both in all conditions")
+    if None not in system:
+        raise StudyError("there are no answers to clean speech, which noise could change")
+    if len(system) == 1:
+        raise StudyError("there are no answers in noise, only to clean speech")
+    return [None, *sorted((level for level in system if level is not None), reverse=True)]
+
+
+def _right(
+    system: Answers, reference: Answers, levels: Sequence[float | None], labels: Sequence[str]
+) -> tuple[dict[float | None, tuple[np.ndarray, np.ndarray]], Clusters]:
+    """Which clips both systems got right in each condition, in one order of the clips; and the clips' groups."""
+    joined: dict[float | None, pl.DataFrame] = {}
+    for level in levels:
+        where = "clean speech" if level is None else f"{level:g} dB"
+        one, other = (
+            check_answers(answers[level], labels, f"the {whose}'s answers ({where})")
+            for whose, answers in (("system", system), ("reference", reference))
+        )
+        joined[level] = join_pair(one, other)
+        clean = joined[None]
+        for here, there, name in ((clean, joined[level], where), (joined[level], clean, "clean speech")):
+            if (missing := here.join(there, on=[*KEY, "group", "label"], how="anti")).height:
+                raise StudyError(
+                    f"{name} lacks {some(missing)}; conditions are compared on the same clips, in the voices that are "
+                    "heard in noise"
+                )
+    correct = {
+        level: (table["system_correct"].to_numpy(), table["reference_correct"].to_numpy())
+        for level, table in joined.items()
+    }
+    return correct, Clusters.of(joined[None]["group"].to_list())

@@ -1,0 +1,281 @@
+"""Verdicts of equivalence: their logic, their independence of repeated rows, and their limits against statsmodels."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import ttost_paired
+
+from cascade_equivalence.stats import equivalence, tango
+from cascade_equivalence.stats.agreement import UNDEFINED, count_table, kappa
+from cascade_equivalence.stats.bootstrap import Clusters, estimate
+from cascade_equivalence.stats.clustered import RatioEstimator
+from cascade_equivalence.stats.equivalence import accuracy_verdict, judge, kappa_verdict, overall_verdict
+from cascade_equivalence.stats.paired import Paired
+
+LABELS = ("a", "b", "c", "invalid")
+ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=40)
+BOUNDS = {"accuracy_margin": 0.03, "kappa_bound": 0.8, "alpha": 0.05}
+SHARE = st.floats(-1, 1)
+
+
+def paired(rows: list[tuple[int, int, int]] | np.ndarray, groups: list[int] | np.ndarray | None = None) -> Paired:
+    """Pairs from (gold, system's answer, reference's answer), one group a row unless groups are given."""
+    gold, system, reference = np.array(rows, dtype=np.intp).T
+    names = range(len(gold)) if groups is None else groups
+    clusters = Clusters.of([f"{group:06}" for group in names])
+    return Paired(LABELS, system, reference, gold, gold == system, gold == reference, clusters)
+
+
+def repeated(pair: Paired, times: int) -> Paired:
+    """Every row again and again, in its own group."""
+    columns = ("system", "reference", "gold", "system_correct", "reference_correct")
+    clusters = Clusters(np.repeat(pair.clusters.index, times), pair.clusters.count)
+    return replace(pair, **{name: np.repeat(getattr(pair, name), times) for name in columns}, clusters=clusters)
+
+
+def study(rng: np.random.Generator, texts: int, voices: int, differs: float, lead: float = 0.5) -> Paired:
+    """Texts that all voices read alike but for a few; a differing text favours the system with probability ``lead``."""
+    gold = rng.integers(0, 3, texts)
+    right = np.where(rng.random(texts) < 0.8, gold, (gold + 1) % 3)
+    wrong = (gold + 1 + rng.integers(0, 2, texts)) % 3
+    differ, leads = rng.random(texts) < differs, rng.random(texts) < lead
+    system = np.where(differ, np.where(leads, gold, wrong), right)
+    reference = np.where(differ, np.where(leads, wrong, gold), right)
+    rows = np.repeat(np.stack([gold, system, reference], axis=1), voices, axis=0)
+    flukes = rng.random((len(rows), 2)) < 0.02
+    rows[:, 1:] = np.where(flukes, 3, rows[:, 1:])
+    return paired(rows, np.repeat(np.arange(texts), voices))
+
+
+@given(low=SHARE, width=st.floats(0, 1), margin=st.floats(0.001, 0.5), p=st.floats(0, 1), alpha=st.floats(0.01, 0.4))
+@settings(deadline=None)
+def test_accuracy_verdict_follows_from_the_interval_and_the_test(
+    low: float, width: float, margin: float, p: float, alpha: float
+) -> None:
+    high = low + width
+    found = accuracy_verdict(low, high, margin, p, alpha)
+    assert found == accuracy_verdict(-high, -low, margin, p, alpha)
+    assert (found in ("equivalent", "both")) == (max(abs(low), abs(high)) < margin)
+    assert (found in ("different", "both")) == (p < alpha)
+    assert found != "undefined"
+
+
+@given(low=SHARE, width=st.floats(0, 1), bound=st.floats(0.01, 0.99))
+@settings(deadline=None)
+def test_kappa_verdict_says_on_which_side_the_whole_interval_lies(low: float, width: float, bound: float) -> None:
+    found = kappa_verdict(low, low + width, bound)
+    assert (found == "above") == (low > bound) and (found == "below") == (low + width < bound)
+    assert found in ("above", "below", "inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "answers", "expected"),
+    [
+        ("equivalent", "above", "equivalent"),
+        ("both", "above", "equivalent"),
+        ("equivalent", "below", "accuracy only"),
+        ("both", "below", "accuracy only"),
+        ("different", "above", "different"),
+        ("different", "undefined", "different"),
+        ("inconclusive", "below", "different"),
+        ("inconclusive", "above", "inconclusive"),
+        ("equivalent", "inconclusive", "inconclusive"),
+        ("inconclusive", "inconclusive", "inconclusive"),
+        ("equivalent", "undefined", "undefined"),
+        ("undefined", "undefined", "undefined"),
+    ],
+)
+def test_overall_verdict(accuracy: str, answers: str, expected: str) -> None:
+    assert overall_verdict(accuracy, answers) == expected
+
+
+@given(rows=ROWS, groups=st.lists(st.integers(0, 5), min_size=40, max_size=40))
+@settings(deadline=None)
+def test_the_two_one_sided_tests_are_the_interval(rows: list[tuple[int, int, int]], groups: list[int]) -> None:
+    found = judge(paired(rows, groups[: len(rows)]), accuracy_margin=0.3, kappa_bound=0.5, alpha=0.05)
+    json.dumps(found, allow_nan=False)
+    accuracy, answers = found["accuracy"], found["kappa"]
+    if accuracy["verdict"] == "undefined":
+        assert accuracy["p_equivalence"] is None and "one group" in accuracy["reason"] and found["reason"]
+        return
+    assert accuracy["low"] <= accuracy["difference"] <= accuracy["high"]
+    nearest = min(abs(accuracy["low"] + 0.3), abs(accuracy["high"] - 0.3))
+    if nearest > 1e-9:
+        inside = accuracy["low"] > -0.3 and accuracy["high"] < 0.3
+        assert (accuracy["p_equivalence"] < 0.05) == inside == (accuracy["verdict"] in ("equivalent", "both"))
+    if answers["value"] is None:
+        assert answers["reason"] == UNDEFINED and found["verdict"] in ("undefined", "different")
+    else:
+        assert answers["low"] - 1e-9 <= answers["value"] <= answers["high"] + 1e-9 <= 1 + 2e-9
+
+
+@given(rows=ROWS)
+@settings(deadline=None)
+def test_swapping_the_systems_turns_the_difference_and_keeps_the_verdict(rows: list[tuple[int, int, int]]) -> None:
+    one = judge(paired(rows), **BOUNDS)
+    other = judge(paired([(gold, reference, system) for gold, system, reference in rows]), **BOUNDS)
+    assert one["verdict"] == other["verdict"]
+    assert one["accuracy"]["low"] == pytest.approx(-other["accuracy"]["high"], abs=1e-8)
+    for name in ("p_equivalence", "p_difference"):
+        assert one["accuracy"][name] == pytest.approx(other["accuracy"][name])
+    if one["kappa"]["low"] is not None:
+        assert one["kappa"]["low"] == pytest.approx(other["kappa"]["low"], abs=1e-8)
+
+
+@given(rows=ROWS)
+@settings(deadline=None)
+def test_one_row_a_group_gives_the_limits_of_rows(rows: list[tuple[int, int, int]]) -> None:
+    pair = paired(rows)
+    found = judge(pair, **BOUNDS)
+    accuracy = found["accuracy"]
+    assert (accuracy["low"], accuracy["high"]) == pytest.approx((accuracy["tango_low"], accuracy["tango_high"]))
+    tested = equivalence.tests(pair)
+    table = [[7, tested["b"]], [tested["c"], 9]]
+    if tested["b"] + tested["c"]:
+        plain = statsmodels_mcnemar(table, exact=False, correction=False).pvalue
+        assert accuracy["p_difference"] == tested["clustered"]["p"] == pytest.approx(plain)
+    assert tested["permutation"]["p"] == pytest.approx(tested["exact"])
+    # At given chance agreement, limits of kappa are Wilson's limits of the observed agreement.
+    if found["kappa"]["low"] is not None:
+        by_chance = 1 - RatioEstimator.kappa(pair).bottom.mean()
+        wilson = proportion_confint((pair.system == pair.reference).sum(), len(rows), alpha=0.1, method="wilson")
+        limits = [limit + (1 - limit) * by_chance for limit in (found["kappa"]["low"], found["kappa"]["high"])]
+        assert limits == pytest.approx(wilson, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_six_identical_voices_say_no_more_than_one(seed: int) -> None:
+    once = study(np.random.default_rng(seed), 150, 1, 0.1)
+    found, often = judge(once, **BOUNDS), judge(repeated(once, 6), **BOUNDS)
+    for part, names in (("accuracy", ("low", "high", "p_equivalence", "p_difference")), ("kappa", ("low", "high"))):
+        for name in names:
+            assert often[part][name] == pytest.approx(found[part][name], abs=1e-8)
+    assert often["verdict"] == found["verdict"]
+    assert often["accuracy"]["tango_high"] < found["accuracy"]["tango_high"]
+    tested, again = equivalence.tests(once), equivalence.tests(repeated(once, 6))
+    for name in ("clustered", "permutation"):
+        assert again[name]["p"] == pytest.approx(tested[name]["p"])
+
+
+@given(rows=ROWS, groups=st.lists(st.integers(0, 9), min_size=40, max_size=40))
+@settings(deadline=None)
+def test_ratio_estimators_are_the_statistics_and_their_errors_those_of_statsmodels(
+    rows: list[tuple[int, int, int]], groups: list[int]
+) -> None:
+    pair = paired(rows, groups[: len(rows)])
+    difference, agreement = RatioEstimator.accuracy_difference(pair), RatioEstimator.kappa(pair)
+    count = pair.clusters.count
+    expected = estimate({"k": kappa(pair)}, count, draws=1, confidence=0.9, seed=0)["k"].value
+    if expected is not None:
+        assert agreement.value == pytest.approx(expected)
+        with np.errstate(invalid="ignore"):  # its variance can come out a little below zero
+            variance = cohens_kappa(count_table(pair)).var_kappa
+        assert agreement.row_error() ** 2 == pytest.approx(max(0, variance), abs=1e-9)
+    for each in (difference, agreement):
+        if each.row_error() > 1e-9 and count > 2 and abs(each.bottom.sum()) > 1e-9:
+            residuals = each.top - each.value * each.bottom
+            fit = sm.OLS(residuals, np.ones(len(rows))).fit(
+                cov_type="cluster", cov_kwds={"groups": pair.clusters.index, "use_correction": False}
+            )
+            rows_only = np.sqrt(np.mean(residuals**2) / len(rows))
+            assert each.design_effect(each.value) == pytest.approx((fit.bse[0] / rows_only) ** 2, abs=1e-6)
+
+
+def test_many_independent_rows_give_the_paired_t_tests() -> None:
+    pair = study(np.random.default_rng(2), 6000, 1, 0.1, lead=0.55)
+    x, y = pair.system_correct.astype(float), pair.reference_correct.astype(float)
+    found = judge(pair, accuracy_margin=0.02, kappa_bound=0.8, alpha=0.05)["accuracy"]
+    assert found["p_equivalence"] == pytest.approx(ttost_paired(x, y, -0.02, 0.02)[0], abs=0.01)
+
+
+def test_equal_accuracy_on_other_items_is_no_equivalence() -> None:
+    rng = np.random.default_rng(0)
+    alike = judge(study(rng, 2000, 3, 0.02), **BOUNDS)
+    assert (alike["kappa"]["verdict"], alike["verdict"]) == ("above", "equivalent")
+    apart = judge(study(rng, 30_000, 1, 0.4), **BOUNDS)
+    assert apart["accuracy"]["p_equivalence"] < 0.05
+    assert (apart["kappa"]["verdict"], apart["verdict"]) == ("below", "accuracy only")
+    behind = judge(study(rng, 2000, 3, 0.2, lead=0.1), **BOUNDS)
+    assert behind["verdict"] == "different"
+    trivial = judge(study(rng, 20_000, 1, 0.05, lead=0.6), **BOUNDS)
+    assert (trivial["accuracy"]["verdict"], trivial["verdict"]) == ("both", "equivalent")
+
+
+@pytest.mark.parametrize("texts", [2, 5, 12, 40])
+def test_full_agreement_on_few_texts_shows_nothing(texts: int) -> None:
+    rows = np.repeat([[i % 3, i % 3, i % 3] for i in range(texts)], 6, axis=0)
+    found = judge(paired(rows, np.repeat(np.arange(texts), 6)), **BOUNDS)
+    assert found["accuracy"]["verdict"] == "inconclusive" and found["accuracy"]["difference"] == 0
+    assert found["kappa"]["value"] == 1 and (found["kappa"]["verdict"] == "above") == (texts == 40)
+    half = 1.6448536**2 / (texts + 1.6448536**2)  # as with one row a text
+    assert found["accuracy"]["high"] == pytest.approx(half, abs=1e-6)
+
+
+def test_a_balanced_text_does_not_make_the_other_texts_certain() -> None:
+    rows, groups = np.zeros((72, 3), dtype=int), np.repeat(np.arange(12), 6)
+    rows[0, 1] = rows[1, 2] = 1
+    assert judge(paired(rows, groups), **BOUNDS)["accuracy"]["verdict"] == "inconclusive"
+
+
+def test_constant_answers_have_no_kappa_and_a_reason() -> None:
+    found = judge(paired([(i % 3, 0, 0) for i in range(300)]), **BOUNDS)
+    assert found["kappa"] == {
+        "bound": 0.8,
+        "value": None,
+        "low": None,
+        "high": None,
+        "reason": UNDEFINED,
+        "verdict": "undefined",
+    }
+    assert (found["verdict"], found["reason"]) == ("undefined", UNDEFINED)
+
+
+@pytest.mark.parametrize("odd", [1, 2])
+def test_nearly_constant_answers_have_limits(odd: int) -> None:
+    rows = np.zeros((2000, 3), dtype=int)
+    rows[0, odd] = 1
+    found = judge(paired(rows), **BOUNDS)["kappa"]
+    assert found["value"] == pytest.approx(0) and -1999.001 <= found["low"] < 0 < found["high"] < 1
+
+
+def test_one_group_shows_nothing() -> None:
+    pair = paired([(0, 0, 0), (1, 0, 1), (2, 2, 1)], [0, 0, 0])
+    found = judge(pair, **BOUNDS)
+    assert found["verdict"] == found["accuracy"]["verdict"] == found["kappa"]["verdict"] == "undefined"
+    assert "one group" in found["reason"] and found["kappa"]["value"] is not None
+    assert equivalence.tests(pair)["clustered"]["p"] is None and equivalence.tests(pair)["permutation"]["p"] == 1
+
+
+def test_size_at_the_margin_and_at_no_difference() -> None:
+    rng = np.random.default_rng(5)
+    # The difference is 0.1 x (0.81 - 0.19), less the share of flukes: 0.061, just beyond the margin.
+    shown = [
+        judge(study(rng, 250, 6, 0.1, lead=0.81), accuracy_margin=0.06, kappa_bound=0.5, alpha=0.05)["accuracy"]
+        for _ in range(200)
+    ]
+    as_rows = np.mean([each["tango_low"] > -0.06 and each["tango_high"] < 0.06 for each in shown])
+    assert np.mean([each["p_equivalence"] < 0.05 for each in shown]) < 0.1  # 5 % and three standard errors
+    assert as_rows > 0.12
+    none = [judge(study(rng, 250, 6, 0.1), **BOUNDS)["accuracy"] for _ in range(200)]
+    assert np.mean([each["p_difference"] < 0.05 for each in none]) < 0.1
+
+
+def test_tango_is_used_with_the_design_effect_at_the_margin() -> None:
+    pair = study(np.random.default_rng(3), 300, 6, 0.1)
+    estimator = RatioEstimator.accuracy_difference(pair)
+    b, c = ((estimator.top == sign).sum() for sign in (1, -1))
+    rows, effect = len(pair.system), estimator.deflation(0.03)
+    assert effect > 3
+    upper = tango.score(b, c, rows, 0.03) / np.sqrt(effect)
+    lower = tango.score(b, c, rows, -0.03) / np.sqrt(estimator.deflation(-0.03))
+    expected = max(norm.sf(lower), norm.cdf(upper))
+    assert judge(pair, **BOUNDS)["accuracy"]["p_equivalence"] == pytest.approx(expected)

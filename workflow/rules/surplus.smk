@@ -1,0 +1,22 @@
+rule measure_surplus:
+    input:
+        clips=lambda wildcards: STUDY.surplus_clips(wildcards.task),
+        transcripts=lambda wildcards: STUDY.surplus_transcripts(wildcards.task),
+        item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
+    output:
+        surplus=f"{RESULTS}/surplus/{{task}}.json",
+    log:
+        f"{RESULTS}/logs/surplus/{{task}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/surplus/{{task}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=lambda wildcards: STUDY.surplus_params(wildcards.task),
+    message:
+        "Measuring what the audio of {wildcards.task} tells beyond its transcripts"
+    script:
+        "../scripts/measure_surplus.py"

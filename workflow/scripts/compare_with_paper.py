@@ -1,0 +1,19 @@
+"""Set the study's numbers beside the paper's, and its tables in the paper's layout."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    from cascade_equivalence.report.comparison import comparison
+    from cascade_equivalence.report.paper_numbers import read_numbers
+    from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
+    from cascade_equivalence.report.tables import Tables, write_csv
+
+    tables = Tables.read(Path(snakemake.input.tables[0]).parent)
+    numbers = read_numbers(Path(snakemake.input.numbers))
+    write_csv(comparison(numbers, tables, study.config.paper), Path(snakemake.output.comparison))
+    shown = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
+    folder = Path(snakemake.output.paper)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_paper_tables(shown, folder)

@@ -1,0 +1,26 @@
+"""Measure what the audio of a task tells of its labels beyond the transcripts."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import os
+    import tempfile
+
+    # librosa's compiled code is made anew: what another processor or version left in its cache can crash the process.
+    compiled = tempfile.TemporaryDirectory()
+    os.environ["NUMBA_CACHE_DIR"] = compiled.name
+
+    from cascade_equivalence.dag.surplus import measure_surplus
+
+    transcripts = [Path(path) for path in snakemake.input.transcripts]
+    measure_surplus(
+        [Path(path) for path in snakemake.input.clips],
+        transcripts[0] if transcripts else None,
+        Path(snakemake.input.item_table),
+        snakemake.wildcards.task,
+        study.config.surplus,
+        study.config.statistics,
+        Path(snakemake.output.surplus),
+    )
