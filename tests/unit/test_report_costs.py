@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
-from figure_text import assert_nothing_overlaps, written_in
+from figure_text import assert_nothing_overlaps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_study import IMPLICIT_OUTLINE, IMPLICIT_SYSTEMS, VOICES, answers_of, save
@@ -334,15 +334,6 @@ def test_points_differ_without_colour_and_the_front_never_falls(costs: pl.DataFr
                 reached = [height for cost, height in zip(front.get_xdata(), heights, strict=True) if cost <= x]
                 assert reached and y <= max(reached) + 1e-9
     plt.close(figure)
-
-
-def test_a_figure_without_a_known_cost_says_so(costs: pl.DataFrame) -> None:
-    for table in (costs.clear(), costs.with_columns(seconds_per_item=pl.lit(None, dtype=pl.Float64))):
-        figure = costs_figure(table)
-        assert_nothing_overlaps(figure)
-        ((text, _),) = written_in(figure)
-        assert "Of no system the cost" in text
-        plt.close(figure)
 
 
 def test_the_figure_is_the_same_every_time(costs: pl.DataFrame, tmp_path: Path) -> None:

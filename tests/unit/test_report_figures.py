@@ -1,6 +1,7 @@
 """The figures of a study with speech LLMs: nothing hides anything else, and colour is never needed."""
 
 from itertools import combinations
+from pathlib import Path
 
 import matplotlib as mpl
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 from figure_text import written_in
 from report_study import SPEECH_OUTLINE, build, write_study
 
+from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.heatmap import GROUPS, agreement_heatmap
 from cascade_equivalence.report.noise_curves import noise_curves
 from cascade_equivalence.report.tables import Tables

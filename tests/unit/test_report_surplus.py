@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from threadpoolctl import threadpool_limits
 
 from cascade_equivalence.report.display import UNDEFINED, Display, interval, markdown
 from cascade_equivalence.report.surplus_table import SCHEMA, display, frame
@@ -28,7 +29,9 @@ def measured(told: float, labels: int = 2, groups: int = 24) -> dict[str, Any]:
         items=items,
         voices=np.zeros(groups, dtype=np.intp),
     )
-    found = surplus(sample, folds=3, permutations=3, draws=200)
+    # Products of small matrices are slow with more threads than cores.
+    with threadpool_limits(1):
+        found = surplus(sample, folds=3, permutations=3, draws=200)
     return found | {"transcript": "oracle", "voices": ["us"], "texts": groups, "features": ["pitch", "level"]}
 
 

@@ -127,14 +127,14 @@ def test_what_audio_repeats_of_the_text_is_no_surplus() -> None:
 def test_knowing_which_text_it_is_gives_nothing_away() -> None:
     """Audio that tells the texts apart, four voices each: a leak if a text were both in training and in testing."""
     rng = np.random.default_rng(7)
-    texts, voices = 30, 4
-    gold, identity = rng.integers(0, 2, texts), 3 * rng.standard_normal((texts, 15))
+    texts, voices = 24, 4
+    gold, identity = rng.integers(0, 2, texts), 3 * rng.standard_normal((texts, 24))
     items = np.repeat(np.arange(texts), voices)
-    audio = identity[items] + 0.1 * rng.standard_normal((len(items), 15))
+    audio = identity[items] + 0.1 * rng.standard_normal((len(items), 24))
     turns = np.tile(np.arange(voices), texts)
     silent = np.zeros((len(items), 1))
     leaking = surplus(sample(gold[items], silent, audio, np.arange(len(items)), items, turns), **QUICK)
-    assert leaking["audio"]["value"] > 0.8, "with every row a group of its own, identity is worth the whole label"
+    assert leaking["audio"]["low"] > 0.4, "with every row a group of its own, identity is worth the label"
     kept = surplus(sample(gold[items], silent, audio, items, items, turns), **QUICK)
     assert kept["surplus"]["value"] < 0.05 and kept["verdict"] == "none shown"
 

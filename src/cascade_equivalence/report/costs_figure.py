@@ -23,12 +23,11 @@ def costs_figure(table: pl.DataFrame) -> "Figure":
     """Accuracy against seconds an item (logarithmic), a panel a task, a marker a system, clean speech.
 
     Args:
-        table: Tidy costs table; systems whose cost is not known are left out.
+        table: Tidy costs table with at least one known cost; systems whose cost is not known are left out.
 
     Returns:
-        A figure, which only says so where no cost is known. Systems differ in marker and filling: speech LLMs are large
-        and filled, cascades smaller, those that nobody could run hollow. Upright lines are intervals, where the table
-        has them; a step line is the front.
+        A figure. Systems differ in marker and filling: speech LLMs are large and filled, cascades smaller, those that
+        nobody could run hollow. Upright lines are intervals, where the table has them; a step line is the front.
     """
     import seaborn as sns
     from matplotlib import pyplot as plt
@@ -36,10 +35,6 @@ def costs_figure(table: pl.DataFrame) -> "Figure":
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     known = table.filter(pl.col("seconds_per_item") > 0, condition=CLEAN)
-    if not known.height:
-        figure = plt.figure(figsize=(5.5, 0.8))
-        figure.text(0.5, 0.5, "Of no system the cost of an answer is known.", ha="center", va="center", size=9)
-        return figure
     tasks = known["task"].unique(maintain_order=True).to_list()
     looks = _looks(known)
     columns = 2 if len(tasks) == 4 else min(3, len(tasks))  # noqa: PLR2004 - two rows of two, not three and one

@@ -25,7 +25,7 @@ SCHEMA: Schema = {
     "crossover_share": pl.Float64,
     "crossover_reason": pl.String,
 }
-"""Differences of accuracies, the system's minus the reference's. The crossover is one of pair and task, and stands in each
+"""Differences of accuracies, the system's minus the reference's. The crossover is one of pair and task, and is in each
 of their rows; where it or an end of its interval is censored, it lies above the ratio given."""
 REVERSED_WORDS = {SHOWN: "shown", APPARENT: "apparent"}
 ENDS = {"": "value", "_low": "low", "_high": "high"}

@@ -6,6 +6,7 @@ from cascade_equivalence.report.display import decimal, points
 from cascade_equivalence.report.naming import E2E, Outline, condition_title, task_title
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_equivalence import closing
 from cascade_equivalence.report.verdict_speech import Standing, contrast_sentence, speech_llm
 from cascade_equivalence.report.wording import kappa_on, listed_tasks
 
@@ -26,10 +27,7 @@ def verdict(tables: Tables, outline: Outline) -> list[str]:
     clean, speech_llms = standing.pairs, [name for name in outline.systems if name in outline.speech_llms]
     paragraphs = [paragraph for name in speech_llms for paragraph in speech_llm(name, standing)]
     if speech_llms:
-        paragraphs.append(
-            "None of this shows that a speech LLM and a cascade are equivalent: a difference that is not shown may be "
-            "there, and answers that are alike do not show that they come about alike."
-        )
+        paragraphs.append(closing(tables.equivalence, speech_llms))
     cascades = clean.filter((pl.col("system_kind") != E2E) & (pl.col("reference_kind") != E2E))
     sentences = _cascades(cascades.filter(pl.col("kappa").is_not_null() & ~pl.col("guesses")))
     others = standing.contrasts.filter(~pl.col("system").is_in(speech_llms))

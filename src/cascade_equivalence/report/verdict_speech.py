@@ -10,6 +10,7 @@ from cascade_equivalence.report.display import excludes_zero
 from cascade_equivalence.report.naming import E2E, Outline
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_equivalence import judged
 from cascade_equivalence.report.wording import kappa_on, listed, listed_tasks
 
 OVERLAPS = "overlaps"
@@ -26,6 +27,7 @@ class Standing:
         weak: (system, task) where the accuracy is not shown to be above chance; of open answers, above zero.
         pairs: Tidy agreement table, with ``guesses``: one of the two is weak.
         contrasts: Tidy contrasts table, with ``guesses``: one of the three is weak.
+        equivalence: Tidy equivalence table.
     """
 
     outline: Outline
@@ -33,6 +35,7 @@ class Standing:
     weak: frozenset[tuple[str, str]]
     pairs: pl.DataFrame
     contrasts: pl.DataFrame
+    equivalence: pl.DataFrame
 
     @classmethod
     def of(cls, tables: Tables, outline: Outline) -> "Standing":
@@ -49,6 +52,7 @@ class Standing:
             weak,
             _with_guesses(tables.agreement, weak, "system", "reference"),
             _with_guesses(tables.contrasts, weak, "system", "first", "second"),
+            tables.equivalence,
         )
 
 
@@ -95,8 +99,10 @@ def speech_llm(name: str, standing: Standing) -> list[str]:
             continue
         sentences = [f"{name} agrees with {who} with κ = {_kappas(told)}."]
         if match == "exact":
+            tasks = told["task"].to_list()
+            sentences.append(judged(standing.equivalence, str(system), str(reference), tasks))
             sentences += _against_ceilings(name, other, told, standing, said)
-        paragraphs.append(" ".join(sentences))
+        paragraphs.append(" ".join(filter(None, sentences)))
     own = standing.contrasts.filter(pl.col("system") == name)
     for _, part in own.group_by("first", "second", maintain_order=True):
         paragraphs.append(contrast_sentence(part, standing.outline))

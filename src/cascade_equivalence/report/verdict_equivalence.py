@@ -1,0 +1,57 @@
+"""Whether two systems are equivalent, in words: what the bounds of the study show, task by task."""
+
+import polars as pl
+
+from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report.wording import listed_tasks
+
+SHOWN = {
+    "equivalent": "are shown to be equivalent on {}",
+    "accuracy only": "are shown to be equally good, but with other answers, on {}",
+    "different": "are shown to differ on {}",
+    "inconclusive": "are shown neither to be equivalent nor to differ on {}",
+    "undefined": "cannot be judged on {}",
+}
+"""What is said of the tasks with each verdict, the plainest first."""
+
+
+def judged(equivalence: pl.DataFrame, system: str, reference: str, tasks: list[str]) -> str:
+    """Say what is shown about a pair on clean speech.
+
+    Args:
+        equivalence: Tidy equivalence table.
+        system: The system of the pair.
+        reference: Its reference.
+        tasks: Tasks to speak of: those on which both are above chance.
+
+    Returns:
+        A sentence; empty where the pair was not judged on any of them.
+    """
+    mine = equivalence.filter(pl.col("task").is_in(tasks), condition=CLEAN, system=system, reference=reference)
+    if not mine.height:
+        return ""
+    by_verdict = {verdict: mine.filter(verdict=verdict)["task"].to_list() for verdict in SHOWN}
+    clauses = [
+        words.format(listed_tasks(by_verdict[verdict])) for verdict, words in SHOWN.items() if by_verdict[verdict]
+    ]
+    margin, bound, alpha = mine.select("accuracy_margin", "kappa_bound", "alpha").row(0)
+    return (
+        f"By the bounds set before it ran (accuracies within ±{100 * margin:g} points and κ above {bound:g}, each at "
+        f"{100 * alpha:g} %), {system} and {reference} {'; they '.join(clauses)}."
+    )
+
+
+def closing(equivalence: pl.DataFrame, speech_llms: list[str]) -> str:
+    """What must not be read into the verdicts on speech LLMs."""
+    theirs = equivalence.filter(
+        pl.col("system").is_in(speech_llms) | pl.col("reference").is_in(speech_llms), condition=CLEAN
+    )
+    if theirs.filter(verdict="equivalent").height:
+        return (
+            "Equivalent means within those bounds, on these items and voices; answers that are alike do not show that "
+            "they come about alike."
+        )
+    return (
+        "None of this shows that a speech LLM and a cascade are equivalent: a difference that is not shown may be "
+        "there, and answers that are alike do not show that they come about alike."
+    )
