@@ -108,7 +108,7 @@ class Plan:
     cpu_seconds: float
 
 
-AGGREGATES = ("collect_tables", "draw_figures", "write_report")
+AGGREGATES = ("collect_tables", "compare_with_paper", "draw_figures", "write_report")
 ORDER = (
     "connector",
     "shard",

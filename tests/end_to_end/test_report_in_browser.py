@@ -36,6 +36,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"none of {', '.join(NA
 
 DESKTOP, PHONE, SMALLEST, PAPER = (1440, 900), (390, 844), (320, 640), (688, 1000)
 SECONDS = 1.5
+SHORT = [".92", f"{MINUS}.05", "1.00", "n/a", ".1", f"{MINUS}1"]
+"""Numbers as the paper writes them."""
 FOCUSABLE = "a[href], button, input, select, summary, audio, [tabindex='0']"
 """What the Tab key stops at, as far as it is shown."""
 
@@ -66,6 +68,13 @@ def tables_shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "confidence": STATISTICS.confidence,
         "verdicts": verdicts(tables),
         "items": browser_items(study.answers, study.transcripts, speech, [], IMPLICIT_OUTLINE, per_kind=2),
+        "extra_tables": [
+            (
+                "paper",
+                Display("layers", "Layers", ["Layer", "R²"], [[str(i), cell] for i, cell in enumerate(SHORT)], []),
+            ),
+            ("paper", Display("grouped", "Grouped", ["Layer", "R²"], [["model", ""], ["8", ".2"], ["0", ".1"]], [])),
+        ],
         "provenance": {"seed": 0, "models": {"a-model-with-a-name-" + "that-goes-on-" * 12: "revision"}},
     }
 
@@ -221,6 +230,13 @@ def test_sorting_reads_every_form_of_number(page: "Page") -> None:
         assert cells.all_text_contents()[: len(ordered)] == ordered[::sign]
 
 
+def test_short_numbers_are_sorted_and_groups_stay_together(page: "Page") -> None:
+    table(page, "layers").get_by_role("button", name="R²").click()
+    assert column(page, "layers", "R²") == [SHORT[place] for place in (5, 1, 4, 0, 2, 3)]
+    assert table(page, "grouped").get_by_role("button").count() == 0
+    assert table(page, "grouped").locator("tr.group").all_text_contents() != []
+
+
 def test_a_long_table_is_filtered(page: "Page", tables_shown: dict[str, Any]) -> None:
     (agreement,) = [each for each in displays(tables_shown["tables"], 0.95) if each.name == "agreement"]
     box = page.get_by_label("Filter rows: Agreement, item by item")
@@ -250,11 +266,15 @@ def test_a_table_is_copied_as_csv(page: "Page", tables_shown: dict[str, Any], mo
             "Object.defineProperty(navigator, 'clipboard', { value: undefined });"
             "addEventListener('copy', () => { window.held = document.activeElement.value; })"
         )
+    spoilt = 'a "quoted", cut\nline'
+    table(page, "noise").locator("tbody th").first.evaluate("(cell, text) => { cell.textContent = text; }", spoilt)
     button = page.locator("#noise .copy")
     button.click()
     playwright.expect(button).to_have_text("Copied")
     rows = list(csv.reader(io.StringIO(page.evaluate("window.held"))))
-    assert rows[1:] == [[_plain(cell) for cell in row] for row in noise.rows]
+    assert rows[1][0] == spoilt
+    assert rows[1][1:] == [_plain(cell) for cell in noise.rows[0][1:]]
+    assert rows[2:] == [[_plain(cell) for cell in row] for row in noise.rows[1:]]
     assert rows[0] == [_plain(name) for name in noise.columns]
 
 

@@ -1,5 +1,6 @@
 """The tables on tests, equivalence and power: their columns, their words, what is left out and what is missing."""
 
+import itertools
 import json
 from dataclasses import asdict
 from types import ModuleType
@@ -94,6 +95,35 @@ def test_rows_have_the_columns_of_the_schema_in_order(module: ModuleType) -> Non
         assert list(module.row(found)) == list(module.SCHEMA)
     table = frame(module)
     assert not any(table[name].is_nan().any() for name, kind in module.SCHEMA.items() if kind is pl.Float64)
+
+
+def numbered(value: Any, counter: itertools.count) -> Any:
+    """The same structure with another number in every place."""
+    if isinstance(value, dict):
+        return {name: numbered(part, counter) for name, part in value.items()}
+    return next(counter)
+
+
+def test_every_column_has_a_place_of_its_own_in_the_node() -> None:
+    found = numbered(NODES["talker", "other", "sst2", "clean"], itertools.count())
+    tests, judged, planned = (found[name] for name in ("tests", "equivalence", "power"))
+    row = tests_table.row(found)
+    for column, place in (("mcnemar_p", "p"), ("exact_p", "exact"), ("mid_p", "mid_p"), ("only_system_right", "b")):
+        assert row[column] == tests[place]
+    assert (row["clustered_p"], row["permutation_p"]) == (tests["clustered"]["p"], tests["permutation"]["p"])
+    row = equivalence_table.row(found)
+    for column in ("tango_low", "tango_high", "p_equivalence", "p_difference", "alpha"):
+        assert row[column] == judged["accuracy"][column]
+    for part, column in (("accuracy", "accuracy_difference"), ("kappa", "kappa")):
+        for end in ("low", "high"):
+            assert row[f"{column}_{end}"] == judged[part][end]
+        assert row[f"{part}_verdict"] == judged[part]["verdict"]
+    assert power_table.row(found) == {
+        ("power_reason" if name == "reason" else name): value for name, value in planned.items() if name != "confidence"
+    }
+    for module in TABLES:
+        values = [value for value in module.row(found).values() if value is not None]
+        assert len(values) == len(set(values))
 
 
 @pytest.mark.parametrize("module", TABLES)

@@ -22,7 +22,7 @@ from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.headline import print_headline
-from cascade_equivalence.report.html import SCRIPTS, SECTIONS, VERDICTS, write_report
+from cascade_equivalence.report.html import SCRIPTS, SECTIONS, TEMPLATES, VERDICTS, write_report
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 
@@ -229,6 +229,10 @@ def test_the_grid_says_each_verdict_in_a_word_and_a_symbol(tables: Tables, tmp_p
     check_page(page)
     symbols = [symbol for symbol, _ in VERDICTS.values()]
     assert len(set(symbols)) == len(VERDICTS)
+    style = (TEMPLATES / "tables.css").read_text()
+    for word in VERDICTS:
+        look = f"is-{word.replace(' ', '-')}"
+        assert ("class", look) in page.attributes and f".{look} " in style
     grid = [" ".join(cell.split()) for cell in page.cells[: 1 + 4 + 2 * 5]]
     assert grid[:5] == ["Pair", "AG News", "SST-2", "MUStARD", "TriviaQA"]
     body = [cell for number, cell in enumerate(grid[5:]) if number % 5]

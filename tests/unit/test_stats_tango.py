@@ -92,7 +92,7 @@ def test_a_design_effect_counts_as_so_many_fewer_rows(b: int, c: int, rest: int,
     rows = b + c + rest
     assume(rows)
     fewer = interval(b / effect, c / effect, rows / effect, 0.9)
-    assert interval(b, c, rows, 0.9, lambda _: effect) == pytest.approx(fewer, abs=1e-8)
+    assert interval(b, c, rows, 0.9, lambda _, expected: effect * expected) == pytest.approx(fewer, abs=1e-8)
 
 
 @given(b=COUNT, c=COUNT, rest=COUNT)
@@ -106,3 +106,7 @@ def test_many_rows_give_walds_interval(b: int, c: int, rest: int) -> None:
 
 def test_a_test_that_rejects_nothing_has_the_bounds_as_limits() -> None:
     assert invert(lambda supposed: 0.1 - supposed, 0.1, (0.0, 1.0), 0.95) == (0.0, 1.0)
+
+
+def test_a_test_that_rejects_all_but_the_estimate_has_it_as_both_limits() -> None:
+    assert invert(lambda supposed: 9 * np.sign(0.1 - supposed), 0.1, (0.0, 1.0), 0.95) == (0.1, 0.1)

@@ -5,23 +5,36 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
-    from cascade_equivalence.report.examples import examples
+    import polars as pl
 
     from cascade_equivalence.dag.provenance import provenance
     from cascade_equivalence.models.sources.manifest import read_manifest
+    from cascade_equivalence.report import comparison_display
+    from cascade_equivalence.report.browser import browser_items
+    from cascade_equivalence.report.comparison import COMPARISON
     from cascade_equivalence.report.html import write_report
+    from cascade_equivalence.report.paper_numbers import read_numbers
+    from cascade_equivalence.report.paper_tables import paper_displays
     from cascade_equivalence.report.tables import Tables
 
-    outline = study.outline()
-    answers = [Path(path) for path in snakemake.input.answers]
-    transcripts = [Path(path) for path in snakemake.input.transcripts]
+    files = {
+        name: [Path(path) for path in getattr(snakemake.input, name)]
+        for name in ("answers", "transcripts", "speech", "item_tables", "figures", "manifests")
+    }
+    outline, confidence = study.outline(), study.config.statistics.confidence
+    tables = Tables.read(Path(snakemake.input.tables[0]).parent)
+    numbers = read_numbers(Path(snakemake.input.numbers))
+    beside = comparison_display.display(pl.read_csv(snakemake.input.comparison, schema=COMPARISON), confidence)
+    layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
     write_report(
         Path(snakemake.output.html),
         title="Cascade equivalence",
-        tables=Tables.read(Path(snakemake.input.tables[0]).parent),
-        figures=[Path(path) for path in snakemake.input.figures],
+        tables=tables,
+        figures=files["figures"],
         outline=outline,
-        confidence=study.config.statistics.confidence,
-        examples=examples(answers, transcripts, outline),
-        provenance=provenance(study, [read_manifest(Path(path)) for path in snakemake.input.manifests]),
+        confidence=confidence,
+        verdicts=tables.equivalence.filter(condition="clean"),
+        items=browser_items(files["answers"], files["transcripts"], files["speech"], files["item_tables"], outline),
+        extra_tables=[("paper", display) for display in (beside, *layout)],
+        provenance=provenance(study, [read_manifest(path) for path in files["manifests"]]),
     )

@@ -34,10 +34,10 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = PLAN["sections"]
 MORE = "more"
 """The section of tables that no section names."""
 VERDICTS = {
-    "equivalent": ("=", "alike within the margin that the study set, by the whole interval"),
-    "different": ("≠", "a difference is shown, and it may exceed the margin"),
-    "both": ("≈", "a difference is shown, and it is within the margin"),
-    "inconclusive": ("?", "neither is shown: too few texts, or too close to the margin"),
+    "equivalent": ("=", "equally good within the margin that the study set, with the same answers (κ above its bound)"),
+    "accuracy only": ("~", "equally good within the margin, but with other answers (κ below its bound)"),
+    "different": ("≠", "a difference is shown: in accuracy, and not within the margin, or κ below its bound"),
+    "inconclusive": ("?", "neither is shown: too few texts, or too close to the bounds"),
     "undefined": ("·", "there is nothing to judge by"),
 }
 """Symbol and meaning of each verdict of the grid."""

@@ -98,10 +98,10 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "what a linear classifier of words and pairs of words gains. Audio alone: what one of pitch, level, tempo, "
             "voicing and spectral shape gains. Surplus: what these add to the transcript. Values below 0 are no "
             "information: the features misled the classifier.",
-            "Shown: the interval lies above 0, and the value above all those found by chance. By chance: the range "
-            "over repetitions in which items exchanged their audio. Intervals draw whole groups and take the "
-            "classifiers as given; with few groups they are too narrow. One without any width at 0 says that the "
-            "features did not help on the clips that train, and were left out.",
+            "Shown: the value lies above all those found by chance, and its interval above 0; apparent: the interval "
+            "reaches 0. By chance: the range over repetitions in which items exchanged their audio. Intervals draw "
+            "whole groups and take the classifiers as given; with few groups they are too narrow. One without any "
+            "width at 0 says that the features did not help on the clips that train, and were left out.",
             "None shown is no proof that the transcript suffices: it is what these classifiers and features find. "
             "Where synthetic voices read one text for one label, there is no surplus by construction; where one text "
             "is read in several manners that are the labels, the transcript can carry nothing.",

@@ -132,22 +132,40 @@ class RatioEstimator:
 
     def row_error(self) -> float:
         """Standard error of the estimate if rows were independent."""
-        residuals = self.top - self.value * self.bottom
-        return float(np.sqrt(residuals @ residuals) / abs(self.bottom.sum()))
+        return float(np.sqrt(self._squares(self.value)[0]) / abs(self.bottom.sum()))
+
+    @property
+    def copies(self) -> float:
+        """The design effect if rows of one group were copies of each other."""
+        sizes = self.clusters.totals(np.ones(len(self.top)))
+        return float(sizes @ sizes) / len(self.top)
 
     def design_effect(self, value: float) -> float:
         """How many times larger the variance is than that of independent rows (Kish 1965), at a supposed value.
 
-        The sum of squared residuals of groups by that of rows. Where no row has a residual, which then says nothing,
-        rows of one group count as copies of each other.
+        The sum of squared residuals of groups by that of rows; where there are no residuals, ``copies``.
         """
-        residuals = self.top - value * self.bottom
-        rows = float(residuals @ residuals)
-        if not rows:
-            residuals, rows = self.bottom, float(self.bottom @ self.bottom)
-        groups = self.clusters.totals(residuals)
-        return float(groups @ groups) / rows
+        rows, groups = self._squares(value)
+        return groups / rows if rows else self.copies
 
-    def deflation(self, value: float) -> float:
-        """The design effect, at least 1: rows of one group never tell more than independent rows."""
-        return max(1.0, self.design_effect(value))
+    def null_variance(self, value: float, expected: float) -> float:
+        """Variance of the sum of residuals if a supposed value is the true one.
+
+        Seen residuals depend on each other as they are seen to (Rao & Scott 1992). Where the value makes more of them
+        expected than there are, as when few rows are discordant, the rest has not shown how it depends, and whole
+        groups of it may have been missed: it counts as copies. An estimate from the few rows that were seen is too
+        small too often. Rows repeated in every group change nothing, and with one row a group this is ``expected``.
+
+        Args:
+            value: Supposed value.
+            expected: Variance of the sum of residuals, at that value, if rows were independent.
+        """
+        rows, groups = self._squares(value)
+        seen = groups * min(1.0, expected / rows) if rows else 0.0
+        return seen + self.copies * max(0.0, expected - rows)
+
+    def _squares(self, value: float) -> tuple[float, float]:
+        """Sums of the squared residuals of rows and of groups."""
+        residuals = self.top - value * self.bottom
+        groups = self.clusters.totals(residuals)
+        return float(residuals @ residuals), float(groups @ groups)

@@ -133,20 +133,17 @@ def kappa_score(estimator: RatioEstimator, by_chance: float, supposed: float) ->
     """Score statistic of kappa, standard normal if kappa is the supposed value.
 
     At given chance agreement a kappa is an observed agreement, and the score test of a share is Wilson's (1927). The
-    design effect, at the same value, accounts for groups and for the chance agreement being estimated.
+    variance accounts for groups, see ``RatioEstimator.null_variance``, and for chance agreement being estimated.
 
     Args:
         estimator: Kappa as a ratio of sums.
         by_chance: Chance agreement p_e, in [0, 1).
-        supposed: The value, in (-p_e / (1 - p_e), 1).
+        supposed: The value, in [-p_e / (1 - p_e), 1].
     """
     rows = len(estimator.top)
     agreement = supposed + (1 - supposed) * by_chance
-    surplus = rows * (1 - by_chance) * (estimator.value - supposed)
-    variance = rows * agreement * (1 - agreement) * estimator.deflation(supposed)
-    if variance <= 0:  # at the very bounds of kappa
-        return float(np.copysign(np.inf, surplus)) if surplus else 0.0
-    return float(surplus / np.sqrt(variance))
+    variance = estimator.null_variance(supposed, max(0.0, rows * agreement * (1 - agreement)))
+    return tango.standardise(rows * (1 - by_chance) * (estimator.value - supposed), variance)
 
 
 def _accuracy(paired: Paired, margin: float, alpha: float) -> dict[str, Any]:
@@ -167,9 +164,9 @@ def _accuracy(paired: Paired, margin: float, alpha: float) -> dict[str, Any]:
         "reason": f"no interval: {ONE_GROUP}",
     }
     if paired.clusters.count > 1:
-        found["low"], found["high"] = tango.interval(b, c, rows, 1 - 2 * alpha, estimator.deflation)
+        found["low"], found["high"] = tango.interval(b, c, rows, 1 - 2 * alpha, estimator.null_variance)
         found["p_equivalence"] = max(
-            float(stats.norm.sf(-side * tango.score(b, c, rows, side * margin, estimator.deflation(side * margin))))
+            float(stats.norm.sf(-side * tango.score(b, c, rows, side * margin, estimator.null_variance)))
             for side in (-1, 1)
         )
         test = clustered_mcnemar(*(paired.clusters.totals(each) for each in _discordant(paired)))

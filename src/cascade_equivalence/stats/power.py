@@ -5,10 +5,11 @@ of independent rows that tell as much:
 
 - Smallest difference d that McNemar's test shows: n' d^2 = (z(1 - alpha/2) sqrt(psi) + z(power) sqrt(psi - d^2))^2
   (Connor 1987).
-- Equivalence within a margin m, at no true difference: both one-sided tests must reject (Schuirmann 1987). With V the
-  variance of the score test at the margin (Tango 1998), as in the sample sizes of Nam (1997),
-  power = 2 Phi((m sqrt(n') - z(1 - alpha) sqrt(V)) / sqrt(psi)) - 1, and
-  n' m^2 = (z(1 - alpha) sqrt(V) + z((1 + power) / 2) sqrt(psi))^2.
+- Equivalence within a margin m, at no true difference: both one-sided tests must reject (Schuirmann 1987). As in the
+  sample sizes of Nam (1997) for one of them, with V the variance of a row in the score test at the margin (Tango 1998;
+  for groups, ``RatioEstimator.null_variance``),
+  power = 2 Phi((m sqrt(n) - z(1 - alpha) sqrt(V)) / sqrt(D psi)) - 1, and
+  n m^2 = (z(1 - alpha) sqrt(V) + z((1 + power) / 2) sqrt(D psi))^2.
 """
 
 import math
@@ -20,7 +21,7 @@ from scipy import stats
 
 from cascade_equivalence.stats.clustered import ONE_GROUP, RatioEstimator
 from cascade_equivalence.stats.paired import Paired
-from cascade_equivalence.stats.tango import only_reference
+from cascade_equivalence.stats.tango import null_variance
 
 POWER = 0.8
 NO_DISCORDANCE = "no row is discordant, so there is nothing to plan from"
@@ -49,7 +50,7 @@ def power(
     Returns:
         - ``margin``, ``alpha``, ``confidence``
         - ``discordance``: share of rows that only one system got right
-        - ``icc``: intra-group correlation of the rows' accuracy difference; ``design_effect`` (at least 1) of its mean
+        - ``icc``: intra-group correlation of the rows' accuracy difference; ``design_effect`` of their mean
         - ``difference_half_width``: half the interval's width; ``difference_half_width_planned``: if rows were
           independent
         - ``detectable_difference``: smallest that the clustered McNemar's test shows with 80 % power
@@ -69,27 +70,27 @@ def power(
         "confidence": confidence,
         "discordance": discordance,
         "icc": intra_group_correlation(difference),
-        "design_effect": difference.deflation(difference.value) if several and discordance else None,
+        "design_effect": difference.design_effect(difference.value) if several and discordance else None,
         "difference_half_width": half_width(found_difference),
         "difference_half_width_planned": quantile * difference.row_error() if discordance else None,
         "detectable_difference": None,
         "equivalence_power": None,
         "groups_for_80": None,
         "groups_for_90": None,
-        "kappa_design_effect": kappa.deflation(kappa.value) if kappa and several else None,
+        "kappa_design_effect": kappa.design_effect(kappa.value) if kappa and several else None,
         "kappa_half_width": half_width(found_kappa),
         "kappa_half_width_planned": quantile * kappa.row_error() if kappa else None,
         "reason": ONE_GROUP if not several else None if discordance else NO_DISCORDANCE,
     }
     if found["reason"]:
         return found
-    groups_a_row = paired.clusters.count / len(paired.system)
-    effective = len(paired.system) / found["design_effect"]
-    found["detectable_difference"] = detectable_difference(discordance, effective, alpha)
-    found["equivalence_power"] = equivalence_power(discordance, effective, margin, alpha)
+    rows, groups, effect = len(paired.system), paired.clusters.count, found["design_effect"]
+    planned = {"margin": margin, "alpha": alpha, "effect": effect, "copies": difference.copies}
+    found["detectable_difference"] = detectable_difference(discordance, rows / effect, alpha)
+    found["equivalence_power"] = equivalence_power(discordance, rows, **planned)
     for percent in (80, 90):
-        rows = rows_for_equivalence(discordance, margin, alpha, percent / 100)
-        found[f"groups_for_{percent}"] = math.ceil(rows * found["design_effect"] * groups_a_row)
+        needed = rows_for_equivalence(discordance, percent / 100, **planned)
+        found[f"groups_for_{percent}"] = math.ceil(needed * groups / rows)
     if found["detectable_difference"] is None:
         found["reason"] = TOO_FEW_DISCORDANT
     return found
@@ -141,33 +142,47 @@ def detectable_difference(discordance: float, rows: float, alpha: float, wanted:
     return float(found) if found <= discordance else None
 
 
-def equivalence_power(discordance: float, rows: float, margin: float, alpha: float) -> float:
+def equivalence_power(
+    discordance: float, rows: float, margin: float, alpha: float, effect: float = 1.0, copies: float = 1.0
+) -> float:
     """Probability that equivalence within a margin is shown if there is no difference.
 
     Args:
         discordance: Share of discordant rows, above 0.
-        rows: Independent rows.
+        rows: Rows.
         margin: Largest difference that is taken as none.
         alpha: Level of each one-sided test.
+        effect: Design effect of the accuracy difference.
+        copies: The design effect if rows of one group were copies of each other.
     """
-    room = margin * np.sqrt(rows) - stats.norm.isf(alpha) * np.sqrt(margin_variance(discordance, margin))
-    return max(0.0, 2 * float(stats.norm.cdf(room / np.sqrt(discordance))) - 1)
+    critical = stats.norm.isf(alpha) * np.sqrt(margin_variance(discordance, margin, effect, copies))
+    room = (margin * np.sqrt(rows) - critical) / np.sqrt(effect * discordance)
+    return max(0.0, 2 * float(stats.norm.cdf(room)) - 1)
 
 
-def rows_for_equivalence(discordance: float, margin: float, alpha: float, wanted: float) -> float:
-    """Independent rows that show equivalence within a margin with a wanted power, if there is no difference.
+def rows_for_equivalence(
+    discordance: float, wanted: float, margin: float, alpha: float, effect: float = 1.0, copies: float = 1.0
+) -> float:
+    """Rows that show equivalence within a margin with a wanted power, if there is no difference.
 
     Args:
         discordance: Share of discordant rows, above 0.
+        wanted: Power.
         margin: Largest difference that is taken as none.
         alpha: Level of each one-sided test.
-        wanted: Power.
+        effect: Design effect of the accuracy difference.
+        copies: The design effect if rows of one group were copies of each other.
     """
-    spread = stats.norm.isf(alpha) * np.sqrt(margin_variance(discordance, margin))
-    return float(((spread + stats.norm.ppf((1 + wanted) / 2) * np.sqrt(discordance)) / margin) ** 2)
+    critical = stats.norm.isf(alpha) * np.sqrt(margin_variance(discordance, margin, effect, copies))
+    return float(((critical + stats.norm.ppf((1 + wanted) / 2) * np.sqrt(effect * discordance)) / margin) ** 2)
 
 
-def margin_variance(discordance: float, margin: float) -> float:
-    """Variance of a row's difference that Tango's score test takes at the margin, if there is no difference."""
-    half = discordance / 2
-    return 2 * only_reference(half, half, 1, -margin) - margin * (1 + margin)
+def margin_variance(discordance: float, margin: float, effect: float = 1.0, copies: float = 1.0) -> float:
+    """Variance of a row's difference that the score test takes at the margin, if there is no difference.
+
+    Seen is the share of discordant rows; what the margin makes expected beyond it counts as copies.
+    """
+    rows = null_variance(discordance / 2, discordance / 2, 1, margin)
+    seen = discordance + margin**2
+    groups = effect * discordance + copies * margin**2
+    return groups * min(1.0, rows / seen) + copies * max(0.0, rows - seen)

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from scipy import optimize, sparse
 from scipy.special import log_softmax
 
-from cascade_equivalence.stats.bootstrap import Clusters, Floats, estimate
+from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Floats, estimate
 from cascade_equivalence.stats.mean import mean
 
 Rows = NDArray[np.intp]
@@ -291,8 +291,8 @@ def surplus(
         - ``text``, ``audio``, ``both``: by how much a transcript, audio features, and both lower it
         - ``surplus``: ``both`` minus ``text``; negative where the audio led the classifier astray
         - ``permuted``: {low, high, values}: the surplus where items exchanged their audio, and its range
-        - ``verdict``: ``shown`` (the interval lies above 0 and the value above the permuted range), ``none shown``, or
-          ``undefined`` with its ``reason``
+        - ``verdict``: ``shown`` (the value lies above the permuted range, and its interval above 0), ``apparent`` (the
+          value lies above the range, but the interval reaches 0), ``none shown``, or ``undefined`` with its ``reason``
         - ``bootstrap`` {draws, confidence, seed}
     """
     codes, gold = np.unique(sample.gold, return_inverse=True)
@@ -321,14 +321,12 @@ def surplus(
         source = moved(sample, [part.test for part in parts], generator)
         both = _loss_of(standardised(sample.audio[source]), sample, parts, from_text)
         null.append(float((losses["text"] - both).mean()))
-    value, low = found["surplus"].value, found["surplus"].low
-    shown = value is not None and low is not None and low > 0 and value > max(null)
     return {
         **head,
         "folds": len(parts),
         **{name: asdict(each) for name, each in found.items()},
         "permuted": {"low": min(null), "high": max(null), "values": null},
-        "verdict": "shown" if shown else "none shown",
+        "verdict": _verdict(found["surplus"], null),
         "reason": None,
         **tail,
     }
@@ -341,6 +339,13 @@ def _undefined(labels: int, groups: int) -> str | None:
     if groups < LEAST_GROUPS:
         return f"{groups} groups are too few: whole groups train, choose a penalty and test"
     return None
+
+
+def _verdict(found: Estimate, null: Sequence[float]) -> str:
+    assert found.value is not None and found.low is not None
+    if found.value <= max(0.0, *null):
+        return "none shown"
+    return "shown" if found.low > 0 else "apparent"
 
 
 def _losses(sample: Sample, parts: Sequence[Split]) -> tuple[dict[str, Floats], list[Step]]:

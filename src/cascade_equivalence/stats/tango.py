@@ -8,8 +8,8 @@ where q is the maximum likelihood estimate, under that difference, of the probab
 T(0)^2 is McNemar's statistic without continuity correction. Unlike Wald's interval this one has a width where no row is
 discordant, and that is where a claim of equivalence is easiest to make wrongly.
 
-For groups of rows T is divided by the square root of the design effect at the same delta, as Rao & Scott (1992) do for
-clustered binary data; T(0)^2 is then the clustered McNemar's statistic, wherever that effect is not below 1.
+For groups of rows the variance is that of the group totals at the same delta, see ``clustered``; T(0)^2 is then the
+clustered McNemar's statistic.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,14 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 
-EDGE = 1e-12
+EDGE = 1e-12  # the bounds themselves can have no variance
+STEP = 1e-7  # as near the estimate as matters; nearer, rounding would be most of what changes
+Variance = Callable[[float, float], float]
 
 
-def independent(_: float) -> float:
-    """Design effect of independent rows."""
-    return 1.0
+def of_rows(_: float, expected: float) -> float:
+    """The variance at a supposed value where rows are independent: what is expected then."""
+    return expected
 
 
 def only_reference(b: float, c: float, rows: float, delta: float) -> float:
@@ -41,7 +43,21 @@ def only_reference(b: float, c: float, rows: float, delta: float) -> float:
     return (max(0.0, -linear - root) ** 0.5 * (root - linear) ** 0.5 - linear) / (4 * rows)
 
 
-def score(b: float, c: float, rows: float, delta: float, design_effect: float = 1.0) -> float:
+def null_variance(b: float, c: float, rows: float, delta: float) -> float:
+    """Variance of b - c if rows are independent and the difference is delta.
+
+    Args:
+        b: Rows that only the system got right.
+        c: Rows that only the reference got right.
+        rows: All rows.
+        delta: Supposed difference, system minus reference, in [-1, 1].
+    """
+    if delta > 0:  # the systems swapped, where the constrained estimate does not cancel
+        return null_variance(c, b, rows, -delta)
+    return max(0.0, rows * (2 * only_reference(b, c, rows, delta) + delta * (1 - delta)))
+
+
+def score(b: float, c: float, rows: float, delta: float, variance: Variance = of_rows) -> float:
     """Tango's statistic, standard normal if the difference is delta.
 
     Args:
@@ -49,23 +65,15 @@ def score(b: float, c: float, rows: float, delta: float, design_effect: float = 
         c: Rows that only the reference got right.
         rows: All rows.
         delta: Supposed difference, system minus reference, in [-1, 1].
-        design_effect: Variance of the difference by that of independent rows.
+        variance: Variance of b - c, from delta and from what that of independent rows would be.
 
     Returns:
         The statistic; positive where the difference found is larger than delta.
     """
-    if delta > 0:  # the systems swapped, where the root below does not cancel
-        return -score(c, b, rows, -delta, design_effect)
-    surplus = b - c - rows * delta
-    variance = rows * (2 * only_reference(b, c, rows, delta) + delta * (1 - delta)) * design_effect
-    if variance <= 0:
-        return float(np.copysign(np.inf, surplus)) if surplus else 0.0
-    return float(surplus / np.sqrt(variance))
+    return standardise(b - c - rows * delta, variance(delta, null_variance(b, c, rows, delta)))
 
 
-def interval(
-    b: float, c: float, rows: float, confidence: float, design_effect: Callable[[float], float] = independent
-) -> tuple[float, float]:
+def interval(b: float, c: float, rows: float, confidence: float, variance: Variance = of_rows) -> tuple[float, float]:
     """The differences that the score test does not reject.
 
     Args:
@@ -73,12 +81,19 @@ def interval(
         c: Rows that only the reference got right.
         rows: All rows, one at least.
         confidence: Level of the interval, in (0, 1).
-        design_effect: Design effect at a supposed difference.
+        variance: As for ``score``.
 
     Returns:
         Lower and upper limit, in [-1, 1].
     """
-    return invert(lambda delta: score(b, c, rows, delta, design_effect(delta)), (b - c) / rows, (-1.0, 1.0), confidence)
+    return invert(lambda delta: score(b, c, rows, delta, variance), (b - c) / rows, (-1.0, 1.0), confidence)
+
+
+def standardise(surplus: float, variance: float) -> float:
+    """A number by its standard deviation; infinite where that is zero, but for zero itself."""
+    if variance <= 0:
+        return float(np.copysign(np.inf, surplus)) if surplus else 0.0
+    return float(surplus / np.sqrt(variance))
 
 
 def invert(
@@ -87,21 +102,26 @@ def invert(
     """The values that a score test does not reject.
 
     Args:
-        statistic: Standard normal statistic at a supposed value; it falls through zero at the estimate.
+        statistic: Standard normal statistic at a supposed value, zero at the estimate.
         value: The estimate.
         bounds: Smallest and largest possible value.
         confidence: Level of the interval, in (0, 1).
 
     Returns:
-        Lower and upper limit; a bound where the test rejects nothing up to there.
+        Lower and upper limit; a bound where the test rejects nothing up to there, the estimate where it rejects all
+        other values.
     """
     critical = float(stats.norm.isf((1 - confidence) / 2))
-    lowest, highest = bounds
 
-    def limit(bound: float, level: float) -> float:
-        far, near = bound + np.copysign(EDGE, value - bound), value + np.copysign(EDGE, bound - value)
-        if abs(value - bound) <= EDGE or (statistic(far) - level) * (statistic(near) - level) >= 0:
+    def limit(bound: float) -> float:
+        room = value - bound
+        if abs(room) <= EDGE:
             return bound
-        return float(brentq(lambda supposed: statistic(supposed) - level, far, near))
+        far, near = bound + np.copysign(EDGE, room), value - np.copysign(min(STEP, abs(room) / 2), room)
+        if abs(statistic(far)) <= critical:
+            return bound
+        if abs(statistic(near)) >= critical:
+            return value
+        return float(brentq(lambda supposed: abs(statistic(supposed)) - critical, far, near))
 
-    return limit(lowest, critical), limit(highest, -critical)
+    return limit(bounds[0]), limit(bounds[1])

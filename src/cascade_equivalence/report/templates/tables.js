@@ -7,7 +7,7 @@
   const plain = (text) => text.replaceAll("\u2212", "-").replaceAll("\u00a0", " ").trim();
   // The first number counts: of an interval the value, of "<0.001" a little less than it says.
   const number = (text) => {
-    const found = /^([<>]?)\s*([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)/i.exec(plain(text));
+    const found = /^([<>]?)\s*([+-]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?)/i.exec(plain(text));
     if (!found) return NaN;
     const value = parseFloat(found[2].replaceAll(",", ""));
     return value * (found[1] === "<" ? 0.999 : found[1] === ">" ? 1.001 : 1);
@@ -109,7 +109,8 @@
   };
 
   for (const table of document.querySelectorAll("main table:not([data-plain])")) {
-    sortable(table);
+    // Rows that head others lose their sense in another order.
+    if (!table.querySelector("tr.group")) sortable(table);
     tools(table);
   }
 })();

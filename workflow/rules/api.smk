@@ -1,0 +1,38 @@
+# Systems behind an API. Their answers lie where all systems' do: this rule and `answer` share a path and no system.
+# The key is not declared with `envvars`: Snakemake would write its value into the command lines of the jobs it starts.
+
+
+rule answer_api:
+    input:
+        item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
+        heard=lambda wildcards: STUDY.heard_by(wildcards.system, wildcards.task, wildcards.condition),
+    output:
+        answers=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
+    log:
+        f"{RESULTS}/logs/answer/{{system}}/{{task}}/{{condition}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/answer/{{system}}/{{task}}/{{condition}}.tsv"
+    wildcard_constraints:
+        system=STUDY.either_system(api=True),
+    # Machines that compute often have no way out of their network, and no key in their environment.
+    localrule: True
+    conda:
+        "../../envs/api.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=1440,
+    params:
+        settings=lambda wildcards: STUDY.api_params(wildcards.system, wildcards.task),
+    message:
+        "Asking {wildcards.system} about {wildcards.task} ({wildcards.condition})"
+    script:
+        "../scripts/answer_api.py"
+
+
+# Before any job: a key that is missing is better known now than when the speech is made.
+onstart:
+    try:
+        STUDY.check_keys()
+    except StudyError as problem:
+        raise WorkflowError(str(problem)) from None

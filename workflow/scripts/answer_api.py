@@ -1,0 +1,31 @@
+"""Answer one task in one condition, all voices, with one system behind an API."""
+
+import sys
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    from cascade_equivalence.dag.answers import judge, questions, spoken_rows
+    from cascade_equivalence.models.api.answers import ask_questions
+    from cascade_equivalence.models.api.records import version_changes
+    from cascade_equivalence.models.transcription.table import recordings
+    from cascade_equivalence.speech.clips import read_clips
+    from cascade_equivalence.tasks.items import read_items
+
+    system, task, condition = (snakemake.wildcards[name] for name in ("system", "task", "condition"))
+    spec = study.task(task)
+    items = read_items(Path(snakemake.input.item_table))
+    clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
+    rows = spoken_rows(clips)
+    answers = ask_questions(
+        questions(task, spec, study.config.answer.system_prompt, items, rows, recordings(clips)),
+        [f"item {clip.id} in voice {clip.voice}" for clip in clips],
+        study.api_system(system),
+        spec.max_new_tokens,
+        study.store("answers", system, task, f"{condition}.jsonl"),
+        f"{system}: {task}, {condition}",
+    )
+    for sentence in version_changes(study.store("answers", system)):
+        print(f"Warning: {sentence}", file=sys.stderr)
+    judge(task, spec, "generate", items, rows, answers, Path(snakemake.output.answers))
