@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 from cascade_equivalence.report.display import UNDEFINED, Display, interval, markdown
 from cascade_equivalence.report.surplus_table import SCHEMA, display, frame
 from cascade_equivalence.stats.bootstrap import Clusters
-from cascade_equivalence.stats.surplus import Sample, surplus
+from cascade_equivalence.stats.nested import Sample
+from cascade_equivalence.stats.surplus import surplus
 
 
 def measured(told: float, labels: int = 2, groups: int = 24) -> dict[str, Any]:

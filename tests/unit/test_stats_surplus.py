@@ -14,18 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from cascade_equivalence.stats import surplus as module
 from cascade_equivalence.stats.bootstrap import Clusters, Estimate
-from cascade_equivalence.stats.surplus import (
-    Features,
-    Sample,
-    Step,
-    deal,
-    fit,
-    moved,
-    splits,
-    standardised,
-    step,
-    surplus,
-)
+from cascade_equivalence.stats.nested import Features, Sample, Step, deal, fit, splits, standardised, step
+from cascade_equivalence.stats.surplus import moved, surplus
 
 QUICK: dict[str, Any] = {"folds": 3, "permutations": 4, "draws": 400}
 

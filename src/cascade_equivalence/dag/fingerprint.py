@@ -72,7 +72,7 @@ STAGES = {
     ),
     "surplus": (
         *(f"mechanism/{name}.py" for name in ("acoustics", "surplus_features", "utterances")),
-        *(f"stats/{name}.py" for name in ("bootstrap", "mean", "surplus")),
+        *(f"stats/{name}.py" for name in ("bootstrap", "mean", "nested", "surplus")),
         "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),

@@ -18,7 +18,8 @@ from cascade_equivalence.mechanism.utterances import draw
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.clips import Clip, decode, read_clips
 from cascade_equivalence.stats.bootstrap import Clusters
-from cascade_equivalence.stats.surplus import Sample, surplus
+from cascade_equivalence.stats.nested import Sample
+from cascade_equivalence.stats.surplus import surplus
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.items import read_items
 from cascade_equivalence.tasks.registry import get_task

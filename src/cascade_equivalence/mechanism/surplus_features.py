@@ -12,7 +12,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.acoustics import ENERGY_FRAME, FLOOR, HOP, PERIODS, RESOLUTION
 from cascade_equivalence.speech.waveform import SAMPLING_RATE
 from cascade_equivalence.stats.bootstrap import Floats
-from cascade_equivalence.stats.surplus import Features, Matrix, Rows, standardised
+from cascade_equivalence.stats.nested import Features, Matrix, Rows, standardised
 
 ACTIVE_DB = 40.0
 """Frames this far below the loudest one are pauses: their spectrum is that of the background."""

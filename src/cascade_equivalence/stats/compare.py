@@ -94,7 +94,7 @@ def compare(
         int(np.sum(paired.system_correct & ~paired.reference_correct)),
         int(np.sum(~paired.system_correct & paired.reference_correct)),
     )
-    settings = {"draws": draws, "confidence": confidence, "seed": seed}
+    settings: dict[str, Any] = {"draws": draws, "confidence": confidence, "seed": seed}
     uniform, empirical = overlap.uniform_chance(labels), overlap.empirical_chance(paired)
     return {
         "rows": joined.height,
