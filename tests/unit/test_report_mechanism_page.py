@@ -11,7 +11,7 @@ import pytest
 from figure_text import assert_nothing_overlaps, written_in
 from report_mechanism_study import EARS, SPEAKERS, TASKS, World, write_behaviour, write_mechanism
 from report_study import IMPLICIT_OUTLINE, PLANTED, STATISTICS, build
-from test_report_page import Page
+from test_report_page import Page, check_page
 
 from cascade_equivalence.report.erasure_figure import DOTS, LINES, erasure_figure
 from cascade_equivalence.report.figures import write_figures
@@ -132,11 +132,12 @@ def test_the_page_looks_inside_and_escapes_what_it_is_told(tables: Tables, drawn
         confidence=0.95,
     ).read_text()
     page = Page(text)
-    assert not page.open and "script" not in page.tags and "<script" not in text and PLANTED in page.text
+    check_page(page)
+    assert PLANTED in page.text
     ids = [value for name, value in page.attributes if name == "id"]
     inside = ids.index("inside")
-    assert ids.index("agreement") < inside < ids.index("figure-probes") < ids.index("figure-erasure")
-    assert ids.index("figure-erasure") < ids.index("probes") < ids.index("erasers")
+    assert ids.index("agreement") < inside < ids.index("figure-probes") < ids.index("probes")
+    assert ids.index("probes") < ids.index("figure-erasure") < ids.index("erasers")
     for finding in findings(told):
         assert finding.claim.title in page.text
         assert finding.numbers[1:] in page.text, finding.numbers

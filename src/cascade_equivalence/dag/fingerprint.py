@@ -76,7 +76,10 @@ STAGES = {
         "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
-    "report": ("report/*.py", "report/templates/*", "stats/*.py", "dag/provenance.py"),
+    "report": (
+        *("report/*.py", "report/templates/*", "stats/*.py", "dag/provenance.py"),
+        *("speech/clips.py", "speech/waveform.py"),
+    ),
 }
 
 

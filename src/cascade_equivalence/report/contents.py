@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.report import (
+    costs_table,
     equivalence_table,
     errors_table,
     indices_table,
@@ -77,6 +78,7 @@ def _outside(tables: Tables, confidence: float) -> list[Display]:
         ranking_table.display(tables.ranking, confidence),
         transcription(tables.transcription),
         surplus_table.display(tables.surplus, confidence),
+        costs_table.display(tables.costs, confidence),
     ]
 
 
