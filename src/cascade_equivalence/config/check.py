@@ -119,7 +119,7 @@ def _model_problems(study: StudyConfig, key: str, name: str, roles: Sequence[str
         yield f"{key}: {name!r} is a model of role {model.role!r}, not {' or '.join(map(repr, roles))}"
     if model.role != "speech-llm":
         return
-    if model.text_model is None:
+    if model.text_model is None and model.audio_model is not None:
         yield f"models.{name}.text_model: name the text LLM that this speech LLM speaks through"
     for part, inner, role in (("text_model", model.text_model, "llm"), ("audio_model", model.audio_model, "asr")):
         if inner is not None:

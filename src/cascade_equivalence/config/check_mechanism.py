@@ -49,7 +49,7 @@ def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str
         if model.role == "llm":
             yield f"mechanism.models: {name!r} hears nothing; open the speech LLM around it, or an ASR"
             continue
-        inner = defined.get(model.text_model or "") if model.role == "speech-llm" else model
+        inner = defined.get(model.text_model) if model.text_model else model
         if inner is None:
             continue
         layers = opened.layers.get(name, [])

@@ -79,7 +79,9 @@ class ModelSpec(Closed):
         default=True, description="Render prompts with the tokenizer's chat template; false for a base model."
     )
     text_model: str | None = Field(
-        default=None, description="Of a speech LLM: the text LLM it speaks through, by name (`text_model_id`)."
+        default=None,
+        description="Of a speech LLM: the text LLM it speaks through, by name (`text_model_id`); none for one whose "
+        "checkpoint holds its own (Qwen2-Audio, Phi-4-multimodal).",
     )
     audio_model: str | None = Field(
         default=None,

@@ -42,6 +42,7 @@ STAGES = {
     "answer": (
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "recording", "rendering", "rows")),
         *(f"models/{name}.py" for name in ("scoring", "stopping", "text_llm")),
+        *("models/checkpoint.py", "models/speech_llm/qwen2_audio_text.py"),
         *(f"tasks/{name}.py" for name in ("base", "parsing", "prompts")),
         "dag/answers.py",
     ),

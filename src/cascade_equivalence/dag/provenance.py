@@ -14,6 +14,7 @@ PACKAGES = (
     "snakemake",
     "torch",
     "transformers",
+    "peft",
     "openai-whisper",
     "ctranslate2",
     "hibari-tts",

@@ -165,7 +165,8 @@ class _Runner:
     """Prompts of one arm, read once, answered under one variant after the other."""
 
     def __init__(self, model: "SpeechLLM", questions: Sequence[Question], batch_size: int, max_new_tokens: int) -> None:
-        self.model, self.text, self.questions = model, model.text, questions
+        self.model, self.questions = model, questions
+        self.text = model.typed if questions[0].audio is None else model.text
         self.batch_size, self.max_new_tokens = batch_size, max_new_tokens
         prompts = [self.text.render(question.messages, question.answer_prefix) for question in questions]
         self.heard: list[torch.Tensor] | None = None

@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, DynamicCache
 from transformers.cache_utils import CacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.speech_llm import qwen2_audio_text  # noqa: F401 - AutoModel then opens the LLM inside
 
 
 def load_causal_lm(folder: Path, dtype: torch.dtype) -> Any:

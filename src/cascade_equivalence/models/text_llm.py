@@ -19,6 +19,7 @@ from cascade_equivalence.models.causal_lm import cached_layers, load_causal_lm
 from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
 from cascade_equivalence.models.rows import AUDIO, PADDING, common_prefix, left_padded, write_audio
 from cascade_equivalence.models.scoring import score
+from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
 from cascade_equivalence.models.stopping import Stopping
 
 TIE_CANDIDATES = 8
@@ -56,6 +57,8 @@ class TextLLM:
 
     def __init__(self, folder: Path, device: str, dtype: torch.dtype, chat: bool) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        if chat and not self.tokenizer.chat_template:
+            self.tokenizer.chat_template = library_chat_template(folder)
         if chat and not self.tokenizer.chat_template:
             raise StudyError(f"{folder} has no chat template: set `chat: false` for this model")
         self.chat = chat

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.checkpoint import read_header, read_json, weight_files
@@ -21,6 +22,8 @@ _LLM_FACTS = {
     "max_positions": ("max_position_embeddings", "n_positions"),
     "tied_embeddings": ("tie_word_embeddings",),
 }
+# Speech LLMs whose checkpoint holds the text LLM: what kind of network that is, where their config does not say it.
+_OWN_TEXT_LLM: dict[str, str | None] = {"qwen2_audio": None, "phi4_multimodal": "phi3"}
 # Fact: field of whisper.model.ModelDimensions.
 _ASR_FACTS = {
     "encoder_layers": "n_audio_layer",
@@ -60,14 +63,33 @@ def llm_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
     _need(files, name, *_TOKENIZERS)
     config = read_json(files["config.json"])
     # Models that also see or hear keep the text part in a section of its own.
-    text = config.get("text_config") or config
-    facts: dict[str, Fact] = {
-        fact: next((text[key] for key in keys if key in text), None) for fact, keys in _LLM_FACTS.items()
-    }
+    facts = _llm_shape(config.get("text_config") or config)
     if facts["tied_embeddings"] is None:
         facts["tied_embeddings"] = config.get("tie_word_embeddings")
     shape: dict[str, Fact] = {"model_type": config.get("model_type"), "classes": config.get("architectures")}
     return facts | shape | {"parameters": _parameters(weight_files(files, name))}
+
+
+def _llm_shape(section: dict[str, Any]) -> dict[str, Fact]:
+    return {fact: next((section[key] for key in keys if key in section), None) for fact, keys in _LLM_FACTS.items()}
+
+
+def _own_llm(config: dict[str, Any], name: str) -> dict[str, Fact]:
+    """Shape of the text LLM that a speech LLM's checkpoint holds, as :func:`llm_facts` gives it for a text LLM.
+
+    Published configs leave out what the library's class for them has as a default, so that class completes them.
+
+    Raises:
+        StudyError: The library cannot read the config.
+    """
+    from transformers import AutoConfig
+
+    kind = str(config["model_type"])
+    try:
+        text = AutoConfig.for_model(**config).get_text_config().to_dict()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StudyError(f"{name}: config.json is not that of a {kind} model ({error}); fetch it again") from error
+    return _llm_shape(text) | {"model_type": _OWN_TEXT_LLM[kind] or text.get("model_type")}
 
 
 def asr_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
@@ -105,6 +127,8 @@ def speech_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
 
     Returns:
         Model type, connector, which parts the checkpoint holds, the models it names for the others, stored parameters.
+        Of a checkpoint that holds the text LLM the model type is that LLM's, with the rest of its shape: what backbones
+        are compared by. ``speech_model_type`` is the whole's.
 
     Raises:
         StudyError: A file the model needs is missing or damaged.
@@ -113,10 +137,12 @@ def speech_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
     config = read_json(files["config.json"])
     weights = weight_files(files, name)
     parts = sorted({tensor.partition(".")[0] for path in weights for tensor in read_header(path).shapes})
+    kind = config.get("model_type")
     connector = config.get("connector") or {}
-    return {
-        "model_type": config.get("model_type"),
-        "connector": connector.get("kind", "ultravox"),
+    own = _own_llm(config, name) if kind in _OWN_TEXT_LLM else {"model_type": kind}
+    return own | {
+        "speech_model_type": kind,
+        "connector": kind if kind in _OWN_TEXT_LLM else connector.get("kind", "ultravox"),
         "stack_factor": connector.get("stack_factor", config.get("stack_factor")),
         "parts": parts,
         "text_model_id": config.get("text_model_id"),

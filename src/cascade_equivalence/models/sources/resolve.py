@@ -83,6 +83,8 @@ def _build(name: str, spec: ModelSpec, target: Path, work: Path, cache: Path) ->
     files, converters = _convert(spec, fetched.files, work)
     facts = {"asr": asr_facts, "llm": llm_facts, "speech-llm": speech_facts}[spec.role]
     architecture = facts(files, name)
+    if spec.role == "speech-llm" and spec.text_model is None and "layers" not in architecture:
+        raise StudyError(f"models.{name}.text_model: its checkpoint holds no text LLM: name the one it speaks through")
     records = record_files(files, f"hashing {name}")
     converted = {key: path for key, path in fetched.files.items() if files.get(key) != path}
     origin = record_files(converted, f"hashing {name}'s source")

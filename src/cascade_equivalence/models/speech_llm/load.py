@@ -26,19 +26,27 @@ TEXT = "language_model."
 Weights = dict[str, torch.Tensor]
 
 
-def _contents(folder: Path) -> dict[str, Path]:
-    """Tensor name to the file that holds it."""
+def contents(folder: Path, kind: str = "an Ultravox model") -> dict[str, Path]:
+    """Tensor name to the file that holds it.
+
+    Args:
+        folder: The checkpoint.
+        kind: What it should be, for messages.
+
+    Raises:
+        StudyError: The folder holds no safetensors weights of an audio tower, a connector or a text LLM, or others too.
+    """
     files = weight_files({path.name: path for path in folder.iterdir()}, str(folder))
     names = {name: file for file in files for name in read_header(file).shapes}
     for name in sorted(names):
         if "lora_" in name:
             raise StudyError(f"{folder} holds {name}: its LoRA was not merged; merge it into the weights first")
         if not name.startswith((TOWER, CONNECTOR, TEXT)):
-            raise StudyError(f"{folder} holds {name}, which is no part of an Ultravox model")
+            raise StudyError(f"{folder} holds {name}, which is no part of {kind}")
     return names
 
 
-def _read(names: dict[str, Path], prefix: str) -> Weights:
+def read_part(names: dict[str, Path], prefix: str) -> Weights:
     """The tensors of one part, by their names within it; nothing else is read."""
     found: Weights = {}
     for path in sorted({path for name, path in names.items() if name.startswith(prefix)}):
@@ -55,7 +63,7 @@ def has_text_weights(folder: Path) -> bool:
     Raises:
         StudyError: The folder holds no safetensors weights of an Ultravox model.
     """
-    return any(name.startswith(TEXT) for name in _contents(folder))
+    return any(name.startswith(TEXT) for name in contents(folder))
 
 
 def text_state_dict(folder: Path) -> Weights:
@@ -64,11 +72,19 @@ def text_state_dict(folder: Path) -> Weights:
     Raises:
         StudyError: The folder holds no safetensors weights of an Ultravox model.
     """
-    return _read(_contents(folder), TEXT)
+    return read_part(contents(folder), TEXT)
 
 
-def _fill(part: nn.Module, weights: Weights, prefix: str, source: str, text_width: int, dtype: torch.dtype) -> None:
+def fill(part: nn.Module, weights: Weights, prefix: str, source: str, text_width: int, dtype: torch.dtype) -> None:
     """Give a part its weights.
+
+    Args:
+        part: The part, on the meta device or not.
+        weights: Tensors by their names within it.
+        prefix: What stands before these names in the checkpoint, for messages.
+        source: The checkpoint, for messages.
+        text_width: Width of the text LLM's embeddings.
+        dtype: Arithmetic.
 
     Raises:
         StudyError: They are not exactly the part's.
@@ -147,9 +163,9 @@ def load_audio_encoder(
         StudyError: The checkpoint cannot be read, is not supported, or its weights are not exactly those of the model
             that its config describes; or the connector was made for a text model of another width.
     """
-    settings, names = read_settings(folder), _contents(folder)
-    tower, weights = _tower(folder, settings, _read(names, TOWER), audio_folder)
-    _fill(tower, weights, TOWER, str(folder), text_width, dtype)
+    settings, names = read_settings(folder), contents(folder)
+    tower, weights = _tower(folder, settings, read_part(names, TOWER), audio_folder)
+    fill(tower, weights, TOWER, str(folder), text_width, dtype)
     connector = build_connector(settings, tower.config.d_model, text_width)
-    _fill(connector, _read(names, CONNECTOR), CONNECTOR, str(folder), text_width, dtype)
+    fill(connector, read_part(names, CONNECTOR), CONNECTOR, str(folder), text_width, dtype)
     return AudioEncoder(tower.requires_grad_(False), connector).to(device).eval()

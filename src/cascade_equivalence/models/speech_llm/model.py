@@ -86,19 +86,28 @@ class SpeechLLM:
         return [self._row(prompt, len(vectors)) for prompt, vectors in zip(prompts, heard, strict=True)], heard
 
     def _row(self, prompt: str, vectors: int) -> list[int]:
+        before, after = self._around(prompt)
+        if self.leading_space:
+            before = before.removesuffix(" ")
+        return [*self.text.tokenize(before), *[AUDIO] * vectors, *self.text.tokenize(after)]
+
+    def _around(self, prompt: str) -> tuple[str, str]:
+        """What stands in a rendered prompt before and behind the sound."""
         parts = prompt.split(PLACEHOLDER)
         if len(parts) != 2:  # noqa: PLR2004
             raise StudyError(
                 f"a prompt must hold {PLACEHOLDER} once, where the sound belongs, and holds it {len(parts) - 1} times"
             )
-        before, after = parts
-        if self.leading_space:
-            before = before.removesuffix(" ")
-        return [*self.text.tokenize(before), *[AUDIO] * vectors, *self.text.tokenize(after)]
+        return parts[0], parts[1]
 
     def audio_positions(self, row: Sequence[int]) -> list[int]:
         """Positions of a token row that are sound."""
         return [position for position, token in enumerate(row) if token == AUDIO]
+
+    @property
+    def typed(self) -> TextLLM:
+        """The text LLM as it reads typed prompts: what an own-weights cascade types its transcript into."""
+        return self.text
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -128,8 +137,11 @@ def open_speech_llm(files: SpeechFiles, text: TextLLM, device: str, dtype: torch
     Raises:
         StudyError: The checkpoint is incomplete, or was made for another text LLM.
     """
+    from cascade_equivalence.models.speech_llm.kinds import opener_of
     from cascade_equivalence.models.speech_llm.load import has_text_weights, load_audio_encoder
 
+    if (open_own := opener_of(files.folder)) is not None:
+        return open_own(files, text, device, dtype)
     # Another LLM's answers would pass for its own, and the match for exact.
     if has_text_weights(files.folder):
         raise StudyError(

@@ -1,0 +1,199 @@
+"""What holds for every speech LLM whose checkpoint has its own text LLM, checked against the library's own model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from cascade_equivalence.config.mechanism import StatesConfig
+from cascade_equivalence.config.study import AnswerConfig
+from cascade_equivalence.mechanism.bags import Pieces
+from cascade_equivalence.mechanism.capture import Heard, Sink, capture_speech_llm
+from cascade_equivalence.mechanism.erasure import Variant, erasing
+from cascade_equivalence.mechanism.hooks import watched
+from cascade_equivalence.mechanism.implicit import implicit_transcripts
+from cascade_equivalence.mechanism.leace import Eraser
+from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
+from cascade_equivalence.mechanism.states import States, read_index
+from cascade_equivalence.models.answering import ModelFiles, Question, SpeechFiles, answer_questions, sound_of
+from cascade_equivalence.models.recording import Recording
+from cascade_equivalence.models.rows import AUDIO
+from cascade_equivalence.models.scoring import score
+from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
+from cascade_equivalence.models.text_llm import TextLLM
+
+CONFIG = AnswerConfig(device="cpu", dtype="float32", batch_size=3)
+TOLERANCE = 1e-4
+# Of even and odd numbers of frames; the last is the whole window of the tiny Qwen2-Audio.
+SAMPLES = [16000, 15999, 5000, 30901, 8161, 32000]
+SHOT = ({"role": "user", "content": "Story: A dog ran over the long bridge."}, {"role": "assistant", "content": "no"})
+BEFORE, AFTER = "Read the news story and name its topic.\nStory: ", " Now name it."
+PREFIX = "The topic is"
+LABELS = {"Sports": "sports", "Business": "business or technology"}
+
+
+@dataclass(frozen=True)
+class Read:
+    """One prompt as the library's processor and model read it.
+
+    Attributes:
+        row: Its tokens, ``AUDIO`` where the library's audio token is.
+        logits: Logits (columns, vocabulary).
+        states: Hidden states (columns, width): of the embeddings, then of each block, the last one normed.
+    """
+
+    row: list[int]
+    logits: torch.Tensor
+    states: tuple[torch.Tensor, ...]
+
+
+Reference = Callable[[Question, str], Read]
+"""Reads a question of this module, with some more text behind it."""
+
+
+def clip(number: int) -> np.ndarray:
+    noise = np.random.default_rng(number).standard_normal(SAMPLES[number])
+    return (0.1 * np.cumsum(noise) / np.sqrt(np.arange(1, len(noise) + 1))).astype(np.float32)
+
+
+def question(number: int) -> Question:
+    recording = Recording(f"sha{number}", SAMPLES[number] / 16000, partial(clip, number))
+    turn = {"role": "user", "content": f"{BEFORE}{PLACEHOLDER}{AFTER}"}
+    return Question((*SHOT, turn), PREFIX, LABELS, recording)
+
+
+QUESTIONS = [question(number) for number in range(len(SAMPLES))]
+
+
+def files_of(folder: Path) -> ModelFiles:
+    """The checkpoint is the text LLM and the speech LLM."""
+    return ModelFiles(folder, "r", True, SpeechFiles(folder, "r"))
+
+
+def read(model: SpeechLLM, questions: Sequence[Question]) -> tuple[list[list[int]], list[torch.Tensor]]:
+    prompts = [model.text.render(each.messages, each.answer_prefix) for each in questions]
+    return model.rows(prompts, [sound_of(each).decode() for each in questions])
+
+
+def logits_of(
+    text: TextLLM, rows: list[list[int]], keep: int, heard: Sequence[torch.Tensor] | None = None
+) -> torch.Tensor:
+    ids, mask, cache = text.start(rows, 0, text.prefix_cache([]))
+    with torch.inference_mode():
+        return text.logits(ids, mask, cache, keep, heard)
+
+
+def check_against(model: SpeechLLM, reference: Reference) -> None:
+    """Token rows, places of the sound and logits are the library's, alone and in a batch."""
+    rows, heard = read(model, QUESTIONS)
+    expected = [reference(each, "") for each in QUESTIONS]
+    assert rows == [each.row for each in expected]
+    for row, vectors, wanted in zip(rows, heard, expected, strict=True):
+        assert vectors.dtype == torch.float32 and row.count(AUDIO) == len(vectors) > 0
+        found = logits_of(model.text, [row], len(row), [vectors])[0]
+        torch.testing.assert_close(found, wanted.logits, atol=TOLERANCE, rtol=0)
+    last = logits_of(model.text, rows, 1, heard)[:, 0]
+    torch.testing.assert_close(last, torch.stack([each.logits[-1] for each in expected]), atol=TOLERANCE, rtol=0)
+    # A model to which every sound is the same would pass all of that.
+    assert (last[0] - last[2]).abs().max() > 100 * TOLERANCE
+
+
+def first_line(text: str) -> str:
+    """What counts of an answer that the library generates."""
+    return text.lstrip().split("\n")[0]
+
+
+def check_company(model: SpeechLLM) -> None:
+    """A clip's vectors and its answer do not depend on the clips beside it."""
+    rows, heard = read(model, QUESTIONS)
+    together = model.text.generate(rows, 6, heard=heard)
+    for each, row, vectors, answer in zip(QUESTIONS, rows, heard, together, strict=True):
+        (own_row,), (own,) = read(model, [each])
+        assert own_row == row
+        torch.testing.assert_close(own, vectors, atol=TOLERANCE, rtol=0)
+        assert model.text.generate([row], 6, heard=[own]) == [answer]
+
+
+def check_answers(files: ModelFiles, reference: Reference, folder: Path) -> None:
+    """Free answers and forced choices through the answer node, in any batches; likelihoods are the library's."""
+    found = {}
+    for mode in ("generate", "forced_choice"):
+        for size in (1, 4):
+            config = CONFIG.model_copy(update={"batch_size": size, "mode": mode})
+            answers = answer_questions(QUESTIONS, files, config, 6, folder / f"{mode}{size}", "tiny")
+            found[mode, size] = [replace(answer, seconds=0.0, scores={}) for answer in answers]
+        assert found[mode, 1] == found[mode, 4]
+    start = len(reference(QUESTIONS[2], "").row)
+    for label, words in LABELS.items():
+        whole = reference(QUESTIONS[2], f" {words}")
+        likely = whole.logits.log_softmax(-1)[start - 1 : -1].gather(1, torch.tensor(whole.row[start:])[:, None])
+        assert answers[2].scores[label] == pytest.approx(float(likely.sum()), abs=10 * TOLERANCE)
+
+
+def check_capture(model: SpeechLLM, reference: Reference, folder: Path) -> None:
+    """Captured states of every block are the library's hidden states at the audio positions; lens and all."""
+    layers = list(range(len(model.blocks)))
+    files = {layer: folder / f"layer{layer}.safetensors" for layer in layers}
+    count = len(QUESTIONS)
+    table = pl.DataFrame({"task": ["t"] * count, "id": [f"i{n}" for n in range(count)], "voice": ["v"] * count})
+    heard = [Heard(place, each) for place, each in enumerate(QUESTIONS)]
+    with Sink(files, folder / "index.parquet", table, {"model": "m"}) as sink:
+        capture_speech_llm(model, heard, StatesConfig(batch_size=4), sink, "tiny")
+    states = [States(files[layer]) for layer in layers]
+    lens = Unembedding(model.text.model)
+    from_disk = open_unembedding(Path(model.text.tokenizer.name_or_path), "cpu", torch.float32)
+    for row in read_index(folder / "index.parquet", *states).iter_rows(named=True):
+        wanted = reference(QUESTIONS[row["utterance"]], "")
+        at = [place for place, token in enumerate(wanted.row) if token == AUDIO]
+        found = [each.part(row["start"], row["start"] + row["frames"]) for each in states]
+        for layer in layers[:-1]:
+            torch.testing.assert_close(found[layer], wanted.states[layer + 1][at], atol=TOLERANCE, rtol=1e-4)
+        # The library's last one is normed already; the captured one is not.
+        with torch.no_grad():
+            torch.testing.assert_close(model.final_norm(found[-1]), wanted.states[-1][at], atol=TOLERANCE, rtol=1e-4)
+            own = model.unembedding(model.final_norm(found[-1]))
+            shown = lens.logits(found[-1])
+            torch.testing.assert_close(shown, wanted.logits[at], atol=TOLERANCE, rtol=0)
+            torch.testing.assert_close(own, shown, atol=TOLERANCE, rtol=0)
+            torch.testing.assert_close(from_disk.logits(found[-1]), shown, atol=TOLERANCE, rtol=0)
+
+
+def check_implicit(model: SpeechLLM, reference: Reference) -> None:
+    """The implicit transcript is what the library's model says at the audio positions."""
+    found: dict[int, str] = {}
+    for batch in implicit_transcripts(model, QUESTIONS, 4):
+        found |= batch
+    pieces = Pieces(model.text.tokenizer)
+    for place, each in enumerate(QUESTIONS):
+        wanted = reference(each, "")
+        at = [place for place, token in enumerate(wanted.row) if token == AUDIO]
+        assert found[place] == pieces.text(wanted.logits[at].argmax(-1).tolist())
+
+
+def check_erasure(model: SpeechLLM, width: int) -> None:
+    """Nothing is left along erased directions on any step; an eraser of nothing changes nothing."""
+    text = model.text
+    rows, heard = read(model, QUESTIONS[:2])
+
+    def variant(rank: int) -> Variant:
+        basis = torch.linalg.qr(torch.randn(width, rank, generator=torch.Generator().manual_seed(rank))).Q
+        return Variant("w", "all", {layer: Eraser(basis, basis.T) for layer in range(len(model.blocks))})
+
+    plain = score(text, rows, [[], []], heard=heard).first
+    with erasing(model, variant(0)):
+        torch.testing.assert_close(score(text, rows, [[], []], heard=heard).first, plain)
+    own, left = variant(5), []
+
+    def receive(layer: int, states: torch.Tensor) -> None:
+        left.append(float((states @ own.erasers[layer].right.T).abs().max() / states.abs().max()))
+
+    with erasing(model, own), watched(model.blocks, list(own.erasers), receive):
+        text.generate(rows, 3, heard=heard)
+        assert (score(text, rows, [[], []], heard=heard).first - plain).abs().max() > 100 * TOLERANCE
+    assert len(left) > 2 * len(model.blocks) and max(left) < 1e-5
+    assert not any(block._forward_hooks for block in model.blocks)

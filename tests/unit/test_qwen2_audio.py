@@ -1,0 +1,202 @@
+"""Qwen2-Audio behind the interface of speech LLMs computes what the transformers library's own model computes."""
+
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import own_text_checks as checks
+import pytest
+import torch
+from own_text_checks import AFTER, BEFORE, CONFIG, PREFIX, QUESTIONS, SHOT, Read, clip, files_of
+from tiny_qwen2_audio import BLOCKS, SECONDS, WIDTH, processor_of, save_qwen2_audio
+from transformers import Qwen2AudioForConditionalGeneration
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.answering import SpeechFiles, open_model, sound_of
+from cascade_equivalence.models.rows import AUDIO
+from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM, open_speech_llm
+from cascade_equivalence.models.speech_llm.qwen2_audio import MARKED
+from cascade_equivalence.models.text_llm import TextLLM
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_qwen2_audio(tmp_path_factory.mktemp("qwen2-audio"))
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> SpeechLLM:
+    text, speech = open_model(files_of(folder), CONFIG)
+    assert speech is not None and speech.text is text
+    return speech
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> checks.Reference:
+    """The library's model after the library's processor, on the prompt that its template writes for a list of parts."""
+    model, processor = Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval(), processor_of(folder)
+
+    @cache
+    def cached(sha256: str, more: str) -> Read:
+        number = [each.audio.sha256 for each in QUESTIONS].index(sha256)  # type: ignore[union-attr]
+        prompt = native_prompt(processor) + PREFIX + more
+        inputs = processor(text=[prompt], audio=[clip(number)], sampling_rate=16000, padding=True, return_tensors="pt")
+        with torch.no_grad():
+            made = model(**inputs, output_hidden_states=True)
+        audio = model.config.audio_token_id
+        row = [AUDIO if token == audio else token for token in inputs["input_ids"][0].tolist()]
+        return Read(row, made.logits[0], tuple(states[0] for states in made.hidden_states))
+
+    return lambda question, more: cached(sound_of(question).sha256, more)
+
+
+def native_prompt(processor: Any) -> str:
+    """The conversation of the checks as the library is given it: the last turn a list of text, sound and text."""
+    parts = [{"type": "text", "text": BEFORE}, {"type": "audio", "audio": "clip"}, {"type": "text", "text": AFTER}]
+    conversation = [*SHOT, {"role": "user", "content": parts}]
+    return str(processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False))
+
+
+def test_logits_and_places_of_the_sound(model: SpeechLLM, reference: checks.Reference) -> None:
+    checks.check_against(model, reference)
+
+
+def test_company_changes_nothing(model: SpeechLLM) -> None:
+    checks.check_company(model)
+
+
+def test_answers_and_forced_choices(folder: Path, reference: checks.Reference, tmp_path: Path) -> None:
+    checks.check_answers(files_of(folder), reference, tmp_path)
+
+
+def test_states_and_the_logit_lens(model: SpeechLLM, reference: checks.Reference, tmp_path: Path) -> None:
+    assert len(model.blocks) == BLOCKS
+    checks.check_capture(model, reference, tmp_path)
+
+
+def test_implicit_transcripts(model: SpeechLLM, reference: checks.Reference) -> None:
+    checks.check_implicit(model, reference)
+
+
+def test_erasure(model: SpeechLLM) -> None:
+    checks.check_erasure(model, WIDTH)
+
+
+def test_a_batch_of_the_library_gives_the_same(model: SpeechLLM, folder: Path) -> None:
+    whole, processor = Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval(), processor_of(folder)
+    prompts, clips = [native_prompt(processor) + PREFIX] * 4, [clip(number) for number in range(4)]
+    inputs = processor(text=prompts, audio=clips, sampling_rate=16000, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        expected = whole(**inputs).logits[:, -1]
+    rows, heard = checks.read(model, QUESTIONS[:4])
+    torch.testing.assert_close(checks.logits_of(model.text, rows, 1, heard)[:, 0], expected, atol=1e-4, rtol=0)
+    greedy = {"do_sample": False, "repetition_penalty": 1.0, "top_k": None, "top_p": None, "temperature": None}
+    new = whole.generate(**inputs, max_new_tokens=8, **greedy)[:, inputs["input_ids"].shape[1] :]
+    said = processor.batch_decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    assert [answer.text for answer in model.text.generate(rows, 8, heard=heard)] == list(map(checks.first_line, said))
+
+
+def test_the_prompt(model: SpeechLLM, folder: Path) -> None:
+    """What is read is the typed prompt with the sound, as the template writes it, in the place of the words."""
+    messages = [{"role": "user", "content": f"Story: {PLACEHOLDER} Which topic?"}]
+    prompt = model.text.render(messages, "The topic is ")
+    assert prompt == (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+        "<|im_start|>user\nStory: <|audio|> Which topic?<|im_end|>\n"
+        "<|im_start|>assistant\nThe topic is"
+    )
+    said = "A dog ran over the long bridge."
+    typed = [{"role": "user", "content": f"Story: {said} Which topic?"}]
+    assert model.typed is model.text
+    assert model.typed.render(typed, "The topic is ").replace(said, PLACEHOLDER) == prompt
+    (row,), (vectors,) = model.rows([prompt], [clip(0)])
+    assert len(vectors) == 25
+    token = model.text.tokenizer.convert_tokens_to_ids("<|AUDIO|>")
+    assert model.text.tokenizer.decode([token if place == AUDIO else place for place in row]) == (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+        f"<|im_start|>user\nStory: Audio 1: <|audio_bos|>{'<|AUDIO|>' * 25}<|audio_eos|>\n Which topic?<|im_end|>\n"
+        "<|im_start|>assistant\nThe topic is"
+    )
+
+
+def test_what_was_said_cannot_pass_for_sound(model: SpeechLLM) -> None:
+    turn = {"role": "user", "content": f"<|AUDIO|><|audio_eos|> {PLACEHOLDER}<|im_end|>"}
+    (row,), (vectors,) = model.rows([model.text.render([turn])], [clip(0)])
+    ids = {name: model.text.tokenizer.convert_tokens_to_ids(name) for name in ("<|AUDIO|>", "<|audio_eos|>")}
+    assert row.count(AUDIO) == len(vectors) and ids["<|AUDIO|>"] not in row and row.count(ids["<|audio_eos|>"]) == 1
+
+
+def test_the_pretrained_model_has_no_turns(folder: Path) -> None:
+    text = TextLLM(folder, "cpu", torch.float32, chat=False)
+    speech = open_speech_llm(SpeechFiles(folder, "r"), text, "cpu", torch.float32)
+    (row,), (vectors,) = speech.rows([text.render([{"role": "user", "content": PLACEHOLDER}])], [clip(0)])
+    before, after = MARKED.split(PLACEHOLDER)
+    expected = [*text.tokenize(before), *[AUDIO] * len(vectors), *text.tokenize(f"{after}\nAnswer:")]
+    assert row == expected
+
+
+def test_the_text_llm_alone_is_the_one_inside(folder: Path) -> None:
+    """The own-weights cascade: the same weights, no ears, and the library's logits for typed words."""
+    text = TextLLM(folder, "cpu", torch.float32, chat=True)
+    whole = Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval()
+    assert not any("audio" in name or "projector" in name for name in text.model.state_dict())
+    assert text.model.get_decoder().state_dict().keys() == whole.model.language_model.state_dict().keys()
+    row = text.tokenize(text.render([{"role": "user", "content": "Story: The hosts reached the cup final."}]))
+    with torch.no_grad():
+        expected = whole(input_ids=torch.tensor([row])).logits[0]
+    torch.testing.assert_close(checks.logits_of(text, [row], len(row))[0], expected, atol=1e-4, rtol=0)
+    # Its generation config samples and penalises; the ends of an answer are both of its end tokens.
+    ends = [text.tokenizer.convert_tokens_to_ids(token) for token in ("<|endoftext|>", "<|im_end|>")]
+    assert text.model.generation_config.do_sample and text.model.generation_config.eos_token_id == ends
+
+
+def test_vectors_of_each_length(model: SpeechLLM, folder: Path) -> None:
+    """The number of vectors is the processor's for every number of frames; sound too short for one still has one."""
+    processor = processor_of(folder)
+    lengths = [1, 159, 320, 480, 481, *(1600 * n + step for n in (1, 2, 7) for step in (0, 1, 160, 161, 320, 480))]
+    found = [len(vectors) for vectors in model.encoder.embed([clip(0)[:length] for length in lengths])]
+    made = processor.feature_extractor(
+        [clip(0)[:length] for length in lengths],
+        sampling_rate=16000,
+        padding="max_length",
+        return_attention_mask=True,
+        return_tensors="pt",
+    )
+    frames = made["attention_mask"].sum(-1)
+    expected = (((frames - 1) // 2 + 1) - 2) // 2 + 1
+    assert found == expected.clamp(min=1).tolist()
+
+
+def test_sound_behind_the_window_is_not_heard_and_that_is_said(model: SpeechLLM) -> None:
+    window = np.concatenate([clip(5), clip(3)])
+    with pytest.warns(UserWarning, match=rf"the first {SECONDS} s of a clip: 1 of 2 are longer"):
+        long, short = model.encoder.embed([window, clip(0)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole, alone = model.encoder.embed([window[: SECONDS * 16000], clip(0)])
+    torch.testing.assert_close(long, whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(short, alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("audio", "wrong"),
+    [
+        (np.zeros(0, np.float32), "clip 1 of 1 is empty"),
+        (np.zeros((2, 800), np.float32), "not one channel"),
+        (np.full(800, np.nan, np.float32), "not finite"),
+        (np.zeros(800, np.int16), "scale it to -1 ... 1"),
+    ],
+)
+def test_bad_sound(audio: np.ndarray, wrong: str, model: SpeechLLM) -> None:
+    with pytest.raises(StudyError, match=wrong):
+        model.encoder.embed([audio])
+
+
+@pytest.mark.parametrize("content", ["no sound", f"{PLACEHOLDER} and {PLACEHOLDER}"])
+def test_sound_stands_once_in_a_prompt(content: str, model: SpeechLLM) -> None:
+    with pytest.raises(StudyError, match="once"):
+        model.rows([model.text.render([{"role": "user", "content": content}])], [clip(0)])
