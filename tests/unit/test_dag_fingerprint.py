@@ -36,7 +36,11 @@ RUN_BY = {
     "report": ("collect_tables", "draw_figures", "write_report"),
 }
 # What a node names beside its stage: its own task or voice. Here all of them, for what any node may need.
-OF_A_NODE = {"items": ("tasks/*.py",), "answer": ("tasks/*.py",), "speech": ("speech/espeak*.py", "speech/hibari*.py")}
+OF_A_NODE = {
+    "items": ("tasks/*.py",),
+    "answer": ("tasks/*.py",),
+    "speech": tuple(f"speech/{name}*.py" for name in ("edge", "espeak", "hibari", "recordings")),
+}
 
 # Imported, and yet not counted. In every stage:
 EXEMPT = {

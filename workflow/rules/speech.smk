@@ -14,8 +14,9 @@ rule synthesize_speech:
     resources:
         mem_mb=2000,
         runtime=120,
+        speech_connections=lambda wildcards: STUDY.speech_connections(wildcards.voice),
     params:
-        voice=lambda wildcards: STUDY.speech_params(wildcards.voice),
+        voice=lambda wildcards: STUDY.speech_params(wildcards.task, wildcards.voice),
     message:
         "Speaking {wildcards.task} in the voice {wildcards.voice}"
     script:

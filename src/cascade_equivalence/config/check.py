@@ -30,8 +30,8 @@ def problems(study: StudyConfig) -> Iterator[str]:
 
 
 def clean_voices(study: StudyConfig, task: str) -> list[str]:
-    """Voices that speak a task without noise."""
-    if study.items.source == "demo" and task in PROSODY_TASKS:
+    """Voices that speak a task without noise. Published MELD and MUStARD are natural speech where there is any."""
+    if task in PROSODY_TASKS and (study.items.source == "demo" or study.speech.prosody_voices):
         return study.speech.prosody_voices
     return study.speech.voices
 
@@ -176,7 +176,7 @@ def _prosody_problems(study: StudyConfig) -> Iterator[str]:
     if asked and not speech.prosody_voices:
         yield f"speech.prosody_voices: the demo's items of {' and '.join(asked)} need voices that control prosody"
     for voice in speech.prosody_voices if asked else []:
-        if voice in defined.voices and (provider := defined.voices[voice].provider) != "espeak":
+        if voice in defined.voices and (provider := defined.voices[voice].provider) not in ("espeak", "recordings"):
             yield f"speech.prosody_voices: {voice!r} is of provider {provider!r}, which has no prosody"
     if not noise.snr_db or not set(asked) & set(noise.tasks):
         return

@@ -1,14 +1,23 @@
 """Voices and noise."""
 
-from pathlib import Path
-from typing import Annotated, Literal
+from pathlib import Path, PurePosixPath
+from string import Formatter
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from cascade_equivalence.config.base import Closed
 
 
-class HibariVoice(Closed):
+class Voice(Closed):
+    """What every voice has."""
+
+    def sound(self) -> dict[str, Any]:
+        """What of it decides how its clips sound: part of their names, and what their nodes depend on."""
+        return self.model_dump(mode="json")
+
+
+class HibariVoice(Voice):
     """A neural voice of hibari-tts (in process, CPU)."""
 
     provider: Literal["hibari"] = Field(description="Neural voices of hibari-tts.")
@@ -17,7 +26,7 @@ class HibariVoice(Closed):
     seed: NonNegativeInt = Field(default=0, description="Seed of the vocoder's noise.")
 
 
-class EspeakVoice(Closed):
+class EspeakVoice(Voice):
     """A formant voice of espeak-ng (in a process of its own)."""
 
     provider: Literal["espeak"] = Field(description="Formant voices of espeak-ng.")
@@ -28,7 +37,68 @@ class EspeakVoice(Closed):
     volume: int = Field(default=100, ge=0, le=200, description="Volume, 100 is the voice's own.")
 
 
-VoiceSpec = Annotated[HibariVoice | EspeakVoice, Field(discriminator="provider")]
+class EdgeVoice(Voice):
+    """A neural voice of Microsoft Edge's read-aloud service (over the network)."""
+
+    provider: Literal["edge"] = Field(description="Neural voices of Microsoft Edge's read-aloud service.")
+    name: str = Field(
+        pattern=r"^[a-z]{2,3}-[A-Z]{2,}-[A-Za-z-]+Neural$",
+        description="The voice, such as `en-US-JennyNeural`; `edge-tts --list-voices` lists them.",
+    )
+    rate: str = Field(
+        default="+0%",
+        pattern=r"^(\+(100|[0-9]{1,2})|-(50|[1-4]?[0-9]))%$",
+        description="Change of the speaking rate, from -50% to +100%.",
+    )
+    volume: str = Field(
+        default="+0%", pattern=r"^(\+(100|[0-9]{1,2})|-[0-9]{1,2})%$", description="Change of the volume, up to +100%."
+    )
+    pitch: str = Field(default="+0Hz", pattern=r"^[+-][0-9]{1,3}Hz$", description="Change of the pitch.")
+    connections: PositiveInt = Field(
+        default=2, le=8, description="Connections at once, in each job; the service throttles those who open many."
+    )
+    attempts: PositiveInt = Field(default=7, description="Requests for one clip before the run ends.")
+    pause: PositiveFloat = Field(
+        default=5.0,
+        allow_inf_nan=False,
+        description="Seconds before the second attempt; each further pause is twice as long, up to two minutes.",
+    )
+    timeout: PositiveFloat = Field(default=120.0, allow_inf_nan=False, description="Seconds that a clip may take.")
+
+    def sound(self) -> dict[str, Any]:
+        """What of it decides how its clips sound; how patiently they are asked for does not."""
+        return self.model_dump(mode="json", exclude={"connections", "attempts", "pause", "timeout"})
+
+
+class RecordingsVoice(Voice):
+    """A folder with one recording an item: natural speech, or speech made elsewhere."""
+
+    provider: Literal["recordings"] = Field(description="A folder with one recording an item.")
+    folder: Path = Field(description="The folder; relative to where the study is run.")
+    pattern: str = Field(
+        default="{task}/{id}.{ext}",
+        description="Path of an item's recording below it; `{ext}` is any of wav, flac, mp3, ogg, opus, aiff, aif.",
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _stays_inside(cls, pattern: str) -> str:
+        fields = [(name, how, kind) for _, name, how, kind in Formatter().parse(pattern) if name is not None]
+        if not {name for name, _, _ in fields} <= {"task", "id", "ext"} or any(how or kind for _, how, kind in fields):
+            raise ValueError("only {task}, {id} and {ext} stand for something")
+        if "id" not in {name for name, _, _ in fields}:
+            raise ValueError("it must hold {id}, or all items have the same recording")
+        path = PurePosixPath(pattern)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError("it must lead to files below the folder")
+        return pattern
+
+    def sound(self) -> dict[str, Any]:
+        """What of it decides how its clips sound: not where the recordings lie; each goes by its own hash."""
+        return self.model_dump(mode="json", include={"provider"})
+
+
+VoiceSpec = Annotated[HibariVoice | EspeakVoice | EdgeVoice | RecordingsVoice, Field(discriminator="provider")]
 
 
 class SpeechConfig(Closed):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.config.speech import EdgeVoice, RecordingsVoice
 from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY, Node
@@ -157,11 +158,21 @@ class Study(ReportNodes):
             items["per_task"] = items["per_task"].get(task)
         return {"items": items, "code": code_fingerprint("items", f"tasks/{task}.py")}
 
-    def speech_params(self, voice: str) -> dict[str, Any]:
-        """What the clean speech of a voice depends on."""
+    def speech_params(self, task: str, voice: str) -> dict[str, Any]:
+        """What the clean speech of a voice depends on, beside the items; recordings count as they lie there now."""
         spec = self.config.definitions.voices[voice]
         code = code_fingerprint("speech", f"speech/{spec.provider}*.py")
-        return {"voice": spec.model_dump(mode="json"), "max_seconds": self.config.speech.max_seconds, "code": code}
+        params = {"voice": spec.sound(), "max_seconds": self.config.speech.max_seconds, "code": code}
+        if isinstance(spec, RecordingsVoice):
+            from cascade_equivalence.speech.recordings_files import hash_listing
+
+            params["recordings"] = hash_listing(spec, task)
+        return params
+
+    def speech_connections(self, voice: str) -> int:
+        """Connections to a speech service that a node of a voice keeps open."""
+        spec = self.config.definitions.voices[voice]
+        return spec.connections if isinstance(spec, EdgeVoice) else 0
 
     def noise_params(self, voice: str, condition: str) -> dict[str, Any]:
         """What noisy speech depends on, beside the clean speech it is made of."""

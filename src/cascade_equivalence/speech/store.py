@@ -24,7 +24,7 @@ def clip_key(identity: str, spec: VoiceSpec, text: str, style: str | None) -> st
         32 hexadecimal digits.
     """
     prosody = None if style is None else asdict(find_style(style))
-    parts = [SPEECH_FORMAT, identity, spec.model_dump(mode="json"), text, style, prosody]
+    parts = [SPEECH_FORMAT, identity, spec.sound(), text, style, prosody]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event
 
 from cascade_equivalence.config.speech import VoiceSpec
 from cascade_equivalence.errors import StudyError
@@ -54,7 +55,8 @@ def synthesize_clips(
     _check_ids(items)
     check_styles(spec, voice_name, (item.style for item in items))
     shelf = ClipStore(store)
-    with open_provider(spec) as provider:
+    stop = Event()
+    with open_provider(spec, stop) as provider:
         identity = provider.identity()
         keys = [clip_key(identity, spec, item.text, item.style) for item in items]
         wanted = dict(zip(keys, items, strict=True))
@@ -62,7 +64,7 @@ def synthesize_clips(
         flacs = {key: flac for key, flac in kept.items() if flac is not None}
         missing = {key: item for key, item in wanted.items() if key not in flacs}
         with progress(f"Speech, voice {voice_name}", total=len(wanted), done=len(flacs)) as advance:
-            flacs |= _speak(missing, spec, provider, shelf, max(1, workers), advance)
+            flacs |= _speak(missing, spec, provider, shelf, max(1, workers), advance, stop)
     # Equal audio is decoded and judged once, as it is spoken once.
     judged = {key: _judge(flac, max_seconds) for key, flac in flacs.items()}
     return [
@@ -90,7 +92,13 @@ def _check_ids(items: Sequence[Utterance]) -> None:
 
 
 def _speak(
-    missing: dict[str, Utterance], spec: VoiceSpec, first: Provider, shelf: ClipStore, workers: int, advance: Advance
+    missing: dict[str, Utterance],
+    spec: VoiceSpec,
+    first: Provider,
+    shelf: ClipStore,
+    workers: int,
+    advance: Advance,
+    stop: Event,
 ) -> dict[str, bytes]:
     """Speak what is missing with ``workers`` voices, the first of which is running already."""
     flacs: dict[str, bytes] = {}
@@ -110,7 +118,7 @@ def _speak(
 
     with ExitStack() as stack:
         for _ in range(min(workers, len(missing)) - 1):
-            idle.put(stack.enter_context(open_provider(spec)))
+            idle.put(stack.enter_context(open_provider(spec, stop)))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         jobs = {pool.submit(speak_one, key, item): key for key, item in missing.items()}
         try:
@@ -118,6 +126,7 @@ def _speak(
                 flacs[jobs[job]] = job.result()
                 advance()
         except BaseException:
+            stop.set()
             pool.shutdown(cancel_futures=True)
             raise
     return flacs

@@ -1,0 +1,115 @@
+"""Which recording belongs to which item. Imports nothing heavy: the graph of a study asks, too."""
+
+import glob
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from cascade_equivalence.config.speech import RecordingsVoice
+from cascade_equivalence.errors import StudyError
+
+EXTENSIONS = ("wav", "flac", "mp3", "ogg", "opus", "aiff", "aif")
+"""What libsndfile reads, of what speech is kept in."""
+OTHERS = ("mp4", "m4a", "aac", "mkv", "webm", "mov", "avi", "wma")
+"""What speech is also published in (MELD and MUStARD: mp4), but has to be turned into one of the above."""
+
+SHOWN = 5
+
+
+def find_recordings(spec: RecordingsVoice, task: str, ids: Iterable[str]) -> dict[str, Path]:
+    """Find the recordings of items.
+
+    Args:
+        spec: The folder.
+        task: The items' task.
+        ids: The items.
+
+    Returns:
+        One file an item, in the order of the items.
+
+    Raises:
+        StudyError: If the folder is missing, an id would lead out of it, an item has two recordings, or some have none;
+            these are named, the first five and how many.
+    """
+    _check_folder(spec)
+    found: dict[str, Path] = {}
+    missing: list[str] = []
+    for item in ids:
+        _check_id(item)
+        paths = _existing(spec, task, item, EXTENSIONS)
+        if len(paths) > 1:
+            names = " and ".join(_name(spec, path) for path in paths[:2])
+            raise StudyError(f"{spec.folder}: item {item} of {task} has two recordings, {names}: take one away.")
+        if paths:
+            found[item] = paths[0]
+        else:
+            missing.append(item)
+    if missing:
+        raise StudyError(_explain(spec, task, missing, len(found)))
+    return found
+
+
+def hash_listing(spec: RecordingsVoice, task: str) -> str:
+    """Tell one state of a task's recordings from another without reading them, by names, sizes and times of change.
+
+    Args:
+        spec: The folder.
+        task: The task; the recordings of others do not matter where the pattern holds `{task}`.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        StudyError: If the folder is missing.
+    """
+    _check_folder(spec)
+    pattern = glob.escape(spec.pattern).format(task=glob.escape(task), id="*", ext="*")
+    listed = []
+    for path in spec.folder.glob(pattern):
+        if path.is_file() and ("{ext}" not in spec.pattern or path.suffix[1:].lower() in EXTENSIONS):
+            status = path.stat()
+            listed.append((_name(spec, path), status.st_size, status.st_mtime_ns))
+    return hashlib.sha256(json.dumps(sorted(listed)).encode()).hexdigest()[:16]
+
+
+def _check_folder(spec: RecordingsVoice) -> None:
+    if not spec.folder.is_dir():
+        raise StudyError(f"There is no folder {spec.folder} with recordings: set `folder` of the voice.")
+
+
+def _check_id(item: str) -> None:
+    """Refuse an id that is no plain part of a file name: ids come with the data."""
+    if not item or item.strip(".") == "" or any(character in item for character in "/\\\0"):
+        raise StudyError(f"The item id {item!r} cannot be part of a recording's name: it may lead out of the folder.")
+
+
+def _existing(spec: RecordingsVoice, task: str, item: str, extensions: Iterable[str]) -> list[Path]:
+    """Files that can be an item's recording."""
+    found: list[Path] = []
+    for extension in extensions if "{ext}" in spec.pattern else ("",):
+        for spelling in (extension, extension.upper()):
+            path = spec.folder / spec.pattern.format(task=task, id=item, ext=spelling)
+            # Where case does not count, a file answers to both spellings.
+            if path.is_file() and not any(path.samefile(other) for other in found):
+                found.append(path)
+    return found
+
+
+def _name(spec: RecordingsVoice, path: Path) -> str:
+    return path.relative_to(spec.folder).as_posix()
+
+
+def _explain(spec: RecordingsVoice, task: str, missing: list[str], found: int) -> str:
+    shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
+    wanted = spec.pattern.replace("{task}", task)
+    lines = [
+        f"{spec.folder}: {len(missing)} of {len(missing) + found} items of {task} have no recording: {shown}. "
+        f"Looked for {wanted}" + (f" with ext any of {', '.join(EXTENSIONS)}." if "{ext}" in wanted else ".")
+    ]
+    if "{ext}" in wanted and (others := _existing(spec, task, missing[0], OTHERS)):
+        lines.append(
+            f"There is {_name(spec, others[0])}: turn such files into WAV first, as in "
+            f"`ffmpeg -i {others[0].name} -ac 1 -ar 16000 {others[0].stem}.wav`."
+        )
+    return " ".join(lines)
