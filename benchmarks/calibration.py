@@ -8,7 +8,9 @@ pair of answers is known, hence every true value. The intervals and tests are th
 
 - coverage: how often an interval holds the truth, drawing whole texts or drawing rows; how often it lies wholly above
   or below; and the bias of the estimate. The aim is the interval's level, 95 %.
-- claims: how often each claim is made where it is false (at most 5 % is right), and of equivalence where it is true.
+- claims: how often each is made. False, so 5 % at most is right: "differs" at difference 0; "equal" at difference 0.03,
+  the margin; "kappa above" and "below" at kappa 0.80, the bound; "equivalent" at either. The power formula supposes no
+  difference.
 - false discoveries: the share of them among what the Benjamini-Hochberg procedure finds at 5 %, over 30 tests of six
   systems against one reference, with four of five differences absent; from tests of texts and of rows.
 """
