@@ -12,10 +12,12 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/fetch.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/speech.smk"
 include: "workflow/rules/transcribe.smk"
 include: "workflow/rules/answer.smk"
+include: "workflow/rules/api.smk"
 include: "workflow/rules/agree.smk"
 include: "workflow/rules/surplus.smk"
 include: "workflow/rules/capture.smk"

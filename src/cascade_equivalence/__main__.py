@@ -1,4 +1,4 @@
-"""The command line: check a config, show a finished study, write the schema."""
+"""The command line: check a config, show a finished study, describe published sets, write the schema."""
 
 import argparse
 import sys
@@ -67,6 +67,8 @@ def main() -> None:
     checking.add_argument("config", nargs="+", type=Path)
     showing = commands.add_parser("show", help="print the headline of a finished study")
     showing.add_argument("config", type=Path)
+    sets = commands.add_parser("sets", help="say what a folder of published sets holds")
+    sets.add_argument("folder", type=Path)
     schema = commands.add_parser("schema", help="write the config's JSON schema and documented defaults")
     schema.add_argument("folder", type=Path)
     arguments = parser.parse_args()
@@ -75,6 +77,10 @@ def main() -> None:
             check(arguments.config)
         elif arguments.command == "show":
             show(arguments.config)
+        elif arguments.command == "sets":
+            from cascade_equivalence.tasks.report_sets import print_sets
+
+            print_sets(arguments.folder)
         else:
             from cascade_equivalence.config.schema import write
 

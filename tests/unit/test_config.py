@@ -383,7 +383,10 @@ def test_what_is_listed_twice_is_named(places: dict[str, Any], key: str) -> None
         ({"noise__tasks": ["meld"]}, "noise.voices: heart cannot speak the demo's items of meld"),
         ({"speech__prosody_voices": ["heart"]}, "speech.prosody_voices: 'heart' is of provider 'hibari'"),
         ({"speech__prosody_voices": []}, "speech.prosody_voices: the demo's items of meld and mustard need voices"),
-        ({"items__source": "published"}, "items.folder: name the folder"),
+        (
+            {"items__max_words": {"sst2": 5}, "tasks": ["sst2", "meld"], "noise__tasks": ["sst2"]},
+            "items.max_words: there is no number for meld",
+        ),
         (
             {"items__per_task": {"sst2": 5}, "tasks": ["sst2", "meld"], "noise__tasks": ["sst2"]},
             "items.per_task: there is no number for meld",
@@ -429,9 +432,9 @@ def test_prosody_matters_only_where_the_items_need_it() -> None:
 def test_several_problems_are_told_at_once() -> None:
     schema_problems = changed(items__seeds=1, transcribe__engine="x", systems=None, noise__talkers=0)
     assert len(lines_of(schema_problems)) == 4
-    name_problems = changed(systems=["a"], speech__voices=["b"], noise__snr_db=[1, 1], items__source="published")
+    name_problems = changed(systems=["a"], speech__voices=["b"], noise__snr_db=[1, 1], items__per_task={"sst2": 1})
     keys = {line.partition(":")[0] for line in lines_of(name_problems)}
-    assert {"systems", "speech.voices", "noise.snr_db", "items.folder", "pairs.0.system"} <= keys
+    assert {"systems", "speech.voices", "noise.snr_db", "items.per_task", "pairs.0.system"} <= keys
 
 
 @pytest.mark.parametrize("raw", [None, [], "tasks: [sst2]", 5])

@@ -12,12 +12,15 @@ SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
 RUN_BY = {
     "resolve": ("resolve_model",),
     "items": ("prepare_items",),
+    "fetch_set": ("fetch_set",),
+    "recordings": ("extract_audio",),
     "speech": ("synthesize_speech",),
     "noise": ("mix_noise",),
     "transcribe": ("transcribe",),
     "transcripts": ("transcribe",),
     "listen": ("answer", "transcribe"),
     "answer": ("answer",),
+    "answer_api": ("answer_api",),
     "preflight": ("preflight",),
     "training_texts": ("connector_texts",),
     "training_shards": ("connector_shard",),
@@ -39,6 +42,7 @@ RUN_BY = {
 OF_A_NODE = {
     "items": ("tasks/*.py",),
     "answer": ("tasks/*.py",),
+    "answer_api": ("tasks/*.py",),
     "speech": tuple(f"speech/{name}*.py" for name in ("edge", "espeak", "hibari", "recordings")),
 }
 
@@ -55,10 +59,13 @@ EXEMPT = {
     "dag/training.py": "the same",
     "dag/mechanism.py": "the same",
     "dag/surplus_nodes.py": "the same",
+    "dag/api_nodes.py": "the same",
     "dag/warm.py": "where a script runs, not what it does",
     "models/store.py": "keeps records under keys that others decide",
     "speech/store.py": "keeps clips under keys that name all they depend on",
     "speech/provider.py": "opens the voice that the node names",
+    "tasks/sources/pins.py": "the sources are parameters of the node",
+    "tasks/sources/resources.py": "finds the project's lists",
     "tasks/registry.py": "finds the task that the node names; a new task is a line more and no change to the others",
 }
 # A node that hears and answers, or is made from what others made, has the fingerprints of several stages.
@@ -81,12 +88,32 @@ ELSEWHERE = {
     **dict.fromkeys(("utterances", "states", "lens", "implicit", "erasure", "surplus"), BESIDE),
     **dict.fromkeys(("probes", "moments", "erasers"), DRAWN),
     "items": {"tasks/parsing.py": "how answers are read decides no item"},
+    "fetch_set": {"models/sources/*.py": "hashes; what is fetched is known by its hash"},
+    "recordings": {
+        "models/sources/files.py": "hashes",
+        "speech/clips.py": "what a clip is; a recording is none yet",
+        "tasks/parsing.py": "how answers are read decides no item",
+        "tasks/sources/fetch.py": "the archive's node is made again first",
+    },
     "speech": {"tasks/*.py": "reads the items file, whose node is made again first"},
     "answer": {
+        "tasks/sources/*.py": "items, whose node is made again first",
         "models/sources/*.py": "reads the manifest, whose node is made again first",
         "speech/*.py": "reads clips, whose nodes are made again first",
         "models/speech_llm/*.py": "the stage listen is counted where it runs",
         "models/transcription/table.py": "says where the clips are",
+    },
+    "answer_api": {
+        "models/sources/*.py": "reads no manifest",
+        "speech/*.py": "reads clips, whose nodes are made again first",
+        "models/transcription/*.py": "says where the clips are",
+        "models/answering.py": "the forms of questions and answers",
+        "models/device.py": "computes nothing itself",
+        "models/recording.py": "the form of a clip",
+        **{
+            f"models/api/{name}.py": "when and whether a question is asked decides no answer"
+            for name in ("failures", "keys", "ledger", "limits", "locked")
+        },
     },
     "agree": {
         "models/sources/*.py": "reads manifests, whose nodes are made again first",

@@ -16,7 +16,8 @@ from cascade_equivalence.tasks.items import check_items, read_items, write_items
 from cascade_equivalence.tasks.prepare import prepare_items
 from cascade_equivalence.tasks.registry import TASKS, get_task
 
-DEMO = Path(__file__).parents[2] / "resources" / "items"
+RESOURCES = Path(__file__).parents[2] / "resources"
+DEMO = RESOURCES / "items"
 PLAIN = TASKS["ag_news"].load_demo(DEMO)
 
 
@@ -72,7 +73,8 @@ def test_registry_has_the_tasks_of_the_config() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_demo_items_are_prepared(name: str) -> None:
     task = TASKS[name]
-    items = prepare_items(name, ItemsConfig.model_validate({"source": "demo", "per_task": {name: 28}}), DEMO)
+    config = ItemsConfig.model_validate({"source": "demo", "per_task": {name: 28}})
+    items, _ = prepare_items(name, config, RESOURCES, RESOURCES)
     assert 0 < len(items) <= 28
     assert not {item.id for item in items} & {item.id for item in task.load_demo(DEMO, "dev")}
     if task.styles:
@@ -83,12 +85,25 @@ def test_demo_items_are_prepared(name: str) -> None:
         assert max(counts) - min(counts) <= 1
 
 
-def test_config_that_cannot_be_met() -> None:
-    with pytest.raises(StudyError, match=r"items\.folder"):
-        prepare_items("sst2", ItemsConfig(), DEMO)
+def test_config_that_cannot_be_met(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"published items of sst2 are missing.*leave it out"):
+        prepare_items("sst2", ItemsConfig(), RESOURCES, tmp_path)
     with pytest.raises(StudyError, match="no number for sst2"):
-        prepare_items("sst2", ItemsConfig(source="demo", per_task={"meld": 7}), DEMO)
+        prepare_items("sst2", ItemsConfig(source="demo", per_task={"meld": 7}), RESOURCES, tmp_path)
+    with pytest.raises(StudyError, match=r"max_words.* gives no number for sst2"):
+        prepare_items("sst2", ItemsConfig(source="demo", max_words={"meld": 7}), RESOURCES, tmp_path)
     with pytest.raises(StudyError, match=r"meld: .*per_task.* to 7"):
-        prepare_items("meld", ItemsConfig(source="demo", per_task=6), DEMO)
+        prepare_items("meld", ItemsConfig(source="demo", per_task=6), RESOURCES, tmp_path)
     with pytest.raises(StudyError, match="demo items of sst2 are missing"):
-        prepare_items("sst2", ItemsConfig(source="demo"), DEMO / "nowhere")
+        prepare_items("sst2", ItemsConfig(source="demo"), RESOURCES / "nowhere", tmp_path)
+
+
+def test_published_items_are_checked_sampled_and_logged(tmp_path: Path) -> None:
+    (tmp_path / "sst2").mkdir()
+    rows = "".join(f"number {n} is good .\t1\nnumber {n} is bad .\t0\n" for n in range(9))
+    (tmp_path / "sst2" / "dev.tsv").write_text(f"sentence\tlabel\n{rows}")
+    with pytest.raises(StudyError, match=r"(?s)sst2: .*items: expected 872, found 18"):
+        prepare_items("sst2", ItemsConfig(per_task=4), RESOURCES, tmp_path)
+    items, notes = prepare_items("sst2", ItemsConfig(per_task=4, complete=False), RESOURCES, tmp_path)
+    assert sorted(item.label for item in items) == ["negative", "negative", "positive", "positive"]
+    assert notes[0] == "18 rows, 18 items"

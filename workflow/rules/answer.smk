@@ -35,6 +35,8 @@ rule answer:
         f"{RESULTS}/logs/answer/{{system}}/{{task}}/{{condition}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/answer/{{system}}/{{task}}/{{condition}}.tsv"
+    wildcard_constraints:
+        system=STUDY.either_system(api=False),
     retries: 1
     conda:
         "../../envs/models.yaml"

@@ -24,6 +24,7 @@ config.update(STUDY.resolved())
 
 RESULTS = STUDY.results
 MODELS = STUDY.models
+SETS = STUDY.sets
 
 
 wildcard_constraints:

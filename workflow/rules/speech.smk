@@ -1,6 +1,7 @@
 rule synthesize_speech:
     input:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
+        recordings=lambda wildcards: STUDY.extracted(wildcards.task, wildcards.voice),
     output:
         clips=f"{RESULTS}/speech/{{task}}/{{voice}}/clean.parquet",
     log:

@@ -16,8 +16,10 @@ with node(snakemake) as study:
     from cascade_equivalence.tasks.registry import get_task
 
     def match(manifests: Iterable[str]) -> Match:
-        """Match of two backbones; one manifest stands for two that are the same."""
+        """Match of two backbones; one manifest stands for two that are the same, none for one that is not known."""
         sides = [read_manifest(Path(path)) for path in manifests]
+        if not sides:
+            return "none"
         return backbone_match(*((manifest.revision, manifest.architecture) for manifest in (sides[0], sides[-1])))
 
     statistics = study.config.statistics

@@ -11,6 +11,7 @@ with node(snakemake) as study:
     from cascade_equivalence.tasks.registry import get_task
 
     task = snakemake.wildcards.task
-    items = prepare_items(task, study.config.items, REPOSITORY / "resources" / "items")
+    items, notes = prepare_items(task, study.config.items, REPOSITORY / "resources", study.sets_folder)
     write_items(items, Path(snakemake.output.item_table), get_task(task).labels)
+    print("\n".join(notes))
     print(f"{len(items)} items of {task}: {', '.join(item.id for item in items)}")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Iterator, Sequence
 
+from cascade_equivalence.config.api import ApiSpec, api_problems
 from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.paper import paper_problems
@@ -17,6 +18,9 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from _name_problems(study)
     yield from _repetitions(study)
     yield from _system_problems(study)
+    chosen = {name: study.definitions.systems.get(name) for name in study.systems}
+    apis = {name: spec for name, spec in chosen.items() if isinstance(spec, ApiSpec)}
+    yield from api_problems(apis, study.api, study.answer.mode)
     yield from _task_problems(study)
     yield from _noise_problems(study)
     yield from _prosody_problems(study)
@@ -150,10 +154,10 @@ def _task_problems(study: StudyConfig) -> Iterator[str]:
             yield f"tasks: {task!r} has no prompt; define it under `tasks:` in a registry file"
         if not isinstance(counts, int) and task not in counts:
             yield f"items.per_task: there is no number for {task}; give one, or one number for all tasks"
+        if not isinstance(study.items.max_words, int) and task not in study.items.max_words:
+            yield f"items.max_words: there is no number for {task}; give one, or one number for all tasks"
         if study.answer.mode == "forced_choice" and not get_task(task).labels:
             yield f"answer.mode: forced_choice needs labels to choose from; {task} has free answers, so leave it out"
-    if study.items.source == "published" and study.items.folder is None:
-        yield "items.folder: name the folder of the published sets, or set items.source to demo"
 
 
 def _noise_problems(study: StudyConfig) -> Iterator[str]:

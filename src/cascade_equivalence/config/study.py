@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.config.names import Name, TaskName
@@ -84,7 +85,7 @@ class ImplicitSpec(Closed):
         return self.model
 
 
-SystemSpec = Annotated[CascadeSpec | E2ESpec | ImplicitSpec, Field(discriminator="kind")]
+SystemSpec = Annotated[CascadeSpec | E2ESpec | ImplicitSpec | ApiSpec, Field(discriminator="kind")]
 
 
 class ContrastSpec(Closed):
@@ -110,11 +111,24 @@ class ItemsConfig(Closed):
     source: Literal["demo", "published"] = Field(
         default="published", description="`demo`: the project's own items; `published`: the real sets' own files."
     )
-    folder: Path | None = Field(default=None, description="Folder with the published sets, one sub-folder a task.")
+    folder: Path | None = Field(
+        default=None,
+        description="Your own folder with the published sets, one sub-folder a task; null fetches them from their "
+        "sources (resources/sets.yaml).",
+    )
+    sets_folder: Path = Field(
+        default=Path("results/sets"), description="Folder for fetched sets and their recordings; studies may share it."
+    )
+    complete: bool = Field(
+        default=True, description="Whether each set must be complete, as published; false accepts a part of it."
+    )
     per_task: PositiveInt | dict[TaskName, PositiveInt] = Field(
         default=1000, description="Items a task: one number, or one a task. Fewer are used where a set has fewer."
     )
-    max_words: PositiveInt = Field(default=60, description="Longer texts are left out (they outlast Whisper's window).")
+    max_words: PositiveInt | dict[TaskName, PositiveInt] = Field(
+        default=60,
+        description="Longer texts are left out (spoken, they outlast Whisper's window): one number, or one a task.",
+    )
     seed: NonNegativeInt = Field(default=0, description="Seed of the sample.")
 
 
@@ -177,6 +191,7 @@ class StudyConfig(Closed):
     noise: NoiseConfig = Field(default=NoiseConfig(), description="Noise conditions beside `clean`.")
     transcribe: TranscribeConfig = Field(default=TranscribeConfig(), description="How speech becomes text.")
     answer: AnswerConfig = Field(default=AnswerConfig(), description="How text LLMs answer.")
+    api: ApiConfig = Field(default=ApiConfig(), description="How systems behind an API are used.")
     connectors: list[Name] = Field(
         default=[], description="Connectors that the target `train_connector` trains; no other target needs them."
     )

@@ -23,7 +23,16 @@ STAGES = {
         "models/sources/*.py",
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
     ),
-    "items": tuple(f"tasks/{name}.py" for name in ("base", "cleaning", "items", "prepare", "published", "sampling")),
+    "items": (
+        *(f"tasks/{name}.py" for name in ("base", "cleaning", "items", "prepare", "published", "sampling")),
+        *(f"tasks/sources/{name}.py" for name in ("checks", "draw", "exclusions")),
+    ),
+    "fetch_set": tuple(f"tasks/sources/{name}.py" for name in ("fetch", "git", "hub")),
+    "recordings": (
+        *(f"tasks/{name}.py" for name in ("base", "cleaning", "items", "published")),
+        *(f"tasks/sources/{name}.py" for name in ("archives", "checks", "exclusions", "extract", "media")),
+        *(f"speech/{name}.py" for name in ("audit", "waveform")),
+    ),
     "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "prosody", "synthesize", "waveform")),
     "noise": tuple(f"speech/{name}.py" for name in ("babble", "clips", "noise", "waveform")),
     "transcribe": (
@@ -43,6 +52,12 @@ STAGES = {
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "recording", "rendering", "rows")),
         *(f"models/{name}.py" for name in ("scoring", "stopping", "text_llm")),
         *("models/checkpoint.py", "models/speech_llm/qwen2_audio_text.py"),
+        *(f"tasks/{name}.py" for name in ("base", "parsing", "prompts")),
+        "dag/answers.py",
+    ),
+    "answer_api": (
+        *(f"models/api/{name}.py" for name in ("answers", "asking", "client_gemini", "client_openai", "costs")),
+        *(f"models/api/{name}.py" for name in ("exchange", "records")),
         *(f"tasks/{name}.py" for name in ("base", "parsing", "prompts")),
         "dag/answers.py",
     ),

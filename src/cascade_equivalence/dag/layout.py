@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.conditions import CLEAN, condition_name
+from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.check import clean_voices
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, StudyConfig, SystemSpec, TaskSpec
@@ -79,7 +80,7 @@ class Layout:
     def asrs(self) -> list[str]:
         """Where transcripts come from, each once: ASR models, speech LLMs, their lenses, or ``oracle``."""
         systems = [self.system(name) for name in self.config.systems]
-        return list(dict.fromkeys(system.asr for system in systems if not isinstance(system, E2ESpec)))
+        return list(dict.fromkeys(system.asr for system in systems if not isinstance(system, E2ESpec | ApiSpec)))
 
     def system(self, name: str) -> SystemSpec:
         """A system's definition."""
@@ -102,13 +103,16 @@ class Layout:
         return [model, *([audio] if audio else [])]
 
     def backbone(self, system: str) -> str:
-        """The text LLM inside a system."""
+        """The text LLM inside a system whose weights are known."""
         spec = self.system(system)
+        assert not isinstance(spec, ApiSpec), f"{system} has no weights"
         return self.text_model(spec.model if isinstance(spec, E2ESpec) else spec.llm)
 
     def answering_models(self, system: str) -> list[str]:
-        """Models that a system's answers need: its text LLM and, of a speech LLM, what hears."""
+        """Models that a system's answers need: its text LLM and, of a speech LLM, what hears; none behind an API."""
         spec = self.system(system)
+        if isinstance(spec, ApiSpec):
+            return []
         return [self.backbone(system), *(self.ear_models(spec.model) if isinstance(spec, E2ESpec) else [])]
 
     def transcribing_models(self, asr: str) -> list[str]:
@@ -127,6 +131,12 @@ class Layout:
     def is_speech_llm(self, name: str) -> bool:
         """Whether a model is a speech LLM."""
         return name != ORACLE and self.model(self.listener(name)).role == "speech-llm"
+
+    @cached_property
+    def apis(self) -> dict[str, ApiSpec]:
+        """The study's systems behind an API, by name."""
+        specs = {name: self.system(name) for name in self.config.systems}
+        return {name: spec for name, spec in specs.items() if isinstance(spec, ApiSpec)}
 
     def task(self, name: str) -> TaskSpec:
         """How a task is asked."""

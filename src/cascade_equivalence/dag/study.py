@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.speech import EdgeVoice, RecordingsVoice
 from cascade_equivalence.config.study import ORACLE, E2ESpec
+from cascade_equivalence.dag.api_nodes import ApiNodes
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY, Node
 from cascade_equivalence.dag.report_nodes import ReportNodes
@@ -14,7 +16,7 @@ from cascade_equivalence.dag.report_nodes import ReportNodes
 __all__ = ["REPOSITORY", "Node", "Study"]
 
 
-class Study(ReportNodes):
+class Study(ReportNodes, ApiNodes):
     """Inputs, targets and parameters of every node of a study.
 
     Args:
@@ -62,19 +64,10 @@ class Study(ReportNodes):
             return []
         return [self.clips(task, other) for other in self.babble_voices(voice)]
 
-    def item_files(self, task: str) -> list[str]:
-        """Files that the items of a task are read from."""
-        if self.config.items.source == "demo":
-            return [(REPOSITORY / "resources" / "items" / f"{task}.jsonl").as_posix()]
-        from cascade_equivalence.tasks.prepare import published_folder
-        from cascade_equivalence.tasks.registry import get_task
-
-        return [path.as_posix() for path in get_task(task).published_files(published_folder(self.config.items))]
-
     def heard_by(self, system: str, task: str, condition: str) -> list[str]:
         """What a system answers from: a cascade from transcripts, a speech LLM from speech."""
         spec = self.system(system)
-        if isinstance(spec, E2ESpec):
+        if isinstance(spec, E2ESpec | ApiSpec):
             return self.clips_of(task, condition)
         return [self.transcripts(spec.asr, task, condition)]
 
@@ -109,7 +102,9 @@ class Study(ReportNodes):
         return [self.manifest(model) for model in self.transcribing_models(asr)]
 
     def pair_manifests(self, *systems: str) -> list[str]:
-        """Manifests of some systems' text LLMs, each once, in their order."""
+        """Manifests of some systems' text LLMs, each once, in their order; none where one is not known."""
+        if not self.apis.keys().isdisjoint(systems):
+            return []
         return list(dict.fromkeys(self.manifest(self.backbone(name)) for name in systems))
 
     def all_manifests(self) -> list[str]:
@@ -138,6 +133,10 @@ class Study(ReportNodes):
             **{role: _either(self.config.systems) for role in ("reference", "first", "second")},
         }
 
+    def either_system(self, *, api: bool) -> str:
+        """A regular expression for the systems behind an API, or for the others: each has a rule of its own."""
+        return _either(name for name in self.config.systems if (name in self.apis) is api)
+
     def gpus(self, stage: str) -> int:
         """GPUs a node of a stage asks the scheduler for."""
         return 0 if getattr(self.config, stage).device == "cpu" else 1
@@ -151,19 +150,15 @@ class Study(ReportNodes):
             "code": code_fingerprint("resolve"),
         }
 
-    def item_params(self, task: str) -> dict[str, Any]:
-        """What the items of a task depend on."""
-        items = self.config.items.model_dump(mode="json")
-        if isinstance(items["per_task"], dict):
-            items["per_task"] = items["per_task"].get(task)
-        return {"items": items, "code": code_fingerprint("items", f"tasks/{task}.py")}
-
     def speech_params(self, task: str, voice: str) -> dict[str, Any]:
-        """What the clean speech of a voice depends on, beside the items; recordings count as they lie there now."""
+        """What the clean speech of a voice depends on, beside the items.
+
+        A user's recordings count as they lie there now; those of a set's archive are made by a node of their own.
+        """
         spec = self.config.definitions.voices[voice]
         code = code_fingerprint("speech", f"speech/{spec.provider}*.py")
         params = {"voice": spec.sound(), "max_seconds": self.config.speech.max_seconds, "code": code}
-        if isinstance(spec, RecordingsVoice):
+        if isinstance(spec, RecordingsVoice) and not self.extracted(task, voice):
             from cascade_equivalence.speech.recordings_files import hash_listing
 
             params["recordings"] = hash_listing(spec, task)

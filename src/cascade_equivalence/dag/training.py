@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.dag.fingerprint import code_fingerprint
-from cascade_equivalence.dag.layout import REPOSITORY, Layout
+from cascade_equivalence.dag.layout import REPOSITORY
+from cascade_equivalence.dag.set_nodes import SetNodes
 
 if TYPE_CHECKING:
     from cascade_equivalence.training.run import Material
@@ -16,7 +17,7 @@ TRAIN = "train"
 HELD_OUT = "held"
 
 
-class TrainingNodes(Layout):
+class TrainingNodes(SetNodes):
     """Nodes of the connectors that a study trains."""
 
     def connector(self, name: str) -> ConnectorSpec:

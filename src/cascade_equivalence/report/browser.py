@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, PairSpec, SystemSpec
 from cascade_equivalence.report.audio import Place, read_some, within
 from cascade_equivalence.report.mechanism_names import by_name
@@ -223,8 +224,8 @@ def _draw(
 def _sides(
     answers: pl.DataFrame, spec: SystemSpec, transcripts: Mapping[Node, Path], task: str, condition: str
 ) -> dict[tuple[str, str], Side]:
-    speaks = isinstance(spec, E2ESpec)
-    source = spec.model if isinstance(spec, E2ESpec) else spec.asr
+    speaks = isinstance(spec, E2ESpec | ApiSpec)
+    source = spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.asr
     path = transcripts.get(Node(source, task, condition))
     heard: dict[tuple[str, str], str] = {}
     if path is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.report.audio import Place
 from cascade_equivalence.report.costs_table import SCHEMA, seconds
@@ -78,7 +79,7 @@ def _row(
     answering = _sum(table, "seconds")
     reasons = [] if answering is not None else [NOT_TIMED.format(f"what {node.who} answered")]
     hearing: float | None = None
-    if not isinstance(spec, E2ESpec):
+    if not isinstance(spec, E2ESpec | ApiSpec):
         heard = transcripts.get(Node(spec.asr, node.task, node.condition))
         # The true text is there without any work.
         hearing = 0.0 if spec.asr == ORACLE else None if heard is None else _total(table.select(KEY), heard, "seconds")
@@ -101,7 +102,7 @@ def _row(
         "prompt_tokens": _sum(table, "prompt_tokens"),
         "new_tokens": _sum(table, "new_tokens"),
         "accuracy": table["correct"].mean(),
-        "hears": isinstance(spec, E2ESpec) or spec.asr != ORACLE,
+        "hears": isinstance(spec, E2ESpec | ApiSpec) or spec.asr != ORACLE,
         "reason": "; ".join(reasons) or None,
     }
 

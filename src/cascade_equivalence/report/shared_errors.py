@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import E2ESpec, PairSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema
@@ -125,9 +126,9 @@ def _preferred(outline: Outline, matches: Mapping[Pair, str]) -> list[tuple[Pair
     for pair in outline.ordered_pairs():
         names = pair.system, pair.reference
         specs = [outline.systems[name] for name in reversed(names)]
-        sources = [spec.asr for spec in specs if not isinstance(spec, E2ESpec)]
+        sources = [spec.asr for spec in specs if not isinstance(spec, E2ESpec | ApiSpec)]
         if sources:
-            own = len({spec.model if isinstance(spec, E2ESpec) else spec.llm for spec in specs}) == 1
+            own = len({spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.llm for spec in specs}) == 1
             match = matches.get(names, MATCHES[0] if own else MATCHES[-1])
             kind = outline.asr_kind(sources[0])
             rank = outline.speech_llms.isdisjoint(names), MATCHES.index(match), ASR_KINDS.index(kind)

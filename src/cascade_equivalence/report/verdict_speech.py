@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec, ImplicitSpec
 from cascade_equivalence.report.display import excludes_zero
 from cascade_equivalence.report.naming import E2E, Outline
@@ -117,6 +118,8 @@ def described(other: str, name: str, match: str, outline: Outline) -> str:
     """What a system is, seen from another: whose LLM it has and what that reads."""
     spec, own = outline.systems[other], outline.systems[name]
     backbone = BACKBONES[match]
+    if isinstance(spec, ApiSpec):
+        return f"{spec.model} behind an API, a speech LLM with {backbone}"
     if isinstance(spec, E2ESpec):
         return f"a speech LLM with {backbone}"
     if spec.asr == ORACLE:

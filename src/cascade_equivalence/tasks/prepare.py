@@ -1,66 +1,58 @@
 """From a study's config to the items of one task."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from cascade_equivalence.config.names import TaskName
 from cascade_equivalence.config.study import ItemsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import Item, Split
 from cascade_equivalence.tasks.items import check_items
 from cascade_equivalence.tasks.registry import get_task
 from cascade_equivalence.tasks.sampling import sample
+from cascade_equivalence.tasks.sources.draw import prepare_published
 
 
-def prepare_items(task_name: str, config: ItemsConfig, demo_folder: Path, split: Split = "test") -> list[Item]:
+def prepare_items(
+    task_name: str, config: ItemsConfig, resources: Path, sets: Path, split: Split = "test"
+) -> tuple[list[Item], list[str]]:
     """Load, check and sample the items of a task.
 
     Args:
         task_name: The task.
         config: Which items are asked.
-        demo_folder: Folder of the project's own items.
+        resources: The project's folder of resources.
+        sets: Folder of the published sets, one sub-folder a task.
         split: `test`, or `dev` for the demo items that only serve to choose prompts; published sets have one split
             each.
 
     Returns:
-        The items, in the order of the draw.
+        The items, in the order of the draw, and lines for the log.
 
     Raises:
         StudyError: If the task, its files or its items are not as they should be, or nothing is left to ask.
     """
     task = get_task(task_name)
-    if config.source == "demo":
-        items, source = task.load_demo(demo_folder, split), f"the demo items of {task_name}"
-    else:
-        items, source = task.load_published(published_folder(config)), f"the published items of {task_name}"
-    check_items(items, task.labels, source)
+    count, words = of_task("per_task", task_name, config.per_task), of_task("max_words", task_name, config.max_words)
     try:
-        return sample(items, items_wanted(task_name, config), config.seed, config.max_words, balanced=task.balanced)
+        if config.source == "published":
+            return prepare_published(task, sets, resources, count, config.seed, words, complete=config.complete)
+        items = task.load_demo(resources / "items", split)
+        check_items(items, task.labels, f"the demo items of {task_name}")
+        return sample(items, count, config.seed, words, balanced=task.balanced), []
     except StudyError as error:
         raise StudyError(f"{task_name}: {error}") from error
 
 
-def published_folder(config: ItemsConfig) -> Path:
-    """The folder of the published sets.
+def of_task(key: str, task_name: str, value: int | Mapping[TaskName, int]) -> int:
+    """A setting that is one number, or one a task.
 
     Raises:
-        StudyError: If the config names none.
+        StudyError: If it lists tasks and this one is not among them.
     """
-    if config.folder is None:
-        raise StudyError(
-            "`items.source` is `published`, but `items.folder` names no folder with the published sets (one sub-folder "
-            "a task). Set it, or set `items.source: demo`."
-        )
-    return config.folder
-
-
-def items_wanted(task_name: str, config: ItemsConfig) -> int:
-    """How many items of a task the config asks for.
-
-    Raises:
-        StudyError: If `items.per_task` lists tasks and this one is not among them.
-    """
-    if isinstance(config.per_task, int):
-        return config.per_task
-    counts = {str(name): count for name, count in config.per_task.items()}
-    if task_name not in counts:
-        raise StudyError(f"`items.per_task` gives no number for {task_name}; it has {', '.join(counts) or 'none'}.")
-    return counts[task_name]
+    if isinstance(value, int):
+        return value
+    numbers = {str(name): number for name, number in value.items()}
+    if task_name not in numbers:
+        raise StudyError(f"`items.{key}` gives no number for {task_name}; it has {', '.join(numbers) or 'none'}.")
+    return numbers[task_name]

@@ -34,7 +34,8 @@ def find_files(folder: Path, task: str, patterns: Sequence[str], obtain: str) ->
     where = f"the folder {folder} does not exist" if not folder.is_dir() else f"{folder} has no {' or '.join(patterns)}"
     raise StudyError(
         f"The published items of {task} are missing: {where}. Expected: {obtain} "
-        f"Put it there, point `items.folder` at the folder above, or set `items.source: demo`."
+        f"Put it there, point `items.folder` at the folder above, leave it out to have the set fetched, or set "
+        f"`items.source: demo`."
     )
 
 

@@ -14,7 +14,7 @@ _GIT_SHA1_DIGITS = 40
 _REFUSED = (401, 403)
 
 
-def _network_error() -> type[Exception]:
+def network_error() -> type[Exception]:
     """The base of every network error, without naming the HTTP library, which differs between releases of the hub's."""
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -57,7 +57,7 @@ def _explain(error: Exception, source: HubSource) -> StudyError:
         )
     elif status in _REFUSED:
         advice = "the hub refuses the token in HF_TOKEN: make a new one with read access"
-    elif isinstance(error, _network_error()) and status is None:
+    elif isinstance(error, network_error()) and status is None:
         advice = (
             f"the hub cannot be reached ({error}): check the network, the proxy settings and HF_ENDPOINT; when all "
             "files are in the hub's cache already, set HF_HUB_OFFLINE=1"
@@ -141,7 +141,7 @@ def fetch(source: HubSource) -> Fetched:
     """
     try:
         folder, files = _download(source)
-    except (OSError, RuntimeError, ValueError, _network_error()) as error:
+    except (OSError, RuntimeError, ValueError, network_error()) as error:
         raise _explain(error, source) from error
     refuse_pickles(files, source.repo)
     return Fetched({check_name(name, source.repo): path.resolve() for name, path in files.items()}, folder.name)

@@ -1,0 +1,217 @@
+"""Systems behind an API: which service answers, what it costs, and how much of it a study may use."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from cascade_equivalence.config.base import Closed
+
+GEMINI_URL = "https://generativelanguage.googleapis.com"
+OPENAI_HOST = "api.openai.com"
+_USUAL_KEY = {"gemini": "GEMINI_API_KEY", "openai": "OPENAI_API_KEY"}
+_USUAL_HOST = {"gemini": urlsplit(GEMINI_URL).hostname, "openai": OPENAI_HOST}
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_AUDIO_RATE = {"gemini": 32.0, "openai": 10.0}
+_OF_ONE = {
+    "gemini": ("thinking_budget", "thinking_level", "safety"),
+    "openai": ("max_output_field", "extra_body"),
+}
+# Fields that the client fills in itself; what stands in extra_body would win over it.
+_OWN_FIELDS = ("model", "messages", "temperature", "seed", "max_tokens", "max_completion_tokens", "stream", "n")
+
+
+class ApiPrices(Closed):
+    """What a provider asks for a million tokens."""
+
+    input_text: NonNegativeFloat = Field(description="A million input tokens of text.", allow_inf_nan=False)
+    input_audio: NonNegativeFloat = Field(description="A million input tokens of audio.", allow_inf_nan=False)
+    output: NonNegativeFloat = Field(description="A million output tokens, thoughts included.", allow_inf_nan=False)
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency, by its ISO 4217 code.")
+
+
+class ApiBudget(Closed):
+    """The most that all API systems of a study together may use, in all its runs."""
+
+    calls: PositiveInt | None = Field(
+        default=None, description="Calls that were, or may have been, charged; null sets no limit."
+    )
+    money: PositiveFloat | None = Field(
+        default=None, allow_inf_nan=False, description="Money, in the currency of the prices; null sets no limit."
+    )
+
+
+class ApiConfig(Closed):
+    """How the API systems of a study are used."""
+
+    budget: ApiBudget = Field(
+        default=ApiBudget(), description="The most that all API systems together may use, in all runs of the study."
+    )
+    offline: bool = Field(
+        default=False,
+        description="Take answers from the store only and ask nobody; CASCADE_EQUIVALENCE_OFFLINE=1 does the same.",
+    )
+
+
+class ApiSpec(Closed):
+    """A speech LLM behind an API, which answers from the audio."""
+
+    kind: Literal["api"] = Field(description="A speech LLM behind an API; it hears the audio itself.")
+    provider: Literal["gemini", "openai"] = Field(
+        description="`gemini` (the Gemini API), or `openai` (any endpoint with OpenAI's chat completions and "
+        "`input_audio` parts)."
+    )
+    model: str = Field(pattern=r"^[A-Za-z0-9][\w./:@-]*$", description="Model id, as the endpoint knows it.")
+    base_url: str | None = Field(
+        default=None, description="The endpoint, such as https://api.openai.com/v1; null is Google's own, for `gemini`."
+    )
+    key_env: str | None = Field(
+        default=None,
+        description="Name of the environment variable with the key, never the key itself; null takes GEMINI_API_KEY or "
+        "OPENAI_API_KEY, an empty name sends none.",
+    )
+    prices: ApiPrices | None = Field(default=None, description="What it costs; null counts calls only.")
+    requests_per_minute: PositiveFloat | None = Field(
+        default=None, allow_inf_nan=False, description="Most requests a minute, of all jobs together; null: no limit."
+    )
+    tokens_per_minute: PositiveFloat | None = Field(
+        default=None, allow_inf_nan=False, description="Most input tokens a minute, likewise; null: no limit."
+    )
+    concurrency: PositiveInt = Field(default=4, le=64, description="Requests under way at once, in each job.")
+    timeout: PositiveFloat = Field(default=120.0, allow_inf_nan=False, description="Seconds to wait for an answer.")
+    attempts: PositiveInt = Field(default=6, description="Requests for one answer before it is given up.")
+    max_output_tokens: PositiveInt | None = Field(
+        default=None,
+        description="Longest answer, in the provider's tokens; null is the task's own, with room for its "
+        "answer_prefix, which no API can be made to begin with.",
+    )
+    max_output_field: Literal["max_completion_tokens", "max_tokens"] = Field(
+        default="max_completion_tokens", description="What an `openai` endpoint calls that limit."
+    )
+    thinking_budget: NonNegativeInt | None = Field(
+        default=0,
+        description="Tokens that a Gemini model may think for: 0 is off (some models refuse it), null leaves it to the "
+        "model. Where a model thinks, set max_output_tokens: thoughts count.",
+    )
+    thinking_level: Literal["minimal", "low", "medium", "high"] | None = Field(
+        default=None, description="The same for Gemini models that take a level; set thinking_budget to null then."
+    )
+    safety: Literal["OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"] | None = (
+        Field(default="OFF", description="Threshold of Gemini's four safety filters; null leaves it to the provider.")
+    )
+    seed: NonNegativeInt | None = Field(default=0, description="Seed of the request; null where one is refused.")
+    extra_body: dict[str, JsonValue] = Field(
+        default={},
+        description="Further fields of the request to an `openai` endpoint, such as repetition_penalty: 1.0, where its "
+        "server would take defaults from the checkpoint.",
+    )
+    audio_tokens_per_second: PositiveFloat | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Input tokens of a second of audio, for estimates; null is 32 (gemini) or 10 (openai).",
+    )
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go."""
+        return (self.base_url or GEMINI_URL).rstrip("/")
+
+    @property
+    def key_variable(self) -> str:
+        """The environment variable with the key; empty if no key is sent."""
+        return _USUAL_KEY[self.provider] if self.key_env is None else self.key_env
+
+    @property
+    def audio_rate(self) -> float:
+        """Input tokens of a second of audio."""
+        return self.audio_tokens_per_second or _AUDIO_RATE[self.provider]
+
+    @property
+    def currency(self) -> str | None:
+        """Currency of the prices, if there are any."""
+        return self.prices.currency if self.prices else None
+
+    def identity(self) -> dict[str, Any]:
+        """What of it decides an answer: part of a record's key, and what a node depends on.
+
+        Limits, time-outs, prices and the key's name are not among it.
+        """
+        return {
+            "provider": self.provider,
+            "model": self.model,
+            "endpoint": self.endpoint,
+            "temperature": 0,
+            **self.model_dump(mode="json", include={"seed", "max_output_tokens", *_OF_ONE[self.provider]}),
+        }
+
+
+def api_problems(systems: Mapping[str, ApiSpec], config: ApiConfig, mode: str) -> Iterator[str]:
+    """Say what is wrong with the API systems of a study; one line a problem.
+
+    What a user may have mistaken for the place of a key is never repeated.
+
+    Args:
+        systems: The selected systems of kind `api`.
+        config: How they are used.
+        mode: How systems answer, of the study's section `answer`.
+    """
+    for name, spec in systems.items():
+        key = f"systems.{name}"
+        yield from (f"{key}.{problem}" for problem in (*_place_problems(spec), *_setting_problems(spec)))
+        if config.budget.money is not None and spec.prices is None:
+            yield f"{key}.prices: api.budget.money is set, so say what a million tokens cost"
+    if systems and mode != "generate":
+        yield (
+            f"answer.mode: {mode} needs the likelihood of every candidate, which no API tells; set it to generate, or "
+            f"leave out {', '.join(systems)}"
+        )
+    currencies = {spec.currency for spec in systems.values() if spec.currency}
+    if len(currencies) > 1:
+        yield f"systems: prices are in {' and '.join(sorted(currencies))}; one budget needs one currency"
+
+
+def _place_problems(spec: ApiSpec) -> Iterator[str]:
+    """What is wrong with where requests go and which key they carry."""
+    if spec.key_env and not _VARIABLE.fullmatch(spec.key_env):
+        yield (
+            "key_env: this is no name of an environment variable such as OPENAI_API_KEY. Never write a key here: put "
+            "it in the environment, and revoke it if it stood in a file that others see"
+        )
+    if spec.base_url is None:
+        if spec.provider == "openai":
+            yield "base_url: missing; give the endpoint, such as https://api.openai.com/v1"
+        return
+    try:
+        url = urlsplit(spec.base_url)
+        host, user, _ = url.hostname, url.username or url.password, url.port
+    except ValueError:
+        url, host, user = urlsplit(""), None, None
+    if url.scheme not in ("http", "https") or not host or user or url.query or url.fragment:
+        yield "base_url: give scheme, host and path only, such as https://api.openai.com/v1"
+        return
+    if spec.key_env is None and host != _USUAL_HOST[spec.provider]:
+        yield (
+            f"key_env: {host} is not {_USUAL_HOST[spec.provider]}, so name the environment variable with this "
+            "endpoint's own key, or set it to '' if it needs none"
+        )
+    elif spec.key_variable and url.scheme == "http" and host not in _LOOPBACK:
+        yield f"base_url: the key in {spec.key_variable} would cross the network unencrypted; use https"
+
+
+def _setting_problems(spec: ApiSpec) -> Iterator[str]:
+    for provider, names in _OF_ONE.items():
+        if provider != spec.provider:
+            # By their values: a config that was resolved gives every key.
+            changed = [name for name in names if getattr(spec, name) != type(spec).model_fields[name].default]
+            yield from (f"{name}: only for provider {provider}" for name in changed)
+    if taken := sorted(set(spec.extra_body) & set(_OWN_FIELDS)):
+        yield f"extra_body: {', '.join(taken)} cannot be set here"
+    if spec.provider != "gemini":
+        return
+    if spec.thinking_level is not None and spec.thinking_budget is not None:
+        yield "thinking_level: a model takes a level or a budget; set thinking_budget to null"
+    elif (spec.thinking_level is not None or spec.thinking_budget != 0) and spec.max_output_tokens is None:
+        yield "max_output_tokens: thoughts count as output, so set it to what thoughts and answer need together"

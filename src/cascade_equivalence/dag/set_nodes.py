@@ -1,0 +1,91 @@
+"""Published sets as a graph: where they are fetched to, and what fetching and extracting depend on."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cascade_equivalence.config.speech import RecordingsVoice
+from cascade_equivalence.dag.fingerprint import code_fingerprint
+from cascade_equivalence.dag.layout import REPOSITORY, Layout
+from cascade_equivalence.tasks.registry import get_task
+from cascade_equivalence.tasks.sources.draw import HasReserve
+from cascade_equivalence.tasks.sources.resources import SetResources, read_resources
+
+RESOURCES = REPOSITORY / "resources"
+
+
+class SetNodes(Layout):
+    """Nodes that fetch the published sets and take the sound from their recordings."""
+
+    @cached_property
+    def sets(self) -> str:
+        """Folder for fetched sets."""
+        return self.config.items.sets_folder.as_posix()
+
+    @property
+    def sets_folder(self) -> Path:
+        """Folder of the published sets: the user's own, or the fetched ones'."""
+        return self.config.items.folder or self.config.items.sets_folder
+
+    @property
+    def recordings_folder(self) -> Path:
+        """Folder for the recordings that are made from the sets' archives."""
+        return self.config.items.sets_folder / "recordings"
+
+    def set_resources(self, task: str) -> SetResources:
+        """What the project knows of a task's published set."""
+        return read_resources(task, RESOURCES)
+
+    def item_files(self, task: str) -> list[str]:
+        """Files that the items of a task are read from."""
+        if self.config.items.source == "demo":
+            return [(RESOURCES / "items" / f"{task}.jsonl").as_posix()]
+        if self.config.items.folder is None:
+            return [f"{self.sets}/{task}/manifest.json"]
+        folder, known = self.config.items.folder, get_task(task)
+        reserve = known.reserve_files(folder) if isinstance(known, HasReserve) else []
+        return [path.as_posix() for path in (*known.published_files(folder), *reserve)]
+
+    def extracted(self, task: str, voice: str) -> list[str]:
+        """Manifest of the recordings that a voice reads, where they come from a set's archive."""
+        spec = self.config.definitions.voices[voice]
+        if not isinstance(spec, RecordingsVoice) or spec.folder != self.recordings_folder:
+            return []
+        return [f"{self.sets}/recordings/{task}/manifest.json"]
+
+    def item_params(self, task: str) -> dict[str, Any]:
+        """What the items of a task depend on."""
+        items = self.config.items.model_dump(mode="json", exclude={"sets_folder"})
+        for key in ("per_task", "max_words"):
+            if isinstance(items[key], dict):
+                items[key] = items[key].get(task)
+        params = {"items": items, "code": code_fingerprint("items", f"tasks/{task}.py")}
+        if self.config.items.source == "demo":
+            return params
+        known = self.set_resources(task)
+        expected = [edition.model_dump(mode="json") for edition in known.pin.expected]
+        return params | {"expected": expected, "excluded": sorted(known.exclusions.clips("drop"))}
+
+    def fetch_params(self, task: str) -> dict[str, Any]:
+        """What a fetched set depends on."""
+        files = [file.model_dump(mode="json") for file in self.set_resources(task).pin.texts]
+        return {"files": files, "code": code_fingerprint("fetch_set")}
+
+    def archive_params(self, task: str) -> dict[str, Any]:
+        """What a fetched archive depends on."""
+        recordings = self.set_resources(task).pin.recordings
+        archive = recordings.archive.model_dump(mode="json") if recordings else None
+        return {"archive": archive, "code": code_fingerprint("fetch_set")}
+
+    def recordings_params(self, task: str) -> dict[str, Any]:
+        """What the recordings of a set depend on, beside its items and its archive."""
+        known = self.set_resources(task)
+        lines = [[line.clip, line.treatment] for line in known.exclusions.lines]
+        settings = known.pin.recordings.model_dump(mode="json") if known.pin.recordings else None
+        return {
+            "recordings": settings,
+            "known": lines,
+            "max_seconds": self.config.speech.max_seconds,
+            "complete": self.config.items.complete,
+            "code": code_fingerprint("recordings", f"tasks/{task}.py"),
+        }

@@ -1,0 +1,140 @@
+"""One question to an API: within limits and budget, asked again where that may help."""
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.api.costs import price
+from cascade_equivalence.models.api.exchange import Client, Reply, Turn, Unanswered, Usage
+from cascade_equivalence.models.api.ledger import Ledger
+from cascade_equivalence.models.api.limits import Clock, RateLimit, pause_before
+
+LONGEST_HOLD = 900.0
+"""Seconds a job waits for a provider that wants to be left alone; beyond that it ends."""
+
+_STEP = 1.0  # seconds between looks at whether to stop
+_JITTER = 0.1
+
+
+class Stopped(Exception):
+    """Another thread met something that ends the job."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """An answer that is to be kept, and then settled.
+
+    Attributes:
+        reply: What the provider said.
+        ticket: Of the ledger.
+        cost: Money; None without prices.
+        seconds: From the request to the reply, the last attempt alone.
+        attempts: Requests it took.
+    """
+
+    reply: Reply
+    ticket: str
+    cost: float | None
+    seconds: float
+    attempts: int
+
+
+class Asker:
+    """Asks for one system; threads share it.
+
+    Args:
+        name: The system.
+        spec: Its definition.
+        client: Speaks to the provider.
+        limit: How often it may be asked.
+        ledger: What may be spent.
+        clock: Time.
+        stop: Set when nothing more is to be asked.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: ApiSpec,
+        client: Client,
+        limit: RateLimit,
+        ledger: Ledger,
+        clock: Clock,
+        stop: threading.Event,
+    ) -> None:
+        self._name, self._spec, self._client = name, spec, client
+        self._limit, self._ledger, self._clock, self._stop = limit, ledger, clock, stop
+        self._chance = random.Random()  # noqa: S311 - jitter
+
+    def ask(self, turns: Sequence[Turn], most: Usage) -> Call:
+        """Ask until there is an answer, as often as the spec allows.
+
+        Args:
+            turns: The conversation.
+            most: The tokens that a call takes at most.
+
+        Raises:
+            Unanswered: The attempts are used up; its reason is the last one's.
+            BudgetReached: Another call would go beyond the budget.
+            StudyError: Asking again would not help.
+            Stopped: The job ends.
+        """
+        highest = price(most, self._spec.prices, most.audio_tokens or 0) or 0.0
+        for attempt in range(1, self._spec.attempts + 1):
+            if attempt > 1:
+                self._wait(pause_before(attempt, self._chance))
+            self._wait_for_turn(most.input_tokens)
+            ticket = self._ledger.reserve(self._name, highest)
+            began = self._clock.now()
+            try:
+                reply = self._client.ask(turns, most.output_tokens)
+            except StudyError:
+                self._ledger.release(ticket)
+                raise
+            except Unanswered as error:
+                if error.perhaps_charged:
+                    self._ledger.settle(ticket, highest)
+                else:
+                    self._ledger.release(ticket)
+                self._obey(error)
+                last = error
+                continue
+            seconds = self._clock.now() - began
+            cost = None if reply.usage is None else price(reply.usage, self._spec.prices, most.audio_tokens or 0)
+            if cost is None and self._spec.prices is not None:
+                cost = highest
+            return Call(reply, ticket, cost, seconds, attempt)
+        raise last
+
+    def settle(self, call: Call) -> None:
+        """Count what a call did cost; its answer is kept by now."""
+        self._ledger.settle(call.ticket, call.cost or 0.0)
+
+    def _obey(self, error: Unanswered) -> None:
+        """Leave the provider alone as long as it wants, in all jobs."""
+        if error.retry_after is None:
+            return
+        if error.retry_after > LONGEST_HOLD:
+            raise StudyError(
+                f"{self._spec.endpoint} wants to be left alone for {error.retry_after:.0f} s ({error.reason}): run "
+                "again then; what was answered is kept"
+            )
+        self._limit.hold(error.retry_after)
+
+    def _wait_for_turn(self, tokens: int) -> None:
+        self._wait(self._limit.book(tokens))
+        while (held := self._limit.held()) > 0:
+            self._wait(held * self._chance.uniform(1, 1 + _JITTER))
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, but not while there is nothing left to wait for."""
+        while True:
+            if self._stop.is_set():
+                raise Stopped
+            if seconds <= 0:
+                return
+            self._clock.sleep(min(seconds, _STEP))
+            seconds -= _STEP

@@ -1,0 +1,144 @@
+"""What goes to an API and what comes back, whoever provides it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Protocol
+
+import numpy as np
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.answering import Question, sound_of
+from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER
+
+SAMPLING_RATE = 16_000
+STEPS = 32_768  # of a 16-bit sample, to each side of zero
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of a conversation.
+
+    Attributes:
+        role: `system`, `user` or `assistant`; the system's turn, if there is one, comes first.
+        parts: Text, and audio as the bytes of a WAV file, in their order.
+    """
+
+    role: str
+    parts: tuple[str | bytes, ...]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens that a call took, as the provider counts them.
+
+    Attributes:
+        input_tokens: Of the input, its audio included.
+        audio_tokens: Of these the audio's; None if the provider does not tell them apart.
+        output_tokens: Of the output, thoughts included.
+        thought_tokens: Of these the thoughts'.
+    """
+
+    input_tokens: int
+    audio_tokens: int | None
+    output_tokens: int
+    thought_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a provider answered. A refusal is an answer, too: no text, and the reason.
+
+    Attributes:
+        text: The answer as it came; empty after a refusal.
+        finish_reason: Why it ended, in the provider's words.
+        model_version: What the provider says answered; None if it does not say.
+        response_id: The provider's name for the answer, for questions to its support.
+        usage: Tokens; None if the provider does not count them.
+    """
+
+    text: str
+    finish_reason: str
+    model_version: str | None
+    response_id: str | None
+    usage: Usage | None
+
+
+class Unanswered(Exception):
+    """No answer came this time, and asking again may help.
+
+    Attributes:
+        reason: What happened, without anything secret.
+        retry_after: Seconds the provider wants to be left alone; None if it does not say.
+        perhaps_charged: Whether the provider may have computed, and charged, an answer that did not arrive.
+    """
+
+    def __init__(self, reason: str, retry_after: float | None = None, perhaps_charged: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+        self.perhaps_charged = perhaps_charged
+
+
+class Client(Protocol):
+    """Asks one provider; threads may share it."""
+
+    def ask(self, turns: Sequence[Turn], max_output_tokens: int) -> Reply:
+        """Send one request, once.
+
+        Args:
+            turns: The conversation, its last turn the user's.
+            max_output_tokens: Longest answer, in the provider's tokens.
+
+        Raises:
+            Unanswered: Asking again may help.
+            StudyError: Asking again would not.
+        """
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def turns_of(question: Question) -> list[Turn]:
+    """A question's conversation with its audio in the place of the placeholder.
+
+    The text around it stays as it is; a piece that is only white space is left out, as some providers refuse it. The
+    answer prefix is not sent: no API can be made to begin an answer with given words.
+
+    Raises:
+        StudyError: The question has no sound, or the last turn does not hold the placeholder once.
+    """
+    turns = [Turn(message["role"], (message["content"],)) for message in question.messages[:-1]]
+    before, *rest = question.messages[-1]["content"].split(AUDIO_PLACEHOLDER)
+    if len(rest) != 1:
+        raise StudyError(
+            f"an API system hears the audio where `{AUDIO_PLACEHOLDER}` stands, and the question holds it "
+            f"{len(rest)} times: take it out of the item's options"
+        )
+    wav = encode_wav(sound_of(question).decode())
+    parts: tuple[str | bytes, ...] = (before, wav, rest[0])
+    turns.append(Turn("user", tuple(part for part in parts if part.strip())))
+    return turns
+
+
+def encode_wav(audio: np.ndarray) -> bytes:
+    """Encode a waveform (16 kHz, float32, shape (n,)) as 16-bit mono WAV; equal samples give equal bytes."""
+    import soundfile
+
+    steps = np.clip(np.rint(np.asarray(audio, dtype=np.float64) * STEPS), -STEPS, STEPS - 1).astype(np.int16)
+    file = BytesIO()
+    soundfile.write(file, steps, SAMPLING_RATE, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def without_prefix(text: str, prefix: str) -> str:
+    """An answer without outer space, and without the words that local systems have forced on them.
+
+    A local system's answer continues its task's answer prefix. An API's model sees that prefix in the examples only
+    and may repeat it; then the rest is what compares with the others.
+    """
+    text, words = text.strip(), prefix.strip().rstrip(":")
+    rest = text[len(words) :]
+    if not words or text[: len(words)].casefold() != words.casefold() or rest[:1].isalnum():
+        return text
+    return rest.lstrip(" \t:")

@@ -1,0 +1,113 @@
+"""Files of the Hugging Face hub's data set repositories, through `huggingface_hub` and its own cache."""
+
+import os
+import shutil
+from pathlib import Path
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.models.sources.hub import network_error
+from cascade_equivalence.tasks.sources.pins import HubFile
+
+_REFUSED = (401, 403)
+_SPARE = 1 << 28
+
+
+def fetch_hub_file(pin: HubFile) -> Path:
+    """Fetch one file into the hub's own cache, or find it there.
+
+    A connection that is cut is taken up again where it stopped, and a file whose bytes changed is fetched again. With
+    `HF_HUB_OFFLINE=1` only the cache is used; `HF_ENDPOINT` names another hub.
+
+    Args:
+        pin: Repository, revision, file and hash.
+
+    Returns:
+        The file in the hub's cache.
+
+    Raises:
+        StudyError: If the hub does not give the file or cannot be reached, the disk is too small, or the file is not
+            the one that was recorded.
+    """
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+
+    offline = constants.is_offline_mode()
+    cached = try_to_load_from_cache(pin.repo, pin.file, revision=pin.revision, repo_type="dataset")
+    if not offline and not isinstance(cached, str):
+        _check_space(pin, Path(constants.HF_HUB_CACHE))
+    found = ""
+    for force in (False, True):
+        try:
+            path = Path(
+                hf_hub_download(
+                    pin.repo,
+                    pin.file,
+                    repo_type="dataset",
+                    revision=pin.revision,
+                    # Only what the user put there for this: never a stored login.
+                    token=os.environ.get("HF_TOKEN", "").strip() or False,
+                    local_files_only=offline,
+                    force_download=force,
+                )
+            )
+        except (OSError, RuntimeError, ValueError, network_error()) as error:
+            raise _explain(error, pin) from error
+        if (found := sha256(path)) == pin.sha256:
+            return path
+        if offline:
+            raise StudyError(
+                f"{path} in the hub's cache has SHA-256 {found}, expected {pin.sha256}: delete it and run again "
+                "without HF_HUB_OFFLINE"
+            )
+        # The hub names a large file by its hash: it is whole, and another one.
+        if path.resolve().name == found:
+            break
+    raise StudyError(
+        f"{pin.file} of {pin.repo} at {pin.revision} has SHA-256 {found}, expected {pin.sha256}: it is not the file "
+        "that was recorded. Check HF_ENDPOINT; change the recorded hash only after comparing the new file with a "
+        f"source you trust. It is kept as {path}."
+    )
+
+
+def _check_space(pin: HubFile, cache: Path) -> None:
+    """Stop before a long download that the disk cannot hold; what lies there in part is counted again."""
+    place = next(folder for folder in (cache, *cache.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(place).free
+    if pin.bytes and free < pin.bytes + _SPARE:
+        raise StudyError(
+            f"{pin.name} of {pin.repo} needs {pin.bytes >> 20} MiB, but {place} has {free >> 20} MiB free: make room, "
+            "or let HF_HOME name a folder on a larger disk"
+        )
+
+
+def _explain(error: Exception, pin: HubFile) -> StudyError:
+    """Say in the user's terms why the hub did not deliver."""
+    from huggingface_hub import errors
+
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.GatedRepoError):
+        advice = (
+            f"the set is gated: accept its terms at https://huggingface.co/datasets/{pin.repo} with your account, make "
+            "a read token at https://huggingface.co/settings/tokens and put it in the environment variable HF_TOKEN"
+        )
+    elif isinstance(error, errors.RepositoryNotFoundError):
+        advice = "there is no such data set, or it is private: check the name, or put a token in HF_TOKEN"
+    elif isinstance(error, errors.RevisionNotFoundError):
+        advice = "the data set has no such revision: was it taken back? See its page for the commits it has"
+    elif isinstance(error, errors.LocalEntryNotFoundError):
+        advice = (
+            "it is not in the hub's cache, and the hub cannot be reached or HF_HUB_OFFLINE is set: check the network "
+            "and HF_ENDPOINT, or unset HF_HUB_OFFLINE"
+        )
+    elif isinstance(error, errors.EntryNotFoundError):
+        advice = "the data set has no such file at this revision: see its page for the files it has"
+    elif status in _REFUSED:
+        advice = "the hub refuses the token in HF_TOKEN: make a new one with read access, or unset it"
+    elif isinstance(error, network_error()) and status is None:
+        advice = f"the hub cannot be reached ({error}): check the network, the proxy settings and HF_ENDPOINT"
+    else:
+        advice = f"{type(error).__name__}: {error}; what has arrived is kept, so run again to go on"
+    return StudyError(
+        f"{pin.page} cannot be fetched: {advice}. A file that you fetch by hand can be used, too: put the sets into a "
+        "folder and name it in `items.folder`."
+    )

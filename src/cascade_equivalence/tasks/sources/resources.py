@@ -1,0 +1,46 @@
+"""The project's files about published sets: where they come from, and what is wrong with their recordings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cascade_equivalence.tasks.sources.exclusions import Exclusions, read_exclusions
+from cascade_equivalence.tasks.sources.pins import SetPin, pin_of, read_pins
+
+
+@dataclass(frozen=True)
+class SetResources:
+    """What the project knows of one published set.
+
+    Attributes:
+        pin: Its sources and contents.
+        exclusions: Its known faults; empty for most sets.
+    """
+
+    pin: SetPin
+    exclusions: Exclusions
+
+
+def sets_file(resources: Path) -> Path:
+    """The list of sources."""
+    return resources / "sets.yaml"
+
+
+def exclusions_file(task: str, resources: Path) -> Path:
+    """The list of a set's known faults; it need not exist."""
+    return resources / "exclusions" / f"{task}.csv"
+
+
+def read_resources(task: str, resources: Path) -> SetResources:
+    """Read what the project knows of a set.
+
+    Args:
+        task: The set.
+        resources: The project's folder of resources.
+
+    Raises:
+        StudyError: If the set is unknown, or a file is not as it should be.
+    """
+    path = sets_file(resources)
+    pin = pin_of(task, read_pins(path), path)
+    split = pin.recordings.split if pin.recordings else "test"
+    return SetResources(pin, read_exclusions(exclusions_file(task, resources), split))

@@ -1,0 +1,63 @@
+rule fetch_set:
+    output:
+        manifest=f"{SETS}/{{task}}/manifest.json",
+    log:
+        f"{SETS}/logs/fetch_set/{{task}}.log",
+    benchmark:
+        f"{SETS}/benchmarks/fetch_set/{{task}}.tsv"
+    retries: 2
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        sources=lambda wildcards: STUDY.fetch_params(wildcards.task),
+    message:
+        "Fetching the published items of {wildcards.task}"
+    script:
+        "../scripts/fetch_set.py"
+
+
+rule fetch_archive:
+    output:
+        record=f"{SETS}/{{task}}/archive.json",
+    log:
+        f"{SETS}/logs/fetch_archive/{{task}}.log",
+    benchmark:
+        f"{SETS}/benchmarks/fetch_archive/{{task}}.tsv"
+    retries: 2
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=720,
+    params:
+        source=lambda wildcards: STUDY.archive_params(wildcards.task),
+    message:
+        "Fetching the recordings of {wildcards.task}"
+    script:
+        "../scripts/fetch_set.py"
+
+
+rule extract_audio:
+    input:
+        source=lambda wildcards: STUDY.item_files(wildcards.task),
+        archive=f"{SETS}/{{task}}/archive.json",
+    output:
+        manifest=f"{SETS}/recordings/{{task}}/manifest.json",
+    log:
+        f"{SETS}/logs/extract_audio/{{task}}.log",
+    benchmark:
+        f"{SETS}/benchmarks/extract_audio/{{task}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        recordings=lambda wildcards: STUDY.recordings_params(wildcards.task),
+    message:
+        "Extracting the recordings of {wildcards.task}"
+    script:
+        "../scripts/extract_audio.py"

@@ -1,0 +1,16 @@
+"""Fetch the files with a published set's items, or the archive with its recordings."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+from cascade_equivalence.dag.study import REPOSITORY
+
+with node(snakemake):
+    from cascade_equivalence.models.sources.wheels import default_cache
+    from cascade_equivalence.tasks.sources.fetch import ARCHIVE, fetch_archive, fetch_set
+    from cascade_equivalence.tasks.sources.resources import read_resources
+
+    task, record = snakemake.wildcards.task, Path(snakemake.output[0])
+    fetch = fetch_archive if record.name == ARCHIVE else fetch_set
+    fetch(task, read_resources(task, REPOSITORY / "resources").pin, record.parent, default_cache())
+    print(record.read_text(encoding="utf-8"))
