@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,3 +161,30 @@ def test_what_is_missing_has_a_reason() -> None:
     assert few["reason"] == TOO_FEW_DISCORDANT and few["detectable_difference"] is None and few["groups_for_80"] > 40
     for found in (agreed, alone, few):
         json.dumps(found, allow_nan=False)
+
+
+def test_groups_that_do_not_differ_at_all_promise_no_more_than_independent_rows() -> None:
+    # In every group each system alone is right once: the groups' sums do not vary.
+    correct = np.array([[1, 0], [0, 1]] * 3, dtype=bool)
+    labels = pl.DataFrame(
+        {
+            "id": [str(number) for number in range(6)],
+            "voice": "v",
+            "group": ["a", "a", "b", "b", "c", "c"],
+            "label": "x",
+            "system_parsed": np.where(correct[:, 0], "x", "y"),
+            "system_correct": correct[:, 0],
+            "reference_parsed": np.where(correct[:, 1], "x", "y"),
+            "reference_correct": correct[:, 1],
+        }
+    )
+    none = {"value": 0.0, "low": None, "high": None}
+    found = power(
+        Paired.of(labels, ["x", "y"]),
+        found_kappa=none,
+        found_difference=none,
+        margin=0.1,
+        alpha=0.05,
+        confidence=0.95,
+    )
+    assert found["design_effect"] == 1.0 and found["groups_for_90"] >= found["groups_for_80"] > 3

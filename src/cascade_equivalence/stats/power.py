@@ -70,14 +70,14 @@ def power(
         "confidence": confidence,
         "discordance": discordance,
         "icc": intra_group_correlation(difference),
-        "design_effect": difference.design_effect(difference.value) if several and discordance else None,
+        "design_effect": _design_effect(difference) if several and discordance else None,
         "difference_half_width": half_width(found_difference),
         "difference_half_width_planned": quantile * difference.row_error() if discordance else None,
         "detectable_difference": None,
         "equivalence_power": None,
         "groups_for_80": None,
         "groups_for_90": None,
-        "kappa_design_effect": kappa.design_effect(kappa.value) if kappa and several else None,
+        "kappa_design_effect": _design_effect(kappa) if kappa and several else None,
         "kappa_half_width": half_width(found_kappa),
         "kappa_half_width_planned": quantile * kappa.row_error() if kappa else None,
         "reason": ONE_GROUP if not several else None if discordance else NO_DISCORDANCE,
@@ -94,6 +94,11 @@ def power(
     if found["detectable_difference"] is None:
         found["reason"] = TOO_FEW_DISCORDANT
     return found
+
+
+def _design_effect(estimator: RatioEstimator) -> float:
+    """At least 1: that few groups differ less than independent rows would is luck, and none would promise too much."""
+    return max(1.0, estimator.design_effect(estimator.value))
 
 
 def half_width(found: Mapping[str, Any]) -> float | None:
