@@ -34,9 +34,11 @@ BATCH = 16
 def unreported(task: str, folder: Path | None, count: int) -> dict[str, list[Item]]:
     """Items to choose on, by where they are from."""
     demo = ItemsConfig(source="demo", per_task=10_000)
-    found = {"demo dev": prepare_items(task, demo, REPOSITORY / "resources" / "items", "dev")}
+    resources = REPOSITORY / "resources"
+    found = {"demo dev": prepare_items(task, demo, resources, resources, "dev")[0]}
     if folder is not None:
-        ranked = prepare_items(task, ItemsConfig(folder=folder, per_task=100_000), Path())
+        published = ItemsConfig(folder=folder, per_task=100_000, complete=False)
+        ranked, _ = prepare_items(task, published, resources, folder)
         rest = ranked[REPORTED:] if len(ranked) > REPORTED + count else ranked[REPORTED_SMALL:]
         if rest:
             found["published"] = rest[:count]

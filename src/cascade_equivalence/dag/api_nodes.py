@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.dag.fingerprint import code_fingerprint
-from cascade_equivalence.dag.layout import REPOSITORY, Layout, Node
+from cascade_equivalence.dag.layout import REPOSITORY, Node
+from cascade_equivalence.dag.set_nodes import SetNodes
 from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from cascade_equivalence.tasks.base import Item
 
 
-class ApiNodes(Layout):
+class ApiNodes(SetNodes):
     """Parameters and costs of the nodes of API systems."""
 
     def api_params(self, system: str, task: str) -> dict[str, Any]:
@@ -96,7 +97,8 @@ class ApiNodes(Layout):
         table = Path(self.items(task))
         if table.exists():
             return list(read_items(table))
-        return prepare_items(task, self.config.items, REPOSITORY / "resources" / "items")
+        items, _ = prepare_items(task, self.config.items, REPOSITORY / "resources", self.sets_folder)
+        return items
 
 
 def _lengths(clips: list[Path]) -> list[tuple[str, Any]]:
