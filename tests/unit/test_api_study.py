@@ -14,6 +14,7 @@ from cascade_equivalence.models.answering import Question
 from cascade_equivalence.models.api.records import question_key
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store
+from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.items import write_items
 from cascade_equivalence.tasks.prepare import prepare_items
 from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages
@@ -88,9 +89,13 @@ def test_a_wrong_system_is_told_with_the_config(tmp_path: Path) -> None:
         make(tmp_path, api={"budget": {"money": 3}})
 
 
+def items_of(study: Study) -> list[Item]:
+    return prepare_items("sst2", study.config.items, REPOSITORY / "resources", study.sets_folder)[0]
+
+
 def speak(study: Study, seconds: float) -> None:
     """Items and clips of sst2, as far as an estimate looks at them."""
-    items = prepare_items("sst2", study.config.items, REPOSITORY / "resources" / "items")
+    items = items_of(study)
     write_items(items, Path(study.items("sst2")), get_task("sst2").labels)
     for voice in study.voices_of("sst2"):
         path = Path(study.clips("sst2", voice))
@@ -103,7 +108,7 @@ def answer(study: Study, system: str) -> None:
     """Answers to sst2 in the store."""
     task = study.task("sst2")
     with Store(study.store("answers", system, "sst2", "clean.jsonl")) as store:
-        for item in prepare_items("sst2", study.config.items, REPOSITORY / "resources" / "items"):
+        for item in items_of(study):
             messages = tuple(build_messages(task, study.config.answer.system_prompt, AUDIO_PLACEHOLDER, item.options))
             for voice in study.voices_of("sst2"):
                 sound = Recording(f"{item.id}-{voice}", 3.0, dict)  # type: ignore[arg-type]
