@@ -1,4 +1,4 @@
-"""The command line: check a config, show a finished study, describe published sets, write the schema."""
+"""The command line: check a config, estimate what it costs, show a study, describe published sets, write the schema."""
 
 import argparse
 import sys
@@ -58,6 +58,12 @@ def show(path: Path) -> None:
         print(f"{name:8} {results / place}")
 
 
+def estimate(path: Path) -> None:
+    """Print what a study's API systems are going to ask and cost at most."""
+    study = read_study(path)
+    print(study.estimate().text() if study.apis else f"{path}: no system is behind an API, so no call costs anything")
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="cascade-equivalence", description=__doc__)
@@ -67,6 +73,8 @@ def main() -> None:
     checking.add_argument("config", nargs="+", type=Path)
     showing = commands.add_parser("show", help="print the headline of a finished study")
     showing.add_argument("config", type=Path)
+    estimating = commands.add_parser("estimate", help="say what a study's API systems are going to ask and cost")
+    estimating.add_argument("config", type=Path)
     sets = commands.add_parser("sets", help="say what a folder of published sets holds")
     sets.add_argument("folder", type=Path)
     schema = commands.add_parser("schema", help="write the config's JSON schema and documented defaults")
@@ -77,6 +85,8 @@ def main() -> None:
             check(arguments.config)
         elif arguments.command == "show":
             show(arguments.config)
+        elif arguments.command == "estimate":
+            estimate(arguments.config)
         elif arguments.command == "sets":
             from cascade_equivalence.tasks.report_sets import print_sets
 
