@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.report.naming import TASK_TITLES, task_title
 from cascade_equivalence.report.tables import SCHEMAS
-from cascade_equivalence.report.verdict_equivalence import SHOWN, closing, judged
+from cascade_equivalence.report.verdict_equivalence import SHOWN, closing, grid, judged
 
 TASKS = list(TASK_TITLES)
 VERDICTS = st.dictionaries(st.sampled_from(TASKS), st.sampled_from(list(SHOWN)), min_size=1)
@@ -41,6 +41,21 @@ def test_tasks_that_are_not_to_be_read_are_not_spoken_of(verdicts: dict[str, str
 @pytest.mark.parametrize("other", [{"system": "another"}, {"condition": "snr0"}])
 def test_other_pairs_and_noise_are_not_this_pair_on_clean_speech(other: dict[str, str]) -> None:
     assert judged(table({"sst2": "equivalent"}, **other), "talker", "cascade", TASKS) == ""
+
+
+@given(VERDICTS, st.sets(st.sampled_from(TASKS)))
+def test_the_grid_reads_nothing_from_guesses(verdicts: dict[str, str], guessed: set[str]) -> None:
+    equivalence = table(verdicts)
+    rows = [
+        {"system": "talker", "reference": "cascade", "task": task, "condition": "clean", "kappa": 0.5}
+        | {"system_against_chance": "above", "reference_against_chance": "at" if task in guessed else None}
+        for task in verdicts
+    ]
+    found = grid(equivalence, pl.DataFrame(rows, schema=SCHEMAS["agreement"]))
+    assert found["task"].to_list() == list(verdicts) and set(found["kappa"]) == {0.5}
+    for task, verdict in found.select("task", "verdict").iter_rows():
+        unread = task in guessed and verdicts[task] != "undefined"
+        assert verdict == ("guessing" if unread else verdicts[task])
 
 
 @given(VERDICTS)

@@ -16,6 +16,7 @@ with node(snakemake) as study:
     from cascade_equivalence.report.paper_numbers import read_numbers
     from cascade_equivalence.report.paper_tables import paper_displays
     from cascade_equivalence.report.tables import Tables
+    from cascade_equivalence.report.verdict_equivalence import grid
 
     files = {
         name: [Path(path) for path in getattr(snakemake.input, name)]
@@ -33,7 +34,7 @@ with node(snakemake) as study:
         figures=files["figures"],
         outline=outline,
         confidence=confidence,
-        verdicts=tables.equivalence.filter(condition="clean"),
+        verdicts=grid(tables.equivalence, tables.agreement),
         items=browser_items(files["answers"], files["transcripts"], files["speech"], files["item_tables"], outline),
         extra_tables=[("paper", display) for display in (beside, *layout)],
         provenance=provenance(study, [read_manifest(path) for path in files["manifests"]]),

@@ -23,6 +23,7 @@ from cascade_equivalence.report.display import UNDEFINED, Display, interval, per
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
+from cascade_equivalence.report.verdict_equivalence import GUESSING
 from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -38,6 +39,7 @@ VERDICTS = {
     "accuracy only": ("~", "equally good within the margin, but with other answers (κ below its bound)"),
     "different": ("≠", "a difference is shown: in accuracy, and not within the margin, or κ below its bound"),
     "inconclusive": ("?", "neither is shown: too few texts, or too close to the bounds"),
+    GUESSING: ("‡", "at least one of the two is not above chance: what they share may be habits of guessing"),
     "undefined": ("·", "there is nothing to judge by"),
 }
 """Symbol and meaning of each verdict of the grid."""

@@ -185,7 +185,7 @@ def _kappa(paired: Paired, bound: float, alpha: float) -> dict[str, Any]:
             found["low"], found["high"] = tango.invert(
                 lambda supposed: kappa_score(estimator, by_chance, supposed),
                 estimator.value,
-                (-by_chance / (1 - by_chance), 1.0),
+                (max(-1.0, -by_chance / (1 - by_chance)), 1.0),
                 1 - 2 * alpha,
             )
             found["reason"] = None
