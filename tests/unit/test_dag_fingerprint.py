@@ -36,7 +36,7 @@ RUN_BY = {
     "erasure": ("answer_erased",),
     "surplus": ("measure_surplus",),
     "agree": ("agree", "contrast"),
-    "report": ("collect_tables", "draw_figures", "write_report"),
+    "report": ("collect_tables", "compare_with_paper", "draw_figures", "write_report"),
 }
 # What a node names beside its stage: its own task or voice. Here all of them, for what any node may need.
 OF_A_NODE = {
@@ -104,6 +104,7 @@ ELSEWHERE = {
         "models/transcription/table.py": "says where the clips are",
     },
     "answer_api": {
+        "tasks/sources/*.py": "items, whose node is made again first",
         "models/sources/*.py": "reads no manifest",
         "speech/*.py": "reads clips, whose nodes are made again first",
         "models/transcription/*.py": "says where the clips are",

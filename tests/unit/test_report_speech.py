@@ -243,7 +243,7 @@ def test_speech_llms_alone_need_no_transcripts(tmp_path: Path) -> None:
     outline = Outline(systems, [], ["ag_news"])
     files = [save(answers_of(name, "ag_news", "clean"), tmp_path / name / "ag_news/clean.parquet") for name in systems]
     tables = build_tables(files, [], [], [], labels=LABELS, outline=outline, statistics=STATISTICS)
-    assert [display.name for display in displays(tables, 0.95)] == ["accuracy"]
+    assert [display.name for display in displays(tables, 0.95)] == ["accuracy", "costs"]
     assert "compared with no other system" in " ".join(verdict(tables, outline))
 
 

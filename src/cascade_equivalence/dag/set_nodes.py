@@ -2,14 +2,14 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY, Layout
-from cascade_equivalence.tasks.registry import get_task
-from cascade_equivalence.tasks.sources.draw import HasReserve
-from cascade_equivalence.tasks.sources.resources import SetResources, read_resources
+
+if TYPE_CHECKING:
+    from cascade_equivalence.tasks.sources.resources import SetResources
 
 RESOURCES = REPOSITORY / "resources"
 
@@ -32,8 +32,10 @@ class SetNodes(Layout):
         """Folder for the recordings that are made from the sets' archives."""
         return self.config.items.sets_folder / "recordings"
 
-    def set_resources(self, task: str) -> SetResources:
+    def set_resources(self, task: str) -> "SetResources":
         """What the project knows of a task's published set."""
+        from cascade_equivalence.tasks.sources.resources import read_resources
+
         return read_resources(task, RESOURCES)
 
     def item_files(self, task: str) -> list[str]:
@@ -42,6 +44,9 @@ class SetNodes(Layout):
             return [(RESOURCES / "items" / f"{task}.jsonl").as_posix()]
         if self.config.items.folder is None:
             return [f"{self.sets}/{task}/manifest.json"]
+        from cascade_equivalence.tasks.registry import get_task
+        from cascade_equivalence.tasks.sources.draw import HasReserve
+
         folder, known = self.config.items.folder, get_task(task)
         reserve = known.reserve_files(folder) if isinstance(known, HasReserve) else []
         return [path.as_posix() for path in (*known.published_files(folder), *reserve)]
