@@ -57,7 +57,7 @@ def test_a_study_of_one_system_without_noise_has_a_plan(checkout: Checkout, tiny
     plan = checkout.plan(study)
     assert plan.code == 0, plan.output
     rules = {job[0] for job in plan.jobs}
-    assert "write_report" in rules and not rules & {"agree", "mix_noise", "draw_figures"}
+    assert "write_report" in rules and not rules & {"agree", "mix_noise"}
 
 
 def test_a_given_study_is_not_mixed_with_the_default_one(checkout: Checkout, study: Config) -> None:
