@@ -77,7 +77,8 @@ def kill_store_often(processes: Any, work: Callable[..., object], store: Path, *
 
 def plain(results: Any) -> list[Any]:
     """Results without the time they took."""
-    return [replace(result, seconds=0.0) if isinstance(result, killable.Answer) else result for result in results]
+    timed = (killable.Answer, killable.Transcript)
+    return [replace(result, seconds=0.0) if isinstance(result, timed) else result for result in results]
 
 
 def test_answers(processes: Any, tiny_models: Path, tmp_path: Path) -> None:
