@@ -61,6 +61,7 @@ EXEMPT = {
     "dag/surplus_nodes.py": "the same",
     "dag/api_nodes.py": "the same",
     "dag/warm.py": "where a script runs, not what it does",
+    "dag/processes.py": "when a process ends, and where it compiles",
     "models/store.py": "keeps records under keys that others decide",
     "speech/store.py": "keeps clips under keys that name all they depend on",
     "speech/provider.py": "opens the voice that the node names",

@@ -2,15 +2,11 @@
 
 from pathlib import Path
 
+from cascade_equivalence.dag.processes import compile_anew
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
-    import os
-    import tempfile
-
-    # librosa's compiled code is made anew: what another processor or version left in its cache can crash the process.
-    compiled = tempfile.TemporaryDirectory()
-    os.environ["NUMBA_CACHE_DIR"] = compiled.name
+    compile_anew()
 
     from cascade_equivalence.dag.utterances import write_utterances
     from cascade_equivalence.speech.clips import read_clips

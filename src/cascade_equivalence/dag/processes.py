@@ -1,7 +1,10 @@
 """What the processes of a run owe each other: scripts find the library, and none outlives its Snakemake."""
 
+import atexit
 import os
 import select
+import shutil
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -24,6 +27,16 @@ def prepare_scripts(library: Path) -> None:
     os.environ[STARTED_BY] = str(os.getpid())
     for name, value in KEEP_MEMORY.items():
         os.environ.setdefault(name, value)
+
+
+def compile_anew() -> None:
+    """Have numba compile into a folder of this process, before librosa is imported.
+
+    What another processor or version left in the shared cache can crash the process.
+    """
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["NUMBA_CACHE_DIR"] = folder
 
 
 def end_with_snakemake() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.waveform import SAMPLING_RATE
@@ -52,12 +53,29 @@ def acoustic_targets(waveform: np.ndarray, low: float, high: float) -> Acoustics
 
     samples = np.asarray(waveform, dtype=np.float32)
     levels = librosa.feature.rms(y=samples, frame_length=ENERGY_FRAME, hop_length=HOP)
-    frame = 1 << int(np.ceil(np.log2(PERIODS * SAMPLING_RATE / low)))
-    f0, voiced, _ = librosa.pyin(
-        samples, fmin=low, fmax=high, sr=SAMPLING_RATE, frame_length=frame, hop_length=HOP, resolution=RESOLUTION
-    )
+    f0, voiced = pitch_track(samples, low, high)
     return Acoustics(
         energy_db=float(20 * np.log10(max(float(levels.mean(dtype=np.float64)), FLOOR))),
         log_f0=float(np.log(f0[voiced]).mean()) if voiced.any() else None,
         voiced_share=float(voiced.mean()),
     )
+
+
+def pitch_track(samples: NDArray[np.float32], low: float, high: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Pitch by pYIN (Mauch & Dixon 2014).
+
+    Args:
+        samples: 16 kHz, (n,).
+        low: Lowest pitch in Hz; it decides how long a frame is.
+        high: Highest pitch in Hz.
+
+    Returns:
+        Pitch in Hz, NaN where unvoiced, and whether a frame is voiced, (frames,) each.
+    """
+    import librosa
+
+    frame = 1 << int(np.ceil(np.log2(PERIODS * SAMPLING_RATE / low)))
+    pitch, voiced, _ = librosa.pyin(
+        samples, fmin=low, fmax=high, sr=SAMPLING_RATE, frame_length=frame, hop_length=HOP, resolution=RESOLUTION
+    )
+    return pitch, voiced

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.mechanism.acoustics import ENERGY_FRAME, FLOOR, HOP, PERIODS, RESOLUTION
+from cascade_equivalence.mechanism.acoustics import ENERGY_FRAME, FLOOR, HOP, pitch_track
 from cascade_equivalence.speech.waveform import SAMPLING_RATE
 from cascade_equivalence.stats.bootstrap import Floats
 from cascade_equivalence.stats.nested import Features, Matrix, Rows, standardised
@@ -64,10 +64,7 @@ def prosody(waveform: np.ndarray, words: int, low: float, high: float) -> dict[s
     magnitudes = np.abs(librosa.stft(samples, n_fft=ENERGY_FRAME, hop_length=HOP)).astype(np.float64)
     levels = librosa.feature.rms(y=samples, frame_length=ENERGY_FRAME, hop_length=HOP)[0].astype(np.float64)
     decibels = 20 * np.log10(np.maximum(levels, FLOOR))
-    frame = 1 << int(np.ceil(np.log2(PERIODS * SAMPLING_RATE / low)))
-    pitch, voiced, _ = librosa.pyin(
-        samples, fmin=low, fmax=high, sr=SAMPLING_RATE, frame_length=frame, hop_length=HOP, resolution=RESOLUTION
-    )
+    pitch, voiced = pitch_track(samples, low, high)
     seconds = len(samples) / SAMPLING_RATE
     found = {
         **_contour("energy_db", decibels, np.arange(len(decibels))),

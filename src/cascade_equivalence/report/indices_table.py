@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import Schema, estimate
+from cascade_equivalence.report.columns import Schema, estimate, spread
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval, percent
 from cascade_equivalence.report.naming import task_title
 
@@ -46,7 +46,7 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
         if reason := indices[name]["reason"]:
             reasons.setdefault(reason, []).append(title)
     return {
-        **{key: value for name, each in columns.items() for key, value in _spread(name, each).items()},
+        **{key: value for name, each in columns.items() for key, value in spread(name, each).items()},
         "share_of_max": kappa["value"] / largest if largest and kappa["value"] is not None else None,
         **{
             f"{name}_{column}": value
@@ -115,10 +115,6 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=2,
     )
-
-
-def _spread(name: str, found: Mapping[str, Any]) -> dict[str, float | None]:
-    return {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
 
 
 def _width_ratio(texts: Mapping[str, Any], rows: Mapping[str, Any]) -> float | None:

@@ -11,6 +11,7 @@ import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report import columns
 from cascade_equivalence.report.mechanism_names import PROBE_TITLES, Layer, by_name, ranks
 from cascade_equivalence.report.mechanism_schemas import LENS, PROBES
 from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Statistic, estimate
@@ -46,8 +47,7 @@ def _finite(value: Any) -> Any:
 
 def spread(name: str, found: Estimate | Mapping[str, Any]) -> dict[str, Any]:
     """An estimate as three columns."""
-    ends = asdict(found) if isinstance(found, Estimate) else found
-    return {name: ends["value"], f"{name}_low": ends["low"], f"{name}_high": ends["high"]}
+    return columns.spread(name, asdict(found) if isinstance(found, Estimate) else found)
 
 
 def reasons(found: Mapping[str, Estimate]) -> str | None:
