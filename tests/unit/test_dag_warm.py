@@ -113,6 +113,23 @@ def test_an_error_is_told_with_its_traceback(owner, tmp_path):
     assert "ValueError: no" in output(tmp_path, "raise ValueError('no')")[2]
 
 
+def test_a_script_that_says_why_it_ends_is_heard(owner, tmp_path):
+    assert output(tmp_path, "sys.exit('no room')")[::2] == (1, "no room\n")
+
+
+def test_a_fork_ends_as_a_process_does_but_leaves_its_objects_where_they_are(owner, tmp_path):
+    body = """
+import atexit, threading, time
+class Object:
+    def __del__(self): print('taken apart')
+kept = Object()
+atexit.register(print, 'at exit')
+threading.Thread(target=lambda: (time.sleep(0.3), print('thread'))).start()
+print('last line')
+"""
+    assert output(tmp_path, body)[:2] == (0, "last line\nthread\nat exit\n")
+
+
 def test_modules_are_there_already_and_what_a_script_does_to_them_stays_its_own(owner, tmp_path):
     body = (
         "import sys\nprint('colorsys' in sys.modules)\n"

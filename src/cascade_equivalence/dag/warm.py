@@ -10,6 +10,7 @@ in the way, the node runs by itself as it would have. The server ends with the S
 with the node's process. Snakemake's benchmark files then hold the time of a node but not its memory.
 """
 
+import atexit
 import fcntl
 import importlib
 import json
@@ -22,7 +23,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -258,7 +261,38 @@ def _become(request: dict, streams: Sequence[int]) -> None:
     os.environ.update(request["environment"])
     sys.argv[:] = request["argv"]
     sys.path[:] = request["path"]
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    status = 1
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = _exit_status(end)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _leave(status)
+
+
+def _exit_status(end: SystemExit) -> int:
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    print(end.code, file=sys.stderr)
+    return 1
+
+
+def _leave(status: int) -> None:
+    """End a fork without taking the interpreter apart.
+
+    That would write to every object it shares with the server, and copying their pages takes longer than most nodes.
+    """
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status & 0xFF)
 
 
 if __name__ == "__main__":
