@@ -58,7 +58,7 @@ def evaluate_connector(
             words = [clip.spelling.tokens for clip in some]
             heard["text_llm_repeating"] += written_down(text, asking, words, None, transcription.max_new_tokens)
         said = [clip.utterance.text for clip in clips]
-        rates = {name: _rate(said, texts) for name, texts in heard.items()}
+        rates = {name: error_rate(said, texts) for name, texts in heard.items()}
         results[voice] = {"clips": len(clips), "word_error_rate": rates}
     return results
 
@@ -82,7 +82,8 @@ def written_down(
     return [transcript_of(answer.text, asking.prefix) for answer in answers]
 
 
-def _rate(said: Sequence[str], heard: Sequence[str]) -> float:
+def error_rate(said: Sequence[str], heard: Sequence[str]) -> float:
+    """Word error rate of transcripts, as a fraction of the words that were said."""
     counts = word_errors(said, heard)
     return sum(wrong for _, wrong in counts) / max(1, sum(words for words, _ in counts))
 
