@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from report_study import IMPLICIT_OUTLINE, LABELS, PLANTED, STATISTICS, Study, answers_of, save, write_comparisons
 
+from cascade_equivalence.config.mechanism import MATCHED
 from cascade_equivalence.report.eraser_frame import erasers_table
 from cascade_equivalence.report.erasure_frame import erasure_tables
 from cascade_equivalence.report.finding import Claim, Finding
@@ -22,8 +23,8 @@ from cascade_equivalence.report.verdict_mechanism import findings
 SPEAKERS, EARS = ("talker-llm", "mumbler-llm"), ("base",)
 TASKS = ("ag_news", "sst2", "trivia_qa")
 UTTERANCES, ITEMS = 50, 80
-RANKS = {"proxy": 40, "ctc": 30, "boc": 28, "acoustic": 2, "random": 40, "principal": 40, "permuted": 40}
-DRAWN = ("random", "principal")
+RANKS = {"proxy": 40, "ctc": 30, "boc": 28, "acoustic": 2, "permuted": 40}
+CONTROLS = ("random", "principal")
 SURVIVAL = {
     ("proxy", "linear", "audio"): 0.05,
     ("proxy", "affine", "audio"): 0.1,
@@ -36,8 +37,8 @@ SURVIVAL = {
     ("acoustic", "affine", "audio"): 1.0,
     ("permuted", "linear", "audio"): 0.9,
     ("permuted", "affine", "audio"): 0.97,
-    ("random", "draw", "audio"): 0.93,
-    ("principal", "draw", "audio"): 0.85,
+    **{(concept, "random", "audio"): 0.93 for concept in MATCHED},
+    **{(concept, "principal", "audio"): 0.85 for concept in MATCHED},
 }
 """Share of items on which a condition leaves the answer as it was; elsewhere all of them."""
 
@@ -48,7 +49,8 @@ class World:
 
     Attributes:
         layers: Layers that are looked at.
-        draws: Draws of each random control.
+        draws: Draws of each control of each concept.
+        controls: Which controls are drawn.
         survival: Changes to ``SURVIVAL``.
         probes: R2 or decodability at the first and the last layer, by probe; of untrained blocks as ``untrained``.
         lens: Precision at the first and the last layer, and by chance.
@@ -60,6 +62,7 @@ class World:
 
     layers: Sequence[int] = (0, 4, 8)
     draws: int = 20
+    controls: Sequence[str] = CONTROLS
     survival: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     probes: Mapping[str, tuple[float, float]] = field(
         default_factory=lambda: {
@@ -177,14 +180,17 @@ def write_summary(root: Path, model: str, concept: str, world: World) -> Path:
             "rows": 900,
             "pooling": "frame",
             "probe_before": 0.5,
-            "probe_after": 0.5 if concept in DRAWN else 0.0,
+            "probe_after": 0.0,
             "text_decodability": {"before": 0.3, "after": 0.3 - loss},
         }
-        if concept in DRAWN:
-            layers[str(layer)] |= {"removed_variances": [0.1] * world.draws}
-        else:
-            fitted = {"columns": RANKS[concept], "singular_values": [1.0], "largest_dropped": None}
-            layers[str(layer)] |= fitted | {"shrinkage": True, "tolerance": 0.01}
+        fitted = {"columns": RANKS[concept], "singular_values": [1.0], "largest_dropped": None}
+        layers[str(layer)] |= fitted | {"shrinkage": True, "tolerance": 0.01}
+        if concept == "ctc":
+            layers[str(layer)] |= {"labels": "first", "outputs": 8}
+        if concept in MATCHED:
+            drawn = {"removed_variance": 0.1, "removed_variances": [0.1] * world.draws, "probe_after": 0.4}
+            drawn["text_decodability"] = {"before": 0.3, "after": 0.25}
+            layers[str(layer)] |= {"controls": dict.fromkeys(world.controls, drawn)}
     path = root / f"erasers/{model}/{concept}/summary.json"
     return _write_json(path, {"concept": concept, "names": ["<b>"], "layers": layers})
 
@@ -192,16 +198,17 @@ def write_summary(root: Path, model: str, concept: str, world: World) -> Path:
 def write_erasure(root: Path, model: str, concept: str, task: str, world: World) -> Path:
     """Write the answers of a model to a task while a concept is erased."""
     variants = ["none"] if concept == "none" else ["linear", "affine"]
-    if concept in DRAWN:
-        variants = [f"seed{draw}" for draw in range(world.draws)]
     parts = [_erased(model, concept, variant, arm, task, world) for variant in variants for arm in ("audio", "text")]
+    if concept in MATCHED:
+        drawn = [f"{control}{draw}" for control in world.controls for draw in range(world.draws)]
+        parts += [_erased(model, concept, variant, "audio", task, world) for variant in drawn]
     return save(pl.concat(parts), root / f"erasure/{model}/{concept}/{task}.parquet")
 
 
 def _erased(model: str, concept: str, variant: str, arm: str, task: str, world: World) -> pl.DataFrame:
     """One condition: known answers, of which a share survives."""
     labels = np.array(LABELS[task] or [f"answer {i}" for i in range(9)])
-    kind = "draw" if variant.startswith("seed") else variant
+    kind = variant.rstrip("0123456789")
     survival = (SURVIVAL | dict(world.survival)).get((concept, kind, arm), 1.0)
     count, items = world.clips, np.arange(world.clips)
     known = np.random.default_rng([*map(ord, model + task)])
@@ -231,9 +238,7 @@ def _erased(model: str, concept: str, variant: str, arm: str, task: str, world: 
     ).with_columns(pl.lit(value).alias(name) for name, value in same.items())
 
 
-def inside(
-    root: Path, world: World, *, erasure: bool = False, concepts: tuple[str, ...] = ("proxy", "random")
-) -> Tables:
+def inside(root: Path, world: World, *, erasure: bool = False, concepts: tuple[str, ...] = ("proxy",)) -> Tables:
     """Tables of one model."""
     opened = [f"{SPEAKERS[0]}{twin}" for twin in ("", "@untrained")]
     found = empty_tables()

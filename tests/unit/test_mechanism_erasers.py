@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -14,11 +14,12 @@ from concept_erasure import LeaceFitter
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from cascade_equivalence.config.mechanism import ConceptName, ErasureConfig
+from cascade_equivalence.config.mechanism import DRAWN, MATCHED, ConceptName, ErasureConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.concepts import proxy
 from cascade_equivalence.mechanism.ctc import CtcProbe
-from cascade_equivalence.mechanism.erasers import LayerFiles, fit_concept, read_erasers
+from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
+from cascade_equivalence.mechanism.erasers import LayerFiles, fit_concept
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.moments import measure_files
 from cascade_equivalence.mechanism.states import INDEX, States, StatesWriter, frame_owner
@@ -83,7 +84,6 @@ def write_study(folder: Path, texts: Sequence[str], width: int = WIDTH, layers: 
             folder / f"states{layer}.safetensors",
             folder / f"moments{layer}.safetensors",
             folder / f"ctc{layer}.safetensors",
-            folder / "proxy" / f"layer{layer}.safetensors",
         )
         with StatesWriter(files[layer].states, width, torch.float32, {}) as writer:
             for row, labels in zip(order, spelt, strict=True):
@@ -127,13 +127,13 @@ def test_the_first_word_is_erased_and_the_summary_says_what_rows_say(study: Stud
     rows, table = study.train()
     values = words_of(table)
     erasers = study.erasers("proxy")
-    assert set(erasers) == {"linear", "affine"} and found["rank"] == erasers["linear"].rank == 7
+    assert {"linear", "affine"} < set(erasers) and found["rank"] == erasers["linear"].rank == 7
     assert found["columns"] == found["classes"] == 8 and len(found["singular_values"]) == 7
     assert found["largest_dropped"] < found["tolerance"] == CONFIG.tolerance
     assert found["rows"] == len(rows) and found["pooling"] == "frame"
     assert found["probe_before"] == pytest.approx(r2(rows, values), abs=1e-6) and found["probe_before"] > 0.5
     assert found["probe_after"] < 1e-9
-    for variant in erasers.values():
+    for variant in (erasers["linear"], erasers["affine"]):
         erased = variant(torch.from_numpy(rows))
         assert r2(erased.numpy(), values) < 1e-6
         gone = np.var(rows - erased.numpy(), axis=0).sum() / np.var(rows, axis=0).sum()
@@ -170,7 +170,7 @@ def test_characters_of_frames_are_erased_and_the_text_with_them(study: Study) ->
     assert found["text_decodability"]["before"] == 1 and found["text_decodability"]["after"] < 0.3
     shares = np.bincount(study.train()[0][:, :9].argmax(1), minlength=9) / found["rows"]
     assert found["label_entropy"] == pytest.approx(-(shares * np.log(shares)).sum())
-    assert study.fit("ctc", ErasureConfig(pooling="utterance")) == found
+    assert study.fit("ctc", CONFIG.model_copy(update={"pooling": "utterance"})) == found
 
 
 def test_energy_and_pitch_are_erased_and_the_text_is_kept(study: Study) -> None:
@@ -186,31 +186,61 @@ def test_characters_of_utterances_are_erased(study: Study) -> None:
     assert found["probe_before"] > 0.01 and found["probe_after"] < 1e-3
 
 
-def test_random_directions_keep_what_the_proxys_erase(study: Study) -> None:
-    planted, found = study.fit("proxy"), study.fit("random")
-    erasers = study.erasers("random")
-    assert list(erasers) == [f"seed{draw}" for draw in range(5)]
-    assert all(each.bias is None and each.rank == planted["rank"] for each in erasers.values())
-    assert found["probe_before"] == planted["probe_before"] and found["probe_after"] > 0.6 * found["probe_before"]
-    assert found["text_decodability"]["after"] > 0.8
+@pytest.mark.parametrize("concept", MATCHED)
+def test_controls_have_the_rank_of_their_own_concept(study: Study, concept: ConceptName) -> None:
+    found = study.fit(concept)
+    for layer in (3, 5):
+        erasers = study.erasers(concept, layer)
+        rank = erasers["linear"].rank
+        assert set(erasers) == {"linear", "affine", *(f"{name}{draw}" for name in DRAWN for draw in range(5))}
+        for name in set(erasers) - {"linear", "affine"}:
+            each = erasers[name]
+            assert each.rank == rank and each.bias is None
+            torch.testing.assert_close(each.right @ each.left, torch.eye(rank), rtol=1e-4, atol=1e-5)
+    assert set(found["controls"]) == set(DRAWN) and 2 <= found["rank"] == study.erasers(concept)["linear"].rank
+
+
+def test_random_directions_keep_what_the_concepts_erase(study: Study) -> None:
+    found = study.fit("proxy")
+    erasers, drawn = study.erasers("proxy"), found["controls"]["random"]
+    assert drawn["probe_after"] > 0.6 * found["probe_before"] and drawn["text_decodability"]["after"] > 0.8
     rows, table = study.train()
-    left = [r2(erasers[f"seed{draw}"](torch.from_numpy(rows)).numpy(), words_of(table)) for draw in range(3)]
-    assert found["probe_after"] == pytest.approx(np.mean(left), abs=1e-5)
-    overlap = study.erasers("random", 5)["seed0"].left.T @ erasers["seed0"].left
+    left = [r2(erasers[f"random{draw}"](torch.from_numpy(rows)).numpy(), words_of(table)) for draw in range(3)]
+    assert drawn["probe_after"] == pytest.approx(np.mean(left), abs=1e-5)
+    for draw, share in enumerate(drawn["removed_variances"]):
+        gone = rows - erasers[f"random{draw}"](torch.from_numpy(rows)).numpy()
+        assert share == pytest.approx(np.var(gone, axis=0).sum() / np.var(rows, axis=0).sum(), rel=1e-4)
+    overlap = study.erasers("proxy", 5)["random0"].left.T @ erasers["random0"].left
     assert torch.linalg.norm(overlap, 2) < 0.999
 
 
-def test_the_principal_control_takes_as_much_variance_as_the_proxy(study: Study) -> None:
-    planted = study.fit("proxy")
-    found = study.fit("principal", ErasureConfig(seeds=60))
-    assert found["target"] == pytest.approx(planted["removed_variance"], rel=1e-5)
-    assert found["expected"] == pytest.approx(found["target"], rel=0.05)
-    assert found["removed_variance"] == pytest.approx(found["target"], rel=0.2)
-    assert len(found["removed_variances"]) == 60
+@pytest.mark.parametrize("concept", ["proxy", "acoustic"])
+def test_the_principal_control_takes_as_much_variance_as_its_concept(study: Study, concept: ConceptName) -> None:
+    found = study.fit(concept, ErasureConfig(seeds=60, controls=["principal"]))
+    (drawn,) = found["controls"].values()
+    assert drawn["target"] == pytest.approx(found["removed_variance"])
+    assert drawn["expected"] == pytest.approx(drawn["target"], rel=0.05)
+    assert drawn["removed_variance"] == pytest.approx(drawn["target"], rel=0.2)
+    assert len(drawn["removed_variances"]) == 60
+    study.fit(concept)
+
+
+def test_more_draws_are_the_same_and_others(study: Study, tmp_path: Path) -> None:
+    """What was answered under a draw goes on to hold when there are more of them, or other controls."""
+    few, many = (replace(study, folder=tmp_path / name) for name in ("few", "many"))
+    few.fit("boc", ErasureConfig(seeds=2, controls=["principal"]))
+    many.fit("boc", ErasureConfig(seeds=4))
+    one, other = few.erasers("boc"), many.erasers("boc")
+    assert set(one) < set(other)
+    for name, eraser in one.items():
+        assert eraser_hash({3: eraser}) == eraser_hash({3: other[name]})
+    assert len({eraser_hash({3: eraser}) for eraser in other.values()}) == len(other)
+    assert eraser_hash({3: one["linear"]}) != eraser_hash({4: one["linear"]})
 
 
 def test_shuffled_words_say_nothing_of_the_words(study: Study) -> None:
     planted, found = study.fit("proxy"), study.fit("permuted")
+    assert "controls" not in found and set(study.erasers("permuted")) == {"linear", "affine"}
     assert found["columns"] == planted["columns"] and found["probe_before"] < 0.3 * planted["probe_before"]
     rows, table = study.train()
     # Shuffled labels are an utterance's, too, and so are most of the directions that they take.
@@ -218,10 +248,10 @@ def test_shuffled_words_say_nothing_of_the_words(study: Study) -> None:
 
 
 def test_only_the_variants_asked_for_are_written(study: Study) -> None:
-    study.fit("acoustic", ErasureConfig(affine=[False]))
+    assert "controls" not in study.fit("acoustic", ErasureConfig(affine=[False], controls=[]))
     assert list(study.erasers("acoustic")) == ["linear"] and study.erasers("acoustic")["linear"].bias is None
-    study.fit("acoustic", ErasureConfig(affine=[True]))
-    assert list(study.erasers("acoustic")) == ["affine"]
+    study.fit("acoustic", ErasureConfig(affine=[True], controls=["random"], seeds=1))
+    assert list(study.erasers("acoustic")) == ["affine", "random0"]
 
 
 @pytest.mark.parametrize("pooling", ["frame", "utterance"])
@@ -237,28 +267,58 @@ def test_tiny_studies_work(tmp_path: Path, pooling: str, shrinkage: bool) -> Non
 
 def test_where_no_first_word_repeats_nothing_is_erased_and_it_says_why(tmp_path: Path) -> None:
     small = write_study(tmp_path, [*WORDS, "abe", "ace", "add", "bee"], 64, [3])
-    for concept in ("proxy", "permuted", "random", "principal"):
+    for concept in ("proxy", "permuted"):
         found = small.fit(concept)
         assert found["rank"] == 0 and "none begins two" in found["reason"]
-        assert found["probe_before"] is None and found["probe_after"] is None
-        assert found["removed_variance"] == 0
+        for each in (found, *found.get("controls", {}).values()):
+            assert found["probe_before"] is None and each["probe_after"] is None
+            assert each["removed_variance"] == 0
         x = torch.randn(5, 64)
         assert all(torch.equal(eraser(x), x) for eraser in small.erasers(concept).values())
 
 
-def test_a_probe_with_several_outputs_a_frame_has_columns_for_each(study: Study, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("labels", "columns"), [("first", 9), ("union", 9), ("each", 18)])
+def test_a_probe_with_several_outputs_a_frame_labels_it_as_asked(
+    study: Study, tmp_path: Path, labels: Literal["first", "union", "each"], columns: int
+) -> None:
     weight = torch.zeros(18, WIDTH)  # of which the first half reads characters, the second first words
     weight[:, :18] = torch.eye(18)
-    CtcProbe(weight, torch.zeros(18), ALPHABET, 2).write(tmp_path / "ctc.safetensors", {})
+    probe = CtcProbe(weight, torch.zeros(18), ALPHABET, 2)
+    probe.write(tmp_path / "ctc.safetensors", {})
     other = replace(study, folder=tmp_path, layers={3: replace(study.layers[3], ctc=tmp_path / "ctc.safetensors")})
-    found = other.fit("ctc")
-    assert found["columns"] == 18 and 8 < found["rank"] <= 15 and found["probe_after"] < 0.01
+    found = other.fit("ctc", CONFIG.model_copy(update={"ctc_labels": labels}))
+    assert (found["columns"], found["labels"], found["outputs"]) == (columns, labels, 2)
+    assert found["probe_after"] < 0.01 and found["controls"]["random"]["probe_after"] > 0.3
+    rows, _ = study.train()
+    said = probe.logits(torch.from_numpy(rows)).argmax(1).reshape(-1, 2)
+    one_hot = torch.nn.functional.one_hot(said, 9).double()
+    union = one_hot.amax(1)
+    union[:, 8] = one_hot[:, :, 8].amin(1)
+    values = {"first": one_hot[:, 0], "union": union, "each": one_hot.flatten(1)}[labels]
+    x = torch.from_numpy(rows)
+    theirs = LeaceFitter.fit(x, values, constrain_cov_trace=False).eraser
+    ours = other.erasers("ctc")["affine"]
+    assert torch.linalg.norm(ours.P - theirs.P) <= 1e-4 * torch.linalg.norm(theirs.P)
+    counts = one_hot[:, : 1 if labels == "first" else 2].sum((0, 1))
+    shares = (counts / counts.sum()).numpy()
+    assert found["label_entropy"] == pytest.approx(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
 
 
-def test_a_control_without_the_proxy_and_moments_of_other_states_are_refused(study: Study, tmp_path: Path) -> None:
-    alone = replace(study, folder=tmp_path, layers={3: replace(study.layers[3], proxy=None)})
-    with pytest.raises(StudyError, match="put proxy among the concepts"):
-        alone.fit("random")
+def test_with_one_output_a_frame_the_choice_is_none(study: Study) -> None:
+    found = [study.fit("ctc", CONFIG.model_copy(update={"ctc_labels": name})) for name in ("union", "each", "first")]
+    assert found[0] | {"labels": ""} == found[1] | {"labels": ""} == found[2] | {"labels": ""}
+
+
+def test_a_probe_that_reads_the_same_everywhere_leaves_nothing_to_erase(study: Study, tmp_path: Path) -> None:
+    bias = torch.eye(9)[8].repeat(2)
+    CtcProbe(torch.zeros(18, WIDTH), bias, ALPHABET, 2).write(tmp_path / "ctc.safetensors", {})
+    other = replace(study, folder=tmp_path, layers={3: replace(study.layers[3], ctc=tmp_path / "ctc.safetensors")})
+    for labels in ("first", "union", "each"):
+        found = other.fit("ctc", CONFIG.model_copy(update={"ctc_labels": labels}))
+        assert found["rank"] == 0 and found["label_entropy"] == 0 and found["reason"]
+
+
+def test_moments_of_other_states_and_broken_files_are_refused(study: Study, tmp_path: Path) -> None:
     (tmp_path / "wide").mkdir()
     wide = write_study(tmp_path / "wide", ["bad cab"] * 12, 64, [3])
     mixed = replace(wide, layers={3: replace(wide.layers[3], moments=study.layers[3].moments)})

@@ -12,6 +12,7 @@ from tiny_llm import Parrot, byte_level_tokenizer, save_llama
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism import erasure
+from cascade_equivalence.mechanism.eraser_files import eraser_hash
 from cascade_equivalence.mechanism.erasure import Outcome, Variant, erased_outcomes, erasing
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.leace import Eraser
@@ -48,7 +49,8 @@ def eraser(rank: int, width: int = 64, seed: int = 0) -> Eraser:
 
 
 def variant(name: str, rank: int, positions: str = "all") -> Variant:
-    return Variant(name, positions, {layer: eraser(rank, seed=layer) for layer in (0, 1)})
+    erasers = {layer: eraser(rank, seed=layer) for layer in (0, 1)}
+    return Variant(name, positions, erasers, eraser_hash(erasers))
 
 
 NOTHING = Variant("none", "all", {})
@@ -59,7 +61,7 @@ def run(
 ) -> dict[tuple[str, str, str], list[Outcome]]:
     monkeypatch.setattr(erasure, "open_model", lambda files, config: (model.text, model))
     config = CONFIG.model_copy(update={"batch_size": batch_size})
-    return erased_outcomes(arms(), ModelFiles(Path(), "r", True), variants, "e", config, 6, store, "tiny")
+    return erased_outcomes(arms(), ModelFiles(Path(), "r", True), variants, config, 6, store, "tiny")
 
 
 def plain(outcomes: Mapping[tuple[str, str, str], list[Outcome]], *place: str) -> list[Outcome]:
@@ -97,6 +99,26 @@ def test_company_and_batches_change_nothing(model: SpeechLLM, tmp_path: Path, mo
     assert set(alone) == {("w", "all", "audio"), ("w", "all", "text"), ("w", "audio", "audio")}
     for place in alone:
         assert_same(plain(alone, *place), plain(together, *place))
+
+
+def test_draws_are_heard_and_not_read(model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = replace(variant("random0", 8), heard_only=True)
+    found = run(model, monkeypatch, tmp_path / "s", [NOTHING, drawn])
+    assert {place for place in found if place[0] == "random0"} == {("random0", "all", "audio")}
+
+
+def test_other_erasers_are_asked_anew_and_more_of_them_ask_only_their_own(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stored() -> int:
+        return len((tmp_path / "s").read_bytes().splitlines())
+
+    run(model, monkeypatch, tmp_path / "s", [variant("w", 8)])
+    before = stored()
+    run(model, monkeypatch, tmp_path / "s", [variant("w", 8), variant("v", 8)])
+    assert stored() == 2 * before
+    run(model, monkeypatch, tmp_path / "s", [variant("w", 9), variant("v", 8)])
+    assert stored() == 3 * before
 
 
 def test_a_shared_prefix_is_erased_too(model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,15 +123,18 @@ def papers_own() -> Tables:
                     "columns": None if row["concept"] == "random" else int(row["value"]),
                     "rank": int(row["value"]),
                 }
-                place = {"model": ours(row["model"]), "concept": row["concept"], "layer": layer}
+                drawn = row["concept"] == "random"
+                place = {"model": ours(row["model"]), "concept": "proxy" if drawn else row["concept"], "layer": layer}
+                place |= {"control": "random" if drawn else None}
                 erasers.append(place | text | count)
         elif row["statistic"] == "accuracy":
-            variants = {"none": ["none"], "random": ["seed0", "seed1", "seed2"]}.get(
+            variants = {"none": ["none"], "random": ["random0", "random1", "random2"]}.get(
                 row["concept"], ["affine", "linear"]
             )
             for variant in variants:
-                off = {"affine": 0.5, "seed1": 0.1, "seed2": -0.1}.get(variant, 0.0)
-                place = {"model": ours(row["model"]), "task": row["task"], "concept": row["concept"]}
+                off = {"affine": 0.5, "random1": 0.1, "random2": -0.1}.get(variant, 0.0)
+                concept = "proxy" if row["concept"] == "random" else row["concept"]
+                place = {"model": ours(row["model"]), "task": row["task"], "concept": concept}
                 place |= {"variant": variant, "positions": "none" if variant == "none" else "all"}
                 erasure.append(place | {"arm": "audio", "accuracy": row["value"] / 100 + off})
                 erasure.append(place | {"arm": "text", "accuracy": 0.77})

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_mechanism_study import SPEAKERS, TASKS, World, about, inside
 
+from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.report.finding import (
     APART,
     FAILS,
@@ -36,11 +37,20 @@ FALLS = {("proxy", "linear", "audio"): 0.05}
         (World(survival=FALLS | {("proxy", "linear", "text"): 0.05}), NECESSARY, HOLDS, "reading falls, too"),
         (World(survival={("proxy", "linear", "audio"): 1.0}), NECESSARY, FAILS, "no more than 5.0 points"),
         (
-            World(survival=FALLS | {("random", "draw", "audio"): 0.02}),
+            World(survival=FALLS | {("proxy", "random", "audio"): 0.02}),
             NECESSARY,
             UNTOLD,
             "control does as much (random)",
         ),
+        (
+            World(survival=FALLS | {("proxy", "principal", "audio"): 0.02}),
+            NECESSARY,
+            UNTOLD,
+            "control does as much (random of equal variance)",
+        ),
+        # What erasing as many directions as another concept does is no excuse.
+        (World(survival=FALLS | {("ctc", "random", "audio"): 0.02}), NECESSARY, HOLDS, ""),
+        (World(survival=FALLS, controls=()), NECESSARY, UNTOLD, "no control was run"),
         (World(survival=FALLS, draws=3), NECESSARY, UNTOLD, "3 draws of a control are too few"),
         (World(survival=FALLS, forced_follows=False, broken=1.0), NECESSARY, FAILS, "writing of the answer"),
         (World(survival={("proxy", "linear", "audio"): 1.0}, clips=20), NECESSARY, UNTOLD, "20 items are too few"),
@@ -68,7 +78,7 @@ def test_words_on_erasure_turn_with_the_numbers(
         (World(survival={("acoustic", "linear", "audio"): 0.3}), SPARED, FAILS, "further than under the controls"),
         (World(survival={("acoustic", "linear", "audio"): 0.3}, draws=3), SPARED, FAILS, "accuracy falls"),
         (
-            World(survival={("acoustic", "linear", "audio"): 0.3, ("random", "draw", "audio"): 0.2}),
+            World(survival={("acoustic", "linear", "audio"): 0.3, ("acoustic", "random", "audio"): 0.2}),
             SPARED,
             UNTOLD,
             "control does as much",
@@ -81,7 +91,7 @@ def test_words_on_erasure_turn_with_the_numbers(
 def test_words_on_the_sound_turn_with_the_numbers(
     tmp_path: Path, world: World, claim: Claim, outcome: str, why: str
 ) -> None:
-    found = about(inside(tmp_path, world, erasure=True, concepts=("acoustic", "random")), claim)
+    found = about(inside(tmp_path, world, erasure=True, concepts=("acoustic",)), claim)
     assert found.outcome == outcome and why in found.why, found
 
 
@@ -140,7 +150,7 @@ def test_a_fall_is_said_to_hold_only_where_interval_and_all_controls_say_so(
         and (each["draws"] >= ENOUGH or each["at_or_below"] == 0)
         for each in keyed.values()
     ]
-    enough = any(each["draws"] >= ENOUGH for each in controls)
+    enough = any(each["draws"] >= ENOUGH for each in controls if each["control"] in DRAWN)
     shown = level == "above" and low <= -MARGIN and high < 0
     assert (outcome == HOLDS) == (shown and enough and all(beaten))
     assert (outcome == FAILS) == (level == "above" and low > -MARGIN and groups >= 3 / MARGIN and not left)

@@ -13,13 +13,14 @@ from report_mechanism_study import EARS, SPEAKERS, TASKS, World, write_behaviour
 from report_study import IMPLICIT_OUTLINE, PLANTED, STATISTICS, build
 from test_report_page import Page, check_page
 
-from cascade_equivalence.report.erasure_figure import DOTS, LINES, erasure_figure
+from cascade_equivalence.config.mechanism import MATCHED
+from cascade_equivalence.report.erasure_figure import BANDS, DOTS, LEAST, LINES, erasure_figure
 from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.lens_figure import lens_figure
 from cascade_equivalence.report.mechanism_frames import lens_table, probes_table
-from cascade_equivalence.report.mechanism_names import MechanismFiles
+from cascade_equivalence.report.mechanism_names import MechanismFiles, concept_title
 from cascade_equivalence.report.probe_figure import LOOKS, probe_figure
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings
@@ -101,10 +102,18 @@ def test_dots_and_lines_differ_without_colour() -> None:
 def test_the_null_is_the_span_of_the_draws(tables: Tables) -> None:
     figure = erasure_figure(tables.erasure)
     (axes,) = [each for each in figure.findobj(mpl.axes.Axes) if each.get_title() == "AG News"]
-    random = tables.erasure.filter(task="ag_news", concept="random", arm="audio")["accuracy"]
-    (band,) = axes.patches
-    assert band.get_x() == pytest.approx(100 * min(random) - 0.4)
-    assert band.get_x() + band.get_width() == pytest.approx(100 * max(random) + 0.4)
+    concepts = [label.get_text() for label in axes.get_yticklabels()]
+    found = {
+        (concepts[round(box.get_y() + box.get_height() / 2)], box.get_label()): (box.get_x(), box.get_width())
+        for box in axes.patches
+    }
+    assert len(found) == len(axes.patches) == len(MATCHED) * len(BANDS)
+    for concept in MATCHED:
+        for control, look in BANDS.items():
+            drawn = pl.col("variant").str.starts_with(control)
+            levels = 100 * tables.erasure.filter(drawn, task="ag_news", concept=concept)["accuracy"]
+            left, width = found[concept_title(concept), look["label"]]
+            assert (left, left + width) == pytest.approx((levels.min() - LEAST, levels.max() + LEAST))
     plt.close(figure)
 
 

@@ -20,6 +20,7 @@ from report_mechanism_study import (
 )
 from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, Study, build
 
+from cascade_equivalence.config.mechanism import MATCHED
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.contents import displays, inside_displays, write_markdown
 from cascade_equivalence.report.eraser_frame import erasers_table
@@ -138,10 +139,19 @@ def test_a_contrast_may_be_asked_either_way_round_or_not_at_all(tables: Tables) 
 
 
 def test_erasers_are_summed_up_layer_by_layer(files: MechanismFiles, tables: Tables) -> None:
-    assert tables.erasers.height == len(files.erasers) * len(WORLD.layers)
-    row = tables.erasers.filter(model="talker-llm", concept="random", layer=4).row(0, named=True)
-    assert (row["rank"], row["probe_after"], row["text_before"]) == (RANKS["random"], 0.5, 0.3)
-    assert row["removed_variance_lowest"] == row["removed_variance_highest"] == 0.1 and row["shrinkage"] is None
+    controls = len(WORLD.controls) * len(MATCHED) * len(SPEAKERS)
+    assert tables.erasers.height == (len(files.erasers) + controls) * len(WORLD.layers)
+    for concept in MATCHED:
+        own, row = (
+            tables.erasers.filter(
+                pl.col("control").eq_missing(control), model="talker-llm", concept=concept, layer=4
+            ).row(0, named=True)
+            for control in (None, "random")
+        )
+        assert row["rank"] == own["rank"] == RANKS[concept] and row["probe_before"] == own["probe_before"]
+        assert (row["probe_after"], row["text_before"]) == (0.4, 0.3) and own["probe_after"] == 0
+        assert row["removed_variance_lowest"] == row["removed_variance_highest"] == 0.1 and row["shrinkage"] is None
+    assert set(tables.erasers.filter(concept="permuted")["control"]) == {None}
 
 
 def test_erased_accuracies_are_those_of_the_files(files: MechanismFiles, tables: Tables) -> None:
@@ -165,7 +175,7 @@ def test_erased_accuracies_are_those_of_the_files(files: MechanismFiles, tables:
             assert row["unseen_accuracy"] == pytest.approx(unseen) and row["seen_rows"] == WORLD.clips // 4
             change = None if concept == "none" else pytest.approx(part["correct"].mean() - before["correct"].mean())
             assert row["accuracy_change"] == change
-            assert (row["accuracy_low"] is None) == str(variant).startswith("seed")
+            assert (row["accuracy_low"] is None) == str(variant).startswith(WORLD.controls)
             if LABELS[task]:
                 assert row["forced_accuracy"] == pytest.approx(part["forced_correct"].mean())
             else:
@@ -183,18 +193,22 @@ def test_controls_are_a_null_by_brute_force(files: MechanismFiles, tables: Table
         assert row["value"] == pytest.approx(mine)
         if row["control"] == "text":
             continue
-        other = pl.read_parquet(folder / row["model"] / row["control"] / f"{row['task']}.parquet").filter(**here)
-        levels = {variant: part["correct"].mean() for (variant,), part in other.group_by("variant")}
-        drawn = [level for variant, level in levels.items() if str(variant).startswith("seed")]
-        drawn = drawn or [levels[row["variant"]]]
+        shuffled = row["control"] == "permuted"
+        # A drawn control is its concept's own.
+        whose, start = ("permuted", row["variant"]) if shuffled else (row["concept"], row["control"])
+        other = pl.read_parquet(folder / row["model"] / whose / f"{row['task']}.parquet").filter(**here)
+        other = other.filter(pl.col("variant").str.starts_with(start))
+        drawn = [part["correct"].mean() for _, part in other.group_by("variant")]
+        assert len(drawn) == (1 if shuffled else WORLD.draws)
         as_low = sum(level <= mine for level in drawn)
         assert (row["draws"], row["at_or_below"]) == (len(drawn), as_low)
         assert row["p"] == pytest.approx((as_low + 1) / (len(drawn) + 1))
         assert row["control_mean"] == pytest.approx(np.mean(drawn))
         assert row["difference"] == pytest.approx(mine - np.mean(drawn))
         checked += 1
-    # Four concepts and the shuffled labels, two variants, two arms, two models, two tasks; no control meets itself.
-    assert checked == (4 * 3 + 2) * 2 * 2 * 2 * 2
+    # Two drawn controls of four concepts from audio, the first word's shuffled labels from both; two variants, two
+    # models, two tasks.
+    assert checked == (4 * 2 + 2) * 2 * 2 * 2
 
 
 def test_hearing_is_set_against_reading(tables: Tables) -> None:

@@ -52,18 +52,11 @@ def expected(concepts: tuple[str, ...], untrained: bool = True) -> set[Job]:
 
 def test_the_whole_plan(finished: Checkout, opened: Config) -> None:
     found = jobs(finished, opened)
-    assert mechanism(found) == expected(("proxy", "ctc", "random"))
+    assert mechanism(found) == expected(("proxy", "ctc"))
     assert {job for job in found if job[0] == "transcribe"} == {
         ("transcribe", "whisper-a", task, "clean") for task in ("ag_news", "sst2")
     }
     assert ("agree", "heard", "implicit", "sst2", "clean") in found
-
-
-def test_controls_are_matched_to_the_proxy(finished: Checkout, opened: Config) -> None:
-    """A random control takes as much as the proxy's eraser does, which is fitted for it."""
-    opened["mechanism"]["erasure"]["concepts"] = ["random"]
-    found = mechanism(jobs(finished, opened))
-    assert ("fit_erasers_speech_a", "proxy") in found and ("answer_erased", "speech-a", "proxy", "sst2") not in found
 
 
 def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config) -> None:
@@ -91,6 +84,14 @@ def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config
             "mechanism.erasure.concepts: 'proxy' is listed",
         ),
         (
+            {"erasure": {"tasks": ["sst2"], "concepts": ["proxy", "random"]}},
+            "mechanism.erasure.concepts: Value error, 'random' is drawn for each concept: list it under `controls`",
+        ),
+        (
+            {"erasure": {"tasks": ["sst2"], "controls": ["random", "random"]}},
+            "mechanism.erasure.controls: 'random' is listed",
+        ),
+        (
             {"erasure": {"tasks": ["sst2"], "concepts": ["word"]}},
             "mechanism.erasure.concepts.0: 'word' is not possible",
         ),
@@ -109,6 +110,6 @@ def test_every_layer_is_looked_at_where_none_are_named(finished: Checkout, opene
     opened["mechanism"]["layers"] = {}
     specs = opened["definitions"]["models"]
     specs["llama-a"]["blocks"], specs["whisper-a"]["blocks"] = 2, 1
-    assert mechanism(jobs(finished, opened)) == expected(("proxy", "ctc", "random"))
+    assert mechanism(jobs(finished, opened)) == expected(("proxy", "ctc"))
     layers = {job[2] for job in mechanism(jobs(finished, opened)) if job[:2] == ("probe_layer", "speech-a")}
     assert layers == set("01")

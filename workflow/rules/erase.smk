@@ -33,7 +33,6 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
                 states=STUDY.all_states(model),
                 moments=STUDY.all_moments(model),
                 probes=STUDY.all_ctc_probes(model),
-                matched=lambda wildcards, model=model: STUDY.matched_erasers(model, wildcards.concept),
                 index=STUDY.states_index(model),
                 utterances=STUDY.utterances(),
             output:
@@ -50,7 +49,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
                 runtime=60,
             params:
                 model=model,
-                settings=STUDY.eraser_params(),
+                settings=lambda wildcards: STUDY.eraser_params(wildcards.concept),
             message:
                 f"Fitting erasers of the concept {{wildcards.concept}} in {model}"
             script:

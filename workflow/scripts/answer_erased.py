@@ -1,6 +1,5 @@
 """Answer one task with a speech LLM while a concept is erased from its states."""
 
-import hashlib
 from pathlib import Path
 
 from cascade_equivalence.dag.script import node
@@ -25,7 +24,6 @@ with node(snakemake) as study:
         build_arms(task, spec, study.config.answer.system_prompt, items, clips, erasure.text_arm),
         model_files([Path(path) for path in snakemake.input.manifests], study.model(study.text_model(model)).chat),
         variants_of(dict(zip(study.layers_of(model) if paths else [], paths, strict=True)), erasure.positions),
-        hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest(),
         study.config.answer,
         spec.max_new_tokens,
         study.store("erasure", model, concept, f"{task}.jsonl"),

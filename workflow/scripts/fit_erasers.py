@@ -11,11 +11,10 @@ with node(snakemake) as study:
 
     torch.set_num_threads(snakemake.threads)
     given = snakemake.input
-    matched = given.get("matched") or [None] * len(given.states)
     layers = {
-        layer: LayerFiles(*(None if path is None else Path(path) for path in own))
+        layer: LayerFiles(*map(Path, own))
         for layer, *own in zip(
-            study.layers_of(snakemake.params.model), given.states, given.moments, given.probes, matched, strict=True
+            study.layers_of(snakemake.params.model), given.states, given.moments, given.probes, strict=True
         )
     }
     fit_concept(

@@ -32,6 +32,7 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
         return
     yield from _choices("erasure.tasks", erasure.tasks, study.tasks, "selected task")
     yield from repeated("mechanism.erasure.concepts", erasure.concepts)
+    yield from repeated("mechanism.erasure.controls", erasure.controls)
     if erasure.voice is not None:
         for task in set(erasure.tasks) & set(study.tasks):
             yield from _choices("erasure.voice", [erasure.voice], voices_of(task), f"voice that speaks {task}:")

@@ -1,16 +1,22 @@
 """How open models are looked into: states, probes, logit lens, erasure (paper sections 3.4 and 5)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.names import Name, TaskName
 
-ConceptName = Literal["proxy", "ctc", "boc", "acoustic", "random", "principal", "permuted"]
+ConceptName = Literal["proxy", "ctc", "boc", "acoustic", "permuted"]
 """What is erased. `proxy`: the first word; `ctc`: the characters that the layer's own CTC probe reads, frame by frame;
-`boc`: the bag of characters; `acoustic`: pitch and energy; controls: `random` directions, `principal` (random
-directions that carry as much variance as the proxy's) and `permuted` (the proxy with its labels shuffled)."""
+`boc`: the bag of characters; `acoustic`: pitch and energy; `permuted`, a control: the proxy, labels shuffled."""
+ControlName = Literal["random", "principal"]
+"""What is drawn for each concept, at each layer as many directions as its eraser takes away: `random` ones, or random
+ones among principal components that carry as much variance (`principal`)."""
+DRAWN: tuple[str, ...] = get_args(ControlName)
+"""Controls that are drawn."""
+MATCHED: tuple[str, ...] = ("proxy", "ctc", "boc", "acoustic")
+"""Concepts that controls are drawn for; `permuted` is a control itself."""
 BASELINE = "none"
 """The condition in which nothing is erased."""
 
@@ -86,8 +92,13 @@ class ErasureConfig(Closed):
     """What happens to the answers when a concept is erased from the states (LEACE)."""
 
     concepts: list[ConceptName] = Field(
-        default=["proxy", "ctc", "boc", "acoustic", "random", "principal", "permuted"],
-        description="Concepts and controls.",
+        default=["proxy", "ctc", "boc", "acoustic", "permuted"],
+        description="Concepts, and the first word with its labels shuffled.",
+    )
+    controls: list[ControlName] = Field(
+        default=["random", "principal"],
+        description="Directions drawn for each concept, at each layer as many as its eraser takes away: any, or some "
+        "that carry as much variance.",
     )
     tasks: list[TaskName] = Field(
         default=["ag_news", "sst2", "commonsense_qa", "meld", "mustard"], description="Tasks to answer."
@@ -109,7 +120,12 @@ class ErasureConfig(Closed):
         description="States that erasers are fitted on: single frames, each with its utterance's label (one covariance "
         "for all concepts), or an utterance's mean (the CTC concept is always on frames).",
     )
-    seeds: PositiveInt = Field(default=20, description="Draws of each random control.")
+    seeds: PositiveInt = Field(default=20, description="Draws of each control of each concept.")
+    ctc_labels: Literal["first", "union", "each"] = Field(
+        default="first",
+        description="What a frame is labelled with where the CTC probe puts out several characters a frame: the first "
+        "one (one label a frame, as in the paper), the set of all, or each in columns of its own.",
+    )
     text_arm: bool = Field(default=True, description="Also erase while the model reads the true text, as a control.")
     shrinkage: bool = Field(default=True, description="Shrink the covariance: optimally, linearly (arXiv:1308.2608).")
     tolerance: PositiveFloat = Field(default=0.01, description="Smallest singular value that counts (`svd_tol`).")
@@ -117,6 +133,15 @@ class ErasureConfig(Closed):
         default=None, description="Keep this many first words; by default every one that occurs twice."
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of items, shuffled labels and random directions.")
+
+    @field_validator("concepts", mode="before")
+    @classmethod
+    def _controls_stand_apart(cls, concepts: Any) -> Any:
+        """Tell whoever lists a drawn control as a concept where it stands."""
+        drawn = [name for name in concepts if name in DRAWN] if isinstance(concepts, list) else []
+        if drawn:
+            raise ValueError(f"{drawn[0]!r} is drawn for each concept: list it under `controls` instead")
+        return concepts
 
 
 class MechanismConfig(Closed):

@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.atomic import replacing
+from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.dag.answers import questions, spoken_rows
-from cascade_equivalence.mechanism.eraser_files import read_erasers
+from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
 from cascade_equivalence.mechanism.erasure import ALL, Outcome, Variant
 from cascade_equivalence.mechanism.utterances import TRAIN, draw
 from cascade_equivalence.models.answering import Question
@@ -111,6 +112,8 @@ def write_outcomes(
 def variants_of(files: Mapping[int, Path], positions: Sequence[str]) -> list[Variant]:
     """Ways to erase that the erasers of a concept offer; without any, the model as it is.
 
+    Draws of controls are answered from audio only: they are what a concept's effect there is held against.
+
     Args:
         files: Eraser file of each layer.
         positions: Where to erase.
@@ -119,8 +122,10 @@ def variants_of(files: Mapping[int, Path], positions: Sequence[str]) -> list[Var
         return [Variant("none", ALL, {})]
     layers = {layer: read_erasers(path) for layer, path in files.items()}
     names = list(next(iter(layers.values())))
+    own = {name: {layer: erasers[name] for layer, erasers in layers.items()} for name in names}
+    identities = {name: eraser_hash(erasers) for name, erasers in own.items()}
     return [
-        Variant(name, where, {layer: erasers[name] for layer, erasers in layers.items()})
+        Variant(name, where, own[name], identities[name], heard_only=name.startswith(DRAWN))
         for where in positions
         for name in names
     ]

@@ -80,7 +80,7 @@ STAGES = {
     "moments": tuple(f"mechanism/{name}.py" for name in ("leace", "moments", "states")),
     "erasers": (
         *(f"mechanism/{name}.py" for name in ("characters", "concepts", "controls", "ctc")),
-        *(f"mechanism/{name}.py" for name in ("eraser_files", "erasers", "leace", "moments", "states")),
+        *(f"mechanism/{name}.py" for name in ("eraser_files", "erasers", "frame_labels", "leace", "moments", "states")),
     ),
     "erasure": (
         *(f"mechanism/{name}.py" for name in ("eraser_files", "erasure", "hooks", "leace", "utterances")),

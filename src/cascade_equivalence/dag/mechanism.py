@@ -4,14 +4,12 @@ import re
 from typing import Any
 
 from cascade_equivalence.config.layers import spread_layers
-from cascade_equivalence.config.mechanism import BASELINE, ErasureConfig, MechanismConfig, ProbesConfig
+from cascade_equivalence.config.mechanism import BASELINE, MATCHED, ErasureConfig, MechanismConfig, ProbesConfig
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.training import TrainingNodes
 
 UNTRAINED = "@untrained"
 """Behind a model's name: the same with the weights of its blocks shuffled."""
-MATCHED = ("random", "principal")
-"""Controls that take away as much as the proxy's eraser."""
 
 
 class MechanismNodes(TrainingNodes):
@@ -138,10 +136,6 @@ class MechanismNodes(TrainingNodes):
         """CTC probes of all layers of a model."""
         return [self.probe(model, layer, "safetensors") for layer in self.layers_of(model)]
 
-    def matched_erasers(self, model: str, concept: str) -> list[str]:
-        """Erasers, a file a layer, that take away as much as a control shall; none for a concept of its own."""
-        return [self.eraser(model, "proxy", layer) for layer in self.layers_of(model)] if concept in MATCHED else []
-
     def erasers_of(self, model: str, concept: str) -> list[str]:
         """Erasers that are at work in a condition, a file a layer."""
         return [] if concept == BASELINE else [self.eraser(model, concept, layer) for layer in self.layers_of(model)]
@@ -252,10 +246,12 @@ class MechanismNodes(TrainingNodes):
         """What moments depend on, beside the states."""
         return {"code": code_fingerprint("moments")}
 
-    def eraser_params(self) -> dict[str, Any]:
-        """What erasers depend on, beside states, moments and probes."""
-        fields = ("affine", "pooling", "seeds", "shrinkage", "tolerance", "proxy_classes", "seed")
-        settings = self.erasure.model_dump(mode="json", include=set(fields))
+    def eraser_params(self, concept: str) -> dict[str, Any]:
+        """What a concept's erasers and controls depend on, beside states, moments and probes."""
+        fields = {"affine", "pooling", "shrinkage", "tolerance", "proxy_classes", "seed"}
+        fields |= {"controls", "seeds"} if concept in MATCHED else set()
+        fields |= {"ctc_labels"} if concept == "ctc" else set()
+        settings = self.erasure.model_dump(mode="json", include=fields)
         return settings | {"code": code_fingerprint("erasers")}
 
     def erased_params(self, model: str, concept: str, task: str) -> dict[str, Any]:

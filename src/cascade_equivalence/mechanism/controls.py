@@ -1,11 +1,15 @@
-"""Erasers of nothing in particular: what erasing as many directions, or as much variance, does by itself."""
+"""Erasers of nothing in particular: what erasing as many directions, or as much variance, does by itself.
+
+Each concept has draws of its own: at each layer of as many directions as its eraser takes away there.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from cascade_equivalence.mechanism.leace import Eraser, Spectrum
+from cascade_equivalence.config.mechanism import ControlName
+from cascade_equivalence.mechanism.leace import Eraser, Spectrum, removed_variance
 
 RANDOM, PRINCIPAL = 2, 3
 """Tell the streams of random numbers apart that share a seed, a layer and a draw."""
@@ -24,6 +28,45 @@ class Window:
     first: int
     last: int
     expected: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Draws of a control for one concept at one layer.
+
+    Attributes:
+        erasers: One a draw.
+        removed: Share of the states' variance that each takes away.
+        target: Share that they were to take away; None where only the rank is matched.
+        window: Components that they lie among; None where any directions will do.
+    """
+
+    erasers: list[Eraser]
+    removed: list[float]
+    target: float | None = None
+    window: Window | None = None
+
+
+def draw_control(kind: ControlName, concept: Eraser, spectrum: Spectrum, draws: int, seed: int, layer: int) -> Drawn:
+    """Draw a control of a concept's rank.
+
+    Args:
+        kind: ``random`` directions, or ``principal``: random ones that carry, on average, as much variance.
+        concept: The concept's eraser.
+        spectrum: Of the covariance of the states that it was fitted on.
+        draws: Number of draws.
+        seed: Seed of the study.
+        layer: The layer.
+    """
+    rank, width = concept.rank, len(spectrum.values)
+    target, window = None, None
+    if kind == "random":
+        made = [random_eraser(width, rank, seed, layer, draw) for draw in range(draws)]
+    else:
+        target = removed_variance(spectrum, concept)
+        window = matching_window(spectrum, rank, target)
+        made = [principal_eraser(spectrum, window, rank, seed, layer, draw) for draw in range(draws)]
+    return Drawn(made, [removed_variance(spectrum, eraser) for eraser in made], target, window)
 
 
 def random_eraser(width: int, rank: int, seed: int, layer: int, draw: int) -> Eraser:

@@ -1,8 +1,10 @@
 """Erasers of one layer on disk."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -23,7 +25,11 @@ def read_erasers(path: Path) -> dict[str, Eraser]:
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         variants = sorted({name.rpartition(".")[0] for name in held}, key=lambda name: (len(name), name))
         return {
-            variant: Eraser(held[f"{variant}.left"], held[f"{variant}.right"], held.get(f"{variant}.bias"))
+            variant: Eraser(
+                left := held[f"{variant}.left"],
+                held.get(f"{variant}.right", left.mT),
+                held.get(f"{variant}.bias"),
+            )
             for variant in variants
         }
     except (SafetensorError, OSError, KeyError) as error:
@@ -31,12 +37,28 @@ def read_erasers(path: Path) -> dict[str, Eraser]:
 
 
 def write_erasers(path: Path, erasers: Mapping[str, Eraser], about: dict[str, str]) -> None:
-    """Write erasers in the arithmetic that they are applied in."""
+    """Write erasers in the arithmetic that they are applied in; of orthogonal projections, half of their factors."""
     tensors: dict[str, Tensor] = {}
     for variant, eraser in erasers.items():
-        parts = {"left": eraser.left, "right": eraser.right, "bias": eraser.bias}
+        right = None if torch.equal(eraser.right, eraser.left.mT) else eraser.right
+        parts = {"left": eraser.left, "right": right, "bias": eraser.bias}
         tensors |= {
             f"{variant}.{name}": part.float().clone().contiguous() for name, part in parts.items() if part is not None
         }
     with replacing(path) as part:
         save_file(tensors, part, about)
+
+
+def eraser_hash(erasers: Mapping[int, Eraser]) -> str:
+    """Hash of the maps of some layers; not of the file that they are in, which may gain others.
+
+    Args:
+        erasers: Eraser of each layer.
+    """
+    digest = hashlib.sha256()
+    for layer, eraser in sorted(erasers.items()):
+        for part in (eraser.left, eraser.right, eraser.bias):
+            digest.update(f"{layer} {None if part is None else tuple(part.shape)} ".encode())
+            if part is not None:
+                digest.update(part.float().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -13,22 +13,21 @@ import torch
 from torch import Tensor
 
 from cascade_equivalence.atomic import write_text
-from cascade_equivalence.config.mechanism import ConceptName, ErasureConfig
+from cascade_equivalence.config.mechanism import MATCHED, ConceptName, ControlName, ErasureConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism import concepts
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors
-from cascade_equivalence.mechanism.controls import matching_window, principal_eraser, random_eraser
+from cascade_equivalence.mechanism.controls import Drawn, draw_control
 from cascade_equivalence.mechanism.ctc import CtcProbe, read_ctc_probe
-from cascade_equivalence.mechanism.eraser_files import read_erasers, write_erasers
+from cascade_equivalence.mechanism.eraser_files import write_erasers
+from cascade_equivalence.mechanism.frame_labels import frame_labels
 from cascade_equivalence.mechanism.leace import Eraser, Spectrum, Whitening, fit, linear_r2, removed_variance
-from cascade_equivalence.mechanism.moments import Cross, LayerMoments, class_moments, cross_moments, read_moments
+from cascade_equivalence.mechanism.moments import Cross, LayerMoments, cross_moments, read_moments
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index
 from cascade_equivalence.mechanism.utterances import TEST
 from cascade_equivalence.progress import progress
 
 LINEAR, AFFINE = "linear", "affine"
-CONTROLS = ("random", "principal")
-"""Concepts without labels: their erasers are draws, and their probes read the proxy."""
 TESTED = 3
 """Draws of a control that probes and text decodability are averaged over."""
 
@@ -41,13 +40,11 @@ class LayerFiles:
         states: Its states.
         moments: Its moments.
         ctc: Its CTC probe.
-        proxy: Its erasers of the proxy, whose rank and removed variance controls have; None for other concepts.
     """
 
     states: Path
     moments: Path
     ctc: Path
-    proxy: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,15 +89,19 @@ def fit_concept(
     config: ErasureConfig,
     folder: Path,
 ) -> None:
-    """Fit a concept's erasers at each layer; write ``layer{layer}.safetensors`` and ``summary.json``.
+    """Fit a concept's erasers at each layer and draw its controls.
+
+    Written are ``layer{layer}.safetensors`` and ``summary.json``. The former holds ``linear`` and ``affine`` and, of a
+    concept that has controls, draws of its rank: ``random0`` and so on, ``principal0`` and so on.
 
     The summary says of each layer: ``rank`` and ``columns`` of the concept, ``singular_values`` kept and the
     ``largest_dropped``, ``rows`` fitted on, ``pooling``, ``shrinkage``, ``tolerance``, ``removed_variance`` (share of
     the total variance), ``probe_before`` and ``probe_after`` (R2 of a least-squares probe for the concept fitted anew
     on these rows, see ``leace.linear_r2``), ``text_decodability`` of the layer's CTC probe on the test utterances
-    before and after the map without a bias, and a ``reason`` where there is nothing to erase. A control's probes read
-    the proxy; its removed variance is the mean over draws, its probes and decodability that over the first three.
-    ``names`` are those of the concept's columns.
+    before and after the map without a bias, a ``reason`` where there is nothing to erase, for CTC the ``labels`` that
+    were used, and ``controls``: of each its ``removed_variance`` (mean over draws; ``removed_variances``: each draw's),
+    ``probe_after`` and ``text_decodability`` (means over the first three), of ``principal`` also the ``target`` and
+    what was ``expected`` of its ``components``. ``names`` are those of the concept's columns.
 
     Args:
         concept: What to erase.
@@ -119,10 +120,18 @@ def fit_concept(
     with progress(f"erasers of {concept}", len(layers)) as advance:
         for number, files in sorted(layers.items()):
             layer = _open(number, files, concept, utterances, index_path, config)
-            labelled = _labelled("proxy" if concept in CONTROLS else concept, layer)
-            erasers, tested, about = _controls(concept, layer) if concept in CONTROLS else _fitted(layer, labelled)
+            labelled = _labelled(concept, layer)
+            linear, erasers, about = _fitted(layer, labelled)
+            kinds = config.controls if concept in MATCHED else []
+            drawn = {
+                kind: draw_control(kind, linear, layer.rows.spectrum, config.seeds, config.seed, number)
+                for kind in kinds
+            }
+            erasers |= {
+                f"{kind}{place}": eraser for kind, each in drawn.items() for place, eraser in enumerate(each.erasers)
+            }
             write_erasers(folder / f"layer{number}.safetensors", erasers, {"concept": concept, "layer": str(number)})
-            found[str(number)] = about | labelled.about | _checks(layer, labelled.cross, tested)
+            found[str(number)] = about | labelled.about | _checks(layer, labelled.cross, linear, drawn)
             names = labelled.names
             advance()
     write_text(
@@ -170,24 +179,22 @@ def _labelled(concept: ConceptName, layer: _Layer) -> _Labelled:
 
 
 def _frame_labels(layer: _Layer) -> _Labelled:
-    """Cross-moments with what the CTC probe reads at each frame; each of a frame's outputs has its own columns."""
-    probe = layer.probe
+    """Cross-moments with what the CTC probe reads at each frame."""
     kept = np.isin(layer.index["utterance"].to_numpy(), layer.moments.rows)[frame_owner(layer.index)]
-    names = [*probe.alphabet, "<blank>"]
-    cross = class_moments(
-        layer.states, kept, lambda _, part: probe.logits(part).argmax(1).reshape(len(part), -1), len(names)
-    )
-    shares = (cross.counts.reshape(-1, len(names)).sum(0) / cross.counts.sum()).numpy()
-    entropy = -float((shares[shares > 0] * np.log(shares[shares > 0])).sum())
-    columns = len(cross.variance)
-    about: dict[str, Any] = {"columns": columns, "label_entropy": abs(entropy)}
-    if (shares > 0).sum() == 1:
+    found = frame_labels(layer.states, kept, layer.probe, layer.config.ctc_labels)
+    about: dict[str, Any] = {
+        "columns": len(found.names),
+        "label_entropy": found.entropy,
+        "labels": layer.config.ctc_labels,
+        "outputs": layer.probe.upsample,
+    }
+    if found.constant:
         about["reason"] = "the CTC probe reads the same at every frame"
-    return _Labelled(cross, names * (columns // len(names)), about)
+    return _Labelled(found.cross, found.names, about)
 
 
-def _fitted(layer: _Layer, labelled: _Labelled) -> tuple[dict[str, Eraser], list[Eraser], dict[str, Any]]:
-    """The concept's LEACE erasers, those to test, and what the summary says of them."""
+def _fitted(layer: _Layer, labelled: _Labelled) -> tuple[Eraser, dict[str, Eraser], dict[str, Any]]:
+    """The concept's LEACE eraser without a bias, its variants, and what the summary says of them."""
     config = layer.config
     whitening = Whitening.of_spectrum(layer.rows.spectrum, config.shrinkage)
     found = fit(whitening, labelled.cross.covariance, config.tolerance)
@@ -206,48 +213,49 @@ def _fitted(layer: _Layer, labelled: _Labelled) -> tuple[dict[str, Eraser], list
     }
     if not linear.rank:
         about["reason"] = "no direction of the states goes with the concept by more than the tolerance"
-    return variants, [linear], about
+    return linear, variants, about
 
 
-def _controls(concept: str, layer: _Layer) -> tuple[dict[str, Eraser], list[Eraser], dict[str, Any]]:
-    """Random erasers of the proxy eraser's rank, those to test, and what the summary says of them."""
-    if layer.files.proxy is None:
-        raise StudyError(f"{concept} erases as much as the proxy's eraser: put proxy among the concepts, too")
-    model = next(iter(read_erasers(layer.files.proxy).values()))
-    spectrum, width, seed = layer.rows.spectrum, layer.states.width, layer.config.seed
-    about: dict[str, Any] = {"rank": model.rank}
-    draws = range(layer.config.seeds)
-    if concept == "random":
-        made = [random_eraser(width, model.rank, seed, layer.number, draw) for draw in draws]
-    else:
-        target = removed_variance(spectrum, model)
-        window = matching_window(spectrum, model.rank, target)
-        made = [principal_eraser(spectrum, window, model.rank, seed, layer.number, draw) for draw in draws]
-        about |= {"target": target, "expected": window.expected, "components": [window.first, window.last]}
-    removed = [removed_variance(spectrum, eraser) for eraser in made]
-    about |= {"removed_variance": fmean(removed), "removed_variances": removed}
-    if not model.rank:
-        about["reason"] = "the proxy's eraser, whose rank it has, removes nothing"
-    return {f"seed{draw}": eraser for draw, eraser in enumerate(made)}, made[:TESTED], about
-
-
-def _checks(layer: _Layer, cross: Cross, erasers: Sequence[Eraser]) -> dict[str, Any]:
-    """Guardedness and what is left of the text, averaged over some erasers."""
+def _checks(layer: _Layer, cross: Cross, linear: Eraser, drawn: Mapping[ControlName, Drawn]) -> dict[str, Any]:
+    """Guardedness and what is left of the text, under the concept's eraser and under its controls."""
     sample = Whitening.of_spectrum(layer.rows.spectrum, shrinkage=False)
-    before, *after = (linear_r2(sample, cross.covariance, cross.variance, eraser) for eraser in (None, *erasers))
-    return {
+    tested = {kind: each.erasers[:TESTED] for kind, each in drawn.items()}
+    maps = [linear, *(eraser for each in tested.values() for eraser in each)]
+    before, *after = (linear_r2(sample, cross.covariance, cross.variance, eraser) for eraser in (None, *maps))
+    text_before, *text_after = _text_decodability(layer, maps)
+    left, texts = iter(after), iter(text_after)
+    found: dict[str, Any] = {
         "rows": layer.rows.spectrum.count,
         "pooling": "frame" if layer.rows.spectrum is layer.moments.spectrum else "utterance",
         "probe_before": before,
-        "probe_after": None if before is None else fmean(value for value in after if value is not None),
-        "text_decodability": _text_decodability(layer, erasers),
+        "probe_after": next(left),
+        "text_decodability": {"before": text_before, "after": next(texts)},
     }
+    controls: dict[str, dict[str, Any]] = {}
+    for kind, each in drawn.items():
+        controls[kind] = {"removed_variance": fmean(each.removed), "removed_variances": each.removed}
+        if each.window:
+            components = [each.window.first, each.window.last]
+            controls[kind] |= {"target": each.target, "expected": each.window.expected, "components": components}
+        controls[kind] |= {
+            "probe_after": _mean([next(left) for _ in tested[kind]]),
+            "text_decodability": {"before": text_before, "after": _mean([next(texts) for _ in tested[kind]])},
+        }
+    return found | ({"controls": controls} if controls else {})
 
 
-def _text_decodability(layer: _Layer, erasers: Sequence[Eraser]) -> dict[str, float | None]:
+def _mean(values: Sequence[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return fmean(there) if there else None
+
+
+def _text_decodability(layer: _Layer, erasers: Sequence[Eraser]) -> list[float | None]:
     """How well the layer's CTC probe, as it was trained, spells the test utterances: max(0, 1 - corpus-level CER).
 
     Not a probe trained anew: it shows whether what is erased overlaps with what this probe reads.
+
+    Returns:
+        With nothing erased, then under each eraser; None where there is no character to spell.
     """
     alphabet = Alphabet(layer.probe.alphabet)
     maps = [None, *(eraser.to("cpu") for eraser in erasers)]
@@ -261,7 +269,4 @@ def _text_decodability(layer: _Layer, erasers: Sequence[Eraser]) -> dict[str, fl
         for place, eraser in enumerate(maps):
             read = layer.probe.decode(eraser(states) if eraser else states)
             errors[place] += character_errors(said, read)[1]
-    if not characters:
-        return {"before": None, "after": None}
-    before, *after = (max(0.0, 1 - count / characters) for count in errors)
-    return {"before": before, "after": fmean(after)}
+    return [max(0.0, 1 - count / characters) if characters else None for count in errors]

@@ -38,14 +38,23 @@ class Variant:
     """One way to erase.
 
     Attributes:
-        name: ``linear``, ``affine``, a draw of a random control, or ``none``.
+        name: ``linear``, ``affine``, a draw of a control such as ``random0``, or ``none``.
         positions: ``all``, or ``audio`` for only where the sound stands.
         erasers: Eraser of each layer; none leaves the model as it is.
+        identity: Hash of the erasers; empty without any.
+        heard_only: Whether it is left out where prompts are typed.
     """
 
     name: str
     positions: str
     erasers: Erasers
+    identity: str = ""
+    heard_only: bool = False
+
+    def asked_of(self, questions: Sequence[Question]) -> bool:
+        """Whether prompts are answered under it: typed ones are not where it erases only where sound stands."""
+        typed = self.positions == ALL and not self.heard_only
+        return typed or any(question.audio for question in questions)
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,6 @@ def erased_outcomes(
     arms: Mapping[str, Sequence[Question]],
     files: ModelFiles,
     variants: Sequence[Variant],
-    identity: str,
     config: AnswerConfig,
     max_new_tokens: int,
     store: Path,
@@ -109,11 +117,9 @@ def erased_outcomes(
     """Answer prompts under every variant, taking from the store what it has.
 
     Args:
-        arms: Prompts by arm; those of an arm without sound are typed. A variant that only erases where sound stands
-            is left out there: it would change nothing.
+        arms: Prompts by arm; those of an arm without sound are typed (see ``Variant.asked_of``).
         files: The speech LLM.
         variants: Ways to erase.
-        identity: Hash of the erasers.
         config: Arithmetic and batch size.
         max_new_tokens: Longest answer.
         store: File of the append-only store.
@@ -132,14 +138,14 @@ def erased_outcomes(
         (variant.name, variant.positions, arm): [
             key_of(
                 settings
-                | {"variant": [variant.name, variant.positions], "erasers": identity if variant.erasers else ""}
+                | {"variant": [variant.name, variant.positions], "erasers": variant.identity}
                 | parts_of(question, "forced_choice")
             )
             for question in questions
         ]
         for arm, questions in arms.items()
         for variant in variants
-        if variant.positions == ALL or any(question.audio for question in questions)
+        if variant.asked_of(questions)
     }
     with Store(store) as records:
         missing = {place: [key for key in own if key not in records] for place, own in keys.items()}

@@ -9,8 +9,8 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.report.comparison_study import MODEL, NAMED, Absent, Found, Study, pair_row
-from cascade_equivalence.report.erasure_tables import DRAWN, shown_positions, with_draws_pooled
-from cascade_equivalence.report.mechanism_names import HEARD, LINEAR, concept_title
+from cascade_equivalence.report.erasure_tables import shown_positions, with_draws_pooled
+from cascade_equivalence.report.mechanism_names import FIRST_WORD, HEARD, LINEAR, RANDOM, concept_title
 from cascade_equivalence.report.naming import condition_title, task_title
 from cascade_equivalence.report.paper_numbers import IMPLICIT, LAST_LAYER, parts
 from cascade_equivalence.report.tables import Tables
@@ -63,7 +63,8 @@ def _implicit(system: str, task: str, study: Study) -> dict[str, Any]:
 def erased(tables: Tables, model: str, concept: str, task: str) -> dict[str, Any]:
     """A model's answers while a concept is erased in the paper's way, as a row of the erasure table.
 
-    Linear erasure everywhere (or where it was done), while the model hears; draws of a random control are pooled.
+    Linear erasure everywhere (or where it was done), while the model hears. Random erasure is the mean over the random
+    draws that have the first word's rank, as in the paper.
 
     Raises:
         Absent: The study did not do that.
@@ -71,14 +72,15 @@ def erased(tables: Tables, model: str, concept: str, task: str) -> dict[str, Any
     heard = tables.erasure.filter(model=model, arm=HEARD)
     what = "nothing" if concept == BASELINE else concept_title(concept)
     why = f"this study did not erase {what} from {model} on {task_title(task)}"
-    mine = with_draws_pooled(heard.filter(concept=concept, task=task))
+    drawn = concept == RANDOM
+    mine = with_draws_pooled(heard.filter(concept=FIRST_WORD if drawn else concept, task=task))
     if concept != BASELINE:
         where = shown_positions(heard)
-        mine = mine.filter(pl.col("variant").is_in([LINEAR, DRAWN]), pl.col("positions").eq_missing(where))
+        mine = mine.filter(pl.col("positions").eq_missing(where), variant=RANDOM if drawn else LINEAR)
     row = _one(mine, why)
     # The ends in a row of pooled draws are of its first draw only.
     ends = {f"{name}{end}": None for name in ("accuracy", "accuracy_change") for end in ("_low", "_high")}
-    return row | ends if row["variant"] == DRAWN else row
+    return row | ends if drawn else row
 
 
 def _accuracy_change(cell: Cell, study: Study) -> Found:
@@ -227,7 +229,17 @@ def _erased_dimensions(cell: Cell, study: Study) -> Found:
 def _eraser(cell: Cell, study: Study, **layer: int | None) -> dict[str, Any]:
     model, concept = study.model(str(cell.model)), str(cell.concept)
     why = f"this study did not erase {concept_title(concept)} from {model}"
-    return _one(study.tables.erasers.sort("layer", descending=True), why, model=model, concept=concept, **layer)
+    return _one(erasers_of(study.tables.erasers, model, concept).sort("layer", descending=True), why, **layer)
+
+
+def erasers_of(erasers: pl.DataFrame, model: str, concept: str) -> pl.DataFrame:
+    """Rows of the erasers table on one of the paper's conditions: random ones are drawn at the first word's rank."""
+    drawn = concept == RANDOM
+    return erasers.filter(
+        pl.col("control").eq_missing(RANDOM if drawn else None),
+        model=model,
+        concept=FIRST_WORD if drawn else concept,
+    )
 
 
 Lookup = Callable[[Cell, Study], Found]

@@ -6,16 +6,20 @@ from typing import Any
 
 import polars as pl
 
+from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.mechanism_frames import read_json
 from cascade_equivalence.report.mechanism_names import CONCEPT_TITLES, Fitted, by_name, ranks
 from cascade_equivalence.report.mechanism_schemas import ERASERS
 
-AS_FOUND = [name for name in ERASERS if name not in ("model", "concept", "layer") and not name.startswith("text_")]
+KEY = ("model", "concept", "control", "layer")
+AS_FOUND = [name for name in ERASERS if name not in KEY and not name.startswith("text_")]
+OF_CONTROLS = ("rank", "rows", "pooling", "probe_before")
+"""What a control has in common with its concept."""
 
 
 def erasers_table(files: Iterable[Path]) -> pl.DataFrame:
-    """Erasers of every concept at every layer.
+    """Erasers of every concept, and of its controls, at every layer.
 
     Args:
         files: ``.../{model}/{concept}/summary.json``.
@@ -29,12 +33,17 @@ def erasers_table(files: Iterable[Path]) -> pl.DataFrame:
     rows = []
     for name, path in by_name(files, Fitted.of).items():
         try:
-            layers = read_json(path)["layers"].items()
-            rows += [name._asdict() | {"layer": int(layer)} | _row(found) for layer, found in layers]
+            for layer, found in read_json(path)["layers"].items():
+                place = name._asdict() | {"layer": int(layer)}
+                rows.append(place | {"control": None} | _row(found))
+                shared = {key: found[key] for key in OF_CONTROLS if key in found}
+                for control, drawn in (found.get("controls") or {}).items():
+                    rows.append(place | {"control": control} | _row(shared | drawn))
         except KeyError as error:
             raise StudyError(f"{path} lacks {error}: another version of this project made it; run again") from error
     models, concepts = ranks(row["model"] for row in rows), ranks((row["concept"] for row in rows), CONCEPT_TITLES)
-    rows.sort(key=lambda row: (models[row["model"]], concepts[row["concept"]], row["layer"]))
+    controls: dict[str | None, int] = {None: 0} | {control: place for place, control in enumerate(DRAWN, 1)}
+    rows.sort(key=lambda row: (models[row["model"]], concepts[row["concept"]], controls[row["control"]], row["layer"]))
     return pl.DataFrame(rows, schema=ERASERS, orient="row")
 
 

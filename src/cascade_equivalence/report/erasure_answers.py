@@ -1,5 +1,6 @@
 """A model's answers to a task while concepts are erased, from the nodes' files."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +8,25 @@ from typing import NamedTuple
 
 import polars as pl
 
-from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.config.mechanism import BASELINE, DRAWN
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.mechanism_names import AFFINE, ALL, CONCEPT_TITLES, DRAW, HEARD, LINEAR, READ, ranks
+from cascade_equivalence.report.mechanism_names import (
+    AFFINE,
+    ALL,
+    CONCEPT_TITLES,
+    DRAW,
+    FIRST_WORD,
+    HEARD,
+    LINEAR,
+    READ,
+    SHUFFLED,
+    ranks,
+)
 from cascade_equivalence.stats import erasure as stats
 from cascade_equivalence.stats.answers import KEY
 from cascade_equivalence.stats.bootstrap import Clusters
 
-VARIANTS = (LINEAR, AFFINE)
+VARIANTS = (LINEAR, AFFINE, *DRAWN)
 ARMS = (HEARD, READ)
 
 
@@ -28,8 +40,13 @@ class Condition(NamedTuple):
 
     @property
     def is_draw(self) -> bool:
-        """Whether it is one draw of a random control."""
-        return self.variant.startswith(DRAW)
+        """Whether it is one draw of a control."""
+        return re.match(DRAW, self.variant) is not None
+
+    @property
+    def pooled(self) -> "Condition":
+        """The condition that all draws of a control share; itself where it is none."""
+        return self._replace(variant=re.sub(DRAW, r"\1", self.variant))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +72,12 @@ class Asked:
     erased: Mapping[Condition, stats.Erased]
 
     def draws(self, condition: Condition, control: str) -> list[stats.Erased]:
-        """Draws of a control where a condition is; a control that was fitted instead has one, the same variant's."""
-        same = [
-            (other, answers)
-            for other, answers in self.erased.items()
-            if other.concept == control and (other.arm, other.positions) == (condition.arm, condition.positions)
-        ]
-        drawn = [answers for other, answers in same if other.is_draw]
-        return drawn or [answers for other, answers in same if other.variant == condition.variant]
+        """Draws of a concept's control where a condition is; of the first word's shuffled labels the same variant."""
+        if control == SHUFFLED:
+            twin = self.erased.get(condition._replace(concept=SHUFFLED))
+            return [twin] if twin is not None and condition.concept == FIRST_WORD else []
+        place = condition._replace(variant=control)
+        return [answers for other, answers in self.erased.items() if other.is_draw and other.pooled == place]
 
 
 def read_erased(model: str, task: str, parts: Mapping[str, Path], labels: Sequence[str]) -> Asked:
@@ -116,11 +131,11 @@ def read_erased(model: str, task: str, parts: Mapping[str, Path], labels: Sequen
 def _place(condition: Condition) -> tuple[int, ...]:
     """Hearing before reading, everywhere before at audio, concepts as in the paper, then draws by number."""
     concepts = ranks([condition.concept], CONCEPT_TITLES)
-    number = int(condition.variant.removeprefix(DRAW)) if condition.is_draw else 0
+    number = int(re.sub(DRAW, r"\2", condition.variant)) if condition.is_draw else 0
     return (
         ARMS.index(condition.arm),
         int(condition.positions != ALL),
         concepts[condition.concept],
-        0 if condition.is_draw else VARIANTS.index(condition.variant),
+        VARIANTS.index(condition.pooled.variant),
         number,
     )

@@ -1,11 +1,11 @@
-"""Accuracy while a concept is erased, as dots beside the controls' spread (paper's Figure 6)."""
+"""Accuracy while a concept is erased, as dots on the spread of the concept's own controls (paper's Figure 6)."""
 
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cascade_equivalence.config.mechanism import BASELINE
-from cascade_equivalence.report.erasure_tables import DRAWN, shown_positions, with_draws_pooled
+from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.report.erasure_tables import shown_positions, with_draws_pooled
 from cascade_equivalence.report.layer_axis import GREY, legend, parts
 from cascade_equivalence.report.mechanism_names import AFFINE, HEARD, LINEAR, READ, concept_title
 from cascade_equivalence.report.naming import task_title
@@ -29,13 +29,24 @@ DOTS: dict[tuple[str, str], dict[str, Any]] = {
     (READ, LINEAR): {"label": "Linear, from text", "color": COLORS[1], "marker": "^", "markersize": 5},
 }
 ASIDE = {(HEARD, LINEAR): -0.24, (HEARD, AFFINE): 0.0, (READ, LINEAR): 0.24}
-DRAWS: dict[str, Any] = {"label": "Draws, from audio: lowest, mean, highest", "color": "0.25", "linewidth": 1.4}
 LINES: dict[str, dict[str, Any]] = {
     HEARD: {"label": "Nothing erased, from audio", "color": "0.15", "linewidth": 1.1},
     READ: {"label": "Nothing erased, from text", "color": COLORS[1], "linewidth": 1.1, "linestyle": "--"},
 }
 CHANCE: dict[str, Any] = {"label": "Chance", "color": GREY, "linewidth": 1.1, "linestyle": (0, (1, 1.6))}
-BAND: dict[str, Any] = {"label": "Span of the random draws", "facecolor": "0.88", "linewidth": 0}
+BANDS: dict[str, dict[str, Any]] = {
+    "random": {"label": "Span of random draws of its rank", "facecolor": "0.87", "edgecolor": "none"},
+    "principal": {
+        "label": "The same, with as much variance",
+        "facecolor": "none",
+        "edgecolor": "0.35",
+        "linewidth": 0.9,
+    },
+}
+BAND_HEIGHT = {"random": 0.84, "principal": 0.62}
+"""Heights of the boxes, of a line."""
+LEAST = 0.4
+"""Points by which a box reaches beyond its draws; a span of nothing would not be seen."""
 
 
 def erasure_figure(table: pl.DataFrame) -> "Figure":
@@ -45,7 +56,7 @@ def erasure_figure(table: pl.DataFrame) -> "Figure":
         table: Tidy erasure table.
 
     Returns:
-        A figure; level lines are intervals, or the span of the draws of a random control.
+        A figure; level lines are intervals, boxes the spans of the draws of a concept's controls.
     """
     from matplotlib import pyplot as plt
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -68,7 +79,7 @@ def erasure_figure(table: pl.DataFrame) -> "Figure":
             drawn.append(axes)
         grid[0].set_yticks(range(len(concepts)), [concept_title(concept) for concept in concepts])
         strip.supxlabel("Accuracy (%)", size=9)
-    legend(figure, drawn, (*DOTS.values(), DRAWS, BAND, CHANCE, *LINES.values()), 3 if len(tasks) > 2 else 2)  # noqa: PLR2004 - as wide as the panels
+    legend(figure, drawn, (*DOTS.values(), *BANDS.values(), CHANCE, *LINES.values()), 3 if len(tasks) > 2 else 2)  # noqa: PLR2004 - as wide as the panels
     return figure
 
 
@@ -79,9 +90,8 @@ def _panel(axes: "Axes", rows: pl.DataFrame, concepts: list[str]) -> None:
     for line, concept in enumerate(concepts):
         for row in rows.filter(concept=concept).iter_rows(named=True):
             key = row["arm"], row["variant"]
-            if row["variant"] == DRAWN:
-                if row["arm"] == HEARD:
-                    _span(axes, row, line)
+            if row["variant"] in DRAWN:
+                _span(axes, row, line)
             elif key in DOTS and row["accuracy"] is not None:
                 y, look = line + ASIDE[key], DOTS[key]
                 if row["accuracy_low"] is not None:
@@ -98,12 +108,7 @@ def _panel(axes: "Axes", rows: pl.DataFrame, concepts: list[str]) -> None:
 
 
 def _levels(axes: "Axes", rows: pl.DataFrame) -> None:
-    """What the dots are seen against: the random draws, nothing erased, chance."""
-    null = rows.filter(arm=HEARD, concept="random", variant=DRAWN)
-    for row in null.iter_rows(named=True):
-        # A span of nothing would not be seen.
-        low, high = 100 * row["lowest"], 100 * row["highest"]
-        axes.axvspan(low - 0.4, high + 0.4, zorder=0, **BAND)
+    """What the dots are seen against: nothing erased, chance."""
     for arm, look in LINES.items():
         for row in rows.filter(arm=arm, concept=BASELINE).iter_rows(named=True):
             axes.axvline(100 * row["accuracy"], zorder=1, **look)
@@ -113,7 +118,10 @@ def _levels(axes: "Axes", rows: pl.DataFrame) -> None:
 
 
 def _span(axes: "Axes", row: dict[str, Any], line: int) -> None:
-    low, mean, high = (100 * row[name] for name in ("lowest", "accuracy", "highest"))
-    axes.hlines(line, low, high, color=DRAWS["color"], linewidth=DRAWS["linewidth"], zorder=2)
-    ends = {"marker": "|", "markersize": 7, "linestyle": "", "label": DRAWS["label"]}
-    axes.plot([low, mean, high], [line] * 3, color=DRAWS["color"], **ends)
+    """The box of a control's draws, on the concept's line."""
+    from matplotlib.patches import Rectangle
+
+    low, high = 100 * row["lowest"] - LEAST, 100 * row["highest"] + LEAST
+    height = BAND_HEIGHT[row["variant"]]
+    zorder = 0.5 + DRAWN.index(row["variant"]) / 10
+    axes.add_patch(Rectangle((low, line - height / 2), high - low, height, zorder=zorder, **BANDS[row["variant"]]))

@@ -101,13 +101,13 @@ def _statistics(asked: Asked, condition: Condition, answers: stats.Erased) -> di
 
 
 def _control_rows(asked: Asked, statistics: StatisticsConfig) -> Iterator[dict[str, Any]]:
-    """Concepts against controls, and controls that were fitted against those that were drawn."""
+    """Concepts against their controls, and hearing against reading."""
     compared: dict[tuple[Any, ...], Statistic] = {}
     nulls: dict[tuple[Any, ...], stats.Null | None] = {}
     for condition, answers in asked.erased.items():
         if condition.is_draw:
             continue
-        for control in (name for name in CONTROLS if name != condition.concept):
+        for control in CONTROLS:
             for measure in MEASURES if (draws := asked.draws(condition, control)) else ():
                 key = condition, control, measure
                 compared[key] = stats.against_draws(asked.clusters, answers, draws, measure)

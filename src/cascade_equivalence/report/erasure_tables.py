@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.config.mechanism import BASELINE, DRAWN
 from cascade_equivalence.report.display import (
     MARKS,
     MINUS,
@@ -19,27 +19,23 @@ from cascade_equivalence.report.display import (
     points_interval,
     span,
 )
-from cascade_equivalence.report.mechanism_names import ALL, CONTROLS, DRAW, HEARD, READ, concept_title
+from cascade_equivalence.report.mechanism_names import ALL, CONTROLS, DRAW, HEARD, READ, SHUFFLED, concept_title
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.stats.erasure import ACCURACY, FORCED
 
 PLACES = {ALL: "everywhere", "audio": "at the sound", "none": ""}
 ARMS = {HEARD: "audio", READ: "text"}
 PLACE = ["model", "arm", "positions", "concept", "variant"]
-DRAWN = "draws"
 
 
 def with_draws_pooled(erasure: pl.DataFrame) -> pl.DataFrame:
-    """The erasure table with one row for all draws of a control, whose variant is ``draws``.
+    """The erasure table with one row for all draws of a concept's control, whose variant is the control.
 
     Returns:
         Its columns, ``draws``, and ``lowest`` and ``highest`` accuracy; the accuracy of pooled draws is their mean.
     """
-    drawn = pl.col("variant").str.starts_with(DRAW)
     accuracy = pl.col("accuracy")
-    named = erasure.with_columns(
-        variant=pl.when(drawn).then(pl.lit(DRAWN)).otherwise("variant"), place=pl.int_range(pl.len())
-    )
+    named = erasure.with_columns(pl.col("variant").str.replace(DRAW, "${1}"), place=pl.int_range(pl.len()))
     key = ["task", *PLACE]
     return (
         named.group_by(key, maintain_order=True)
@@ -67,7 +63,7 @@ def erasure(table: pl.DataFrame, erasers: pl.DataFrame) -> Display:
     tasks = table["task"].unique(maintain_order=True).to_list()
     dimensions = {
         (model, concept): span(part["rank"], lambda rank: f"{rank}")
-        for (model, concept), part in erasers.group_by("model", "concept")
+        for (model, concept), part in erasers.filter(pl.col("control").is_null()).group_by("model", "concept")
     }
     rows = []
     for place, part in with_draws_pooled(table).group_by(PLACE, maintain_order=True):
@@ -97,9 +93,7 @@ def erasure(table: pl.DataFrame, erasers: pl.DataFrame) -> Display:
             "parsed answers shows broken output, not a lack of knowledge: see the forced choice in the next table.",
             "Text (first word), CTC and BoC hold the text; linear takes their share of the mean away, too (as in the "
             "paper), affine keeps the mean. d: directions, from the lowest to the highest layer.",
-            "Controls: random directions, as many as the first word's; random directions that carry as much variance; "
-            "the first word's eraser fitted on shuffled labels. Of draws: the mean, in square brackets the lowest and "
-            "the highest.",
+            *_about_controls(table),
             "From text: the same eraser while the model reads the true text instead of hearing it. A fall there is "
             "damage to language.",
             *mark_legend(cell for row in rows for cell in row),
@@ -108,6 +102,21 @@ def erasure(table: pl.DataFrame, erasers: pl.DataFrame) -> Display:
         ],
         text_columns=5,
     )
+
+
+def _about_controls(table: pl.DataFrame) -> list[str]:
+    """What the controls are that were run."""
+    drawn = set(table["variant"].str.extract(DRAW, 1).drop_nulls())
+    about = {
+        "random": "random directions",
+        "principal": "random directions among principal components that carry as much variance",
+    }
+    kinds = [about[name] for name in DRAWN if name in drawn]
+    parts = [f"{' and '.join(kinds)}, drawn for each concept, as many as its eraser takes away (d)"] if kinds else []
+    if SHUFFLED in table["concept"]:
+        parts.append("the first word's eraser fitted on shuffled labels")
+    means = " Of draws: the mean, in square brackets the lowest and the highest; they are heard only." if kinds else ""
+    return [f"Controls: {'; '.join(parts)}.{means}"] if parts else []
 
 
 def _seen(table: pl.DataFrame) -> list[str]:
@@ -123,13 +132,15 @@ def _seen(table: pl.DataFrame) -> list[str]:
 
 
 def _variant(variant: str, draws: int) -> str:
-    return f"{draws} draws" if variant == DRAWN else "" if variant == BASELINE else variant
+    if variant in DRAWN:
+        return f"{concept_title(variant).lower()}: {draws} draws"
+    return "" if variant == BASELINE else variant
 
 
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return NOT_RUN
-    if row["variant"] == DRAWN:
+    if row["variant"] in DRAWN:
         return f"{percent(row['accuracy'])} [{percent(row['lowest'])}, {percent(row['highest'])}]"
     return f"{percent(row['accuracy'])}{MARKS[row['against_chance']]} ({percent(row['parse_rate'])})"
 
@@ -144,7 +155,7 @@ def erasure_controls(table: pl.DataFrame, controls: pl.DataFrame, confidence: fl
     present = [control for control in CONTROLS if control in controls["control"]]
     fitted = table.filter((pl.col("arm") == HEARD) & (pl.col("concept") != BASELINE))
     rows = []
-    for row in fitted.filter(~pl.col("variant").str.starts_with(DRAW)).iter_rows(named=True):
+    for row in fitted.filter(~pl.col("variant").str.contains(DRAW)).iter_rows(named=True):
         place = tuple(row[name] for name in key)
         mine = found.get(place, {})
         read = reading.get((row["model"], READ, *place[2:]))
@@ -186,9 +197,10 @@ def erasure_controls(table: pl.DataFrame, controls: pl.DataFrame, confidence: fl
             "Changes in percentage points against nothing erased, on the same items; intervals draw whole items. "
             "Forced choice: the label with the highest likelihood, whatever is written; it needs no parser. KL: "
             "divergence of the first answer token from the unerased model.",
-            f"Controls: mean accuracy over draws with the lowest and highest; p = (draws that leave at most as much + "
-            f"1) / (draws + 1){_smallest(controls)}. Of a control that was fitted once the difference to it stands in "
-            "brackets, in points. Nothing is adjusted for the number of rows.",
+            "Controls drawn for each concept have as many directions as its eraser at each layer: mean accuracy over "
+            f"draws with the lowest and highest; p = (draws that leave at most as much + 1) / (draws + 1)"
+            f"{_smallest(controls)}. Of a control that was fitted once the difference to it stands in brackets, in "
+            "points. Nothing is adjusted for the number of rows.",
             f"Reading: the change under the same eraser from the true text; hearing {MINUS} reading: how much further "
             "accuracy falls from audio.",
         ],

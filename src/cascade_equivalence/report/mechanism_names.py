@@ -6,19 +6,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
+from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.errors import StudyError
 
 UNTRAINED = "@untrained"
 LAYER = re.compile(r"layer(\d+)")
 LINEAR, AFFINE = "linear", "affine"
-DRAW = "seed"
-"""How the names of a random control's variants begin; a number follows."""
+DRAW = rf"^({'|'.join(DRAWN)})(\d+)$"
+"""Names of the draws of a concept's controls: the control and a number."""
 ALL, AUDIO_ONLY = "all", "audio"
 HEARD, READ = "audio", "text"
 
 TEXT_CONCEPTS = ("proxy", "ctc", "boc")
 ACOUSTIC = "acoustic"
-CONTROLS = ("random", "principal", "permuted")
+SHUFFLED = "permuted"
+CONTROLS = (*DRAWN, SHUFFLED)
+"""Drawn ones have as many directions as the concept; the shuffled labels are those of the first word, for it alone."""
+RANDOM, FIRST_WORD = "random", "proxy"
+"""The paper's random erasure is the random control of the first word, which is the paper's text condition."""
 CONCEPT_TITLES = {
     "none": "Nothing",
     "proxy": "Text (first word)",
@@ -29,7 +34,8 @@ CONCEPT_TITLES = {
     "principal": "Random, as much variance",
     "permuted": "First word, labels shuffled",
 }
-"""The paper's names of the conditions in its Table 7; the last two are not in the paper."""
+"""The paper's names of the conditions in its Table 7; the last two are not in the paper. Random ones are drawn for each
+concept, as many directions as it has."""
 PROBE_TITLES = {"energy": "Energy", "pitch": "Pitch", "ctc": "CTC", "boc": "BoC"}
 """The order of the paper's Table 4."""
 

@@ -84,6 +84,7 @@ allow."""
 ERASERS: Schema = {
     "model": pl.String,
     "concept": pl.String,
+    "control": pl.String,
     "layer": pl.Int64,
     "rank": pl.Int64,
     "columns": pl.Int64,
@@ -101,11 +102,14 @@ ERASERS: Schema = {
     "text_before": pl.Float64,
     "text_after": pl.Float64,
     "label_entropy": pl.Float64,
+    "labels": pl.String,
+    "outputs": pl.Int64,
     "reason": pl.String,
 }
-"""Model x concept x layer. ``removed_variance``: share of the states' variance (of a random control the mean over its
-draws, and the ends); ``probe``: what a fresh linear probe reads of the concept (of a random control: of the first
-word); ``text``: what the layer's CTC probe reads of the text."""
+"""Model x concept x layer, and for each concept its controls (``control``), which have its rank. ``removed_variance``:
+share of the states' variance (of a control the mean over its draws, and the ends); ``probe``: what a fresh linear probe
+reads of the concept; ``text``: what the layer's CTC probe reads of the text; ``labels``: which of the ``outputs`` that
+a CTC probe has in a frame label it."""
 
 ERASURE: Schema = {
     "model": pl.String,

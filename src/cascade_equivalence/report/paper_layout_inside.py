@@ -3,17 +3,16 @@
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE
-from cascade_equivalence.report.comparison_lookup import erased
+from cascade_equivalence.report.comparison_lookup import erased, erasers_of
 from cascade_equivalence.report.comparison_study import Absent
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent, span
-from cascade_equivalence.report.erasure_tables import DRAWN
-from cascade_equivalence.report.mechanism_names import PROBE_TITLES, concept_title
+from cascade_equivalence.report.mechanism_names import DRAW, FIRST_WORD, PROBE_TITLES, RANDOM, concept_title
 from cascade_equivalence.report.paper_layout_behaviour import SHORT_TASKS
 from cascade_equivalence.report.paper_layout_beside import Beside
 from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
 from cascade_equivalence.report.tables import Tables
 
-PAPER_CONCEPTS = (BASELINE, "proxy", "ctc", "boc", "acoustic", "random")
+PAPER_CONCEPTS = (BASELINE, "proxy", "ctc", "boc", "acoustic", RANDOM)
 """The conditions of the paper's Table 7, in its order."""
 CTC = "ctc"
 
@@ -83,13 +82,14 @@ def table7(tables: Tables, beside: Beside) -> PaperTable:
         for concept in PAPER_CONCEPTS:
             cells = [_erased_cell(tables, model, concept, task, beside) for task in SHORT_TASKS]
             if any(cell.shown != NOT_RUN for cell in cells):
-                ranks = tables.erasers.filter(model=model, concept=concept)["rank"]
+                ranks = erasers_of(tables.erasers, model, concept)["rank"]
                 shown = span(ranks, lambda rank: f"{rank:g}") if ranks.len() else NOT_RUN
                 columns = beside.number("Table 7", "erased_dimensions", model=model, concept=concept)
                 title = "Baseline" if concept == BASELINE else concept_title(concept)
                 rows.append([title, Cell(shown, "", columns), *cells])
         groups.append(Group(model, rows))
-    draws = tables.erasure.filter(concept="random")["variant"].n_unique()
+    drawn = tables.erasure.filter(concept=FIRST_WORD)["variant"]
+    draws = drawn.filter(drawn.str.extract(DRAW, 1) == RANDOM).n_unique()
     marked = [cell.text for group in groups for row in group.rows for cell in row if isinstance(cell, Cell)]
     return paper_table(
         "table7",
@@ -99,7 +99,7 @@ def table7(tables: Tables, beside: Beside) -> PaperTable:
         [
             "Linear LEACE, as in the paper, while the model hears. d: directions taken away, from the lowest to the "
             "highest layer; the paper's d counts the columns of the concept."
-            + (f" Random: mean of {draws} draws." if draws else ""),
+            + (f" Random: mean of {draws} draws at the first word's rank." if draws else ""),
             *beside.remarks("Table 7"),
             *mark_legend(marked),
         ],
@@ -113,7 +113,7 @@ def _erased_cell(tables: Tables, model: str, concept: str, task: str, beside: Be
     except Absent:
         return Cell()
     paper = beside.number("Table 7", "accuracy", model=model, concept=concept, task=task)
-    return Cell(percent(row["accuracy"]), "" if row["variant"] == DRAWN else MARKS[row["against_chance"]], paper)
+    return Cell(percent(row["accuracy"]), "" if concept == RANDOM else MARKS[row["against_chance"]], paper)
 
 
 def _short(value: float | None, places: int) -> str:

@@ -17,7 +17,7 @@ from cascade_equivalence.report.display import (
     percent,
     span,
 )
-from cascade_equivalence.report.mechanism_names import CONTROLS, concept_title
+from cascade_equivalence.report.mechanism_names import concept_title
 from cascade_equivalence.report.naming import task_title
 
 ARMS = ("implicit", "explicit", "system")
@@ -87,12 +87,12 @@ def _ends(row: Mapping[str, Any], name: str, *, signed: bool = False) -> str:
 def erasers(table: pl.DataFrame) -> Display:
     """One row a model and concept, over its layers: what is taken away, what is left of the concept and of the text."""
     rows = []
-    for (model, concept), part in table.group_by("model", "concept", maintain_order=True):
+    for (model, concept, control), part in table.group_by("model", "concept", "control", maintain_order=True):
         losses = part.with_columns(loss=pl.col("text_before") - pl.col("text_after")).drop_nulls("loss")
         rows.append(
             [
                 str(model),
-                concept_title(str(concept)),
+                concept_title(str(concept)) + (f": {concept_title(str(control)).lower()}" if control else ""),
                 span(part["rank"], lambda rank: f"{rank:,}"),
                 span(part["columns"], lambda count: f"{count:,}"),
                 span(part["removed_variance"], percent),
@@ -122,9 +122,10 @@ def erasers(table: pl.DataFrame) -> Display:
         remarks=[
             "From the lowest to the highest of the layers, which are in erasers.csv. Rank: directions taken away; "
             "columns: those of the concept, which the rank cannot exceed. Variance removed: share of the states' total "
-            "variance; of random controls the mean over draws.",
+            "variance; of controls, which have the concept's rank, the mean over draws.",
             "Concept probe: R² of a linear probe fitted anew on the erased states; 0 after erasing means that no "
-            f"linear map reads the concept any more. Of {_drawn_controls(table)}: of the first word, which stays.",
+            "linear map reads the concept any more. Under a control it stays.",
+            *_ctc_labels(table),
             f"Text: what the layer's CTC probe reads (1 {MINUS} CER) before and after, at the layer where it loses "
             "most. A loss under acoustic erasure means that acoustics and text share directions.",
             f"Fitted on {' and '.join(f'{name}s' for name in pooling) or 'states'}; covariance "
@@ -146,6 +147,17 @@ def _largest_loss(losses: pl.DataFrame) -> str:
     )
 
 
-def _drawn_controls(table: pl.DataFrame) -> str:
-    there = [concept_title(name) for name in CONTROLS[:2] if name in table["concept"]]
-    return " and ".join(f"“{name}”" for name in there) or "random controls"
+LABELS = {
+    "first": "the first of them is the frame's label, one label a frame as in the paper",
+    "union": "a frame is labelled with all characters that any of them reads",
+    "each": "each of them has columns of its own, so that many more directions are erased than in the paper",
+}
+
+
+def _ctc_labels(table: pl.DataFrame) -> list[str]:
+    """What frames are labelled with for CTC where a probe says several characters a frame."""
+    several = table.filter(pl.col("outputs") > 1).select("model", "labels", "outputs").unique(maintain_order=True)
+    return [
+        f"CTC of {row['model']}: its probe puts out {row['outputs']} characters a frame; {LABELS[row['labels']]}."
+        for row in several.iter_rows(named=True)
+    ]

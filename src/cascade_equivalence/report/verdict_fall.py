@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.config.mechanism import BASELINE, DRAWN
 from cascade_equivalence.report.display import percent
 from cascade_equivalence.report.erasure_tables import shown_positions
 from cascade_equivalence.report.finding import FAILS, HOLDS, UNTOLD, first_reason, too_few
@@ -59,13 +59,14 @@ class Erasures:
         rows = {tuple(row[name] for name in key): row for row in mine.filter(there).iter_rows(named=True)}
         names = (*key, "control", "measure")
         against = controls.filter(model=model, positions=place).iter_rows(named=True)
+        fitted = erasers.filter(pl.col("control").is_null(), model=model)
         return cls(
             model,
             rows,
             {tuple(row[name] for name in names): row for row in against},
             mine["task"].unique(maintain_order=True).to_list(),
             LINEAR if LINEAR in mine["variant"] else AFFINE,
-            {str(concept): _left(part) for (concept,), part in erasers.filter(model=model).group_by("concept")},
+            {str(concept): _left(part) for (concept,), part in fitted.group_by("concept")},
         )
 
     def row(self, task: str, concept: str, variant: str, arm: str = HEARD) -> Row | None:
@@ -83,7 +84,7 @@ class Erasures:
         return [row for row in found if row is not None]
 
     def fall(self, task: str, concept: str, variant: str, measure: str = ACCURACY) -> Judged:
-        """Whether a measure falls from audio, and further than under every control."""
+        """Whether a measure falls from audio, and further than under every control, those of the same rank first."""
         row = self.rows[task, HEARD, concept, variant]
         low, high = row[f"{measure}_change_low"], row[f"{measure}_change_high"]
         if not self.above_chance(task):
@@ -119,11 +120,13 @@ def few(row: Row) -> str:
 
 def _excuse(controls: Sequence[Row]) -> str:
     """Why a fall may be nobody's doing but any erasure's; empty if the controls rule that out."""
+    drawn = [row for row in controls if row["control"] in DRAWN]
     as_much = [CONTROL_NAMES[row["control"]] for row in controls if not beyond(row)]
-    most = max((row["draws"] or 0 for row in controls), default=0)
+    most = max((row["draws"] or 0 for row in drawn), default=0)
     return first_reason(
         {
             "no control was run": not controls,
+            "no control of the concept's rank was run": not drawn,
             f"the control does as much ({', '.join(as_much)})": bool(as_much),
             f"{most} draws of a control are too few for a p of {ALPHA}, though all leave more": most < ENOUGH,
         }

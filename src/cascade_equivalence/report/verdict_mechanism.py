@@ -112,7 +112,7 @@ def apart(erasers: pl.DataFrame, probes: pl.DataFrame, model: str) -> Iterator[F
         probes: Tidy probes table, for what CTC reads from nothing.
         model: The model.
     """
-    mine = erasers.filter(model=model, concept=ACOUSTIC)
+    mine = erasers.filter(pl.col("control").is_null(), model=model, concept=ACOUSTIC)
     if not mine.height:
         return
     nothing = pl.max_horizontal(pl.lit(0.0), "shuffled_highest", "prior")
