@@ -115,7 +115,12 @@ def _about_controls(table: pl.DataFrame) -> list[str]:
     parts = [f"{' and '.join(kinds)}, drawn for each concept, as many as its eraser takes away (d)"] if kinds else []
     if SHUFFLED in table["concept"]:
         parts.append("the first word's eraser fitted on shuffled labels")
-    means = " Of draws: the mean, in square brackets the lowest and the highest; they are heard only." if kinds else ""
+    means = (
+        " Of draws: the mean, in square brackets the lowest and the highest; they are answered from audio only, and "
+        "take their share of the mean away, as linear does."
+        if kinds
+        else ""
+    )
     return [f"Controls: {'; '.join(parts)}.{means}"] if parts else []
 
 
