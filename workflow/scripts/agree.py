@@ -29,11 +29,11 @@ with node(snakemake) as study:
         seed=statistics.seed,
     )
     sides = [read_manifest(Path(path)) for path in snakemake.input.manifests]
-    # What is behind an API is not known, and so not the same.
+    # What is behind an API is not known.
     result["match"] = (
         backbone_match(*((manifest.revision, manifest.architecture) for manifest in (sides[0], sides[-1])))
         if sides
-        else "none"
+        else "unknown"
     )
     text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n"
     write_text(Path(snakemake.output.agreement), text)

@@ -6,6 +6,7 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
+    from cascade_equivalence.dag.api_answers import add_service
     from cascade_equivalence.dag.answers import judge, questions, spoken_rows
     from cascade_equivalence.models.api.answers import ask_questions
     from cascade_equivalence.models.api.records import version_changes
@@ -18,14 +19,18 @@ with node(snakemake) as study:
     items = read_items(Path(snakemake.input.item_table))
     clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
     rows = spoken_rows(clips)
+    asked = questions(task, spec, study.config.answer.system_prompt, items, rows, recordings(clips))
+    store = study.store("answers", system, task, f"{condition}.jsonl")
     answers = ask_questions(
-        questions(task, spec, study.config.answer.system_prompt, items, rows, recordings(clips)),
+        asked,
         [f"item {clip.id} in voice {clip.voice}" for clip in clips],
         study.api_system(system),
         spec.max_new_tokens,
-        study.store("answers", system, task, f"{condition}.jsonl"),
+        store,
         f"{system}: {task}, {condition}",
     )
     for sentence in version_changes(study.store("answers", system)):
         print(f"Warning: {sentence}", file=sys.stderr)
-    judge(task, spec, "generate", items, rows, answers, Path(snakemake.output.answers))
+    judged = Path(snakemake.output.answers)
+    judge(task, spec, "generate", items, rows, answers, judged)
+    add_service(judged, study.apis[system], asked, spec.max_new_tokens, store)

@@ -19,7 +19,7 @@ with node(snakemake) as study:
         """Match of two backbones; one manifest stands for two that are the same, none for one that is not known."""
         sides = [read_manifest(Path(path)) for path in manifests]
         if not sides:
-            return "none"
+            return "unknown"
         return backbone_match(*((manifest.revision, manifest.architecture) for manifest in (sides[0], sides[-1])))
 
     statistics = study.config.statistics

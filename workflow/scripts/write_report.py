@@ -15,6 +15,7 @@ with node(snakemake) as study:
     from cascade_equivalence.report.html import write_report
     from cascade_equivalence.report.paper_numbers import read_numbers
     from cascade_equivalence.report.paper_tables import paper_displays
+    from cascade_equivalence.report.services import services
     from cascade_equivalence.report.tables import Tables
     from cascade_equivalence.report.verdict_equivalence import grid
 
@@ -37,5 +38,6 @@ with node(snakemake) as study:
         verdicts=grid(tables.equivalence, tables.agreement),
         items=browser_items(files["answers"], files["transcripts"], files["speech"], files["item_tables"], outline),
         extra_tables=[("paper", display) for display in (beside, *layout)],
-        provenance=provenance(study, [read_manifest(path) for path in files["manifests"]]),
+        provenance=provenance(study, [read_manifest(path) for path in files["manifests"]])
+        | {"services": services(files["answers"], study.apis)},
     )

@@ -66,6 +66,10 @@ def _statistics_problems(study: StudyConfig) -> Iterator[str]:
     pairs = [f"{pair.system}~{pair.reference}" for pair in study.pairs]
     yield from unknown("statistics.family_excludes", study.statistics.family_excludes, pairs, "pair")
     yield from repeated("statistics.family_excludes", study.statistics.family_excludes)
+    if apart := study.statistics.family_apart:
+        yield from unknown("statistics.family_apart.pairs", apart.pairs, pairs, "pair")
+        yield from unknown("statistics.family_apart.tasks", apart.tasks, study.tasks, "selected task")
+        yield from repeated("statistics.family_apart.pairs", apart.pairs)
 
 
 def _surplus_problems(study: StudyConfig) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from cascade_equivalence.config.base import Closed
 
@@ -74,6 +74,11 @@ class ModelSpec(Closed):
     gguf: str | None = Field(default=None, description="GGUF file to convert to safetensors once.")
     blocks: PositiveInt | None = Field(
         default=None, description="Transformer blocks of a text LLM, or of an ASR's encoder."
+    )
+    billions: PositiveFloat | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Billions of parameters of its own, without those of models it names: for estimates.",
     )
     chat: bool = Field(
         default=True, description="Render prompts with the tokenizer's chat template; false for a base model."

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.names import TaskName
 
 PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*~[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -17,6 +18,13 @@ class EquivalenceConfig(Closed):
     )
     kappa_bound: float = Field(default=0.8, gt=0, lt=1, description="Smallest kappa that is taken as the same answers.")
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="Level of each test of equivalence or difference.")
+
+
+class FamilyConfig(Closed):
+    """Tests that are corrected as a family of their own, apart from the others."""
+
+    pairs: list[PairName] = Field(min_length=1, description="Pairs, as `system~reference`.")
+    tasks: list[TaskName] = Field(default=[], description="Tasks; empty takes all.")
 
 
 class StatisticsConfig(Closed):
@@ -33,6 +41,9 @@ class StatisticsConfig(Closed):
     family_excludes: list[PairName] = Field(
         default=[],
         description="Pairs that are left out of the family, as `system~reference`; their p-values are not corrected.",
+    )
+    family_apart: FamilyConfig | None = Field(
+        default=None, description="Tests that are a family of their own, as the paper's are; null sets none apart."
     )
     equivalence: EquivalenceConfig = Field(default=EquivalenceConfig(), description="What counts as equivalent.")
     seed: NonNegativeInt = Field(default=0, description="Seed of the draws.")

@@ -59,7 +59,7 @@ STAGES = {
         *(f"models/api/{name}.py" for name in ("answers", "asking", "client_gemini", "client_openai", "costs")),
         *(f"models/api/{name}.py" for name in ("exchange", "records")),
         *(f"tasks/{name}.py" for name in ("base", "parsing", "prompts")),
-        "dag/answers.py",
+        *("dag/answers.py", "dag/api_answers.py"),
     ),
     "preflight": ("models/speech_llm/preflight.py",),
     "training_texts": ("training/texts.py", "training/packages.py", "tasks/cleaning.py"),

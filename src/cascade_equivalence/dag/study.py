@@ -146,7 +146,7 @@ class Study(ReportNodes, ApiNodes):
     def model_params(self, model: str) -> dict[str, Any]:
         """What resolved weights depend on."""
         return {
-            "spec": self.model(model).model_dump(mode="json", exclude={"blocks"}),
+            "spec": self.model(model).model_dump(mode="json", exclude={"blocks", "billions"}),
             "code": code_fingerprint("resolve"),
         }
 
@@ -211,7 +211,8 @@ class Study(ReportNodes, ApiNodes):
 
     def agreement_params(self) -> dict[str, Any]:
         """What an agreement file depends on, beside the answers."""
-        settings = self.config.statistics.model_dump(mode="json", exclude={"fdr", "family", "family_excludes"})
+        of_tables = {"fdr", "family", "family_excludes", "family_apart"}
+        settings = self.config.statistics.model_dump(mode="json", exclude=of_tables)
         return settings | {"code": code_fingerprint("agree")}
 
     def contrast_params(self) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def _row(
         "real_time_factor": whole / length if whole is not None and length else None,
         "prompt_tokens": _sum(table, "prompt_tokens"),
         "new_tokens": _sum(table, "new_tokens"),
+        "money": _sum(table, "cost"),
+        "currency": _currency(table),
         "accuracy": table["correct"].mean(),
         "hears": isinstance(spec, E2ESpec | ApiSpec) or spec.asr != ORACLE,
         "reason": "; ".join(reasons) or None,
@@ -112,6 +114,12 @@ def _sum(table: pl.DataFrame, column: str) -> Any:
     if column not in table.columns or table[column].null_count():
         return None
     return table[column].sum()
+
+
+def _currency(table: pl.DataFrame) -> str | None:
+    """Currency of what a service charged; None where nothing is known to have been charged."""
+    found = table["currency"].drop_nulls().unique() if "currency" in table.columns else []
+    return str(found[0]) if len(found) == 1 else None
 
 
 def _total(keys: pl.DataFrame, table: pl.DataFrame, column: str) -> float | None:

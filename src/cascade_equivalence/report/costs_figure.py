@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.naming import E2E, task_title
+from cascade_equivalence.report.naming import HEARING, task_title
 from cascade_equivalence.report.noise_curves import COLORS, MARKERS
 
 if TYPE_CHECKING:
@@ -93,10 +93,11 @@ def _looks(table: pl.DataFrame) -> dict[str, dict[str, Any]]:
         looks[system] = {
             "label": system,
             "color": color,
-            "marker": MARKERS[i % len(MARKERS)],
-            "markersize": 8.5 if kind == E2E else 6.5,
+            # Beyond the colours, the same colour has another marker.
+            "marker": MARKERS[(i + i // len(COLORS)) % len(MARKERS)],
+            "markersize": 8.5 if kind in HEARING else 6.5,
             "markerfacecolor": color if hears else "white",
-            "markeredgecolor": "0.1" if kind == E2E else color,
+            "markeredgecolor": "0.1" if kind in HEARING else color,
             "markeredgewidth": 1.2,
             "linestyle": "",
         }

@@ -8,7 +8,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.columns import Schema, estimate
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, percent
-from cascade_equivalence.report.naming import E2E, task_title
+from cascade_equivalence.report.naming import API, HEARING, task_title
 from cascade_equivalence.report.system_tables import made_of
 
 SCHEMA: Schema = {
@@ -29,19 +29,25 @@ SCHEMA: Schema = {
     "real_time_factor": pl.Float64,
     "prompt_tokens": pl.Int64,
     "new_tokens": pl.Int64,
+    "money": pl.Float64,
+    "currency": pl.String,
     **estimate("accuracy"),
     "hears": pl.Boolean,
     "on_front": pl.Boolean,
     "reason": pl.String,
 }
 """A row a system, task and condition. Seconds and tokens are sums over its rows; ``audio_seconds`` is the length of its
-clips, ``real_time_factor`` is ``seconds`` by that. ``hears`` is false of the cascade that reads the true text, which
-nobody could run. ``on_front``: nothing that hears is both as cheap and as good, and better in one; null where the cost
-is not known, for ``reason``."""
+clips, ``real_time_factor`` is ``seconds`` by that. ``money`` is what a service charged, in ``currency``; null for systems
+that run here. ``hears`` is false of the cascade that reads the true text, which nobody could run. ``on_front``: nothing
+that hears is both as cheap and as good, and better in one; null where the cost is not known, for ``reason``."""
 
 TIMES = ("audio_seconds", "transcription_seconds", "answer_seconds", "seconds")
 TOKENS = ("prompt_tokens", "new_tokens")
 FRONT = "◆"
+BEHIND_API = (
+    "Of a system behind an API, seconds are the time until its answer came, network and queue included: they do not "
+    "compare with seconds of work here, and its place on the front says little."
+)
 DIGITS_BELOW = {1: 3, 10: 2, 100: 1}
 MINUTE = 60
 
@@ -65,7 +71,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
                 _accuracy(row),
                 seconds(row["seconds_per_item"]),
                 FRONT if row["on_front"] else "",
-                NOT_RUN if row["kind"] == E2E else seconds(_mean(row["transcription_seconds"], count)),
+                NOT_RUN if row["kind"] in HEARING else seconds(_mean(row["transcription_seconds"], count)),
                 seconds(_mean(row["answer_seconds"], count)),
                 seconds(row["real_time_factor"]),
                 *(UNDEFINED if row[name] is None else f"{row[name] / count:.1f}" for name in TOKENS),
@@ -97,6 +103,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "a speech LLM for its answer, which includes hearing.",
             "An item's seconds are its share of the time of its batch: they say how much work it is, not how long one "
             "person would wait. Loading models is left out. All depends on the machine and the batch size.",
+            *([BEHIND_API] if (table["kind"] == API).any() else []),
             "Real-time factor: seconds of work by seconds of speech; below 1 is faster than speech.",
             f"{FRONT} Pareto front: no other system that hears is as cheap and as accurate, and better in one of the "
             "two. It goes by the numbers as they are, and their intervals may overlap; a system without a known cost "
@@ -109,11 +116,12 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
 
 def totals(table: pl.DataFrame) -> Display:
     """What a whole study cost: one row a system, all tasks and conditions."""
+    paid = table["currency"].is_not_null().any()
     rows = []
     for (system,), part in table.group_by("system", maintain_order=True):
         row = part.row(0, named=True)
         minutes = [None if part[name].null_count() else sum(part[name]) / MINUTE for name in TIMES]
-        if row["kind"] == E2E:
+        if row["kind"] in HEARING:
             minutes[TIMES.index("transcription_seconds")] = 0.0
         tokens = [None if part[name].null_count() else sum(part[name]) for name in TOKENS]
         rows.append(
@@ -123,6 +131,7 @@ def totals(table: pl.DataFrame) -> Display:
                 f"{sum(part['rows']):,}",
                 *(UNDEFINED if value is None else f"{value:,.1f}" for value in minutes),
                 *(UNDEFINED if value is None else f"{value:,}" for value in tokens),
+                *([_money(part)] if paid else []),
             ]
         )
     return Display(
@@ -138,14 +147,25 @@ def totals(table: pl.DataFrame) -> Display:
             "Both min",
             "Prompt tokens",
             "New tokens",
+            *(["Charged"] if paid else []),
         ],
         rows=rows,
         remarks=[
             "All tasks and conditions. Systems with the same recogniser are each charged for its transcripts, though a "
-            "study makes them once."
+            "study makes them once.",
+            *(["Charged: by the service, for the answers that are shown; not for calls that failed."] if paid else []),
         ],
         text_columns=2,
     )
+
+
+def _money(part: pl.DataFrame) -> str:
+    """What a service charged for a system's answers."""
+    if not (part["kind"] == API).any():
+        return NOT_RUN
+    if part["money"].null_count():
+        return UNDEFINED
+    return f"{sum(part['money']):,.2f} {', '.join(sorted(set(part['currency'].drop_nulls())))}"
 
 
 def seconds(value: float | None) -> str:

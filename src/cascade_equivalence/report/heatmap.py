@@ -8,7 +8,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.display import UNDEFINED, decimal
-from cascade_equivalence.report.naming import E2E, task_title
+from cascade_equivalence.report.naming import HEARING, task_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def agreement_heatmap(table: pl.DataFrame) -> "Figure":
     """
     from matplotlib import pyplot as plt
 
-    speech = (pl.col("system_kind") == E2E) | (pl.col("reference_kind") == E2E)
+    speech = pl.col("system_kind").is_in(HEARING) | pl.col("reference_kind").is_in(HEARING)
     clean = table.filter(pl.col("condition") == CLEAN).with_columns(speech=speech)
     tasks = clean["task"].unique(maintain_order=True).to_list()
     groups = {key: part for key in GROUPS if (part := clean.filter(pl.col("speech") == key)).height}

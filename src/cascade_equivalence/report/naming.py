@@ -19,7 +19,9 @@ TASK_TITLES = {
     "mustard": "MUStARD",
     "trivia_qa": "TriviaQA",
 }
-E2E, CASCADE = "e2e", "cascade"
+E2E, API, CASCADE = "e2e", "api", "cascade"
+HEARING = (E2E, API)
+"""Kinds of systems that hear the audio themselves: the speech LLMs."""
 SPEECH_LLM = "speech-llm"
 LENS_TEXT = "lens"
 ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, ORACLE]
@@ -51,8 +53,8 @@ class Outline:
 
     @property
     def speech_llms(self) -> set[str]:
-        """Names of the systems that are speech LLMs."""
-        return {name for name, spec in self.systems.items() if isinstance(spec, E2ESpec)}
+        """Names of the systems that are speech LLMs, behind an API or not."""
+        return {name for name, spec in self.systems.items() if spec.kind in HEARING}
 
     def pair_label(self, system: str, reference: str) -> str:
         """What a comparison is for, as the config says it."""

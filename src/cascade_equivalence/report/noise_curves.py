@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.report.display import MINUS
-from cascade_equivalence.report.naming import E2E, task_title
+from cascade_equivalence.report.naming import HEARING, task_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,13 +74,13 @@ def noise_curves(table: pl.DataFrame) -> "Figure":
 def _looks(table: pl.DataFrame) -> dict[str, dict[str, Any]]:
     """How each system is drawn: told apart by dashes, marker and its filling, whatever becomes of the colour."""
     systems = list(table.select("system", "kind").unique(maintain_order=True).iter_rows())
-    speech = any(kind == E2E for _, kind in systems)
+    speech = any(kind in HEARING for _, kind in systems)
     looks: dict[str, dict[str, Any]] = {}
     cascades = 0
     for i, (system, kind) in enumerate(systems):
         color = COLORS[i % len(COLORS)]
         common = {"label": system, "color": color, "marker": MARKERS[i % len(MARKERS)], "markeredgewidth": 1.0}
-        if kind == E2E:
+        if kind in HEARING:
             own = {"color": "0.1" if i == 0 else color, "linestyle": "-", "linewidth": 2.2, "markersize": 6}
         else:
             dashes = DASHES[1:] if speech else DASHES

@@ -7,7 +7,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.display import UNDEFINED
 from cascade_equivalence.report.layer_axis import GREY, legend
-from cascade_equivalence.report.naming import E2E, task_title
+from cascade_equivalence.report.naming import HEARING, task_title
 from cascade_equivalence.report.noise_curves import COLORS
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ DOTS: dict[str, dict[str, Any]] = {
         "color": COLORS[1],
         "marker": "^",
         "markersize": 6,
+        "markerfacecolor": "white",
+    },
+    "unknown": {
+        "label": "An LLM that nobody can open",
+        "color": COLORS[5],
+        "marker": "D",
+        "markersize": 5.5,
         "markerfacecolor": "white",
     },
 }
@@ -68,7 +75,7 @@ def overlap_figure(table: pl.DataFrame) -> "Figure":
     from matplotlib import pyplot as plt
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    speech = (pl.col("system_kind") == E2E) | (pl.col("reference_kind") == E2E)
+    speech = pl.col("system_kind").is_in(HEARING) | pl.col("reference_kind").is_in(HEARING)
     shown = informative(table).with_columns(speech=speech)
     tasks = shown["task"].unique(maintain_order=True).to_list()
     pairs = (

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import parse_condition
-from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.config.statistics import FamilyConfig, StatisticsConfig
 from cascade_equivalence.report import equivalence_table, errors_table, indices_table, power_table, tests_table
 from cascade_equivalence.report.columns import PLACE, Schema, estimate, spread
 from cascade_equivalence.report.naming import Node, Outline
@@ -152,15 +152,23 @@ def _agreement(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _correct(rows: list[dict[str, Any]], statistics: StatisticsConfig) -> None:
     """Put the adjusted p-values of each family into its rows: by default all pairs and tasks of one condition."""
-    families: dict[str, list[dict[str, Any]]] = {}
+    families: dict[tuple[str, bool], list[dict[str, Any]]] = {}
     for row in rows:
         row.update(dict.fromkeys(CORRECTED.values()))
         if f"{row['system']}~{row['reference']}" not in statistics.family_excludes:
-            families.setdefault(row["condition"] if statistics.family == "condition" else "", []).append(row)
+            condition = row["condition"] if statistics.family == "condition" else ""
+            families.setdefault((condition, _is_apart(row, statistics.family_apart)), []).append(row)
     for family in families.values():
         for raw, adjusted in CORRECTED.items():
             for row, p in zip(family, adjust([row.get(raw) for row in family]), strict=True):
                 row[adjusted] = p
+
+
+def _is_apart(row: Mapping[str, Any], apart: FamilyConfig | None) -> bool:
+    """Whether a test belongs to the family that the config sets apart."""
+    if apart is None:
+        return False
+    return f"{row['system']}~{row['reference']}" in apart.pairs and row["task"] in (apart.tasks or [row["task"]])
 
 
 def contrasts_frame(files: Mapping[Node, Path], outline: Outline) -> pl.DataFrame:

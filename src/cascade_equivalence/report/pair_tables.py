@@ -23,7 +23,7 @@ from cascade_equivalence.report.naming import CASCADE, condition_title, task_tit
 
 MATCH_LEGEND = (
     "Match compares the text LLMs inside: exact (the same weights), family (other weights in a network of the same "
-    "kind and shape), none. It is computed from the files of the models."
+    "kind and shape), none, unknown (a system behind an API). It is computed from the files of the models."
 )
 
 
@@ -69,7 +69,8 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
             MATCH_LEGEND,
             "κ is Cohen's; an answer that could not be parsed counts as a category of its own. Intervals draw whole "
             "texts, because voices of one text are not independent. McNemar's p takes clips as independent; it is "
-            "adjusted (Benjamini-Hochberg) over all pairs and tasks of a condition. A large p is no proof of equality.",
+            "adjusted (Benjamini-Hochberg) over all pairs and tasks of a condition, or over the families of tests that "
+            "the study's config names. A large p is no proof of equality.",
             "Error overlap is the share of clips that both got wrong on which both gave the same wrong answer, beside "
             "what chance gives if all wrong labels are equally likely (even), and if each system keeps its own "
             "favourite errors (own). With two labels it says nothing (n/a).",

@@ -9,7 +9,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.comparison_study import pair_row
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent
-from cascade_equivalence.report.naming import CASCADE, E2E, TASK_TITLES, task_title
+from cascade_equivalence.report.naming import API, CASCADE, E2E, HEARING, TASK_TITLES, task_title
 from cascade_equivalence.report.paper_layout_beside import Beside
 from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
 from cascade_equivalence.report.paper_numbers import IMPLICIT
@@ -19,7 +19,7 @@ from cascade_equivalence.report.tables import Tables
 SHORT_TASKS = {"ag_news": "AG", "sst2": "SST", "commonsense_qa": "CSQA", "meld": "MELD", "mustard": "MUS"}
 """The columns of the paper's Tables 2 and 7."""
 OPEN_ENDED = "trivia_qa"
-TYPES = {CASCADE: "Cascade", E2E: "End-to-end", "implicit": IMPLICIT}
+TYPES = {CASCADE: "Cascade", E2E: "End-to-end", API: "End-to-end (API)", "implicit": IMPLICIT}
 MATCHED = "Matched cascade"
 ABRIDGED = 60
 """Characters of a spoken text in Table 3."""
@@ -36,7 +36,7 @@ def table1(tables: Tables) -> PaperTable:
     rows: list[Row] = []
     for row in tables.accuracy.unique("system", keep="first", maintain_order=True).iter_rows(named=True):
         is_matched = row["system"] in matched
-        made = row["model"] if row["kind"] == E2E else f"{row['asr']} → {row['llm']}"
+        made = row["model"] if row["kind"] in HEARING else f"{row['asr']} → {row['llm']}"
         kind = MATCHED if is_matched else TYPES.get(row["kind"], row["kind"])
         rows.append([row["system"], kind, f"{made} †" if is_matched else made])
     return paper_table(

@@ -29,7 +29,7 @@ SCHEMA: Schema = {
     "type": pl.String,
 }
 LLM, ASR = "LLM", "ASR"
-MATCHES = ("exact", "family", "none")
+MATCHES = ("exact", "family", "none", "unknown")
 SHOWN_LETTERS = 110
 
 Pair = tuple[str, str]
@@ -129,7 +129,7 @@ def _preferred(outline: Outline, matches: Mapping[Pair, str]) -> list[tuple[Pair
         sources = [spec.asr for spec in specs if not isinstance(spec, E2ESpec | ApiSpec)]
         if sources:
             own = len({spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.llm for spec in specs}) == 1
-            match = matches.get(names, MATCHES[0] if own else MATCHES[-1])
+            match = matches.get(names, MATCHES[0] if own else MATCHES[2])
             kind = outline.asr_kind(sources[0])
             rank = outline.speech_llms.isdisjoint(names), MATCHES.index(match), ASR_KINDS.index(kind)
             found.append((rank, pair, sources[0]))

@@ -8,14 +8,14 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
-from cascade_equivalence.report.naming import E2E, LENS_TEXT, SPEECH_LLM, condition_title, task_title
+from cascade_equivalence.report.naming import API, E2E, HEARING, LENS_TEXT, SPEECH_LLM, condition_title, task_title
 
 FROM_WITHIN = {SPEECH_LLM: "own transcription", LENS_TEXT: "off the last layer"}
 
 
 def made_of(parts: Mapping[str, Any]) -> str:
     """What a system is made of, from its row of the accuracy table."""
-    return parts["model"] if parts["kind"] == E2E else f"{parts['asr']} + {parts['llm']}"
+    return parts["model"] if parts["kind"] in HEARING else f"{parts['asr']} + {parts['llm']}"
 
 
 def accuracy(table: pl.DataFrame, confidence: float) -> Display:
@@ -47,7 +47,7 @@ def accuracy(table: pl.DataFrame, confidence: float) -> Display:
             "Share of right answers, all voices pooled. An answer that could not be parsed is wrong; “parsed” is the "
             "share of answers that could be.",
             "Made of: of a cascade what transcribes and the LLM that answers, either of which may be a speech LLM "
-            f"(its own transcription, its own text LLM); of an {E2E} system the speech LLM.",
+            f"(its own transcription, its own text LLM); of an {E2E} or {API} system the speech LLM.",
             *(["TriviaQA: exact match with one of the accepted answers."] if "trivia_qa" in tasks else []),
             *mark_legend(cell for row in rows for cell in row),
             f"Intervals ({confidence:.0%}, whole texts drawn) are in accuracy.csv.",

@@ -3,7 +3,7 @@
 import polars as pl
 
 from cascade_equivalence.report.display import decimal, points
-from cascade_equivalence.report.naming import E2E, Outline, condition_title, task_title
+from cascade_equivalence.report.naming import HEARING, Outline, condition_title, task_title
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_equivalence import closing
@@ -28,7 +28,7 @@ def verdict(tables: Tables, outline: Outline) -> list[str]:
     paragraphs = [paragraph for name in speech_llms for paragraph in speech_llm(name, standing)]
     if speech_llms:
         paragraphs.append(closing(tables.equivalence, speech_llms))
-    cascades = clean.filter((pl.col("system_kind") != E2E) & (pl.col("reference_kind") != E2E))
+    cascades = clean.filter(~pl.col("system_kind").is_in(HEARING) & ~pl.col("reference_kind").is_in(HEARING))
     sentences = _cascades(cascades.filter(pl.col("kappa").is_not_null() & ~pl.col("guesses")))
     others = standing.contrasts.filter(~pl.col("system").is_in(speech_llms))
     for _, part in others.group_by("system", "first", "second", maintain_order=True):

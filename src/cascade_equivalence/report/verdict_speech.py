@@ -8,14 +8,19 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec, ImplicitSpec
 from cascade_equivalence.report.display import excludes_zero
-from cascade_equivalence.report.naming import E2E, Outline
+from cascade_equivalence.report.naming import HEARING, Outline
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_equivalence import judged
 from cascade_equivalence.report.wording import kappa_on, listed, listed_tasks
 
 OVERLAPS = "overlaps"
-BACKBONES = {"exact": "the same LLM", "family": "an LLM of the same kind and shape", "none": "another LLM"}
+BACKBONES = {
+    "exact": "the same LLM",
+    "family": "an LLM of the same kind and shape",
+    "none": "another LLM",
+    "unknown": "an LLM that cannot be compared with its own",
+}
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,19 @@ def speech_llm(name: str, standing: Standing) -> list[str]:
         contrasts.
     """
     weak = [task for task in standing.tasks if (name, task) in standing.weak]
+    what = f"{name} is a speech LLM{_behind(name, standing.outline)}"
     if len(weak) == len(standing.tasks):
         return [
-            f"{name} is a speech LLM and above chance on no task, so its agreement with other systems says nothing "
-            "about how it works: it can show shared habits of guessing."
+            f"{what} and above chance on no task, so its agreement with other systems says nothing about how it works: "
+            "it can show shared habits of guessing."
         ]
-    paragraphs = [f"{name} is a speech LLM."]
+    paragraphs = [f"{what}."]
     if weak:
         paragraphs[0] += (
             f" On {listed_tasks(weak)} it is not above chance, and its agreement there says nothing about how it works."
         )
     mine = standing.pairs.filter(
-        (pl.col("system") == name) | ((pl.col("reference") == name) & (pl.col("system_kind") != E2E))
+        (pl.col("system") == name) | ((pl.col("reference") == name) & ~pl.col("system_kind").is_in(HEARING))
     )
     if not mine.height:
         paragraphs[0] += " It is compared with no other system."
@@ -110,6 +116,12 @@ def speech_llm(name: str, standing: Standing) -> list[str]:
     return paragraphs
 
 
+def _behind(name: str, outline: Outline) -> str:
+    """What else is to be said of a speech LLM that nobody can open."""
+    spec = outline.systems[name]
+    return f" behind an API ({spec.model}), so whose LLM it has is not known" if isinstance(spec, ApiSpec) else ""
+
+
 def _kappas(rows: pl.DataFrame) -> str:
     return listed([kappa_on(row) for row in rows.iter_rows(named=True)])
 
@@ -119,7 +131,7 @@ def described(other: str, name: str, match: str, outline: Outline) -> str:
     spec, own = outline.systems[other], outline.systems[name]
     backbone = BACKBONES[match]
     if isinstance(spec, ApiSpec):
-        return f"{spec.model} behind an API, a speech LLM with {backbone}"
+        return f"{spec.model} behind an API, a speech LLM whose LLM is not known"
     if isinstance(spec, E2ESpec):
         return f"a speech LLM with {backbone}"
     if spec.asr == ORACLE:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-Match = Literal["exact", "family", "none"]
+Match = Literal["exact", "family", "none", "unknown"]
+"""``unknown``: of a pair with a system behind an API, whose weights nobody sees."""
 SHAPE = ("model_type", "layers", "hidden", "vocab")
 
 

@@ -1,0 +1,46 @@
+"""What a service charged for judged answers, and which version of it gave them, beside the answers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from cascade_equivalence.atomic import replacing
+from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.models.answering import Question
+from cascade_equivalence.models.api.records import Record, question_key, read_records
+
+SERVICE: dict[str, type[pl.DataType]] = {
+    "cost": pl.Float64,
+    "currency": pl.String,
+    "model_version": pl.String,
+    "answered": pl.String,
+}
+"""Columns that the answers of an API system have beyond all others': ``cost`` in ``currency`` (null without prices; 0 for
+a row that repeats a question of another, which was asked once), what the provider says answered, and when (UTC)."""
+
+
+def add_service(path: Path, spec: ApiSpec, questions: Sequence[Question], max_new_tokens: int, store: Path) -> None:
+    """Add what a service charged to judged answers, from the store.
+
+    Args:
+        path: The Parquet file that ``judge`` wrote, a row a question; gets the columns of ``SERVICE``.
+        spec: The system.
+        questions: What was asked, in the order of the rows; every answer is in the store.
+        max_new_tokens: The task's longest answer.
+        store: File of the append-only store.
+
+    Raises:
+        StudyError: The store is damaged.
+    """
+    records = read_records(store)
+    charged: set[str] = set()
+    rows = []
+    for key in (question_key(spec, question, max_new_tokens) for question in questions):
+        record = Record.from_json(records[key])
+        cost = 0.0 if record.cost is not None and key in charged else record.cost
+        charged.add(key)
+        rows.append((cost, record.currency, record.model_version, record.time))
+    table = pl.read_parquet(path)
+    with replacing(path) as part:
+        table.hstack(pl.DataFrame(rows, schema=SERVICE, orient="row")).write_parquet(part)

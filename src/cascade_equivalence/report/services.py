@@ -1,0 +1,50 @@
+"""Which services answered, in which versions, and what they charged, for the report's provenance."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.report.naming import Node
+
+COLUMNS = ["model_version", "answered", "cost", "currency"]
+NOT_SAID = "a version that it did not name"
+
+
+def services(answer_files: Iterable[Path], apis: Mapping[str, ApiSpec]) -> dict[str, str]:
+    """Say of each system behind an API what answered.
+
+    Args:
+        answer_files: ``.../{system}/{task}/{condition}.parquet``; those of other systems are left out.
+        apis: The systems behind an API, by name.
+
+    Returns:
+        By system a line: model and endpoint, every version with its answers and when they came, a warning if there is
+        more than one, and what was charged.
+    """
+    found: dict[str, list[pl.DataFrame]] = {}
+    for path in answer_files:
+        who = Node.of(path).who
+        if who in apis:
+            found.setdefault(who, []).append(pl.read_parquet(path, columns=COLUMNS))
+    return {name: _line(apis[name], pl.concat(tables)) for name, tables in found.items()}
+
+
+def _line(spec: ApiSpec, answers: pl.DataFrame) -> str:
+    versions = (
+        answers.group_by(pl.col("model_version").fill_null(NOT_SAID))
+        .agg(pl.len(), first=pl.min("answered"), last=pl.max("answered"))
+        .sort("first", "model_version")
+    )
+    told = ", ".join(
+        f"{row['model_version']} ({row['len']:,} answers, {row['first']} to {row['last']})"
+        for row in versions.iter_rows(named=True)
+    )
+    parts = [f"{spec.model} at {spec.endpoint}, answered by {told}"]
+    if versions.height > 1:
+        parts.append("warning: what answers under this name changed in the midst of the study")
+    if answers["cost"].null_count() == 0:
+        currencies = " and ".join(sorted(set(answers["currency"].drop_nulls())))
+        parts.append(f"charged {answers['cost'].sum():,.2f} {currencies}")
+    return "; ".join(parts)
