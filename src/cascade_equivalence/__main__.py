@@ -1,6 +1,7 @@
 """The command line: check a config, estimate what it costs, show a study, describe published sets, write the schema."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -58,10 +59,13 @@ def show(path: Path) -> None:
         print(f"{name:8} {results / place}")
 
 
-def estimate(path: Path) -> None:
-    """Print what a study's API systems are going to ask and cost at most."""
-    study = read_study(path)
-    print(study.estimate().text() if study.apis else f"{path}: no system is behind an API, so no call costs anything")
+def estimate(path: Path, figures: Path | None, *, as_json: bool) -> None:
+    """Print what a study takes: GPU hours, disk, calls of services, and what its API systems cost at most."""
+    from cascade_equivalence.estimate.figures import FIGURES, read_figures
+    from cascade_equivalence.estimate.study import estimate_study
+
+    found = estimate_study(read_study(path), read_figures(figures or FIGURES))
+    print(json.dumps(found.to_json(), indent=2) if as_json else found.text())
 
 
 def main() -> None:
@@ -73,8 +77,12 @@ def main() -> None:
     checking.add_argument("config", nargs="+", type=Path)
     showing = commands.add_parser("show", help="print the headline of a finished study")
     showing.add_argument("config", type=Path)
-    estimating = commands.add_parser("estimate", help="say what a study's API systems are going to ask and cost")
+    estimating = commands.add_parser(
+        "estimate", help="say what a study takes: GPU hours, disk, service calls, API costs"
+    )
     estimating.add_argument("config", type=Path)
+    estimating.add_argument("--figures", type=Path, help="what is multiplied, instead of resources/estimate.yaml")
+    estimating.add_argument("--json", action="store_true", help="all numbers as JSON")
     sets = commands.add_parser("sets", help="say what a folder of published sets holds")
     sets.add_argument("folder", type=Path)
     schema = commands.add_parser("schema", help="write the config's JSON schema and documented defaults")
@@ -86,7 +94,7 @@ def main() -> None:
         elif arguments.command == "show":
             show(arguments.config)
         elif arguments.command == "estimate":
-            estimate(arguments.config)
+            estimate(arguments.config, arguments.figures, as_json=arguments.json)
         elif arguments.command == "sets":
             from cascade_equivalence.tasks.report_sets import print_sets
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
-    from cascade_equivalence.dag.api_answers import add_service
     from cascade_equivalence.dag.answers import judge, questions, spoken_rows
+    from cascade_equivalence.dag.api_answers import add_service
     from cascade_equivalence.models.api.answers import ask_questions
     from cascade_equivalence.models.api.records import version_changes
     from cascade_equivalence.models.transcription.table import recordings

@@ -16,8 +16,8 @@ SERVICE: dict[str, type[pl.DataType]] = {
     "model_version": pl.String,
     "answered": pl.String,
 }
-"""Columns that the answers of an API system have beyond all others': ``cost`` in ``currency`` (null without prices; 0 for
-a row that repeats a question of another, which was asked once), what the provider says answered, and when (UTC)."""
+"""Columns that only the answers of API systems have: ``cost`` in ``currency`` (null without prices; 0 for a row that
+repeats the question of another, which was asked once), what the provider says answered, and when (UTC)."""
 
 
 def add_service(path: Path, spec: ApiSpec, questions: Sequence[Question], max_new_tokens: int, store: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.dag.fingerprint import code_fingerprint
-from cascade_equivalence.dag.layout import REPOSITORY, Node
+from cascade_equivalence.dag.layout import Node
 from cascade_equivalence.dag.set_nodes import SetNodes
 from cascade_equivalence.errors import StudyError
 
@@ -90,14 +90,11 @@ class ApiNodes(SetNodes):
         return known_part(names, spec, questions, asked.max_new_tokens, store)
 
     def _items_of(self, task: str) -> "list[Item]":
-        """Items of a task: those that were prepared, or would be."""
-        from cascade_equivalence.tasks.items import read_items
-        from cascade_equivalence.tasks.prepare import prepare_items
+        """Items of a task: those that were prepared, or would be; of a set that is not fetched yet, assumed ones."""
+        from cascade_equivalence.estimate.figures import read_figures
+        from cascade_equivalence.estimate.texts import planned_items
 
-        table = Path(self.items(task))
-        if table.exists():
-            return list(read_items(table))
-        items, _ = prepare_items(task, self.config.items, REPOSITORY / "resources", self.sets_folder)
+        items, _ = planned_items(self, task, read_figures())
         return items
 
 

@@ -118,8 +118,8 @@ def _sum(table: pl.DataFrame, column: str) -> Any:
 
 def _currency(table: pl.DataFrame) -> str | None:
     """Currency of what a service charged; None where nothing is known to have been charged."""
-    found = table["currency"].drop_nulls().unique() if "currency" in table.columns else []
-    return str(found[0]) if len(found) == 1 else None
+    found: set[str] = set(table["currency"].drop_nulls()) if "currency" in table.columns else set()
+    return found.pop() if len(found) == 1 else None
 
 
 def _total(keys: pl.DataFrame, table: pl.DataFrame, column: str) -> float | None:

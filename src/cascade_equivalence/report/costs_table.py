@@ -37,9 +37,10 @@ SCHEMA: Schema = {
     "reason": pl.String,
 }
 """A row a system, task and condition. Seconds and tokens are sums over its rows; ``audio_seconds`` is the length of its
-clips, ``real_time_factor`` is ``seconds`` by that. ``money`` is what a service charged, in ``currency``; null for systems
-that run here. ``hears`` is false of the cascade that reads the true text, which nobody could run. ``on_front``: nothing
-that hears is both as cheap and as good, and better in one; null where the cost is not known, for ``reason``."""
+clips, ``real_time_factor`` is ``seconds`` by that. ``money`` is what a service charged, in ``currency``; null for
+systems that run here. ``hears`` is false of the cascade that reads the true text, which nobody could run. ``on_front``:
+nothing that hears is both as cheap and as good, and better in one; null where the cost is not known, for
+``reason``."""
 
 TIMES = ("audio_seconds", "transcription_seconds", "answer_seconds", "seconds")
 TOKENS = ("prompt_tokens", "new_tokens")

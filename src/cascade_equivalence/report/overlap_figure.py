@@ -38,7 +38,7 @@ DOTS: dict[str, dict[str, Any]] = {
         "color": COLORS[5],
         "marker": "D",
         "markersize": 5.5,
-        "markerfacecolor": "white",
+        "markerfacecolor": "0.55",
     },
 }
 EVEN: dict[str, Any] = {

@@ -1,0 +1,125 @@
+"""What a study writes to disk, folder by folder."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.speech import EdgeVoice
+from cascade_equivalence.estimate import speed
+from cascade_equivalence.estimate.figures import Figures
+from cascade_equivalence.estimate.texts import Spoken
+from cascade_equivalence.estimate.work import UnknownSizeError, Workload
+
+if TYPE_CHECKING:
+    from cascade_equivalence.dag.study import Study
+
+STATE_BYTES = 2
+"""States are kept in the model's own arithmetic, bfloat16 on a GPU."""
+FACTOR_BYTES = 4
+SIDES = 2
+"""An eraser is two matrices of its rank by the model's width, in float32."""
+
+
+def disk(study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> dict[str, float]:
+    """Bytes that a study writes.
+
+    Args:
+        study: The study.
+        spoken: Its tasks' items, by task.
+        figures: Sizes.
+
+    Returns:
+        Bytes by folder; tables, figures, logs and comparisons are too small to count. Models of unknown size are left
+        out.
+    """
+    sizes, work = figures.bytes, Workload(study, spoken, figures)
+    seconds = {True: 0.0, False: 0.0}
+    for node in study.nodes:
+        seconds[node.condition == CLEAN] += work.rows(node.task, node.condition) * spoken[node.task].seconds
+    heard = [work.rows(node.task, node.condition) for asr in study.asrs for node in study.heard_nodes(asr)]
+    asked = [work.rows(node.task, node.condition) for name in study.config.systems for node in study.nodes_of(name)]
+    found = {
+        "models": sum(_known(work, model) for model in _models(study)) * speed.BILLION * sizes.weight,
+        "sets": _sets(study, spoken, sizes.clean_second),
+        "speech (clean)": seconds[True] * sizes.clean_second,
+        "speech (noise)": seconds[False] * sizes.noisy_second,
+        # What was spoken is kept once more, so that nothing is spoken twice; noise can be mixed again.
+        "store/speech": seconds[True] * sizes.clean_second,
+        "transcripts": sum(heard) * sizes.transcript,
+        "store/transcripts": sum(heard) * sizes.kept_transcript,
+        "answers": sum(asked) * sizes.answer,
+        "store/answers": sum(asked) * sizes.kept_answer,
+        **_opened(study, work, figures),
+    }
+    return {name: size for name, size in found.items() if size}
+
+
+def service_calls(study: "Study", spoken: Mapping[str, Spoken]) -> dict[str, int]:
+    """Clips that a speech service is asked for, by voice."""
+    found: dict[str, int] = {}
+    for task in study.config.tasks:
+        for voice in study.voices_of(task):
+            if isinstance(study.config.definitions.voices[voice], EdgeVoice):
+                found[voice] = found.get(voice, 0) + spoken[task].items
+    return found
+
+
+def _models(study: "Study") -> list[str]:
+    """Every model of the study, each once."""
+    names = [model for name in study.config.systems for model in study.answering_models(name)]
+    names += [model for asr in study.asrs for model in study.transcribing_models(asr)]
+    if study.config.mechanism is not None:
+        names += [model for opened in study.opened() for model in study.opened_models(opened)]
+    return list(dict.fromkeys(names))
+
+
+def _known(work: Workload, model: str) -> float:
+    try:
+        return work.billions(model)
+    except UnknownSizeError:
+        return 0.0
+
+
+def _sets(study: "Study", spoken: Mapping[str, Spoken], second: float) -> float:
+    """Fetched archives, and the recordings that are taken from them."""
+    total = 0.0
+    for task in study.config.tasks:
+        for voice in study.voices_of(task):
+            if study.extracted(task, voice):
+                pin = study.set_resources(task).pin
+                total += (pin.recordings.archive.bytes or 0) if pin.recordings else 0
+                total += spoken[task].items * spoken[task].seconds * second
+    return total
+
+
+def _opened(study: "Study", work: Workload, figures: Figures) -> dict[str, float]:
+    """States, moments, erasers and answers under erasure of the models that are opened."""
+    found: dict[str, float] = {}
+    if study.config.mechanism is None:
+        return found
+    network, sizes = figures.network, figures.bytes
+    heard = sum(count * work.spoken[task].seconds for task, count in work.utterances().items())
+    for opened in study.opened():
+        model = study.original(opened)
+        speaks, layers = study.is_speech_llm(model), len(study.layers_of(opened))
+        share, rate = (
+            (1.0, network.vectors_per_second) if speaks else (network.encoder_share, network.frames_per_second)
+        )
+        text = study.text_model(model)
+        across = speed.width(share * _known(work, text), study.model(text).blocks or 1)
+        _add(found, "states", layers * rate * heard * across * STATE_BYTES)
+        if not speaks or opened != model or study.mechanism.erasure is None:
+            continue
+        _add(found, "moments", layers * across**2 * sizes.moment)
+        for concept in study.concepts():
+            directions = figures.concepts.rank.get(concept, 0) * work.variants(concept)[True]
+            _add(found, "erasers", layers * directions * SIDES * across * FACTOR_BYTES)
+            rows = sum(min(study.erasure.per_task, work.spoken[task].items) for task in study.erasure.tasks)
+            rows *= sum(work.variants(concept).values())
+            _add(found, "erasure", rows * sizes.erased_answer)
+            _add(found, "store/erasure", rows * sizes.kept_erased)
+    return found
+
+
+def _add(found: dict[str, float], name: str, size: float) -> None:
+    found[name] = found.get(name, 0.0) + size

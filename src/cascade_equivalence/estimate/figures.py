@@ -1,0 +1,132 @@
+"""The numbers that estimates multiply, each group with where it is from."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, NonNegativeFloat, PositiveFloat, ValidationError
+
+from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.explain import explain
+from cascade_equivalence.config.names import TaskName
+from cascade_equivalence.dag.layout import REPOSITORY
+from cascade_equivalence.errors import StudyError
+
+FIGURES = REPOSITORY / "resources" / "estimate.yaml"
+"""The figures that ship with the project."""
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Group(Closed):
+    """Numbers with one origin."""
+
+    basis: Literal["measured", "published", "assumed"] = Field(description="Where the numbers are from.")
+    note: str = Field(description="On what, by whom, or why.")
+
+
+class Gpu(Group):
+    """What a GPU can do."""
+
+    teraflops: PositiveFloat = Field(description="Floating-point operations a second, in 10^12.")
+    terabytes_per_second: PositiveFloat = Field(description="Speed of its memory.")
+
+
+class Use(Group):
+    """How much of it is reached."""
+
+    reading: Share = Field(description="Share of the arithmetic while prompts and audio are read.")
+    writing: Share = Field(description="Share of the memory's speed while words are written.")
+    step_milliseconds: NonNegativeFloat = Field(description="Least time of a forward step.")
+    row_milliseconds: NonNegativeFloat = Field(description="Work on a clip beside the network.")
+
+
+class Loading(Group):
+    """What a node takes before it begins."""
+
+    start_seconds: NonNegativeFloat = Field(description="Starting Python with its libraries.")
+    gigabytes_per_second: PositiveFloat = Field(description="Weights from the disk to the GPU.")
+
+
+class Texts(Group):
+    """How long items are that are not there yet."""
+
+    words: dict[TaskName, PositiveFloat] = Field(description="Words of an item.")
+    letters: dict[TaskName, PositiveFloat] = Field(description="Letters of an item.")
+    options: dict[TaskName, PositiveFloat] = Field(default={}, description="Letters of all of its options.")
+
+
+class Pace(Group):
+    """How fast is spoken."""
+
+    words_per_second: PositiveFloat = Field(description="Words a second of a voice.")
+    recorded_seconds: dict[TaskName, PositiveFloat] = Field(default={}, description="Length of a set's recordings.")
+
+
+class Network(Group):
+    """Shapes that configs of models would say."""
+
+    letters_per_token: PositiveFloat = Field(description="Letters of a token of English.")
+    prompt_tokens: NonNegativeFloat = Field(description="Tokens of a prompt that are its own, beside the item.")
+    window_seconds: PositiveFloat = Field(description="What an encoder hears at once; shorter clips are padded.")
+    frames_per_second: PositiveFloat = Field(description="Frames of an encoder.")
+    encoder_share: Share = Field(description="Share of an ASR's parameters that its encoder has.")
+    tower_billions: PositiveFloat = Field(description="Parameters of a speech LLM's audio tower.")
+    vectors_per_second: PositiveFloat = Field(description="Vectors of sound in a speech LLM's prompt.")
+    vocabulary: PositiveFloat = Field(description="Words of a text LLM.")
+
+
+class Bytes(Group):
+    """Sizes on disk."""
+
+    weight: PositiveFloat = Field(description="A parameter.")
+    clean_second: PositiveFloat = Field(description="A second of clean speech.")
+    noisy_second: PositiveFloat = Field(description="A second of speech in noise.")
+    transcript: PositiveFloat = Field(description="A transcript.")
+    answer: PositiveFloat = Field(description="An answer.")
+    erased_answer: PositiveFloat = Field(description="An answer under erasure.")
+    kept_transcript: PositiveFloat = Field(description="A transcript in the store.")
+    kept_answer: PositiveFloat = Field(description="An answer in the store.")
+    kept_erased: PositiveFloat = Field(description="An answer under erasure in the store.")
+    moment: PositiveFloat = Field(description="A pair of directions in a layer's moments.")
+
+
+class Concepts(Group):
+    """Sizes of erasers."""
+
+    rank: dict[str, PositiveFloat] = Field(description="Directions of each concept.")
+
+
+class Figures(Closed):
+    """All numbers that estimates multiply."""
+
+    gpu: Gpu
+    use: Use
+    loading: Loading
+    texts: Texts
+    pace: Pace
+    network: Network
+    bytes: Bytes
+    concepts: Concepts
+
+    def origins(self) -> dict[str, str]:
+        """By group, where its numbers are from."""
+        groups = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: f"{group.basis}: {group.note.strip()}" for name, group in groups.items()}
+
+
+def read_figures(path: Path = FIGURES) -> Figures:
+    """Read the figures.
+
+    Args:
+        path: YAML file as ``resources/estimate.yaml``.
+
+    Raises:
+        StudyError: The file is missing or does not hold what it should; one line a problem.
+    """
+    try:
+        return Figures.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StudyError(f"{path} cannot be read as figures for estimates: {error}") from error
+    except ValidationError as error:
+        lines = "\n".join(f"  {line}" for line in explain(error, Figures))
+        raise StudyError(f"{path} does not hold the figures for estimates:\n{lines}") from error

@@ -1,0 +1,241 @@
+"""What the nodes of a study do on a GPU, and how long that takes: one entry a stage and who does it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.config.study import ORACLE, E2ESpec
+from cascade_equivalence.dag.mechanism import MATCHED
+from cascade_equivalence.estimate import speed
+from cascade_equivalence.estimate.figures import Figures
+from cascade_equivalence.estimate.texts import Spoken
+
+if TYPE_CHECKING:
+    from cascade_equivalence.dag.study import Study
+
+READINGS_ERASED = 2
+"""Under erasure a prompt is read to write an answer, and again for the likelihoods of the labels."""
+
+
+class UnknownSizeError(Exception):
+    """Nobody says how large a model is; the message is its name."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What some nodes of a stage take.
+
+    Attributes:
+        stage: What is done, by the name of its rule.
+        who: System, model or source of transcripts.
+        nodes: Jobs that need a GPU; each loads its models once.
+        rows: Clips, transcripts or answers.
+        loading: Seconds of a GPU before they begin.
+        working: Seconds of a GPU after that.
+    """
+
+    stage: str
+    who: str
+    nodes: int
+    rows: int
+    loading: float
+    working: float
+
+
+class Workload:
+    """The GPU work of a study.
+
+    Args:
+        study: The study.
+        spoken: Its tasks' items, by task.
+        figures: What estimates multiply.
+    """
+
+    def __init__(self, study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> None:
+        self.study, self.spoken, self.figures = study, spoken, figures
+
+    def entries(self) -> tuple[list[Work], list[str]]:
+        """The work of every stage; nodes whose device is the processor have none.
+
+        Returns:
+            The work, in the order of the stages; and the models of unknown size, whose nodes are left out.
+        """
+        found: list[Work] = []
+        unknown: dict[str, None] = {}
+        for measure in self._stages():
+            try:
+                found.append(measure())
+            except UnknownSizeError as error:
+                unknown[str(error)] = None
+        return found, list(unknown)
+
+    def rows(self, task: str, condition: str) -> int:
+        """Clips of a task in a condition, all voices."""
+        return self.spoken[task].items * len(self.study.voices_of(task, condition))
+
+    def billions(self, model: str) -> float:
+        """Parameters of a model's own weights, from its files where it is resolved already.
+
+        Raises:
+            UnknownSizeError: Neither its files nor its entry say.
+        """
+        manifest = Path(self.study.manifest(model))
+        if manifest.exists():
+            from cascade_equivalence.models.sources.manifest import read_manifest
+
+            parameters = read_manifest(manifest).architecture.get("parameters")
+            if isinstance(parameters, int | float):
+                return parameters / speed.BILLION
+        size = self.study.model(model).billions
+        if size is None:
+            raise UnknownSizeError(model)
+        return size
+
+    def utterances(self) -> dict[str, int]:
+        """Utterances that models are watched on, by task."""
+        states = self.study.mechanism.states
+        return {task: min(states.per_task, self.spoken[task].items) for task in states.tasks}
+
+    def variants(self, concept: str) -> dict[bool, int]:
+        """Ways in which a concept is erased, while the model hears (True) and while it reads the true text (False)."""
+        erasure = self.study.erasure
+        erasers = 1 if concept == BASELINE else erasure.seeds if concept in MATCHED else len(erasure.affine)
+        places = ["all"] if concept == BASELINE else erasure.positions
+        reading = erasers if erasure.text_arm and "all" in places else 0
+        return {True: erasers * len(places), False: reading}
+
+    # -- stages -------------------------------------------------------------------------------------------------------
+
+    def _stages(self) -> list[Callable[[], Work]]:
+        study = self.study
+        answering, transcribing = study.gpus("answer"), study.gpus("transcribe")
+        asrs = [asr for asr in study.asrs if asr != ORACLE]
+        listeners = [asr for asr in asrs if study.is_speech_llm(asr)]
+        specs = [study.system(name) for name in study.config.systems]
+        checked = [spec.model for spec in specs if isinstance(spec, E2ESpec)]
+        checked += [study.listener(asr) for asr in listeners]
+        found: list[Callable[[], Work]] = []
+        if answering:
+            found += [partial(self._preflight, model) for model in dict.fromkeys(checked)]
+        found += [
+            partial(self._transcription, asr) for asr in asrs if (answering if asr in listeners else transcribing)
+        ]
+        if answering:
+            found += [partial(self._answer, name) for name in study.config.systems if name not in study.apis]
+        if study.config.mechanism is None:
+            return found
+        speech = study.opened_speech_llms()
+        if study.gpus_of_states():
+            found += [partial(self._capture, opened) for opened in study.opened()]
+            found += [partial(self._lens, model) for model in speech]
+        if answering and study.mechanism.erasure is not None:
+            found += [partial(self._erasure, model, concept) for model in speech for concept in study.concepts()]
+        return found
+
+    def _preflight(self, model: str) -> Work:
+        return self._work("preflight", model, 1, 0, self.study.transcribing_models(model), 0.0)
+
+    def _transcription(self, asr: str) -> Work:
+        study, nodes = self.study, self.study.heard_nodes(asr)
+        rows = [(node.task, self.rows(node.task, node.condition)) for node in nodes]
+        seconds = sum(count * self._transcribing(asr, task) for task, count in rows)
+        stage = "implicit_transcripts" if study.is_lens(asr) else "transcribe"
+        return self._work(stage, asr, len(nodes), _sum(rows), study.transcribing_models(asr), seconds)
+
+    def _transcribing(self, asr: str, task: str) -> float:
+        """Seconds that a clip takes to be transcribed."""
+        study, network, config = self.study, self.figures.network, self.study.config.transcribe
+        spoken = self.spoken[task]
+        tokens = spoken.letters / network.letters_per_token
+        if study.is_speech_llm(asr):
+            return self._asking(study.listener(asr), task, heard=True, written=0 if study.is_lens(asr) else tokens)
+        size, written = self.billions(asr), min(tokens, config.max_new_tokens)
+        hearing = speed.hearing_seconds(network.encoder_share * size, spoken.seconds, self.figures)
+        decoder = (1 - network.encoder_share) * size
+        return self._beside + hearing + speed.writing_seconds(decoder, written, config.batch_size, self.figures)
+
+    def _answer(self, system: str) -> Work:
+        study, spec = self.study, self.study.system(system)
+        assert not isinstance(spec, ApiSpec), f"{system} runs elsewhere"
+        model, heard = (spec.model, True) if isinstance(spec, E2ESpec) else (spec.llm, False)
+        nodes = study.nodes_of(system)
+        rows = [(node.task, self.rows(node.task, node.condition)) for node in nodes]
+        seconds = sum(
+            count * self._asking(model, task, heard=heard, written=study.task(task).max_new_tokens)
+            for task, count in rows
+        )
+        return self._work("answer", system, len(nodes), _sum(rows), study.answering_models(system), seconds)
+
+    def _capture(self, opened: str) -> Work:
+        study, model, counts = self.study, self.study.original(opened), self.utterances()
+        if study.is_speech_llm(model):
+            seconds = sum(count * self._asking(model, task, heard=True, written=0) for task, count in counts.items())
+        else:
+            encoder = self.figures.network.encoder_share * self.billions(model)
+            lengths = [(count, self.spoken[task].seconds) for task, count in counts.items()]
+            seconds = sum(
+                count * (self._beside + speed.hearing_seconds(encoder, length, self.figures))
+                for count, length in lengths
+            )
+        return self._work("capture", opened, 1, sum(counts.values()), study.opened_models(opened), seconds)
+
+    def _lens(self, model: str) -> Work:
+        study, network, counts = self.study, self.figures.network, self.utterances()
+        text, layers = study.text_model(model), len(study.layers_of(model))
+        across = speed.width(self.billions(text), study.model(text).blocks or 1)
+        head = across * network.vocabulary / speed.BILLION
+        heard = sum(count * self.spoken[task].seconds for task, count in counts.items())
+        seconds = layers * speed.reading_seconds(head, network.vectors_per_second * heard, self.figures)
+        return self._work("read_lens", model, layers, layers * sum(counts.values()), [text], seconds)
+
+    def _erasure(self, model: str, concept: str) -> Work:
+        study, erasure = self.study, self.study.erasure
+        rows, seconds = 0, 0.0
+        for task in erasure.tasks:
+            items = min(erasure.per_task, self.spoken[task].items)
+            # A clip is heard once for all ways to erase.
+            seconds += items * self._hearing(task)
+            for heard, variants in self.variants(concept).items():
+                reading = READINGS_ERASED * self._reading(model, task, heard=heard)
+                writing = self._writing(model, study.task(task).max_new_tokens)
+                rows += items * variants
+                seconds += items * variants * (self._beside + reading + writing)
+        models = study.opened_models(model)
+        return self._work("answer_erased", f"{model}, {concept}", len(erasure.tasks), rows, models, seconds)
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _beside(self) -> float:
+        return self.figures.use.row_milliseconds / 1000
+
+    def _asking(self, model: str, task: str, *, heard: bool, written: float) -> float:
+        """Seconds that one question takes a text LLM or a speech LLM."""
+        hearing = self._hearing(task) if heard else 0.0
+        return self._beside + hearing + self._reading(model, task, heard=heard) + self._writing(model, written)
+
+    def _hearing(self, task: str) -> float:
+        return speed.hearing_seconds(self.figures.network.tower_billions, self.spoken[task].seconds, self.figures)
+
+    def _reading(self, model: str, task: str, *, heard: bool) -> float:
+        """Seconds for what a prompt has of its own; what all prompts of a task share is read once."""
+        spoken, network = self.spoken[task], self.figures.network
+        said = network.vectors_per_second * spoken.seconds if heard else spoken.letters / network.letters_per_token
+        tokens = network.prompt_tokens + spoken.options / network.letters_per_token + said
+        return speed.reading_seconds(self.billions(self.study.text_model(model)), tokens, self.figures)
+
+    def _writing(self, model: str, tokens: float) -> float:
+        size, batch = self.billions(self.study.text_model(model)), self.study.config.answer.batch_size
+        return speed.writing_seconds(size, tokens, batch, self.figures)
+
+    def _work(self, stage: str, who: str, nodes: int, rows: int, models: Sequence[str], working: float) -> Work:
+        size = sum(self.billions(model) for model in dict.fromkeys(models))
+        return Work(stage, who, nodes, rows, nodes * speed.loading_seconds(size, self.figures), working)
+
+
+def _sum(rows: Sequence[tuple[str, int]]) -> int:
+    return sum(count for _, count in rows)

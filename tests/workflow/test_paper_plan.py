@@ -1,0 +1,71 @@
+"""The plan of the paper's matrix: how many nodes each stage has, and every answer's name."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from checkout import REPOSITORY, Checkout, Plan
+
+from cascade_equivalence.__main__ import read_study
+from cascade_equivalence.dag.study import Study
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return read_study(REPOSITORY / "config" / "config.yaml")
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    plan = Checkout(tmp_path_factory.mktemp("paper") / "project").plan("config/config.yaml")
+    assert plan.code == 0, plan.output
+    return plan
+
+
+def test_each_stage_has_the_nodes_that_the_config_asks_for(plan: Plan, study: Study) -> None:
+    found = Counter(job[0] for job in plan.jobs)
+    models, layers, opened, concepts = 9, 9, 3, 7
+    # Nine systems on six tasks and, in four noises, on three; ten more on clean speech only, one system behind an API.
+    noisy = 6 + 3 * 4
+    inside = len(study.config.noise.systems)
+    pairs = sum(
+        noisy if {pair.system, pair.reference} <= set(study.config.noise.systems) else 6 for pair in study.config.pairs
+    )
+    assert found == {
+        "all": 1,
+        "resolve_model": models,
+        "fetch_set": 6,
+        "fetch_archive": 2,
+        "extract_audio": 2,
+        "prepare_items": 6,
+        "synthesize_speech": 4 * 6 + 2,
+        "mix_noise": 3 * 2 * 4,
+        "preflight": 3,
+        # Two Whispers in noise, three speech LLMs' own transcripts and the true texts on clean speech.
+        "transcribe": 2 * noisy + (3 + 1) * 6,
+        "implicit_transcripts": 2 * 6,
+        "answer": (inside - 1) * noisy + 10 * 6,
+        "answer_api": noisy,
+        "agree": pairs,
+        "contrast": len(study.all_contrasts()),
+        "measure_surplus": 5,
+        "draw_utterances": 1,
+        **{study.rule_name("capture", name): 1 for name in study.opened()},
+        "probe_layer": layers * 2 * opened,
+        "read_lens": layers * 2,
+        "layer_moments": layers * 2,
+        **{study.rule_name("fit_erasers", name): concepts for name in study.opened_speech_llms()},
+        "answer_erased": 2 * (1 + concepts) * 5,
+        **dict.fromkeys(("collect_tables", "compare_with_paper", "draw_figures", "write_report"), 1),
+    }
+    assert 600 <= sum(found.values()) <= 1_100
+
+
+def test_every_answer_and_every_clip_is_a_node_of_its_own(plan: Plan, study: Study) -> None:
+    answers = {
+        f"results/answers/{'/'.join(names)}.parquet" for rule, *names in plan.jobs if rule in ("answer", "answer_api")
+    }
+    assert answers == set(study.all_answers())
+    assert {job[1] for job in plan.jobs if job[0] == "answer_api"} == {"gemini"}
+    spoken = {Path(path).parts[2:4] for path in study.all_clips()}
+    assert {(job[1], job[2]) for job in plan.jobs if job[0] == "synthesize_speech"} == spoken
