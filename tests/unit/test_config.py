@@ -279,6 +279,12 @@ def test_an_unknown_key_of_a_registry_file_names_the_file(tmp_path: Path) -> Non
             "tiny-smolm2~base-smollm2",
             "tiny-smollm2~base-smollm2",
         ),
+        (
+            {"statistics__family_apart": {"pairs": ["tiny-smolm2~base-smollm2"]}},
+            "statistics.family_apart.pairs",
+            "tiny-smolm2~base-smollm2",
+            "tiny-smollm2~base-smollm2",
+        ),
         ({"surplus__asr": "whisper-bas", "surplus__tasks": ["sst2"]}, "surplus.asr", "whisper-bas", "whisper-base"),
         ({"surplus__voices": ["hart"], "surplus__tasks": ["sst2"]}, "surplus.voices", "hart", "heart"),
         ({"paper__systems": {"base-smolm2": {"name": "Cascade-S"}}}, "paper.systems", "base-smolm2", "base-smollm2"),
