@@ -102,8 +102,12 @@ STAGES = {
 def _without_prose(path: Path) -> str:
     """A module's code without comments, docstrings and layout, so that prose does not make anything run again."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix != ".py":
-        return text
+    return _code(text) if path.suffix == ".py" else text
+
+
+@cache
+def _code(text: str) -> str:
+    """The same of a module's text; many stages share a module, and parsing is what takes time."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         # A lambda's body is no list.

@@ -32,11 +32,18 @@ class SetNodes(Layout):
         """Folder for the recordings that are made from the sets' archives."""
         return self.config.items.sets_folder / "recordings"
 
+    @cached_property
+    def _known_sets(self) -> dict[str, "SetResources"]:
+        """What was read of the sets already: many nodes ask for the same."""
+        return {}
+
     def set_resources(self, task: str) -> "SetResources":
         """What the project knows of a task's published set."""
         from cascade_equivalence.tasks.sources.resources import read_resources
 
-        return read_resources(task, RESOURCES)
+        if task not in self._known_sets:
+            self._known_sets[task] = read_resources(task, RESOURCES)
+        return self._known_sets[task]
 
     def item_files(self, task: str) -> list[str]:
         """Files that the items of a task are read from."""
