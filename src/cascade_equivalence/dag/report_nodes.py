@@ -34,7 +34,7 @@ class ReportNodes(SurplusNodes):
         pairs = ["agreement", "indices", "tests", "equivalence", "power", "errors"]
         noise = ["noise", *(["ranking"] if self.config.noise.snr_db else [])]
         surplus = ["surplus"] if self.config.surplus.tasks else []
-        rest = ["transcription", "shared_errors", "costs", *surplus, *self.mechanism_tables()]
+        rest = ["transcription", "shared_errors", "costs", "times", *surplus, *self.mechanism_tables()]
         return ["accuracy", *pairs, *contrasts, *noise, *rest]
 
     def figures(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every node's script begins with: its log, its study, and errors a user can read."""
+"""What every node's script begins and ends with: its log, its study, its record, and errors a user can read."""
 
 import os
 import sys
@@ -14,11 +14,12 @@ from cascade_equivalence.dag import warm
 from cascade_equivalence.dag.processes import end_with_snakemake
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.provenance.recording import Recording
 
 
 @contextmanager
 def node(job: Any) -> Iterator[Study]:
-    """Run the body of a node's script.
+    """Run the body of a node's script, and write its record when it has made its outputs.
 
     Standard output and error go to the node's log; a progress bar goes to the terminal, where there is one. A
     :class:`StudyError` ends the script with its message alone; it is printed to the terminal, too.
@@ -32,6 +33,7 @@ def node(job: Any) -> Iterator[Study]:
     end_with_snakemake()
     if warm.wanted(job.threads) and (status := warm.run()) is not None:
         os._exit(status)
+    recording = Recording()
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
     log = Path(job.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +47,9 @@ def node(job: Any) -> Iterator[Study]:
         # The hub's library draws bars of its own, one for each weight file.
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         try:
-            yield Study(load_study(job.config))
+            study = Study(load_study(job.config))
+            yield study
+            recording.write(job, study.config)
         except StudyError as error:
             print(f"Error: {error}", file=sys.stderr)
             print(f"\n{job.rule}: {error}", file=terminal)

@@ -47,7 +47,7 @@ def inside_displays(tables: Tables, confidence: float) -> list[Display]:
 
 
 def write_markdown(tables: Tables, folder: Path, confidence: float, always: Container[str] = ()) -> None:
-    """Write each table as ``{name}.md``, with no rows if nothing was run.
+    """Write each table as ``{name}.md``, with no rows if nothing was run; what a clock measured as ``times.md``.
 
     Args:
         tables: The tidy tables.
@@ -55,7 +55,9 @@ def write_markdown(tables: Tables, folder: Path, confidence: float, always: Cont
         confidence: Level of the intervals.
         always: Names in ``OPTIONAL`` that have a file even if they are empty.
     """
-    for display in (*_outside(tables, confidence), *_inside(tables, confidence)):
+    files = {display.name: display for display in (*_outside(tables, confidence), *_inside(tables, confidence))}
+    files |= {display.name: display for display in costs_table.files(tables.costs, confidence)}
+    for display in files.values():
         path = folder / f"{display.name}.md"
         if display.name in OPTIONAL and not display.rows and display.name not in always:
             path.unlink(missing_ok=True)

@@ -42,6 +42,15 @@ systems that run here. ``hears`` is false of the cascade that reads the true tex
 nothing that hears is both as cheap and as good, and better in one; null where the cost is not known, for
 ``reason``."""
 
+KEY = ("system", "task", "condition")
+MEASURED = (
+    *("transcription_seconds", "answer_seconds", "seconds", "seconds_per_item", "real_time_factor"),
+    *("on_front", "reason"),
+)
+"""What a clock measured, and what follows from it. It is another in every run, so it has a file of its own."""
+COUNTED: Schema = {name: kind for name, kind in SCHEMA.items() if name not in MEASURED}
+TIMED: Schema = {name: SCHEMA[name] for name in (*KEY, *MEASURED)}
+MEASURED_HEADINGS = ("Seconds", "Front", "Transcribing s", "Answering s", "Real-time factor")
 TIMES = ("audio_seconds", "transcription_seconds", "answer_seconds", "seconds")
 TOKENS = ("prompt_tokens", "new_tokens")
 FRONT = "◆"
@@ -113,6 +122,34 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=3,
     )
+
+
+def files(table: pl.DataFrame, confidence: float) -> tuple[Display, Display]:
+    """The same as two tables: what is the same in every run, and what a clock measured."""
+    whole = display(table, confidence)
+
+    def part(name: str, title: str, columns: list[str], remarks: list[str]) -> Display:
+        places = [whole.columns.index(column) for column in columns]
+        rows = [[row[place] for place in places] for row in whole.rows]
+        return Display(name, title, columns, rows, remarks, whole.text_columns)
+
+    counted = [column for column in whole.columns if column not in MEASURED_HEADINGS]
+    tokens = ["Tokens are means over clips, clean speech. What an answer took in seconds is in the table of times."]
+    timed = [*whole.columns[: whole.text_columns], *MEASURED_HEADINGS]
+    return (
+        part("costs", whole.title, counted, tokens),
+        part("times", "Times, as measured in this run", timed, whole.remarks),
+    )
+
+
+def split(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The tidy costs table as two: with the columns of ``COUNTED``, and with those of ``TIMED``."""
+    return table.select(list(COUNTED)), table.select(list(TIMED))
+
+
+def joined(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:
+    """What ``split`` took apart; a row without a time has none."""
+    return counted.join(timed, on=list(KEY), how="left", maintain_order="left", validate="1:1").select(list(SCHEMA))
 
 
 def totals(table: pl.DataFrame) -> Display:

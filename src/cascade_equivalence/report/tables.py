@@ -58,6 +58,8 @@ SCHEMAS = {
     "surplus": surplus_table.SCHEMA,
     **MECHANISM_SCHEMAS,
 }
+FILES = SCHEMAS | {"costs": costs_table.COUNTED, "times": costs_table.TIMED}
+"""Columns of the files: what a clock measured lies apart, so that all others are the same in every run of a study."""
 OPTIONAL = frozenset({"contrasts", "ranking", "surplus", *MECHANISM_SCHEMAS})
 """Tables that a study need not have: empty ones have no file, unless it is asked for."""
 
@@ -111,13 +113,14 @@ class Tables:
     erasure_controls: pl.DataFrame
 
     def write(self, folder: Path, always: Container[str] = ()) -> None:
-        """Write each table as ``{name}.csv``.
+        """Write each table as ``{name}.csv``, and of the costs what was measured as ``times.csv``.
 
         Args:
             folder: Where the files go.
             always: Names in ``OPTIONAL`` that have a file even if they are empty.
         """
-        for name, table in vars(self).items():
+        costs, times = costs_table.split(self.costs)
+        for name, table in (vars(self) | {"costs": costs, "times": times}).items():
             path = folder / f"{name}.csv"
             if name in OPTIONAL and not table.height and name not in always:
                 path.unlink(missing_ok=True)
@@ -131,7 +134,9 @@ class Tables:
         Raises:
             StudyError: A table has other columns: another version of this project wrote it.
         """
-        return cls(**{name: _read(folder / f"{name}.csv", schema) for name, schema in SCHEMAS.items()})
+        read = {name: _read(folder / f"{name}.csv", schema) for name, schema in FILES.items()}
+        costs = costs_table.joined(read["costs"], read.pop("times"))
+        return cls(**read | {"costs": costs})
 
 
 def write_csv(table: pl.DataFrame, path: Path) -> None:

@@ -1,0 +1,46 @@
+"""SHA-256 of files, of large ones only once."""
+
+import hashlib
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from cascade_equivalence.atomic import write_text
+from cascade_equivalence.models.sources.files import sha256
+
+LARGE = 1 << 20
+"""Bytes; a smaller file is read faster than what is remembered of it is found."""
+
+
+class FileHashes:
+    """Hashes of files; those of large ones are remembered until the file changes.
+
+    Args:
+        folder: Where they are remembered, a small file each, so that nodes side by side do not wait for each other.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, path: Path) -> tuple[str, int]:
+        """Hash a file.
+
+        A file that was not touched (same length, same times of its content and of its entry, same entry) is not read
+        again.
+
+        Returns:
+            SHA-256 in hexadecimal digits, and the length in bytes.
+        """
+        status = path.stat()
+        if status.st_size < LARGE:
+            return sha256(path), status.st_size
+        seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        memory = self._folder / f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]}.json"
+        # Damaged or missing, it is made again.
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            remembered = json.loads(memory.read_bytes())
+            if remembered["seen"] == seen:
+                return str(remembered["sha256"]), status.st_size
+        found = sha256(path)
+        write_text(memory, json.dumps({"seen": seen, "sha256": found}) + "\n")
+        return found, status.st_size
