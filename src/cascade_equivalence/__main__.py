@@ -1,4 +1,4 @@
-"""The command line: check a config, estimate what it costs, show a study, describe published sets, write the schema."""
+"""The command line: check a config, estimate its cost, show a study, verify, compare and pack its results."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from cascade_equivalence import __version__
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.provenance.commands import add_commands, run
 
 
 def read_study(path: Path) -> Study:
@@ -87,8 +88,11 @@ def main() -> None:
     sets.add_argument("folder", type=Path)
     schema = commands.add_parser("schema", help="write the config's JSON schema and documented defaults")
     schema.add_argument("folder", type=Path)
+    add_commands(commands.add_parser)
     arguments = parser.parse_args()
     try:
+        if run(arguments):
+            return
         if arguments.command == "check":
             check(arguments.config)
         elif arguments.command == "show":

@@ -1,7 +1,7 @@
 """Two results folders, number by number: a reviewer's reproduction against the published study."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -129,14 +129,19 @@ def _setup(a: Path, b: Path) -> list[str]:
         ]
         for kind, name in ((CONFIGS, "config"), (ENVIRONMENTS, "environment"))
     )
-    models = [{name: model.revision[:16] for each in found for name, model in each.models.items()} for found in records]
+    models = [
+        _each((name, model.revision[:16]) for each in found for name, model in each.models.items()) for found in records
+    ]
     code, machines = ([_facts(record, part) for record in last] for part in ("code", "machine"))
-    fingerprints = [_fingerprints(found) for found in records]
+    # Fingerprints of the code that nodes of each rule ran.
+    ran = [
+        _each((each.rule, value) for each in found for value in each.code.fingerprints.values()) for found in records
+    ]
     return [
         *_unequal("config", *({key: v for key, v in c.items() if not key.startswith(WHERE)} for c in configs)),
         *_unequal("model", *models),
         *_unequal("code", *code),
-        *_unequal("code of the nodes", *fingerprints),
+        *_unequal("code of the nodes", *ran),
         *_unequal("environment", *environments),
         *_unequal("machine", *machines),
     ]
@@ -147,12 +152,12 @@ def _facts(record: Record, part: str) -> dict[str, Any]:
     return {key: value for key, value in dumped.items() if key != "fingerprints"}
 
 
-def _fingerprints(records: list[Record]) -> dict[str, str]:
-    """Fingerprints of the code that nodes of each rule ran, each once."""
+def _each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """All values of each name, each once."""
     found: dict[str, set[str]] = {}
-    for record in records:
-        found.setdefault(record.rule, set()).update(record.code.fingerprints.values())
-    return {rule: ", ".join(sorted(values)) for rule, values in sorted(found.items())}
+    for name, value in pairs:
+        found.setdefault(name, set()).add(value)
+    return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}
 
 
 def _unequal(part: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:

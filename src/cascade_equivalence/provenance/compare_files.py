@@ -49,8 +49,8 @@ class Tally:
     tables: int = 0
     numbers: int = 0
     documents: int = 0
-    rows: Counter[str] = field(default_factory=Counter)
-    same: dict[str, Counter[str]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    same: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def measured(self, name: str, a: float, b: float) -> None:
@@ -113,15 +113,15 @@ def compare_rows(file: str, a: Path, b: Path, tolerance: float, tally: Tally) ->
         if name not in rows or name not in others:
             tally.differences.append(_only(file, name, name in rows))
     both = [name for name in rows if name in others]
-    tally.rows[folder] += len(both)
-    same = tally.same.setdefault(folder, Counter())
+    tally.rows[folder] = tally.rows.get(folder, 0) + len(both)
+    same = tally.same.setdefault(folder, {})
     for column in [column for column in one.columns if column not in key]:
         if column not in other.columns:
             tally.differences.append(Difference(file, "", column, "a column", None, math.inf))
             continue
         gaps = {name: gap(rows[name][column], others[name][column], tolerance) for name in both}
         unequal = [name for name, size in gaps.items() if size]
-        same[column] += len(both) - len(unequal)
+        same[column] = same.get(column, 0) + len(both) - len(unequal)
         if unequal:
             finite = [gaps[name] for name in unequal if math.isfinite(gaps[name])]
             first = unequal[0]

@@ -37,7 +37,7 @@ PROFILES = {
 }
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 RO_CRATE = "1.1"  # what the profiles build on
-COMPLETED = {"@id": "http://schema.org/CompletedActionStatus"}
+COMPLETED = "http://schema.org/CompletedActionStatus"
 FORMATS = {
     ".csv": "text/csv",
     ".html": "text/html",
@@ -191,7 +191,7 @@ class _Run:
         organised = self._event(
             "#organised", "OrganizeAction", "Snakemake ran the nodes", self._records, instrument=engine
         )
-        organised["object"], organised["result"] = controls, run
+        organised["object"], organised["result"] = _unique(controls), run
         self._crate.root_dataset["mentions"] = [run, organised, *actions, *controls]
 
     def _rules(self) -> tuple[dict[str, "Entity"], dict[str, "Entity"]]:
@@ -236,8 +236,8 @@ class _Run:
             version=_version(last.code.version, last.code.commit, last.code.modified),
         )
         workflow["programmingLanguage"] = language
-        workflow["step"] = list(steps.values())
-        workflow["hasPart"] = list(tools.values())
+        workflow["step"] = _unique(steps.values())
+        workflow["hasPart"] = _unique(tools.values())
         for name in sources:
             if name != main:
                 self._data(name, "File", name=name, encodingFormat="text/plain")
@@ -266,6 +266,7 @@ class _Run:
             identifier,
             kind,
             name=title,
+            description=f"{title}: {len(records)} node{'s' * (len(records) > 1)} of the workflow",
             startTime=min(record.started for record in records),
             endTime=max(record.ended for record in records),
             actionStatus=COMPLETED,
@@ -321,5 +322,7 @@ def _version(version: str, commit: str | None, modified: bool | None) -> str:
     return f"{version}, commit {commit or 'not known'}{' with changes' if modified else ''}"
 
 
-def _unique(entities: Iterable["Entity"]) -> list["Entity"]:
-    return list({entity.id: entity for entity in entities}.values())
+def _unique(entities: Iterable["Entity"]) -> "list[Entity] | Entity":
+    """Each entity once; one alone is no list, as RO-Crate has it."""
+    found = list({entity.id: entity for entity in entities}.values())
+    return found[0] if len(found) == 1 else found

@@ -102,7 +102,7 @@ class Recording:
 
 
 def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="milliseconds")
 
 
 def files_below(path: Path) -> list[Path]:

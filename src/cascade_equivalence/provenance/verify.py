@@ -93,7 +93,8 @@ class Verification:
         if self.unchecked:
             lines.append(f"\nnot at hand, and so not checked: {len(self.unchecked)} inputs outside the folder")
             lines += [f"  {name}" for name in self.unchecked]
-        lines.append("\nas recorded" if self.ok else f"\n{len(self.findings)} findings")
+        count = len(self.findings)
+        lines.append("\nas recorded" if self.ok else f"\n{count} finding{'s' * (count > 1)}")
         return "\n".join(lines)
 
 

@@ -1,0 +1,180 @@
+"""A supplement can be checked and compared like the results, and holds no word of an item that is not ours to share."""
+
+import io
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded_study import GOLD, OPTIONS, QUIZ, TEXTS, make_study, write
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.provenance.cells import hashed
+from cascade_equivalence.provenance.compare import compare
+from cascade_equivalence.provenance.pack import pack
+from cascade_equivalence.provenance.redact import ECHO, Echoes
+from cascade_equivalence.provenance.supplement import read_supplement
+from cascade_equivalence.provenance.verify import verify
+
+TOP = "made-up-supplement"
+
+
+def names(file: Path) -> set[str]:
+    with zipfile.ZipFile(file) as archive:
+        return {name.removeprefix(f"{TOP}/") for name in archive.namelist()}
+
+
+def unpack(file: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(folder)
+    return folder / TOP
+
+
+def words(data: bytes, name: str) -> str:
+    """Everything a file says, letters and digits only: a table's cells, a text's lines."""
+    if name.endswith(".parquet"):
+        text = json.dumps(pl.read_parquet(io.BytesIO(data)).to_dicts(), default=str)
+    else:
+        text = data.decode()
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def test_own_items_are_shared_with_the_report(tmp_path: Path) -> None:
+    results = make_study(tmp_path / "project")
+    packed = pack(results, tmp_path / "s.zip")
+    found = names(packed.file)
+    assert {"MANIFEST.json", "README.md", "ro-crate-metadata.json", "report.html", "tables/costs.csv"} <= found
+    assert {"paper/table3.csv", "tables/shared_errors.md", "workflow/Snakefile"} <= found
+    assert not {name for name in found if name.startswith(("speech/", "store/", "logs/", "states/"))}
+    folder = unpack(packed.file, tmp_path)
+    assert pl.read_parquet(folder / "tasks/sst2/items.parquet")["text"].to_list() == list(TEXTS)
+    assert not packed.listed.altered and set(packed.listed.left_out) == {
+        f"speech/{task}/us/clean.parquet" for task in ("sst2", "trivia_qa")
+    }
+    assert "own items" in packed.listed.licences["sst2"]
+
+
+def test_no_file_says_what_a_published_item_says(tmp_path: Path) -> None:
+    results = make_study(tmp_path / "project", published=True)
+    packed = pack(results, tmp_path / "s.zip")
+    secrets = [plain(text) for text in (*TEXTS, QUIZ, GOLD, OPTIONS[0])]
+    with zipfile.ZipFile(packed.file) as archive:
+        for name in archive.namelist():
+            said = words(archive.read(name), name)
+            assert not [secret for secret in secrets if secret in said], name
+    # The test would find them: they are in the results.
+    whole = [words(path.read_bytes(), path.name) for path in results.rglob("*") if path.is_file()]
+    assert all(any(secret in said for said in whole) for secret in secrets)
+    assert {"report.html", "paper/table3.csv", "tables/shared_errors.md"} <= set(packed.listed.left_out)
+    assert "non-commercial" not in str(packed.listed.licences)
+    assert packed.listed.licences == {
+        "sst2": "none stated (see GLUE)",
+        "trivia_qa": packed.listed.licences["trivia_qa"],
+    }
+
+
+def test_answers_stay_unless_they_quote_an_item(tmp_path: Path) -> None:
+    results = make_study(tmp_path / "project", published=True)
+    folder = unpack(pack(results, tmp_path / "s.zip").file, tmp_path)
+    before, after = (pl.read_parquet(each / "answers/first/sst2/clean.parquet") for each in (results, folder))
+    assert after.drop("raw").equals(before.drop("raw"))
+    assert after["raw"].to_list() == [hashed(before["raw"][0]), *before["raw"].to_list()[1:]]
+    # Open answers have no label set: the gold label is the set's own words.
+    assert set(pl.read_parquet(folder / "answers/first/trivia_qa/clean.parquet")["label"]) == {hashed(GOLD)}
+    assert set(pl.read_csv(folder / "tables/shared_errors.csv")["gold"]) == {"negative", hashed(GOLD)}
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_supplement_is_as_recorded_and_equal_to_its_results(tmp_path: Path, published: bool) -> None:
+    results = make_study(tmp_path / "project", published=published)
+    folder = unpack(pack(results, tmp_path / "s.zip").file, tmp_path)
+    verification = verify(folder)
+    assert verification.ok, verification.text()
+    assert verification.left_out
+    for a, b in ((results, folder), (folder, results)):
+        comparison = compare(a, b)
+        assert comparison.equal, comparison.text()
+        assert comparison.left_out == (["paper/table3.csv"] if published else [])
+
+
+def test_a_supplement_that_was_meddled_with_is_found_out(tmp_path: Path) -> None:
+    results = make_study(tmp_path / "project", published=True)
+    folder = unpack(pack(results, tmp_path / "s.zip").file, tmp_path)
+    listed = read_supplement(folder)
+    assert listed is not None
+    for path in sorted(listed.files):
+        if path.startswith("workflow/"):
+            continue
+        kept = (folder / path).read_bytes()
+        (folder / path).write_bytes(kept + b"\n")
+        assert path in {finding.path for finding in verify(folder).findings}, path
+        (folder / path).unlink()
+        if not path.startswith("records/") or path.count("/") > 1:
+            assert path in {finding.path for finding in verify(folder).findings}, path
+        (folder / path).write_bytes(kept)
+    (folder / "MANIFEST.json").write_text("{")
+    with pytest.raises(StudyError, match="damaged"):
+        verify(folder)
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    results = make_study(tmp_path / "project", published=True)
+    first = pack(results, tmp_path / "one.zip").file.read_bytes()
+    for path in results.rglob("*"):
+        path.touch()
+    moved = shutil.copytree(tmp_path / "project", tmp_path / "elsewhere") / results.relative_to(tmp_path / "project")
+    assert pack(moved, tmp_path / "two.zip").file.read_bytes() == first
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        infos = archive.infolist()
+    assert [info.filename for info in infos] == sorted(info.filename for info in infos)
+    assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
+    assert not [info.filename for info in infos if info.filename.startswith("/") or ".." in info.filename]
+
+
+def test_what_is_not_as_recorded_is_packed_only_by_force(tmp_path: Path, command: Callable[..., int]) -> None:
+    results = make_study(tmp_path / "project")
+    write(results / "tables/accuracy.csv", "system,accuracy\nfirst,1\n")
+    with pytest.raises(StudyError, match=r"not as recorded \(1 changed, 1 stale\).*--force"):
+        pack(results, tmp_path / "s.zip")
+    assert not (tmp_path / "s.zip").exists()
+    assert command("pack", results, "-o", tmp_path / "s.zip", "--force") == 0
+    found = {(finding.kind, finding.path) for finding in verify(unpack(tmp_path / "s.zip", tmp_path)).findings}
+    assert found == {("changed", "tables/accuracy.csv"), ("stale", "report.html")}
+
+
+def test_the_report_of_published_items_is_included_only_when_asked_for(tmp_path: Path) -> None:
+    results = make_study(tmp_path / "project", published=True)
+    packed = pack(results, tmp_path / "s.zip", include_report=True)
+    assert "report.html" in names(packed.file) and "report.html" not in packed.listed.left_out
+    assert "mind their licences" in (unpack(packed.file, tmp_path) / "README.md").read_text()
+
+
+def test_the_readme_names_licences_models_and_both_commands(tmp_path: Path) -> None:
+    results = make_study(tmp_path / "project", published=True)
+    text = (unpack(pack(results, tmp_path / "s.zip").file, tmp_path) / "README.md").read_text()
+    for said in ("sst2: none stated", "llama-a: MIT", "cascade-equivalence verify", "cascade-equivalence compare"):
+        assert said in text
+
+
+@given(
+    item=st.lists(st.sampled_from("abcdefgh"), min_size=0, max_size=9),
+    answer=st.lists(st.sampled_from("abcdefgh"), max_size=9),
+)
+def test_an_answer_is_a_quotation_from_five_words_in_a_row_on(item: list[str], answer: list[str]) -> None:
+    text = " ".join(answer)
+    quoted = any(
+        answer[i : i + ECHO] == item[j : j + ECHO]
+        for i in range(len(answer) - ECHO + 1)
+        for j in range(len(item) - ECHO + 1)
+    )
+    assert Echoes([" ".join(item)]).hides(text.upper()) == (hashed(text.upper()) if quoted else text.upper())
