@@ -88,8 +88,13 @@ def _compare(arguments: argparse.Namespace) -> bool:
 
 def _crate(arguments: argparse.Namespace) -> bool:
     from cascade_equivalence.provenance.crate import write_crate
+    from cascade_equivalence.provenance.record import read_records
+    from cascade_equivalence.provenance.surroundings import Commit
 
     print(write_crate(arguments.results, arguments.licence))
+    commits = {record.code.commit for record in read_records(arguments.results).values()}
+    if (here := Commit().read()[0]) not in commits:
+        print(f"Warning: the workflow's source beside it is of commit {here}, which made none of these results")
     return True
 
 

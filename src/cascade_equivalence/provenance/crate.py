@@ -6,13 +6,14 @@ Follows the profiles Process Run Crate, Workflow Run Crate and Provenance Run Cr
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.provenance.entities import add_entity, file_facts, unique, version_text
 from cascade_equivalence.provenance.record import (
     CONFIGS,
     ENVIRONMENTS,
@@ -38,16 +39,6 @@ PROFILES = {
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 RO_CRATE = "1.1"  # what the profiles build on
 COMPLETED = "http://schema.org/CompletedActionStatus"
-FORMATS = {
-    ".csv": "text/csv",
-    ".html": "text/html",
-    ".json": "application/json",
-    ".md": "text/markdown",
-    ".parquet": "application/vnd.apache.parquet",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".tex": "application/x-tex",
-}
 SOURCES = ("Snakefile", "workflow/rules/*.smk", "workflow/scripts/*.py", "requirements/run.txt")
 NOT_CHOSEN = (
     "Not chosen yet: whose study it is says so (`cascade-equivalence crate --licence`). Models and items have licences "
@@ -112,17 +103,14 @@ def describe(
     root["name"] = f"Results of the study {folder.resolve().name}"
     root["description"] = "Do speech LLMs behave like a Whisper -> LLM cascade? Tables, answers and how they were made."
     root["datePublished"] = latest
-    root["license"] = _add(crate, licence or "#licence", "CreativeWork", name=licence or NOT_CHOSEN)
-    root["conformsTo"] = [_add(crate, url, "CreativeWork", name=name, version="0.5") for url, name in PROFILES.items()]
+    root["license"] = add_entity(crate, licence or "#licence", "CreativeWork", name=licence or NOT_CHOSEN)
+    root["conformsTo"] = [
+        add_entity(crate, url, "CreativeWork", name=name, version=url.rpartition("/")[2])
+        for url, name in PROFILES.items()
+    ]
     _Run(crate, folder, records, there).describe()
     generated: dict[str, Any] = crate.metadata.generate()
     return generated
-
-
-def _add(crate: "ROCrate", identifier: str, kind: str, /, **properties: Any) -> "Entity":
-    from rocrate.model.contextentity import ContextEntity
-
-    return crate.add(ContextEntity(crate, identifier, properties={"@type": kind} | properties))
 
 
 class _Run:
@@ -164,11 +152,11 @@ class _Run:
             f"Run of the study {self._folder.resolve().name}",
             self._records,
             instrument=workflow,
-            object=_unique([*configs, *map(self._file, given), *self._models()]),
-            result=_unique(self._file(use) for record in self._records for use in record.outputs),
+            object=unique([*configs, *map(self._file, given), *self._models()]),
+            result=unique(self._file(use) for record in self._records for use in record.outputs),
         )
         controls = [
-            _add(
+            add_entity(
                 self._crate,
                 f"#control/{number}",
                 "ControlAction",
@@ -180,7 +168,7 @@ class _Run:
             for number, (record, action) in enumerate(zip(self._records, actions, strict=True))
         ]
         packages = read_shared(self._folder, ENVIRONMENTS, last.environment).get("packages", {})
-        engine = _add(
+        engine = add_entity(
             self._crate,
             "#snakemake",
             "SoftwareApplication",
@@ -191,7 +179,7 @@ class _Run:
         organised = self._event(
             "#organised", "OrganizeAction", "Snakemake ran the nodes", self._records, instrument=engine
         )
-        organised["object"], organised["result"] = _unique(controls), run
+        organised["object"], organised["result"] = unique(controls), run
         self._crate.root_dataset["mentions"] = [run, organised, *actions, *controls]
 
     def _rules(self) -> tuple[dict[str, "Entity"], dict[str, "Entity"]]:
@@ -199,15 +187,15 @@ class _Run:
         tools, steps = {}, {}
         for position, rule in enumerate(dict.fromkeys(record.rule for record in self._records), start=1):
             version = max((r for r in self._records if r.rule == rule), key=lambda r: r.ended).code
-            tools[rule] = _add(
+            tools[rule] = add_entity(
                 self._crate,
                 f"#rule/{rule}",
                 "SoftwareApplication",
                 name=rule,
                 description=f"The rule {rule} of the workflow",
-                softwareVersion=_version(version.version, version.commit, version.modified),
+                softwareVersion=version_text(version.version, version.commit, version.modified),
             )
-            steps[rule] = _add(
+            steps[rule] = add_entity(
                 self._crate,
                 f"#step/{rule}",
                 "HowToStep",
@@ -218,7 +206,7 @@ class _Run:
         return tools, steps
 
     def _workflow(self, last: Record, tools: Mapping[str, "Entity"], steps: Mapping[str, "Entity"]) -> "Entity":
-        language = _add(
+        language = add_entity(
             self._crate,
             "https://w3id.org/workflowhub/workflow-ro-crate#snakemake",
             "ComputerLanguage",
@@ -233,11 +221,11 @@ class _Run:
             ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
             name="cascade-equivalence",
             description="Speech, noise, transcripts, answers, agreement, states, tables, figures, report",
-            version=_version(last.code.version, last.code.commit, last.code.modified),
+            version=version_text(last.code.version, last.code.commit, last.code.modified),
         )
         workflow["programmingLanguage"] = language
-        workflow["step"] = _unique(steps.values())
-        workflow["hasPart"] = _unique(tools.values())
+        workflow["step"] = unique(steps.values())
+        workflow["hasPart"] = unique(tools.values())
         for name in sources:
             if name != main:
                 self._data(name, "File", name=name, encodingFormat="text/plain")
@@ -251,8 +239,8 @@ class _Run:
             record.name,
             [record],
             instrument=tool,
-            object=_unique(map(self._file, record.inputs)),
-            result=_unique(map(self._file, record.outputs)),
+            object=unique(map(self._file, record.inputs)),
+            result=unique(map(self._file, record.outputs)),
         )
         about = [file, shared_file(self._folder, ENVIRONMENTS, record.environment)]
         action["subjectOf"] = [self._file_at(path) for path in about]
@@ -261,7 +249,7 @@ class _Run:
     def _event(
         self, identifier: str, kind: str, title: str, records: Sequence[Record], /, **properties: Any
     ) -> "Entity":
-        return _add(
+        return add_entity(
             self._crate,
             identifier,
             kind,
@@ -276,7 +264,7 @@ class _Run:
     def _models(self) -> list["Entity"]:
         known = {name: model for record in self._records for name, model in record.models.items()}
         return [
-            _add(
+            add_entity(
                 self._crate,
                 f"#model/{name}",
                 "CreativeWork",
@@ -291,18 +279,20 @@ class _Run:
     def _file(self, use: FileUse) -> "Entity":
         title = use.path if use.place == "results" else f"{use.place}/{use.path}"
         if use.place == "results" and self._there(use.path):
-            return self._data(use.path, "File", **_facts(title, use.sha256, use.bytes))
+            return self._data(use.path, "File", **file_facts(title, use.sha256, use.bytes))
         # Not in the crate, so no file of it; the hash tells who has it that it is the same.
         name = f"#sha256-{use.sha256}"
         if name not in self._files:
-            self._files[name] = _add(self._crate, name, "CreativeWork", **_facts(title, use.sha256, use.bytes))
+            self._files[name] = add_entity(
+                self._crate, name, "CreativeWork", **file_facts(title, use.sha256, use.bytes)
+            )
         return self._files[name]
 
     def _file_at(self, path: Path) -> "Entity":
         from cascade_equivalence.models.sources.files import sha256
 
         name = path.relative_to(self._folder).as_posix()
-        return self._data(name, "File", **_facts(name, sha256(path), path.stat().st_size))
+        return self._data(name, "File", **file_facts(name, sha256(path), path.stat().st_size))
 
     def _data(self, path: str, kind: str | list[str], /, **properties: Any) -> "Entity":
         from rocrate.model.file import File
@@ -311,18 +301,3 @@ class _Run:
             file = File(self._crate, dest_path=path, properties={"@type": kind} | properties)
             self._files[path] = self._crate.add(file)
         return self._files[path]
-
-
-def _facts(title: str, sha256: str, size: int) -> dict[str, str]:
-    kind = FORMATS.get(PurePosixPath(title).suffix, "application/octet-stream")
-    return {"name": title, "encodingFormat": kind, "contentSize": str(size), "sha256": sha256}
-
-
-def _version(version: str, commit: str | None, modified: bool | None) -> str:
-    return f"{version}, commit {commit or 'not known'}{' with changes' if modified else ''}"
-
-
-def _unique(entities: Iterable["Entity"]) -> "list[Entity] | Entity":
-    """Each entity once; one alone is no list, as RO-Crate has it."""
-    found = list({entity.id: entity for entity in entities}.values())
-    return found[0] if len(found) == 1 else found

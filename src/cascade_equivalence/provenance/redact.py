@@ -14,7 +14,7 @@ import polars as pl
 from cascade_equivalence.provenance.cells import hashed
 
 ECHO = 5
-"""So many words in a row from an item make an answer a quotation of it; of a shorter item, all its words."""
+"""So many words in a row from an item make an answer a quotation of it; shorter texts are answers that many give."""
 TEXTS = ("text", "options", "aliases")
 ALTERED: Mapping[str, tuple[str, ...]] = {
     "tasks": TEXTS,
@@ -41,9 +41,7 @@ class Echoes:
         self._runs: set[Words] = set()
         for text in texts:
             words = _words(text)
-            # A short option is an answer that many give.
-            if len(words) >= ECHO:
-                self._runs.update(_runs(words))
+            self._runs.update(_runs(words))
 
     def hides(self, text: str) -> str:
         """A text, or its hash if it quotes an item."""
