@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -33,15 +33,17 @@ _Members = Iterator[tuple[str, int, _Open]]
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip of an archive.
+    """One file of an archive.
 
     Attributes:
-        name: Its file name without folders and ending.
+        name: Its file name without folders; of a clip also without its ending.
+        size: Its length in bytes.
         archive: The archive.
         open: Opens its content.
     """
 
     name: str
+    size: int
     archive: Path
     open: _Open
 
@@ -74,19 +76,44 @@ def read_clips(archive: Path, folder: str, inner: str | None = None, suffix: str
         StudyError: If the archive is broken, has no such clips, holds what a data set does not (links, devices, names
             that lead out of the folder they are unpacked to), or is larger than a data set's may be.
     """
+
+    def wanted(path: PurePosixPath) -> bool:
+        return path.parent.name == folder and path.suffix.lower() == suffix
+
+    for clip in read_files(archive, wanted, f"{suffix} files in a folder {folder}", inner):
+        yield replace(clip, name=clip.name[: -len(suffix)])
+
+
+def read_files(
+    archive: Path, wanted: Callable[[PurePosixPath], bool], what: str, inner: str | None = None
+) -> Iterator[Clip]:
+    """Read some files of an archive, in the archive's order and without unpacking it.
+
+    Args:
+        archive: A zip file or a tar file, compressed or not.
+        wanted: Whether a file is to be read, by its path in the archive.
+        what: What these files are, for the message if there are none.
+        inner: Name of a tar file inside the tar file that has the files.
+
+    Yields:
+        The files.
+
+    Raises:
+        StudyError: As :func:`read_clips`.
+    """
     try:
         found = 0
         with _members(archive, inner) as members:
             for name, size, content in members:
                 path = PurePosixPath(name)
-                if path.parent.name != folder or path.suffix.lower() != suffix:
+                if not wanted(path):
                     continue
                 if size > MAX_CLIP_BYTES:
                     raise _refused(archive, f"{name!r} has {size} bytes, more than a clip may have ({MAX_CLIP_BYTES})")
                 found += 1
-                yield Clip(path.name[: -len(suffix)], archive, content)
+                yield Clip(path.name, size, archive, content)
         if not found:
-            raise _refused(archive, f"it has no {suffix} files in a folder {folder}")
+            raise _refused(archive, f"it has no {what}")
     except _BROKEN as error:
         raise _broken(archive, error) from error
 
