@@ -1,15 +1,28 @@
 """Names of noise conditions."""
 
 import math
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade_equivalence.conditions import condition_name, parse_condition
+from cascade_equivalence.conditions import (
+    CLEAN,
+    PREFIXES,
+    Condition,
+    Kind,
+    condition_name,
+    families,
+    parse_condition,
+    sort_conditions,
+)
 from cascade_equivalence.errors import StudyError
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
+IN_NOISE = st.tuples(st.sampled_from([kind for kind in PREFIXES if kind != "reverb"]), FINITE)
+IN_ROOMS = st.tuples(st.just("reverb"), st.integers(1, 10_000).map(float))
+ANY = IN_NOISE | IN_ROOMS
 
 
 @pytest.mark.parametrize(
@@ -20,30 +33,70 @@ def test_names_are_plain_decimals(snr_db: float, name: str) -> None:
     assert condition_name(snr_db) == name
 
 
-@given(FINITE)
-def test_name_and_ratio_round_trip(snr_db: float) -> None:
-    name = condition_name(snr_db)
-    assert parse_condition(name) == snr_db
-    assert set(name.removeprefix("snr")) <= set("-.0123456789")
+@pytest.mark.parametrize(
+    ("kind", "level", "name"),
+    [
+        ("music", 10, "music10"),
+        ("music", -2.5, "music-2.5"),
+        ("stationary", 0, "stationary0"),
+        ("reverb", 600, "reverb600"),
+    ],
+)
+def test_other_kinds_than_babble_have_their_own_word(kind: Kind, level: float, name: str) -> None:
+    assert condition_name(level, kind) == name
+    assert parse_condition(name) == Condition(kind, level)
 
 
-@given(FINITE, FINITE)
-def test_ratios_that_differ_have_names_that_differ(one: float, other: float) -> None:
-    assert (condition_name(one) == condition_name(other)) == (one == other)
+@given(ANY)
+def test_name_and_condition_round_trip(asked: tuple[Kind, float]) -> None:
+    kind, level = asked
+    name = condition_name(level, kind)
+    assert parse_condition(name) == Condition(kind, level)
+    # One plain word: a file name, a wildcard and a regular expression's literal
+    assert name.startswith(PREFIXES[kind]) and set(name.removeprefix(PREFIXES[kind])) <= set("-.0123456789")
 
 
-def test_clean_has_no_ratio() -> None:
-    assert parse_condition("clean") is None
+@given(ANY, ANY)
+def test_conditions_that_differ_have_names_that_differ(one: tuple[Kind, float], other: tuple[Kind, float]) -> None:
+    assert (condition_name(*one[::-1]) == condition_name(*other[::-1])) == (one == other)
 
 
-@pytest.mark.parametrize("name", ["", "snr", "snrx", "10", "Clean", "snrnan", "snrinf", "snr 10", "noise10"])
+def test_every_kind_has_a_prefix_and_none_begins_another() -> None:
+    assert set(PREFIXES) == set(get_args(Kind))
+    assert not any(one != other and one.startswith(other) for one in PREFIXES.values() for other in PREFIXES.values())
+
+
+def test_clean_has_no_level() -> None:
+    clean = parse_condition(CLEAN)
+    assert (clean.kind, clean.level, clean.snr_db, clean.rt60_ms) == (None, None, None, None)
+
+
+def test_a_level_is_a_ratio_or_a_reverberation_time() -> None:
+    for name in ("snr5", "music5", "stationary5"):
+        known = parse_condition(name)
+        assert (known.snr_db, known.rt60_ms, known.unit) == (5.0, None, "dB")
+    room = parse_condition("reverb500")
+    assert (room.snr_db, room.rt60_ms, room.unit) == (None, 500.0, "ms")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "snr", "snrx", "10", "Clean", "snrnan", "snrinf", "snr 10", "noise10", "babble10", "music", "musicnan"),
+        *("stationary", "reverb", "reverb0", "reverb-600", "reverb2.5", "reverbinf", "clean10", "snrmusic10"),
+    ],
+)
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(StudyError, match=r"no condition|Write the condition"):
         parse_condition(name)
 
 
 @pytest.mark.parametrize(
-    ("name", "right"), [("snr10.0", "snr10"), ("snr+5", "snr5"), ("snr1e1", "snr10"), ("snr-0", "snr0")]
+    ("name", "right"),
+    [
+        *(("snr10.0", "snr10"), ("snr+5", "snr5"), ("snr1e1", "snr10"), ("snr-0", "snr0"), ("music05", "music5")),
+        *(("reverb600.0", "reverb600"), ("stationary1_0", "stationary10")),
+    ],
 )
 def test_second_spellings_are_refused_with_the_first(name: str, right: str) -> None:
     with pytest.raises(StudyError, match=f"'{right}'"):
@@ -54,3 +107,21 @@ def test_second_spellings_are_refused_with_the_first(name: str, right: str) -> N
 def test_only_finite_ratios_have_names(snr_db: float) -> None:
     with pytest.raises(StudyError, match="finite"):
         condition_name(snr_db)
+
+
+@pytest.mark.parametrize("rt60_ms", [0, -600, 2.5, math.inf, math.nan])
+def test_only_whole_milliseconds_have_names(rt60_ms: float) -> None:
+    with pytest.raises(StudyError, match="whole number of ms"):
+        condition_name(rt60_ms, "reverb")
+
+
+def test_conditions_are_sorted_by_kind_and_then_from_mild_to_hard() -> None:
+    order = ["clean", "snr10", "snr0", "snr-5", "music15", "music5", "stationary0", "reverb300", "reverb1000"]
+    assert sort_conditions([*order[::-1], *order]) == order
+    assert families(order[::-1]) == {
+        "babble": ["snr10", "snr0", "snr-5"],
+        "music": ["music15", "music5"],
+        "stationary": ["stationary0"],
+        "reverb": ["reverb300", "reverb1000"],
+    }
+    assert families([CLEAN]) == {}

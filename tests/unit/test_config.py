@@ -132,7 +132,7 @@ def test_the_given_config_is_not_changed() -> None:
 def test_any_ratio_is_a_condition(ratios: list[float]) -> None:
     study = load_study(changed(noise__snr_db=ratios), ROOT)
     assert study.noise.snr_db == ratios
-    assert [parse_condition(condition_name(ratio)) for ratio in study.noise.snr_db] == ratios
+    assert [parse_condition(condition_name(ratio)).snr_db for ratio in study.noise.snr_db] == ratios
 
 
 @pytest.mark.parametrize("section", list(sections(StudyConfig)), ids=lambda section: section.__name__)

@@ -1,10 +1,10 @@
 """Names that lead nowhere, and combinations that cannot work: what a type cannot say."""
 
-import math
 from collections.abc import Hashable, Iterator, Sequence
 
 from cascade_equivalence.config.api import ApiSpec, api_problems
 from cascade_equivalence.config.check_mechanism import mechanism_problems
+from cascade_equivalence.config.check_noise import LEVELS, babble_of_voices, noise_problems
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
@@ -22,7 +22,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     apis = {name: spec for name, spec in chosen.items() if isinstance(spec, ApiSpec)}
     yield from api_problems(apis, study.api, study.answer.mode)
     yield from _task_problems(study)
-    yield from _noise_problems(study)
+    yield from noise_problems(study.noise, study.speech.voices)
     yield from _prosody_problems(study)
     yield from _statistics_problems(study)
     yield from _surplus_problems(study)
@@ -95,7 +95,7 @@ def _repetitions(study: StudyConfig) -> Iterator[str]:
         "contrasts": [" ~ ".join((contrast.system, contrast.first, contrast.second)) for contrast in study.contrasts],
         "speech.voices": study.speech.voices,
         "speech.prosody_voices": study.speech.prosody_voices,
-        "noise.snr_db": study.noise.snr_db,
+        **{f"noise.{key}": getattr(study.noise, key) for key in LEVELS.values()},
         "noise.voices": study.noise.voices,
         "noise.tasks": study.noise.tasks,
         "noise.systems": study.noise.systems,
@@ -164,18 +164,6 @@ def _task_problems(study: StudyConfig) -> Iterator[str]:
             yield f"answer.mode: forced_choice needs labels to choose from; {task} has free answers, so leave it out"
 
 
-def _noise_problems(study: StudyConfig) -> Iterator[str]:
-    noise = study.noise
-    yield from (f"noise.snr_db: {ratio} is no number of dB" for ratio in noise.snr_db if not math.isfinite(ratio))
-    if not noise.snr_db:
-        return
-    if not (noise.voices and noise.tasks):
-        yield "noise: snr_db is set, so name the `voices` and the `tasks` that are heard in noise"
-    for voice in noise.voices:
-        if noise.folder is None and not set(noise.babble_voices or study.speech.voices) - {voice}:
-            yield f"noise.babble_voices: nobody is left to babble behind {voice!r}; add a voice, or set noise.folder"
-
-
 def _prosody_problems(study: StudyConfig) -> Iterator[str]:
     if study.items.source != "demo":
         return
@@ -186,9 +174,9 @@ def _prosody_problems(study: StudyConfig) -> Iterator[str]:
     for voice in speech.prosody_voices if asked else []:
         if voice in defined.voices and (provider := defined.voices[voice].provider) not in ("espeak", "recordings"):
             yield f"speech.prosody_voices: {voice!r} is of provider {provider!r}, which has no prosody"
-    if not noise.snr_db or not set(asked) & set(noise.tasks):
+    if not any(noise.levels().values()) or not set(asked) & set(noise.tasks):
         return
-    babble = [] if noise.folder else noise.babble_voices or speech.voices
+    babble = noise.babble_voices or speech.voices if babble_of_voices(noise) else []
     for key, voices in (("noise.voices", noise.voices), ("noise.babble_voices", babble)):
         if others := [voice for voice in voices if voice not in speech.prosody_voices]:
             yield (

@@ -1,12 +1,15 @@
 """Voices and noise."""
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
+from cascade_equivalence.conditions import Kind, condition_name
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.sources import Sha256
 
 
 class Voice(Closed):
@@ -112,10 +115,62 @@ class SpeechConfig(Closed):
     max_seconds: float = Field(default=30.0, gt=0, description="Longer clips are reported (Whisper's window is 30 s).")
 
 
-class NoiseConfig(Closed):
-    """Multi-talker babble at fixed signal-to-noise ratios."""
+TALKERS_OF_MUSAN = (3, 7)
+"""Fewest and most talkers in babble of MUSAN's speech, as in the recipe that the paper's source follows."""
+RT60_MS = (200, 1200)
+"""Shortest and longest reverberation time that the simulated rooms can have."""
 
-    snr_db: list[float] = Field(default=[], description="Signal-to-noise ratios in dB; each is one condition.")
+Decibels = list[float]
+ReverberationTime = Annotated[int, Field(ge=RT60_MS[0], le=RT60_MS[1])]
+
+
+class MusanSource(Closed):
+    """Speech and music of MUSAN (Snyder, Chen and Povey, 2015): its archive, or a folder laid out like it."""
+
+    # MUSAN is published under CC BY 4.0 as a whole; its recordings are a mix of public domain and Creative Commons
+    # licences that the LICENSE files beside them name.
+    archive: str | None = Field(
+        default=None,
+        description="musan.tar.gz: its address (https://www.openslr.org/resources/17/musan.tar.gz, 11 GB), or its path "
+        "on this machine.",
+    )
+    sha256: Sha256 | None = Field(default=None, description="SHA-256 that the archive must have.")
+    md5: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{32}$",
+        description="MD5 that the archive must have (the published one: 0c472d4fc0c5141eca47ad1ffeb2a7df).",
+    )
+    folder: Path | None = Field(
+        default=None, description="Instead of an archive: a folder with `speech` and `music` in it."
+    )
+    parts: list[Literal["speech", "music"]] = Field(
+        default=["speech", "music"],
+        min_length=1,
+        description="What is used: `speech` for the babble, `music` for music; without `speech` the voices go on "
+        "babbling.",
+    )
+
+    @property
+    def url(self) -> str | None:
+        """The archive's address; None if it lies on this machine."""
+        return self.archive if self.archive and "://" in self.archive else None
+
+
+class NoiseConfig(Closed):
+    """Babble, music, stationary noise and rooms; each level of each kind is one condition."""
+
+    snr_db: Decibels = Field(default=[], description="Babble: signal-to-noise ratios in dB (`snr10`).")
+    music_snr_db: Decibels = Field(
+        default=[], description="Music of MUSAN: signal-to-noise ratios in dB (`music10`); needs `musan`."
+    )
+    stationary_snr_db: Decibels = Field(
+        default=[],
+        description="Stationary noise with the long-term spectrum of the voice: signal-to-noise ratios in dB "
+        "(`stationary10`).",
+    )
+    reverb_rt60_ms: list[ReverberationTime] = Field(
+        default=[], description="Simulated rooms: reverberation times (RT60) in ms (`reverb600`)."
+    )
     voices: list[str] = Field(default=[], description="Voices whose clips are also heard in noise.")
     tasks: list[str] = Field(default=[], description="Tasks that are also run in noise.")
     systems: list[str] = Field(
@@ -124,8 +179,35 @@ class NoiseConfig(Closed):
     babble_voices: list[str] = Field(
         default=[], description="Voices that babble in the background; empty takes every other voice of the study."
     )
-    talkers: PositiveInt = Field(default=4, description="Talkers in the babble (the paper's source uses 3 to 7).")
+    talkers: PositiveInt = Field(default=4, description="Talkers in the babble (3 to 7 of MUSAN's).")
+    max_talkers: PositiveInt | None = Field(
+        default=None,
+        description="Draw each clip's number of talkers from `talkers` to this; null has the same for all.",
+    )
     folder: Path | None = Field(
         default=None, description="Take the talkers from the sound files here instead of from the other voices."
     )
-    seed: NonNegativeInt = Field(default=0, description="Seed; with (task, item, voice) it fixes a clip's babble.")
+    musan: MusanSource | None = Field(
+        default=None,
+        description="Take talkers and music from MUSAN; null: the talkers are voices, and there is no music.",
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed; with (task, item, voice) it fixes a clip's noise.")
+
+    def babbles(self) -> Literal["voices", "folder", "musan"]:
+        """Where the talkers come from."""
+        if self.folder is not None:
+            return "folder"
+        return "musan" if self.musan is not None and "speech" in self.musan.parts else "voices"
+
+    def levels(self) -> dict[Kind, Sequence[float]]:
+        """Levels of each kind, in a reader's order of the kinds."""
+        return {
+            "babble": self.snr_db,
+            "music": self.music_snr_db,
+            "stationary": self.stationary_snr_db,
+            "reverb": self.reverb_rt60_ms,
+        }
+
+    def conditions(self) -> list[str]:
+        """Names of the noisy conditions."""
+        return [condition_name(level, kind) for kind, levels in self.levels().items() for level in levels]
