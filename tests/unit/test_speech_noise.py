@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 from cascade_equivalence.config.speech import EspeakVoice, HibariVoice, NoiseConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.babble import (
+    add_babble,
     babble,
     choose_talkers,
+    clip_babble,
     clip_talkers,
     file_talkers,
     load_talker,
     normalise_words,
 )
 from cascade_equivalence.speech.clips import Clip, decode
-from cascade_equivalence.speech.noise import clip_babble, mix, mix_condition
+from cascade_equivalence.speech.noise import mix
 from cascade_equivalence.speech.synthesize import Utterance, synthesize_clips
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, rms
 
@@ -67,7 +69,7 @@ def parts(clip: Clip, speech: Waveform, noise: Waveform) -> tuple[float, float, 
 def test_ratio_is_the_one_asked_for_and_the_babble_one_for_all(
     speech: dict[str, list[Clip]], pool: list[Clip], snr_db: float
 ) -> None:
-    mixed = mix_condition(speech["heart"], pool, "sst2", snr_db, CONFIG)
+    mixed = add_babble(speech["heart"], pool, "sst2", snr_db, CONFIG)
     for clean, noisy in zip(speech["heart"], mixed, strict=True):
         noise = clip_babble(clean, clip_talkers(pool), "sst2", CONFIG)
         a, b, left = parts(noisy, decode(clean), noise)
@@ -91,7 +93,7 @@ def test_loud_noise_scales_the_mix_down_and_light_noise_leaves_the_speech_alone(
 ) -> None:
     clean = speech["us"][0]
     noise = clip_babble(clean, clip_talkers(pool), "sst2", CONFIG)
-    loud, light = (mix_condition([clean], pool, "sst2", snr, CONFIG)[0] for snr in (-20, 20))
+    loud, light = (add_babble([clean], pool, "sst2", snr, CONFIG)[0] for snr in (-20, 20))
     assert parts(light, decode(clean), noise)[0] == pytest.approx(1, abs=1e-4)
     assert parts(loud, decode(clean), noise)[0] < 0.9
     assert np.abs(decode(loud)).max() == pytest.approx(0.99, abs=1e-3)
@@ -103,11 +105,11 @@ def test_noise_does_not_depend_on_order_company_or_earlier_random_numbers(
     import random
 
     clean = speech["heart"]
-    together = mix_condition(clean, pool, "sst2", 5, CONFIG)
+    together = add_babble(clean, pool, "sst2", 5, CONFIG)
     random.seed(99)
-    turned = mix_condition(clean[::-1], pool[::-1], "sst2", 5, CONFIG)
+    turned = add_babble(clean[::-1], pool[::-1], "sst2", 5, CONFIG)
     assert turned[::-1] == together
-    assert mix_condition(clean[4:5], pool, "sst2", 5, CONFIG) == together[4:5]
+    assert add_babble(clean[4:5], pool, "sst2", 5, CONFIG) == together[4:5]
 
 
 def test_each_clip_task_voice_and_seed_has_its_own_babble(speech: dict[str, list[Clip]], pool: list[Clip]) -> None:
@@ -149,25 +151,25 @@ def test_every_talker_is_chosen_some_time(pool: list[Clip]) -> None:
 
 def test_pool_that_is_too_small_is_explained(speech: dict[str, list[Clip]]) -> None:
     with pytest.raises(StudyError, match=r"needs 4 talkers .* of 12 recordings only 0"):
-        mix_condition(speech["us"], speech["us"], "sst2", 5, CONFIG)
+        add_babble(speech["us"], speech["us"], "sst2", 5, CONFIG)
     with pytest.raises(StudyError, match=r"needs 4 talkers .* of 4 recordings only 3"):
-        mix_condition(speech["us"][:1], speech["heart"][:4], "sst2", 5, CONFIG)
+        add_babble(speech["us"][:1], speech["heart"][:4], "sst2", 5, CONFIG)
     # Two voices that say the same words are one talker's worth
     with pytest.raises(StudyError, match="of 8 recordings only 3"):
-        mix_condition(speech["us"][:1], speech["heart"][:4] + speech["f5"][:4], "sst2", 5, CONFIG)
+        add_babble(speech["us"][:1], speech["heart"][:4] + speech["f5"][:4], "sst2", 5, CONFIG)
 
 
 def test_silent_clips_are_neither_mixed_nor_talkers(speech: dict[str, list[Clip]], pool: list[Clip]) -> None:
     silent = replace(speech["heart"][0], problem="silent")
     assert clip_talkers([silent, pool[1]]) == clip_talkers([pool[1]])
     with pytest.raises(StudyError, match="clip item-0 in voice heart is silent"):
-        mix_condition([replace(silent, flac=b"")], pool, "sst2", 5, CONFIG)
+        add_babble([replace(silent, flac=b"")], pool, "sst2", 5, CONFIG)
 
 
 def test_ratio_that_16_bits_cannot_hold_is_refused(speech: dict[str, list[Clip]], pool: list[Clip]) -> None:
     for snr_db in (95, 300):
         with pytest.raises(StudyError, match="16-bit audio holds no finer noise"):
-            mix_condition(speech["us"][:1], pool, "sst2", snr_db, CONFIG)
+            add_babble(speech["us"][:1], pool, "sst2", snr_db, CONFIG)
 
 
 def test_talkers_come_from_a_folder_of_sound_files(speech: dict[str, list[Clip]], tmp_path: Path) -> None:
@@ -177,16 +179,15 @@ def test_talkers_come_from_a_folder_of_sound_files(speech: dict[str, list[Clip]]
         soundfile.write(tmp_path / f"mono-{n}.wav", 0.1 * rng.standard_normal(22_050), 22_050)
         soundfile.write(tmp_path / "more" / f"stereo-{n}.flac", 0.1 * rng.standard_normal((80_000, 2)), 44_100)
     (tmp_path / "notes.txt").write_text("no sound")
-    config = CONFIG.model_copy(update={"folder": tmp_path})
-    mixed = mix_condition(speech["heart"], [], "sst2", 0, config)
+    mixed = add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG)
     assert all(clip.snr_db == pytest.approx(0, abs=0.1) for clip in mixed)
-    assert mixed == mix_condition(speech["heart"], [], "sst2", 0, config)
+    assert mixed == add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG)
     assert len(file_talkers(tmp_path)) == 6
     with pytest.raises(StudyError, match=r"needs 7 talkers .* of 6"):
-        mix_condition(speech["heart"], [], "sst2", 0, config.model_copy(update={"talkers": 7}))
+        add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG.model_copy(update={"talkers": 7}))
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     with pytest.raises(StudyError, match=r"broken.wav cannot be read"):
-        mix_condition(speech["heart"], [], "sst2", 0, config.model_copy(update={"talkers": 7}))
+        add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG.model_copy(update={"talkers": 7}))
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(StudyError, match="holds no sound files"):

@@ -2,10 +2,11 @@
 
 The talkers are equally loud and start at random points, as when babble is made of the read speech of a noise data set
 such as MUSAN (Snyder, Chen and Povey, 2015). They come from the other voices' clips, or from sound files.
+
+One clip's babble (talkers, starting points, waveform) is the same at every ratio but for its gain, so conditions differ
+in nothing else.
 """
 
-import hashlib
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -13,15 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+from cascade_equivalence.config.speech import NoiseConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.clips import Clip, decode
-from cascade_equivalence.speech.waveform import Waveform, resample, rms
-
-SOUND_FILES = {".aif", ".aiff", ".flac", ".mp3", ".ogg", ".wav"}
-LONGEST_SECONDS = 60.0
-"""Of a longer sound file only a window of this length, at a random place, is read."""
+from cascade_equivalence.speech.noise import mix_clips, noise_generator
+from cascade_equivalence.speech.sound_files import find_sound_files, read_window
+from cascade_equivalence.speech.waveform import Waveform, rms
 
 
 @dataclass(frozen=True)
@@ -58,17 +57,9 @@ def file_talkers(folder: Path) -> list[Talker]:
     Raises:
         StudyError: If there are none.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUND_FILES and path.is_file())
-    if not paths:
-        raise StudyError(f"{folder} holds no sound files ({', '.join(sorted(SOUND_FILES))}) to make babble of.")
+    paths = find_sound_files(folder, "babble")
     names = [path.relative_to(folder).as_posix() for path in paths]
     return [Talker(str(folder), name, name, path) for name, path in zip(names, paths, strict=True)]
-
-
-def babble_generator(seed: int, task: str, item_id: str, voice: str) -> np.random.Generator:
-    """Random numbers for one clip's babble, the same at every signal-to-noise ratio and in any order of clips."""
-    digest = hashlib.sha256(json.dumps([seed, task, item_id, voice]).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 def choose_talkers(
@@ -117,7 +108,7 @@ def choose_talkers(
         raise StudyError(
             f"Item {item_id} in voice {voice} needs {count} talkers for its babble; of {len(pool)} recordings only "
             f"{len(chosen)} are in another voice and say other words. Add voices or items, lower `noise.talkers`, or "
-            "give a `noise.folder` with sound files."
+            "give a `noise.folder` with sound files, or `noise.musan`."
         )
     return chosen
 
@@ -130,14 +121,7 @@ def load_talker(talker: Talker, rng: np.random.Generator) -> Waveform:
     """
     if isinstance(talker.source, Clip):
         return decode(talker.source)
-    try:
-        with soundfile.SoundFile(talker.source) as file:
-            window = int(LONGEST_SECONDS * file.samplerate)
-            file.seek(int(rng.integers(max(0, file.frames - window) + 1)))
-            audio = file.read(window, dtype="float32", always_2d=True)
-            return resample(audio.mean(axis=1), file.samplerate)
-    except soundfile.LibsndfileError as error:
-        raise StudyError(f"{talker.source} cannot be read as sound ({error}): mend it or take it away.") from error
+    return read_window(talker.source, rng)
 
 
 def babble(talkers: Sequence[Waveform], samples: int, rng: np.random.Generator) -> Waveform:
@@ -163,3 +147,49 @@ def babble(talkers: Sequence[Waveform], samples: int, rng: np.random.Generator) 
         places = np.arange(start, start + samples)
         total += np.take(talker, places, mode="wrap") / level
     return total.astype(np.float32)
+
+
+def clip_babble(clip: Clip, pool: Sequence[Talker], task: str, config: NoiseConfig) -> Waveform:
+    """Babble for one clip, of its length; depends on the ratio in nothing.
+
+    Args:
+        clip: The clip to be covered.
+        pool: Talkers to choose from; their order does not matter.
+        task: Task of the clip.
+        config: Number of talkers and seed.
+
+    Returns:
+        Samples at 16 kHz, as many as the clip has; the gain is free.
+
+    Raises:
+        StudyError: If the pool is too small or a talker cannot be heard.
+    """
+    rng = noise_generator(config.seed, task, clip)
+    count = config.talkers
+    if config.max_talkers is not None:
+        count = int(rng.integers(count, config.max_talkers + 1))
+    talkers = choose_talkers(pool, count, clip.text, clip.id, clip.voice, rng)
+    return babble([load_talker(talker, rng) for talker in talkers], decode(clip).size, rng)
+
+
+def add_babble(
+    clean: Sequence[Clip], pool: Sequence[Clip] | Path, task: str, snr_db: float, config: NoiseConfig
+) -> list[Clip]:
+    """Clips of one voice in babble.
+
+    Args:
+        clean: The clips.
+        pool: Clean clips to take the talkers from (those in the voice of a clip are passed over), or a folder with
+            sound files.
+        task: Task of the clips.
+        snr_db: Signal-to-noise ratio in dB.
+        config: Talkers and seed.
+
+    Returns:
+        The clips with noise, in the same order, each with its measured ratio.
+
+    Raises:
+        StudyError: If a clip is empty or silent, talkers are missing, or 16 bits cannot hold the ratio.
+    """
+    talkers = file_talkers(pool) if isinstance(pool, Path) else clip_talkers(pool)
+    return mix_clips(clean, lambda clip: clip_babble(clip, talkers, task, config), task, snr_db)

@@ -34,6 +34,7 @@ class Clip:
         sha256: Of ``flac``, hexadecimal.
         snr_db: Measured signal-to-noise ratio in dB; None without noise.
         problem: "empty", "silent", "too long", "clipped" or None.
+        rt60_ms: Measured reverberation time of the room in ms; None without one.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Clip:
     sha256: str
     snr_db: float | None = None
     problem: str | None = None
+    rt60_ms: float | None = None
 
 
 def hash_audio(flac: bytes) -> str:
@@ -77,7 +79,10 @@ _COLUMNS: dict[str, tuple[pa.DataType, dict[str, str | int]]] = {
     "sha256": (pa.string(), {"dtype": "string", "_type": "Value"}),
     "snr_db": (pa.float64(), {"dtype": "float64", "_type": "Value"}),
     "problem": (pa.string(), {"dtype": "string", "_type": "Value"}),
+    "rt60_ms": (pa.float64(), {"dtype": "float64", "_type": "Value"}),
 }
+_LATER = {"rt60_ms"}
+"""Columns that files from before them lack: nothing of theirs is lost."""
 
 
 def schema() -> pa.Schema:
@@ -122,10 +127,10 @@ def read_clips(path: Path) -> list[Clip]:
         raise StudyError(f"{path} is missing: run the speech stage first.") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise StudyError(f"{path} is no readable clip file ({error}): delete it and run again.") from error
-    if missing := sorted(_COLUMNS.keys() - set(table.column_names)):
+    if missing := sorted(_COLUMNS.keys() - _LATER - set(table.column_names)):
         raise StudyError(f"{path} lacks the columns {', '.join(missing)}: delete it and run again.")
     clips = []
-    for row in table.select(list(_COLUMNS)).to_pylist():
+    for row in table.select([name for name in _COLUMNS if name in table.column_names]).to_pylist():
         flac = row.pop("audio")["bytes"]
         if hash_audio(flac) != row["sha256"]:
             raise StudyError(f"{path}: the audio of item {row['id']} is corrupt: delete the file and run again.")

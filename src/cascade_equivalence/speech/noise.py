@@ -1,8 +1,6 @@
-"""Clips in babble at a fixed signal-to-noise ratio.
+"""Noise under clips at a fixed signal-to-noise ratio.
 
-The ratio is that of the RMS of the whole clip, pauses included, to the RMS of the whole noise under it. One clip's
-babble (talkers, starting points, waveform) is the same at every ratio but for its gain, so conditions differ in nothing
-else.
+The ratio is that of the RMS of the whole clip, pauses included, to the RMS of the whole noise under it.
 
 ``audiomentations.AddBackgroundNoise`` mixes. It takes noise from files only and computes the length to read with a
 division, so that for one length in a hundred the last sample goes missing; with its parameter ``duration`` set to None
@@ -11,26 +9,19 @@ formula to the last bits of float32, for 7 ms a clip. It draws from Python's glo
 bounds and a file of the clip's own length nothing depends on them.
 """
 
+import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
 
-from cascade_equivalence.config.speech import NoiseConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.progress import progress
-from cascade_equivalence.speech.babble import (
-    Talker,
-    babble,
-    babble_generator,
-    choose_talkers,
-    clip_talkers,
-    file_talkers,
-    load_talker,
-)
 from cascade_equivalence.speech.clips import Clip, decode, hash_audio
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, decode_flac, encode_flac, rms
 
@@ -38,24 +29,18 @@ PEAK = 0.99
 TOLERANCE_DB = 0.1
 
 
-def clip_babble(clip: Clip, pool: Sequence[Talker], task: str, config: NoiseConfig) -> Waveform:
-    """Babble for one clip, of its length; depends on the ratio in nothing.
+def noise_generator(seed: int, task: str, clip: Clip, kind: str = "") -> np.random.Generator:
+    """Random numbers for one clip's noise: the same at every level, in any order of clips.
 
     Args:
-        clip: The clip to be covered.
-        pool: Talkers to choose from; their order does not matter.
+        seed: The study's.
         task: Task of the clip.
-        config: Number of talkers and seed.
-
-    Returns:
-        Samples at 16 kHz, as many as the clip has; the gain is free.
-
-    Raises:
-        StudyError: If the pool is too small or a talker cannot be heard.
+        clip: The clip; its item and voice count.
+        kind: Kind of noise, so that kinds do not share numbers; empty for babble.
     """
-    rng = babble_generator(config.seed, task, clip.id, clip.voice)
-    talkers = choose_talkers(pool, config.talkers, clip.text, clip.id, clip.voice, rng)
-    return babble([load_talker(talker, rng) for talker in talkers], decode(clip).size, rng)
+    parts = [seed, task, clip.id, clip.voice, *([kind] if kind else [])]
+    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 def mix(speech: Waveform, noise: Waveform, snr_db: float) -> Waveform:
@@ -81,41 +66,36 @@ def mix(speech: Waveform, noise: Waveform, snr_db: float) -> Waveform:
         return np.asarray(add_noise(speech, sample_rate=SAMPLING_RATE), dtype=np.float32)
 
 
-def mix_condition(
-    clean: Sequence[Clip], pool: Sequence[Clip], task: str, snr_db: float, config: NoiseConfig
-) -> list[Clip]:
-    """Clips of one voice in babble.
+def mix_clips(clean: Sequence[Clip], make_noise: Callable[[Clip], Waveform], task: str, snr_db: float) -> list[Clip]:
+    """Mix each clip with noise of its own.
 
     A mix whose peak exceeds 0.99 is scaled down as a whole, which leaves the ratio as it is.
 
     Args:
         clean: The clips.
-        pool: Clean clips to take the talkers from (those in the voice of a clip are passed over); not used where
-            ``config.folder`` is set.
+        make_noise: Noise for a clip, of its length; the gain is free.
         task: Task of the clips.
         snr_db: Signal-to-noise ratio in dB.
-        config: Talkers, folder and seed.
 
     Returns:
         The clips with noise, in the same order, each with its measured ratio.
 
     Raises:
-        StudyError: If a clip is empty or silent, talkers are missing, or 16 bits cannot hold the ratio.
+        StudyError: If a clip is empty or silent, no noise can be made, or 16 bits cannot hold the ratio.
     """
-    talkers = clip_talkers(pool) if config.folder is None else file_talkers(config.folder)
     mixed = []
     with progress(f"{task} at {snr_db:g} dB", total=len(clean)) as advance:
         for clip in clean:
-            mixed.append(_mix_clip(clip, talkers, task, snr_db, config))
+            mixed.append(_mix_clip(clip, make_noise, task, snr_db))
             advance()
     return mixed
 
 
-def _mix_clip(clip: Clip, talkers: Sequence[Talker], task: str, snr_db: float, config: NoiseConfig) -> Clip:
+def _mix_clip(clip: Clip, make_noise: Callable[[Clip], Waveform], task: str, snr_db: float) -> Clip:
     speech = decode(clip)
     if rms(speech) == 0:
         raise StudyError(f"{task}: clip {clip.id} in voice {clip.voice} is silent, so noise has no ratio to it.")
-    mixture = mix(speech, clip_babble(clip, talkers, task, config), snr_db)
+    mixture = mix(speech, make_noise(clip), snr_db)
     gain = min(1.0, PEAK / float(np.abs(mixture).max()))
     flac = encode_flac(np.float32(gain) * mixture)
     # Measured on what is stored: whatever is not the (scaled) speech is noise, the rounding to 16 bits included.
@@ -127,15 +107,4 @@ def _mix_clip(clip: Clip, talkers: Sequence[Talker], task: str, snr_db: float, c
             f"{task}: clip {clip.id} in voice {clip.voice} has {measured:.2f} dB of signal to noise instead of "
             f"{snr_db:g} dB, for 16-bit audio holds no finer noise: ask for a lower ratio."
         )
-    return Clip(
-        id=clip.id,
-        voice=clip.voice,
-        flac=flac,
-        sampling_rate=SAMPLING_RATE,
-        seconds=clip.seconds,
-        provider=clip.provider,
-        text=clip.text,
-        sha256=hash_audio(flac),
-        snr_db=measured,
-        problem=clip.problem,
-    )
+    return replace(clip, flac=flac, sha256=hash_audio(flac), snr_db=measured)
