@@ -114,6 +114,7 @@ ORDER = (
     "shard",
     "model",
     "opened",
+    "part",
     "concept",
     "layer",
     "asr",

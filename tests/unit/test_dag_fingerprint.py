@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cascade_equivalence.conditions import PREFIXES
 from cascade_equivalence.dag.fingerprint import PACKAGE, STAGES, code_fingerprint
 
 SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
@@ -16,6 +17,7 @@ RUN_BY = {
     "recordings": ("extract_audio",),
     "speech": ("synthesize_speech",),
     "noise": ("mix_noise",),
+    "musan": ("fetch_musan", "unpack_musan"),
     "transcribe": ("transcribe",),
     "transcripts": ("transcribe",),
     "listen": ("answer", "transcribe"),
@@ -44,6 +46,7 @@ OF_A_NODE = {
     "answer": ("tasks/*.py",),
     "answer_api": ("tasks/*.py",),
     "speech": tuple(f"speech/{name}*.py" for name in ("edge", "espeak", "hibari", "recordings")),
+    "noise": tuple(f"speech/{kind}.py" for kind in PREFIXES),
 }
 
 # Imported, and yet not counted. In every stage:
@@ -51,7 +54,7 @@ EXEMPT = {
     "errors.py": "the words of an error are in no result",
     "progress.py": "what is shown on the way is in no result",
     "atomic.py": "writes what it is given",
-    "conditions.py": "the ratio it reads off a name is a parameter of the node",
+    "conditions.py": "kind and level that it reads off a name are parameters of the node",
     "config/*.py": "the values are parameters of the node",
     "dag/script.py": "starts a script and ends it",
     "dag/study.py": "paths; what it derives for a node are parameters of the node",
@@ -59,6 +62,7 @@ EXEMPT = {
     "dag/training.py": "the same",
     "dag/mechanism.py": "the same",
     "dag/surplus_nodes.py": "the same",
+    "dag/noise_nodes.py": "the same",
     "dag/api_nodes.py": "the same",
     "dag/warm.py": "where a script runs, not what it does",
     "dag/processes.py": "when a process ends, and where it compiles",
@@ -90,6 +94,7 @@ ELSEWHERE = {
     **dict.fromkeys(("probes", "moments", "erasers"), DRAWN),
     "items": {"tasks/parsing.py": "how answers are read decides no item"},
     "fetch_set": {"models/sources/*.py": "hashes; what is fetched is known by its hash"},
+    "musan": {"models/sources/*.py": "hashes; what is fetched is known by its hash"},
     "recordings": {
         "models/sources/files.py": "hashes",
         "speech/clips.py": "what a clip is; a recording is none yet",

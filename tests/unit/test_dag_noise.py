@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +64,75 @@ def test_noise_is_made_for_the_named_systems_and_what_compares_them() -> None:
 def test_each_system_adds_to_the_noisy_part_only(name: str) -> None:
     rest = [system for system in RAW["systems"] if system != name]
     assert noisy(study(*rest)) < noisy(study())
+
+
+# -- kinds of noise ----------------------------------------------------------------------------------------------------
+
+MUSAN = {"archive": "https://host/musan.tar.gz", "sha256": "0" * 64}
+
+
+def noise_study(**noise: Any) -> Study:
+    return Study(load_study(RAW | {"noise": RAW["noise"] | noise}, ROOT))
+
+
+def made_of(of: Study) -> dict[str, tuple[list[str], dict[str, Any]]]:
+    """What each noisy node is made of: its files and its parameters."""
+    noisy = [name for name in of.conditions if name != "clean"]
+    return {name: (of.pool_of("sst2", "heart", name), of.noise_params("heart", name)) for name in noisy}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"music_snr_db": [5], "musan": MUSAN | {"parts": ["music"]}},
+        {"stationary_snr_db": [5, 0]},
+        {"reverb_rt60_ms": [300, 600]},
+    ],
+)
+def test_another_kind_adds_its_own_nodes_and_changes_no_other(more: dict[str, Any]) -> None:
+    before, after = study(), noise_study(**more)
+    names = set(after.conditions) - set(before.conditions)
+    assert len(names) == len(next(iter(more.values()))) and names == set(after.config.noise.conditions()[2:])
+    assert files(before) < files(after)
+    assert {Path(file).stem for file in files(after) - files(before)} == names
+    assert made_of(before).items() <= made_of(after).items()
+
+
+def test_each_kind_is_made_of_its_own_files() -> None:
+    one = noise_study(music_snr_db=[5], stationary_snr_db=[5], reverb_rt60_ms=[600], musan=MUSAN | {"parts": ["music"]})
+    files = {name: pool for name, (pool, _) in made_of(one).items()}
+    assert files["snr10"] == ["r/speech/sst2/us/clean.parquet"]
+    assert files["music5"] == [one.musan_manifest("music")]
+    assert files["stationary5"] == files["reverb600"] == []
+    assert one.noise_folder("music5") == Path(one.musan_manifest("music")).parent
+    assert one.noise_folder("snr10") is one.noise_folder("reverb600") is None
+
+
+def test_babble_of_musan_takes_its_speech_and_music_its_music(tmp_path: Path) -> None:
+    for part in ("speech", "music"):
+        (tmp_path / part).mkdir()
+    both = {"music_snr_db": [5], "babble_voices": [], "talkers": 5}
+    fetched = noise_study(musan=MUSAN, **both)
+    assert fetched.pool_of("sst2", "heart", "snr0") == [fetched.musan_manifest("speech")]
+    own = noise_study(musan={"folder": str(tmp_path)}, **both)
+    assert own.pool_of("sst2", "heart", "snr0") == own.pool_of("sst2", "heart", "music5") == []
+    assert (own.noise_folder("snr0"), own.noise_folder("music5")) == (tmp_path / "speech", tmp_path / "music")
+
+
+def test_a_parameter_counts_for_the_kinds_that_use_it() -> None:
+    plain = {"music_snr_db": [5], "stationary_snr_db": [5], "reverb_rt60_ms": [600]}
+    before = made_of(noise_study(musan=MUSAN | {"parts": ["music"]}, **plain))
+    for change, concerned in (
+        ({"talkers": 3}, {"snr10", "snr0"}),
+        ({"max_talkers": 7}, {"snr10", "snr0"}),
+        ({"seed": 1}, set(before)),
+    ):
+        after = made_of(noise_study(musan=MUSAN | {"parts": ["music"]}, **plain, **change))
+        assert {name for name in before if before[name] != after[name]} == concerned
+
+
+def test_every_condition_is_a_wildcard_and_a_path() -> None:
+    of = noise_study(stationary_snr_db=[-2.5], reverb_rt60_ms=[600])
+    for name in ("snr10", "stationary-2.5", "reverb600"):
+        assert re.fullmatch(of.wildcards()["noise"], name) and f"r/speech/sst2/heart/{name}.parquet" in of.all_clips()
+    assert not re.fullmatch(of.wildcards()["noise"], "stationary-2x5")

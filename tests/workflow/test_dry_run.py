@@ -113,6 +113,27 @@ def test_adding_a_noise_level_runs_that_level(finished: Checkout, study: Config)
     assert planned(finished, study) == expected
 
 
+@pytest.mark.parametrize(
+    ("noise", "condition"),
+    [({"stationary_snr_db": [5]}, "stationary5"), ({"reverb_rt60_ms": [300]}, "reverb300")],
+)
+def test_adding_a_kind_of_noise_runs_its_own_nodes(
+    finished: Checkout, study: Config, noise: Config, condition: str
+) -> None:
+    study["noise"] |= noise
+    node = ("sst2", condition)
+    expected = {("mix_noise", "sst2", "us", condition), *transcripts(node), *answers(node), *agreement(node), *END}
+    assert planned(finished, study) == expected
+
+
+def test_adding_music_fetches_and_unpacks_music_only(finished: Checkout, study: Config) -> None:
+    archive = {"archive": "https://host/musan.tar.gz", "sha256": "0" * 64, "parts": ["music"]}
+    study["noise"] |= {"music_snr_db": [5], "musan": archive}
+    node = ("sst2", "music5")
+    made = {("fetch_musan",), ("unpack_musan", "music"), ("mix_noise", "sst2", "us", "music5")}
+    assert planned(finished, study) == {*made, *transcripts(node), *answers(node), *agreement(node), *END}
+
+
 def test_a_changed_prompt_asks_that_task_again(finished: Checkout, study: Config) -> None:
     study["definitions"]["tasks"] = {"sst2": {"prompt": "Positive or negative? {speech}", "max_new_tokens": 6}}
     assert planned(finished, study) == {*answers(*NODES[1:]), *agreement(*NODES[1:]), *END}

@@ -61,3 +61,46 @@ rule extract_audio:
         "Extracting the recordings of {wildcards.task}"
     script:
         "../scripts/extract_audio.py"
+
+
+rule fetch_musan:
+    output:
+        record=f"{SETS}/musan/archive.json",
+    log:
+        f"{SETS}/logs/fetch_musan.log",
+    benchmark:
+        f"{SETS}/benchmarks/fetch_musan.tsv"
+    retries: 2
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=720,
+    params:
+        source=STUDY.musan_params(),
+    message:
+        "Fetching MUSAN"
+    script:
+        "../scripts/fetch_musan.py"
+
+
+rule unpack_musan:
+    input:
+        archive=f"{SETS}/musan/archive.json",
+    output:
+        manifest=f"{SETS}/musan/{{part}}/manifest.json",
+    log:
+        f"{SETS}/logs/unpack_musan/{{part}}.log",
+    benchmark:
+        f"{SETS}/benchmarks/unpack_musan/{{part}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    params:
+        part=lambda wildcards: STUDY.unpack_params(wildcards.part),
+    message:
+        "Unpacking the {wildcards.part} of MUSAN"
+    script:
+        "../scripts/unpack_musan.py"

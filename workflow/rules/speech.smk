@@ -27,7 +27,7 @@ rule synthesize_speech:
 rule mix_noise:
     input:
         clean=f"{RESULTS}/speech/{{task}}/{{voice}}/clean.parquet",
-        pool=lambda wildcards: STUDY.pool_of(wildcards.task, wildcards.voice),
+        pool=lambda wildcards: STUDY.pool_of(wildcards.task, wildcards.voice, wildcards.noise),
     output:
         clips=f"{RESULTS}/speech/{{task}}/{{voice}}/{{noise}}.parquet",
     log:
@@ -42,6 +42,6 @@ rule mix_noise:
     params:
         noise=lambda wildcards: STUDY.noise_params(wildcards.voice, wildcards.noise),
     message:
-        "Mixing babble into {wildcards.task}, voice {wildcards.voice}, at {wildcards.noise}"
+        "Making {wildcards.noise} of {wildcards.task}, voice {wildcards.voice}"
     script:
         "../scripts/mix_noise.py"

@@ -1,4 +1,4 @@
-"""Mix babble into the clips of one task and voice at one signal-to-noise ratio."""
+"""Make the clips of one task and voice as they are heard in one condition."""
 
 from pathlib import Path
 
@@ -7,10 +7,12 @@ from cascade_equivalence.dag.script import node
 with node(snakemake) as study:
     from cascade_equivalence.conditions import parse_condition
     from cascade_equivalence.speech.clips import read_clips, write_clips
-    from cascade_equivalence.speech.noise import mix_condition
+    from cascade_equivalence.speech.kinds import make_condition
 
     clean = read_clips(Path(snakemake.input.clean))
-    pool = [clip for path in snakemake.input.pool for clip in read_clips(Path(path))]
-    snr_db = parse_condition(snakemake.wildcards.noise)
-    mixed = mix_condition(clean, pool, snakemake.wildcards.task, snr_db, study.config.noise)
-    write_clips(mixed, Path(snakemake.output.clips))
+    folder = study.noise_folder(snakemake.wildcards.noise)
+    # With a folder, an input is only the manifest beside its sound files.
+    pool = [clip for path in snakemake.input.pool for clip in read_clips(Path(path))] if folder is None else []
+    condition = parse_condition(snakemake.wildcards.noise)
+    made = make_condition(clean, snakemake.wildcards.task, condition, study.config.noise, pool, folder)
+    write_clips(made, Path(snakemake.output.clips))

@@ -34,7 +34,9 @@ STAGES = {
         *(f"speech/{name}.py" for name in ("audit", "waveform")),
     ),
     "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "prosody", "synthesize", "waveform")),
-    "noise": tuple(f"speech/{name}.py" for name in ("babble", "clips", "noise", "waveform")),
+    # A node names the module of its own kind of noise.
+    "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "sound_files", "waveform")),
+    "musan": tuple(f"tasks/sources/{name}.py" for name in ("archives", "http", "musan")),
     "transcribe": (
         "models/transcription/*.py",
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "device", "openai_whisper")),

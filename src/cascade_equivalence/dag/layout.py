@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.conditions import CLEAN, condition_name
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.check import clean_voices
 from cascade_equivalence.config.sources import ModelSpec
@@ -43,7 +43,7 @@ class Layout:
     @cached_property
     def conditions(self) -> list[str]:
         """Conditions of the study, clean first."""
-        return [CLEAN, *(condition_name(snr) for snr in self.config.noise.snr_db)]
+        return [CLEAN, *self.config.noise.conditions()]
 
     def conditions_of(self, task: str) -> list[str]:
         """Conditions a task is run in."""

@@ -32,7 +32,7 @@ class ReportNodes(SurplusNodes):
         """Names of the tables."""
         contrasts = ["contrasts"] if self.config.contrasts else []
         pairs = ["agreement", "indices", "tests", "equivalence", "power", "errors"]
-        noise = ["noise", *(["ranking"] if self.config.noise.snr_db else [])]
+        noise = ["noise", *(["ranking"] if self.config.noise.conditions() else [])]
         surplus = ["surplus"] if self.config.surplus.tasks else []
         rest = ["transcription", "shared_errors", "costs", "times", *surplus, *self.mechanism_tables()]
         return ["accuracy", *pairs, *contrasts, *noise, *rest]
@@ -40,7 +40,7 @@ class ReportNodes(SurplusNodes):
     def figures(self) -> list[str]:
         """Names of the figures that this study has something to show in."""
         pairs = ["agreement", *(["overlap"] if self._has_several_wrong_answers() else [])] if self.config.pairs else []
-        noise = ["noise"] if self.config.noise.snr_db else []
+        noise = ["noise"] if self.config.noise.conditions() else []
         return [*pairs, *noise, "costs", *self.mechanism_figures()]
 
     def targets(self) -> list[str]:

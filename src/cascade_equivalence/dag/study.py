@@ -4,19 +4,20 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.speech import EdgeVoice, RecordingsVoice
 from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.dag.api_nodes import ApiNodes
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY, Node
+from cascade_equivalence.dag.noise_nodes import NoiseNodes
 from cascade_equivalence.dag.report_nodes import ReportNodes
 
 __all__ = ["REPOSITORY", "Node", "Study"]
 
 
-class Study(ReportNodes, ApiNodes):
+class Study(ReportNodes, ApiNodes, NoiseNodes):
     """Inputs, targets and parameters of every node of a study.
 
     Args:
@@ -57,12 +58,6 @@ class Study(ReportNodes, ApiNodes):
     def clips_of(self, task: str, condition: str) -> list[str]:
         """Speech that a transcription node hears."""
         return [self.clips(task, voice, condition) for voice in self.voices_of(task, condition)]
-
-    def pool_of(self, task: str, voice: str) -> list[str]:
-        """Clean speech that the babble behind a voice is made of."""
-        if self.config.noise.folder is not None:
-            return []
-        return [self.clips(task, other) for other in self.babble_voices(voice)]
 
     def heard_by(self, system: str, task: str, condition: str) -> list[str]:
         """What a system answers from: a cascade from transcripts, a speech LLM from speech."""
@@ -127,6 +122,7 @@ class Study(ReportNodes, ApiNodes):
             "voice": _either(dict.fromkeys([*self.config.speech.voices, *self.config.speech.prosody_voices])),
             "condition": _either(self.conditions),
             "noise": _either(noise),
+            "part": "speech|music",
             "connector": _either(self.config.definitions.connectors),
             "shard": r"train-\d{4}|held-[A-Za-z0-9._-]+",
             "system": _either(self.config.systems),
@@ -168,18 +164,6 @@ class Study(ReportNodes, ApiNodes):
         """Connections to a speech service that a node of a voice keeps open."""
         spec = self.config.definitions.voices[voice]
         return spec.connections if isinstance(spec, EdgeVoice) else 0
-
-    def noise_params(self, voice: str, condition: str) -> dict[str, Any]:
-        """What noisy speech depends on, beside the clean speech it is made of."""
-        noise = self.config.noise
-        return {
-            "snr_db": parse_condition(condition),
-            "talkers": noise.talkers,
-            "seed": noise.seed,
-            "folder": noise.folder.as_posix() if noise.folder else None,
-            "pool": [] if noise.folder else self.babble_voices(voice),
-            "code": code_fingerprint("noise"),
-        }
 
     def transcribe_params(self, asr: str) -> dict[str, Any]:
         """What transcripts depend on, beside weights and speech. The batch size is a matter of speed."""
