@@ -120,7 +120,7 @@ def test_words_are_those_of_the_lists(numbers: pl.DataFrame) -> None:
             assert {*parts(row[column])} <= {*PAPER_SYSTEMS, IMPLICIT}, row
         assert row["statistic"] == "parameters" or {*parts(row["model"])} <= {*PAPER_MODELS}, row
         assert {*parts(row["task"])} <= {*TASK_TITLES} and {*parts(row["concept"])} <= concepts, row
-        assert row["condition"] is None or parse_condition(row["condition"]) in (None, 0.0), row
+        assert row["condition"] is None or parse_condition(row["condition"]).level in (None, 0.0), row
     assert set(numbers["statistic"]) == set(STATISTICS) >= DESIGN
 
 

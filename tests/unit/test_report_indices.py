@@ -27,7 +27,9 @@ PAIR: dict[str, Any] = {
     "match": "exact",
     "task": "ag_news",
     "condition": "clean",
+    "noise": None,
     "snr_db": None,
+    "rt60_ms": None,
 }
 
 
@@ -65,7 +67,7 @@ def node(system: Iterable[str], reference: Iterable[str], *, voices: int, labels
 
 def table(*found: dict[str, Any], **place: Any) -> pl.DataFrame:
     """The tidy table of some nodes."""
-    front = {name: pl.Float64 if name == "snr_db" else pl.String for name in PAIR}
+    front = {name: pl.Float64 if name in ("snr_db", "rt60_ms") else pl.String for name in PAIR}
     rows = [PAIR | place | {"rows": each["rows"], "groups": each["groups"]} | row(each) for each in found]
     return pl.DataFrame(rows, schema={**front, "rows": pl.Int64, "groups": pl.Int64, **SCHEMA}, orient="row")
 
@@ -123,7 +125,7 @@ def test_the_display_shows_clean_speech_and_explains_its_cells() -> None:
     several, single = node(*drawn(2), voices=3), node(*drawn(3), voices=1)
     opened = node(["paris", "rome"] * 9, ["paris", "oslo"] * 9, voices=2, labels=[])
     clean = table(several, single, opened)
-    shown = display(pl.concat([clean, table(several, condition="snr5", snr_db=5.0)]), 0.9)
+    shown = display(pl.concat([clean, table(several, condition="snr5", noise="babble", snr_db=5.0)]), 0.9)
     assert len(shown.rows) == 3 and {len(cells) for cells in shown.rows} == {len(shown.columns)}
     assert len(set(shown.columns)) == len(shown.columns)
     first, second, third = shown.rows

@@ -63,15 +63,24 @@ def made(**changed: Any) -> dict[str, Any]:
 def shown(**changed: Any) -> dict[str, str]:
     """What a reader sees of a pair whose order is turned at 0 dB."""
     changes = {"change": -0.2, "change_low": -0.3, "change_high": -0.1, "reversed": "shown"}
-    noisy = {"condition": "snr0", "snr_db": 0.0, "difference": -0.1, "difference_low": -0.2, "difference_high": -0.05}
-    rows = [made(**changed), made(**noisy, **changes, **changed)]
+    noisy = {
+        "condition": "snr0",
+        "noise": "babble",
+        "snr_db": 0.0,
+        "difference": -0.1,
+        "difference_low": -0.2,
+        "difference_high": -0.05,
+    }
+    rows = [made(noise="babble", **changed), made(**noisy, **changes, **changed)]
     return cells(display(pl.DataFrame(rows, schema=PAIR | SCHEMA, orient="row"), 0.95))[0]
 
 
 def test_it_has_every_pair_in_every_condition_of_the_tasks_in_noise(found: pl.DataFrame, tables: Tables) -> None:
     assert list(found.columns) == [*PAIR, *SCHEMA]
     noisy = tables.agreement.filter(pl.col("task").is_in(["ag_news", "sst2"]))
-    assert found.select(list(PAIR)).drop("rows", "groups").equals(noisy.select(list(PAIR)).drop("rows", "groups"))
+    same = pl.exclude("rows", "groups", "noise")
+    assert found.select(list(PAIR)).select(same).equals(noisy.select(list(PAIR)).select(same))
+    assert set(found["noise"]) == {"babble"}  # clean speech stands in the family of each kind of noise
     # Three voices are heard on clean speech, two of them in noise: the same clips everywhere.
     assert found["rows"].unique().to_list() == [60 * len(NOISE_VOICES)]
 
@@ -109,11 +118,12 @@ def test_a_reader_sees_one_row_a_pair_and_task(found: pl.DataFrame) -> None:
 @pytest.mark.parametrize(
     ("crossover", "cell"),
     [
-        ((7.5, 2.0, 9.0, False, False, False, 0.9, None), "7.5 dB [2.0, 9.0; 90% of draws]"),
-        ((10.0, 8.0, 10.0, True, False, True, 1.0, None), "> 10.0 dB [8.0, > 10.0; 100% of draws]"),
-        ((-2.5, None, None, False, None, None, None, "one group"), "\N{MINUS SIGN}2.5 dB"),
-        ((None, None, None, None, None, None, 0.125, KEPT), "none (12% of draws)"),
-        ((None, None, None, None, None, None, 0.7, TIED), UNDEFINED),
+        ((7.5, 2.0, 9.0, False, False, False, "dB", 0.9, None), "7.5 dB [2.0, 9.0; 90% of draws]"),
+        ((10.0, 8.0, 10.0, True, False, True, "dB", 1.0, None), "> 10.0 dB [8.0, > 10.0; 100% of draws]"),
+        ((-2.5, None, None, False, None, None, "dB", None, "one group"), "\N{MINUS SIGN}2.5 dB"),
+        ((450.4, 200.0, 600.0, False, True, False, "ms", 0.5, None), "450 ms [< 200, 600; 50% of draws]"),
+        ((None, None, None, None, None, None, "dB", 0.125, KEPT), "none (12% of draws)"),
+        ((None, None, None, None, None, None, "dB", 0.7, TIED), UNDEFINED),
     ],
 )
 def test_a_crossover_is_shown_with_what_is_known_of_it(crossover: tuple, cell: str) -> None:

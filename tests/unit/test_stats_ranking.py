@@ -102,7 +102,7 @@ def test_all_is_that_of_a_plain_loop_over_the_draws(seed: int) -> None:
         loop.append([sum(each) / len(each) for each in rows])
     drawn = np.array(loop)
     for at, each in enumerate(found["conditions"]):
-        assert each["snr_db"] == LEVELS[at]
+        assert each["level"] == LEVELS[at]
         ends = [each["difference"]["low"], each["difference"]["high"]]
         assert ends == pytest.approx(np.quantile(drawn[:, at], [0.025, 0.975]))
         if at:
@@ -128,7 +128,7 @@ def test_its_parts_fit_together_and_swapping_the_systems_turns_the_signs(seed: i
     assert found["crossover"] == swapped["crossover"]
     clean = found["conditions"][0]
     for mine, theirs in zip(found["conditions"], swapped["conditions"], strict=True):
-        level = mine["snr_db"]
+        level = mine["level"]
         node = compare(one[level], other[level], LABELS, draws=40)
         assert mine["difference"] == node["accuracy_difference"] == pytest.approx(swap(theirs["difference"]))
         assert mine["reversed"] == theirs["reversed"]
@@ -251,3 +251,36 @@ def test_what_cannot_be_compared_is_refused() -> None:
 
 def _without_voice(found: dict, level: float | None = 5.0) -> dict:
     return found | {level: found[level].filter(pl.col("voice") != "v1")}
+
+
+# -- levels that grow as hearing gets harder ---------------------------------------------------------------------------
+
+
+@given(
+    gains=st.lists(st.lists(st.integers(-4, 4), min_size=4, max_size=4), min_size=1, max_size=8),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_reverberation_time_is_a_ratio_seen_from_the_other_side(gains: list[list[int]], seed: int) -> None:
+    table = np.array(gains, dtype=float)
+    settled = {"draws": 50, "confidence": 0.9, "seed": seed}
+    times = crossover(table, [200.0, 400.0, 900.0], unit="ms", **settled)
+    ratios = crossover(table, [-200.0, -400.0, -900.0], **settled)
+    assert (times["share"], times["reason"]) == (ratios["share"], ratios["reason"])
+    for mine, theirs in (("value", "value"), ("low", "high"), ("high", "low")):
+        expected = None if ratios[theirs] is None else -ratios[theirs]
+        assert times[mine] == expected
+        assert times[f"{mine}_censored"] == ratios[f"{theirs}_censored"]
+    if times["low"] is not None:
+        assert 200 <= times["low"] <= times["high"] <= 900
+
+
+def test_in_rooms_the_longest_reverberation_is_the_hardest() -> None:
+    to_times = {None: None, 15.0: 200.0, 5.0: 500.0, 0.0: 1000.0}
+    system, reference = ({to_times[level]: table for level, table in each.items()} for each in turned(5, items=100))
+    found = ranking(system, reference, LABELS, unit="ms", draws=200)
+    assert [each["level"] for each in found["conditions"]] == [None, 200.0, 500.0, 1000.0]
+    assert found["conditions"][-1]["reversed"] == SHOWN
+    assert 200 < found["crossover"]["value"] < 1000
+    with pytest.raises(StudyError, match="500 ms lacks"):
+        ranking(_without_voice(system, 500.0), _without_voice(reference, 500.0), LABELS, unit="ms", draws=10)

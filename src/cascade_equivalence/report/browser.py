@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.conditions import CLEAN, families
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, PairSpec, SystemSpec
 from cascade_equivalence.report.audio import Place, read_some, within
@@ -64,7 +64,7 @@ class HeardClip:
         task: The task.
         item: Id of the item.
         voice: Voice of the clip.
-        condition: ``clean`` or ``snr<dB>``.
+        condition: ``clean`` or a noise.
         gold: The right answer.
         sides: What each system made of it, by its name.
         spoken: What was to be said; None where that is not known.
@@ -197,10 +197,9 @@ def _at(node: Node, task: str, condition: str) -> bool:
 
 
 def _conditions(answers: Iterable[Node], task: str) -> list[str]:
-    """Clean speech and the loudest noise that a task was answered in."""
-    found = {node.condition: parse_condition(node.condition) for node in answers if node.task == task}
-    noisy = {name: decibels for name, decibels in found.items() if decibels is not None}
-    return [*([CLEAN] if CLEAN in found else []), *([min(noisy, key=noisy.__getitem__)] if noisy else [])]
+    """Clean speech and the hardest noise of each kind that a task was answered in."""
+    found = {node.condition for node in answers if node.task == task}
+    return [*([CLEAN] if CLEAN in found else []), *(names[-1] for names in families(found).values())]
 
 
 def _draw(

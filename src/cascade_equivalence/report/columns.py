@@ -6,7 +6,15 @@ from typing import Any
 import polars as pl
 
 Schema = dict[str, type[pl.DataType]]
-PLACE: Schema = {"task": pl.String, "condition": pl.String, "snr_db": pl.Float64}
+PLACE: Schema = {
+    "task": pl.String,
+    "condition": pl.String,
+    "noise": pl.String,
+    "snr_db": pl.Float64,
+    "rt60_ms": pl.Float64,
+}
+"""Task, and what the audio went through: the condition's name, the kind of noise (null on clean speech), and its level:
+a signal-to-noise ratio, or a room's reverberation time."""
 
 
 def estimate(name: str) -> Schema:

@@ -6,13 +6,14 @@ from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.conditions import CLEAN, parse_condition
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.report.audio import Place
 from cascade_equivalence.report.costs_table import SCHEMA, seconds
 from cascade_equivalence.report.display import decimal
 from cascade_equivalence.report.naming import CASCADE, E2E, Node, Outline
+from cascade_equivalence.report.pair_frames import place
 from cascade_equivalence.report.wording import listed, listed_tasks
 
 KEY = ["id", "voice"]
@@ -89,9 +90,7 @@ def _row(
     return {
         "system": node.who,
         **outline.parts(node.who),
-        "task": node.task,
-        "condition": node.condition,
-        "snr_db": parse_condition(node.condition),
+        **place(node),
         "rows": table.height,
         "audio_seconds": length,
         "transcription_seconds": hearing,

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import Schema, estimate
+from cascade_equivalence.report.columns import PLACE, Schema, estimate
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, percent
 from cascade_equivalence.report.naming import API, HEARING, task_title
 from cascade_equivalence.report.system_tables import made_of
@@ -17,9 +17,7 @@ SCHEMA: Schema = {
     "asr": pl.String,
     "llm": pl.String,
     "model": pl.String,
-    "task": pl.String,
-    "condition": pl.String,
-    "snr_db": pl.Float64,
+    **PLACE,
     "rows": pl.Int64,
     "audio_seconds": pl.Float64,
     "transcription_seconds": pl.Float64,

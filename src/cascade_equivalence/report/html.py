@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cascade_equivalence.atomic import write_text
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.browser import Items
 from cascade_equivalence.report.contents import displays, inside_displays
@@ -241,8 +242,8 @@ def _counted(tables: Tables) -> list[dict[str, Any]]:
     )
     rows = []
     for (task,), part in heard.group_by("task", maintain_order=True):
-        clean = part.filter(pl.col("snr_db").is_null())
-        noisy = part.filter(pl.col("snr_db").is_not_null()).unique("condition")
+        clean = part.filter(pl.col("condition") == CLEAN)
+        noisy = part.filter(pl.col("condition") != CLEAN).unique("condition")
         most = {name: max(clean[name]) for name in ("groups", "voices", "rows")}
         sums = {"noisy": sum(noisy["rows"]), "answers": sum(part["rows"]), "parsed": sum(part["parsed"])}
         rows.append({"task": str(task)} | most | sums)

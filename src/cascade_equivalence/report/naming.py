@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.conditions import parse_condition
+from cascade_equivalence.conditions import Condition, Kind, parse_condition, sort_conditions
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import LENS, ORACLE, ContrastSpec, E2ESpec, PairSpec, SystemSpec
 from cascade_equivalence.errors import StudyError
@@ -22,6 +22,12 @@ TASK_TITLES = {
 E2E, API, CASCADE = "e2e", "api", "cascade"
 HEARING = (E2E, API)
 """Kinds of systems that hear the audio themselves: the speech LLMs."""
+NOISE_TITLES: dict[Kind, str] = {
+    "babble": "babble",
+    "music": "music",
+    "stationary": "stationary noise",
+    "reverb": "reverberation",
+}
 SPEECH_LLM = "speech-llm"
 LENS_TEXT = "lens"
 ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, ORACLE]
@@ -118,7 +124,7 @@ class Outline:
             keys.insert(0, _ranked(pl.col("system"), list(self.systems)))
         elif "asr" in table.columns:
             keys = [_ranked(pl.col("kind"), ASR_KINDS), pl.col("asr"), *keys]
-        keys.append(-pl.col("snr_db").fill_null(float("inf")))
+        keys.append(_ranked(pl.col("condition"), sort_conditions(table["condition"])))
         if "voice" in table.columns:
             keys.append(pl.col("voice"))
         return table.sort(*keys)
@@ -131,7 +137,7 @@ class Node:
     Attributes:
         who: System, ASR, ``system~reference`` or ``system~first~second``.
         task: Task.
-        condition: ``clean`` or ``snr<dB>``.
+        condition: ``clean``, ``snr<dB>`` or another name that ``conditions.py`` knows.
     """
 
     who: str
@@ -169,9 +175,16 @@ def _ranked(name: pl.Expr, order: Sequence[str]) -> pl.Expr:
 
 
 def condition_title(condition: str) -> str:
-    """A condition as a reader sees it."""
-    decibels = parse_condition(condition)
-    return "clean" if decibels is None else f"{decibels:g}\N{NO-BREAK SPACE}dB".replace("-", "\N{MINUS SIGN}")
+    """A condition as a reader sees it: ``clean``, ``10 dB`` for the paper's babble, ``music 10 dB``."""
+    known = parse_condition(condition)
+    if known.kind is None:
+        return "clean"
+    return level_title(known) if known.kind == "babble" else f"{known.kind} {level_title(known)}"
+
+
+def level_title(condition: Condition) -> str:
+    """A noise's level as a reader sees it: ``10 dB``, ``600 ms``."""
+    return f"{condition.level:g}\N{NO-BREAK SPACE}{condition.unit}".replace("-", "\N{MINUS SIGN}")
 
 
 def task_title(task: str) -> str:

@@ -1,11 +1,14 @@
 """Accuracy against noise as lines (paper's Figure 3)."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
+from cascade_equivalence.conditions import CLEAN, Kind, families, parse_condition
 from cascade_equivalence.report.display import MINUS
 from cascade_equivalence.report.naming import HEARING, task_title
 
@@ -16,28 +19,45 @@ if TYPE_CHECKING:
 MARKERS = "os^DvPX<>*"
 COLORS = ["#0b5cad", "#c44e00", "#00805e", "#7b3294", "#7a4a12", "#5c5c5c", "#1f9aa0", "#b03060", "#8a8000", "#3a3a8c"]
 DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
+AXES: dict[Kind, str] = {
+    "babble": "Signal-to-noise ratio (dB)",
+    "music": "Signal-to-noise ratio, music (dB)",
+    "stationary": "Signal-to-noise ratio, stationary noise (dB)",
+    "reverb": "Reverberation time (ms)",
+}
+ALONE = {"dB": 5.0, "ms": 200.0}
+"""How far clean speech stands from a level that is alone."""
 SPREAD = 0.22  # share of the smallest step between levels over which the systems stand side by side
 
 
 def noise_curves(table: pl.DataFrame) -> "Figure":
-    """Accuracy against signal-to-noise ratio, one panel a task, one line a system (paper's Figure 3).
+    """Accuracy against the level of noise, one panel a task and kind of noise, one line a system (paper's Figure 3).
 
     Args:
         table: Tidy noise table.
 
     Returns:
         A figure; clean speech stands apart at the left, bars are the intervals, a dotted line is chance. Speech LLMs
-        have thick solid lines and filled markers.
+        have thick solid lines and filled markers. Several kinds of noise have a row each, and a panel a task in it.
     """
     import seaborn as sns
     from matplotlib import pyplot as plt
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import MaxNLocator
 
-    tasks = table["task"].unique(maintain_order=True).to_list()
     looks = _looks(table)
-    columns = 2 if len(tasks) == 4 else min(3, len(tasks))  # noqa: PLR2004 - two rows of two, not three and one
-    lines = math.ceil(len(tasks) / columns)
+    kinds = families(table["condition"])
+    panels = [(kind, task) for kind, names in kinds.items() for task in _tasks(table, names)]
+    tasks = list(dict.fromkeys(task for _, task in panels))
+    if several := len(kinds) > 1:
+        columns, places = (
+            len(tasks),
+            {(kind, task): (list(kinds).index(kind), tasks.index(task)) for kind, task in panels},
+        )
+    else:
+        columns = 2 if len(tasks) == 4 else min(3, len(tasks))  # noqa: PLR2004 - two rows of two, not three and one
+        places = {panel: divmod(place, columns) for place, panel in enumerate(panels)}
+    lines = 1 + max(line for line, _ in places.values())
     figure, grid = plt.subplots(
         lines,
         columns,
@@ -45,30 +65,45 @@ def noise_curves(table: pl.DataFrame) -> "Figure":
         squeeze=False,
         layout=ConstrainedLayoutEngine(w_pad=0.1),
     )
-    levels = sorted({level for level in table["snr_db"] if level is not None}, reverse=True)
-    steps = [high - low for high, low in pairwise(levels)]
-    clean = levels[0] + (max(steps) if steps else 5)
-    spread = SPREAD * min([*steps, clean - levels[0]])
-    for axes, task in zip(grid.flat, tasks, strict=False):
-        part = table.filter(pl.col("task") == task)
-        for i, (system, look) in enumerate(looks.items()):
-            # Side by side, so that intervals of one level do not hide each other; the axis runs from right to left.
-            aside = spread * (0.5 - i / (len(looks) - 1)) if len(looks) > 1 else 0.0
-            _noise_line(axes, part.filter(pl.col("system") == system), clean, aside, look)
-        _chance(axes, part["chance"][0])
+    for (kind, task), place in places.items():
+        axes = grid[place]
+        part = table.filter(pl.col("task") == task, pl.col("condition").is_in([CLEAN, *kinds[kind]]))
+        _panel(axes, part, kinds[kind], looks)
         axes.set_title(task_title(task))
-        axes.set_xticks([clean, *levels], ["clean", *(f"{level:g}".replace("-", MINUS) for level in levels)])
-        axes.invert_xaxis()
+        axes.set_xlabel(AXES[kind] if several else "", size=9)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.grid(axis="y", color="0.9", linewidth=0.8)
         sns.despine(ax=axes)
-    for axes in list(grid.flat)[len(tasks) :]:
-        axes.set_visible(False)
-    figure.supxlabel("Signal-to-noise ratio (dB)", size=9)
+    drawn = set(places.values())
+    for place in np.ndindex(grid.shape):
+        grid[place].set_visible(place in drawn)
+    if not several:
+        figure.supxlabel(AXES[next(iter(kinds))], size=9)
     figure.supylabel("Accuracy (%)", size=9)
-    handles, names = grid.flat[0].get_legend_handles_labels()
+    handles, names = grid[next(iter(places.values()))].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=min(3, len(looks)), frameon=False, handlelength=3.6)
     return figure
+
+
+def _tasks(table: pl.DataFrame, conditions: Sequence[str]) -> list[str]:
+    return table.filter(pl.col("condition").is_in(conditions))["task"].unique(maintain_order=True).to_list()
+
+
+def _panel(axes: "Axes", table: pl.DataFrame, conditions: Sequence[str], looks: dict[str, dict[str, Any]]) -> None:
+    """One task in one kind of noise; what is harder to hear stands further to the right."""
+    hardness = {name: parse_condition(name).severity for name in conditions}
+    levels = list(hardness.values())
+    steps = [after - before for before, after in pairwise(levels)]
+    clean = levels[0] - (max(steps) if steps else ALONE[parse_condition(conditions[0]).unit])
+    spread = SPREAD * min([*steps, levels[0] - clean])
+    rows = table.with_columns(x=pl.col("condition").replace_strict(hardness | {CLEAN: clean}, return_dtype=pl.Float64))
+    for i, (system, look) in enumerate(looks.items()):
+        # Side by side, so that intervals of one level do not hide each other.
+        aside = spread * (i / (len(looks) - 1) - 0.5) if len(looks) > 1 else 0.0
+        _noise_line(axes, rows.filter(pl.col("system") == system).with_columns(pl.col("x") + aside), look)
+    _chance(axes, table["chance"][0])
+    ticks = [f"{parse_condition(name).level:g}".replace("-", MINUS) for name in conditions]
+    axes.set_xticks([clean, *levels], ["clean", *ticks])
 
 
 def _looks(table: pl.DataFrame) -> dict[str, dict[str, Any]]:
@@ -91,8 +126,8 @@ def _looks(table: pl.DataFrame) -> dict[str, dict[str, Any]]:
     return looks
 
 
-def _noise_line(axes: "Axes", rows: pl.DataFrame, clean: float, aside: float, look: dict[str, Any]) -> None:
-    rows = rows.with_columns(x=pl.col("snr_db").fill_null(clean) + aside).sort("x", descending=True)
+def _noise_line(axes: "Axes", rows: pl.DataFrame, look: dict[str, Any]) -> None:
+    rows = rows.sort("x")
     x = rows["x"].to_numpy()
     accuracy, low, high = (100 * rows[name].to_numpy() for name in ("accuracy", "accuracy_low", "accuracy_high"))
     axes.vlines(x, low, high, color=look["color"], linewidth=0.9, alpha=0.55, zorder=1.5)

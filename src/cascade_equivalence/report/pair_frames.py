@@ -205,4 +205,6 @@ def contrasts_frame(files: Mapping[Node, Path], outline: Outline) -> pl.DataFram
 
 def place(node: Node) -> dict[str, Any]:
     """Task and condition of a node."""
-    return {"task": node.task, "condition": node.condition, "snr_db": parse_condition(node.condition)}
+    known = parse_condition(node.condition)
+    level = {"noise": known.kind, "snr_db": known.snr_db, "rt60_ms": known.rt60_ms}
+    return {"task": node.task, "condition": node.condition, **level}

@@ -1,11 +1,11 @@
 """Which of two systems is better as noise grows, as tidy columns and as a reader sees it (paper section 4.4)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.conditions import CLEAN, families, parse_condition, sort_conditions
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema, estimate, spread
@@ -18,18 +18,23 @@ SCHEMA: Schema = {
     **estimate("difference"),
     **estimate("change"),
     "reversed": pl.String,
-    **estimate("crossover_db"),
-    "crossover_db_censored": pl.Boolean,
-    "crossover_db_low_censored": pl.Boolean,
-    "crossover_db_high_censored": pl.Boolean,
+    **estimate("crossover"),
+    "crossover_censored": pl.Boolean,
+    "crossover_low_censored": pl.Boolean,
+    "crossover_high_censored": pl.Boolean,
+    "crossover_unit": pl.String,
     "crossover_share": pl.Float64,
     "crossover_reason": pl.String,
 }
-"""Differences of accuracies, the system's minus the reference's. The crossover is one of pair and task, and is in each
-of their rows; where it or an end of its interval is censored, it lies above the ratio given."""
+"""Differences of accuracies, the system's minus the reference's. Each kind of noise is a family of its own, with clean
+speech in it: here ``noise`` names the family of a row. The crossover is one of pair, task and family, and is in each of
+their rows, in dB or ms; where it or an end of its interval is censored, it lies at a milder level than the one given:
+above a ratio, below a reverberation time."""
 REVERSED_WORDS = {SHOWN: "shown", APPARENT: "apparent"}
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 """Ends of columns, and what they are called in the results."""
+MILDER = {"dB": ">", "ms": "<"}
+"""The sign of a level that is only known to be milder than the mildest that was run."""
 
 
 def frame(
@@ -38,7 +43,7 @@ def frame(
     labels: Mapping[str, Sequence[str]],
     statistics: StatisticsConfig,
 ) -> pl.DataFrame:
-    """One row a pair, task and condition, clean speech included, of the tasks that are run in noise.
+    """One row a pair, task, kind of noise and condition, clean speech included, of the tasks that are run in noise.
 
     Args:
         answers: Answers by system, task and condition.
@@ -54,33 +59,45 @@ def frame(
     """
     rows: list[dict[str, Any]] = []
     for (system, reference, task), part in agreement.group_by("system", "reference", "task", maintain_order=True):
-        if not part.filter(pl.col("condition") != CLEAN).height:
-            continue
-        places = {row["snr_db"]: row for row in part.select(list(PAIR)).iter_rows(named=True)}
-        try:
-            found = ranking(
-                _heard(answers, str(system), str(task), places),
-                _heard(answers, str(reference), str(task), places),
-                labels[str(task)],
-                draws=statistics.draws,
-                confidence=statistics.confidence,
-                seed=statistics.seed,
-            )
-        except StudyError as error:
-            raise StudyError(f"{system} and {reference} on {task}: {error}") from error
-        turn = _crossover(found["crossover"])
-        shared = {"rows": found["rows"], "groups": found["groups"], **turn}
-        for each in found["conditions"]:
-            row = places[each["snr_db"]] | shared | spread("difference", each["difference"])
-            row |= spread("change", each["change"]) if each["change"] else {}
-            rows.append(row | {"reversed": each["reversed"]})
+        for kind, names in families(part["condition"]).items():
+            places = {
+                parse_condition(row["condition"]).level: row | {"noise": kind}
+                for row in part.select(list(PAIR)).iter_rows(named=True)
+                if row["condition"] in (CLEAN, *names)
+            }
+            unit = parse_condition(names[0]).unit
+            try:
+                found = ranking(
+                    _heard(answers, str(system), str(task), places),
+                    _heard(answers, str(reference), str(task), places),
+                    labels[str(task)],
+                    unit=unit,
+                    draws=statistics.draws,
+                    confidence=statistics.confidence,
+                    seed=statistics.seed,
+                )
+            except StudyError as error:
+                raise StudyError(f"{system} and {reference} on {task}: {error}") from error
+            rows += _rows(found, places, unit)
     return pl.DataFrame(rows, schema=PAIR | SCHEMA, orient="row")
+
+
+def _rows(
+    found: Mapping[str, Any], places: Mapping[float | None, Mapping[str, Any]], unit: str
+) -> Iterator[dict[str, Any]]:
+    """Rows of one pair, task and kind of noise."""
+    turn = _crossover(found["crossover"]) | {"crossover_unit": unit}
+    for each in found["conditions"]:
+        row = {**places[each["level"]], "rows": found["rows"], "groups": found["groups"], **turn}
+        row |= spread("difference", each["difference"])
+        row |= spread("change", each["change"]) if each["change"] else {}
+        yield row | {"reversed": each["reversed"]}
 
 
 def _heard(
     answers: Mapping[Node, pl.DataFrame], who: str, task: str, places: Mapping[float | None, Mapping[str, Any]]
 ) -> dict[float | None, pl.DataFrame]:
-    """A system's answers by signal-to-noise ratio; on clean speech, those of the voices that are heard in noise."""
+    """A system's answers by level of one noise; on clean speech, those of the voices that are heard in noise."""
     nodes = {level: Node(who, task, place["condition"]) for level, place in places.items()}
     found = {level: answers[node] for level, node in nodes.items() if node in answers}
     voices = {voice for level, table in found.items() if level is not None for voice in table["voice"].unique()}
@@ -90,16 +107,18 @@ def _heard(
 
 
 def _crossover(found: Mapping[str, Any]) -> dict[str, Any]:
-    columns = spread("crossover_db", found)
-    columns |= {f"crossover_db{end}_censored": found[f"{name}_censored"] for end, name in ENDS.items()}
+    columns = spread("crossover", found)
+    columns |= {f"crossover{end}_censored": found[f"{name}_censored"] for end, name in ENDS.items()}
     return columns | {"crossover_share": found["share"], "crossover_reason": found["reason"]}
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
-    """One row a pair and task, one column a condition: differences, and where the order turns."""
-    levels = table.sort("snr_db", descending=True, nulls_last=False)["condition"].unique(maintain_order=True).to_list()
+    """One row a pair, task and kind of noise, one column a condition: differences, and where the order turns."""
+    levels = sort_conditions(table["condition"])
+    several = len(families(levels)) > 1
     rows = []
-    for (system, reference, task), part in table.group_by("system", "reference", "task", maintain_order=True):
+    keys = ("system", "reference", "task", "noise")
+    for (system, reference, task, noise), part in table.group_by(*keys, maintain_order=True):
         found = {row["condition"]: row for row in part.iter_rows(named=True)}
         last = found[next(level for level in reversed(levels) if level in found)]
         rows.append(
@@ -107,6 +126,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
                 f"{system} vs. {reference}",
                 last["match"],
                 task_title(str(task)),
+                *([str(noise)] if several else []),
                 f"{last['rows']:,} ({last['groups']:,})",
                 *(_points(found[level], "difference") if level in found else NOT_RUN for level in levels),
                 _points(last, "change"),
@@ -121,6 +141,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "Pair",
             "Match",
             "Task",
+            *(["Noise"] if several else []),
             "Clips (texts)",
             *(f"{condition_title(level)} [{confidence:.0%}]" for level in levels),
             "Change in most noise",
@@ -135,14 +156,29 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "texts, the same for both systems and all conditions, and are not adjusted for the number of rows.",
             "Order turned: where the sign is opposite to that on clean speech; shown if both intervals exclude 0, else "
             "apparent, which chance may have done.",
-            "Crossover: the signal-to-noise ratio at which the difference first becomes 0 on the way from clean "
-            "speech, on straight lines between the ratios that were run. Clean speech has no ratio: a crossing before "
-            "the highest one is only known to lie above it (>). In brackets the interval of the draws that have a "
-            "crossing, and their share.",
+            f"Crossover: the {_listed_levels(levels)} at which the difference first becomes 0 on the way from clean "
+            "speech, on straight lines between those that were run. Clean speech has none: a crossing before the "
+            f"mildest is only known to lie beyond it ({_beyond(levels)}). In brackets the interval of the draws that "
+            "have a crossing, and their share.",
             *([f"{UNDEFINED}: {TIED}."] if TIED in table["crossover_reason"] else []),
         ],
-        text_columns=3,
+        text_columns=3 + several,
     )
+
+
+def _listed_levels(levels: Sequence[str]) -> str:
+    """What the levels of some conditions are called."""
+    words = {"dB": "signal-to-noise ratio", "ms": "reverberation time"}
+    return " or ".join(words[unit] for unit in _units(levels))
+
+
+def _beyond(levels: Sequence[str]) -> str:
+    """The signs of what is milder than the mildest of some conditions."""
+    return " or ".join(MILDER[unit] for unit in _units(levels))
+
+
+def _units(levels: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(parse_condition(names[0]).unit for names in families(levels).values()))
 
 
 def _points(row: Mapping[str, Any], name: str) -> str:
@@ -162,17 +198,18 @@ def _turned(rows: Iterable[Mapping[str, Any]]) -> str:
 def _crossing(row: Mapping[str, Any]) -> str:
     """Where the order turns, with its interval and the share of draws in which it does."""
     share = "" if row["crossover_share"] is None else f"{row['crossover_share']:.0%} of draws"
-    if row["crossover_db"] is None:
+    if row["crossover"] is None:
         return f"none ({share})" if row["crossover_reason"] == KEPT and share else UNDEFINED
-    value, low, high = (_decibels(row, end) for end in ENDS)
+    value, low, high = (_level(row, end) for end in ENDS)
     if low is None:
-        return f"{value} dB"
-    return f"{value} dB [{low}, {high}; {share}]"
+        return f"{value} {row['crossover_unit']}"
+    return f"{value} {row['crossover_unit']} [{low}, {high}; {share}]"
 
 
-def _decibels(row: Mapping[str, Any], end: str) -> str | None:
-    value = row[f"crossover_db{end}"]
+def _level(row: Mapping[str, Any], end: str) -> str | None:
+    value = row[f"crossover{end}"]
     if value is None:
         return None
-    above = "> " if row[f"crossover_db{end}_censored"] else ""
-    return f"{above}{round(value, 1) + 0.0:.1f}".replace("-", MINUS)
+    beyond = f"{MILDER[row['crossover_unit']]} " if row[f"crossover{end}_censored"] else ""
+    digits = 1 if row["crossover_unit"] == "dB" else 0
+    return f"{beyond}{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)

@@ -1,14 +1,24 @@
-"""The tables on single systems as a reader sees them: accuracy, accuracy in babble, word error rate."""
+"""The tables on single systems as a reader sees them: accuracy, accuracy in noise, word error rate."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.conditions import CLEAN, families, sort_conditions
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
-from cascade_equivalence.report.naming import API, E2E, HEARING, LENS_TEXT, SPEECH_LLM, condition_title, task_title
+from cascade_equivalence.report.naming import (
+    API,
+    E2E,
+    HEARING,
+    LENS_TEXT,
+    NOISE_TITLES,
+    SPEECH_LLM,
+    condition_title,
+    task_title,
+)
+from cascade_equivalence.report.wording import listed
 
 FROM_WITHIN = {SPEECH_LLM: "own transcription", LENS_TEXT: "off the last layer"}
 
@@ -57,9 +67,9 @@ def accuracy(table: pl.DataFrame, confidence: float) -> Display:
 
 
 def noise(table: pl.DataFrame, confidence: float) -> Display:
-    """Figure 3 of the paper as numbers: one row a system and task, one column a condition."""
-    conditions = table.sort(pl.col("snr_db"), descending=True, nulls_last=False)["condition"]
-    conditions = conditions.unique(maintain_order=True)
+    """Figure 3 of the paper as numbers, and other kinds of noise: one row a system and task, one column a condition."""
+    conditions = sort_conditions(table["condition"])
+    kinds = [NOISE_TITLES[kind] for kind in families(conditions)] or ["noise"]
     rows = []
     for (system, task), part in table.group_by("system", "task", maintain_order=True):
         found = {row["condition"]: row for row in part.iter_rows(named=True)}
@@ -67,7 +77,7 @@ def noise(table: pl.DataFrame, confidence: float) -> Display:
         rows.append([str(system), task_title(str(task)), f"{part['voices'][0]}", *cells])
     return Display(
         name="noise",
-        title="Accuracy in babble",
+        title=f"Accuracy in {listed(kinds)}",
         columns=["System", "Task", "Voices", *(f"{condition_title(condition)} %" for condition in conditions)],
         rows=rows,
         remarks=[

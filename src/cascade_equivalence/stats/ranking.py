@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cascade_equivalence.conditions import Unit
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import NO_ROWS, accuracy_difference
 from cascade_equivalence.stats.answers import KEY, check_answers, some
@@ -19,7 +20,8 @@ from cascade_equivalence.stats.contrast import difference
 from cascade_equivalence.stats.join import join_pair
 
 Answers = Mapping[float | None, pl.DataFrame]
-"""Answers by signal-to-noise ratio in dB; None for clean speech."""
+"""Answers by the level of one kind of noise: signal-to-noise ratio in dB, or reverberation time in ms; None for clean
+speech."""
 
 SHOWN, APPARENT, NOT_REVERSED = "shown", "apparent", "no"
 TIED = "on clean speech the two are right equally often, so there is no order to turn"
@@ -31,16 +33,18 @@ def ranking(
     reference: Answers,
     labels: Sequence[str],
     *,
+    unit: Unit = "dB",
     draws: int = 10_000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compare two systems' accuracies on clean speech and in each noise.
+    """Compare two systems' accuracies on clean speech and in each noise of one kind.
 
     Args:
         system: Answers of the system under study, with those to clean speech of the voices that are heard in noise.
         reference: Answers of the other, to the same clips in the same conditions.
         labels: The closed label set; empty for open answers.
+        unit: What the levels are counted in: with dB lower ones are harder to hear, with ms higher ones.
         draws: Bootstrap draws.
         confidence: Level of the intervals.
         seed: Seed of the draws.
@@ -50,7 +54,7 @@ def ranking(
         whole groups:
 
         - ``rows`` and ``groups`` of one condition, ``bootstrap`` {draws, confidence, seed}
-        - ``conditions``, clean first and then from the highest ratio down, each with ``snr_db`` (None for clean),
+        - ``conditions``, clean first and then from the mildest level on, each with ``level`` (None for clean),
           ``difference`` (accuracy of the system minus the reference's, an estimate), ``change`` (of this difference
           from the clean one, an estimate; None for clean), and ``reversed``: ``no``, ``apparent`` (the signs on clean
           speech and here are opposite) or ``shown`` (both intervals exclude 0, on opposite sides); None for clean
@@ -60,8 +64,8 @@ def ranking(
         StudyError: There is no clean speech or no noise, the systems were heard in different conditions, a table does
             not pass ``check_answers``, or the clips are not the same everywhere.
     """
-    levels = _levels(system, reference)
-    correct, clusters = _right(system, reference, levels, labels)
+    levels = _levels(system, reference, unit)
+    correct, clusters = _right(system, reference, levels, labels, unit)
     gaps = {level: accuracy_difference(clusters, *correct[level]) for level in levels}
     statistics = {f"difference {level}": gap for level, gap in gaps.items()}
     statistics |= {f"change {level}": difference(gaps[level], gaps[None], NO_ROWS) for level in levels[1:]}
@@ -74,7 +78,7 @@ def ranking(
         "bootstrap": {"draws": draws, "confidence": confidence, "seed": seed},
         "conditions": [
             {
-                "snr_db": level,
+                "level": level,
                 "difference": asdict(found[f"difference {level}"]),
                 "change": None if level is None else asdict(found[f"change {level}"]),
                 "reversed": None if level is None else reversal(clean, found[f"difference {level}"]),
@@ -85,6 +89,7 @@ def ranking(
             # Whole numbers: a difference of exactly 0 is no rounding error.
             np.stack([clusters.totals(one) - clusters.totals(other) for one, other in correct.values()], axis=1),
             [level for level in levels if level is not None],
+            unit=unit,
             draws=draws,
             confidence=confidence,
             seed=seed,
@@ -109,31 +114,38 @@ def reversal(clean: Estimate, noisy: Estimate) -> str:
     return SHOWN if falls or rises else APPARENT
 
 
-def crossover(gains: Floats, levels: Sequence[float], *, draws: int, confidence: float, seed: int) -> dict[str, Any]:
-    """Find the signal-to-noise ratio at which the order of two systems first turns, on the way from clean speech.
+def crossover(
+    gains: Floats, levels: Sequence[float], *, unit: Unit = "dB", draws: int, confidence: float, seed: int
+) -> dict[str, Any]:
+    """Find the level of noise at which the order of two systems first turns, on the way from clean speech.
 
-    Between neighbouring ratios the difference is taken to be a line over dB. Clean speech lies beyond all ratios and
-    has none: a crossing between it and the highest ratio is only known to be above that, so it is censored there.
+    Between neighbouring levels the difference is taken to be a line over dB or ms. Clean speech lies beyond all levels
+    and has none: a crossing between it and the mildest level is only known to be milder (above the highest ratio, below
+    the shortest reverberation time), so it is censored there.
 
     Args:
         gains: Rows only the system got right minus rows only the reference did, in each group, (groups, 1 + levels);
             clean first.
-        levels: Ratios in dB, falling.
+        levels: Levels from the mildest on: ratios in dB, falling, or reverberation times in ms, rising.
+        unit: Which of the two.
         draws: Bootstrap draws.
         confidence: Level of the interval.
         seed: Seed of the draws.
 
     Returns:
-        - ``value``, ``low``, ``high`` in dB, and for each ``<name>_censored``: true where it stands for "above". The
-          interval is that of the draws that have a crossing.
+        - ``value``, ``low``, ``high`` in the unit, and for each ``<name>_censored``: true where it stands for "milder
+          than". The interval is that of the draws that have a crossing.
         - ``share``: draws that have one
         - ``reason`` why something is missing
 
         Value, interval and share are None where there is none; the share, too, where there is but one group.
     """
     groups = len(gains)
-    value = float(_crossings(gains.sum(axis=0)[None], levels)[0])
-    drawn = np.concatenate([_crossings(weights @ gains, levels) for weights in draw_weights(groups, draws, seed)])
+    # As mildness, larger for what is heard more easily: dB are, and ms are turned.
+    sign = 1.0 if unit == "dB" else -1.0
+    milds = [sign * level for level in levels]
+    value = float(_crossings(gains.sum(axis=0)[None], milds)[0])
+    drawn = np.concatenate([_crossings(weights @ gains, milds) for weights in draw_weights(groups, draws, seed)])
     crossed = drawn[~np.isnan(drawn)]
     low = high = np.nan
     reason = None
@@ -145,26 +157,26 @@ def crossover(gains: Floats, levels: Sequence[float], *, draws: int, confidence:
         reason = "no interval: no draw has a crossing"
     else:
         tail = (1 - confidence) / 2
-        # Order statistics, as nothing lies between a ratio and one that is only known to be higher.
-        low, high = np.quantile(crossed, [tail, 1 - tail], method="inverted_cdf")
+        # Order statistics, as nothing lies between a level and one that is only known to be milder.
+        low, high = np.quantile(crossed, [tail, 1 - tail], method="inverted_cdf")[:: int(sign)]
     return {
-        **_censored("value", value, levels[0]),
-        **_censored("low", low, levels[0]),
-        **_censored("high", high, levels[0]),
+        **_censored("value", value, milds[0], sign),
+        **_censored("low", low, milds[0], sign),
+        **_censored("high", high, milds[0], sign),
         "share": None if groups == 1 else len(crossed) / draws,
         "reason": reason,
     }
 
 
-def _censored(name: str, found: float, highest: float) -> dict[str, float | bool | None]:
-    """A crossing as JSON holds it: one above the highest ratio stands there, marked."""
+def _censored(name: str, found: float, mildest: float, sign: float) -> dict[str, float | bool | None]:
+    """A crossing as JSON holds it: one that is milder than the mildest level stands there, marked."""
     if np.isnan(found):
         return {name: None, f"{name}_censored": None}
-    return {name: float(min(found, highest)), f"{name}_censored": bool(np.isinf(found))}
+    return {name: sign * float(min(found, mildest)), f"{name}_censored": bool(np.isinf(found))}
 
 
 def _crossings(sums: Floats, levels: Sequence[float]) -> Floats:
-    """First crossing of each curve (curves, 1 + levels): in dB, infinite above the highest ratio, NaN for none."""
+    """First crossing of each curve (curves, 1 + levels): infinite above the first level, NaN for none."""
     turned = sums[:, 1:] * np.sign(sums[:, :1]) < 0
     after = turned.argmax(axis=1)
     at = np.array([np.nan, *levels])
@@ -176,24 +188,24 @@ def _crossings(sums: Floats, levels: Sequence[float]) -> Floats:
     return np.where(turned.any(axis=1), np.where(after == 0, np.inf, found), np.nan)
 
 
-def _levels(system: Answers, reference: Answers) -> list[float | None]:
-    """Clean speech and the ratios, falling."""
+def _levels(system: Answers, reference: Answers, unit: Unit) -> list[float | None]:
+    """Clean speech and the levels, from the mildest on."""
     if set(system) != set(reference):
         raise StudyError("the two systems were not heard in the same noise; run both in all conditions")
     if None not in system:
         raise StudyError("there are no answers to clean speech, which noise could change")
     if len(system) == 1:
         raise StudyError("there are no answers in noise, only to clean speech")
-    return [None, *sorted((level for level in system if level is not None), reverse=True)]
+    return [None, *sorted((level for level in system if level is not None), reverse=unit == "dB")]
 
 
 def _right(
-    system: Answers, reference: Answers, levels: Sequence[float | None], labels: Sequence[str]
+    system: Answers, reference: Answers, levels: Sequence[float | None], labels: Sequence[str], unit: Unit
 ) -> tuple[dict[float | None, tuple[np.ndarray, np.ndarray]], Clusters]:
     """Which clips both systems got right in each condition, in one order of the clips; and the clips' groups."""
     joined: dict[float | None, pl.DataFrame] = {}
     for level in levels:
-        where = "clean speech" if level is None else f"{level:g} dB"
+        where = "clean speech" if level is None else f"{level:g} {unit}"
         one, other = (
             check_answers(answers[level], labels, f"the {whose}'s answers ({where})")
             for whose, answers in (("system", system), ("reference", reference))
