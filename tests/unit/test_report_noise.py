@@ -114,9 +114,9 @@ def test_curves_of_each_kind_have_axes_of_their_own(tables: Tables) -> None:
         places = each.get_xticks()
         assert list(places) == sorted(places)  # the harder, the further to the right
     assert ticks == {
-        "Signal-to-noise ratio (dB)": {("clean", "10", "0")},
-        "Signal-to-noise ratio, music (dB)": {("clean", "5")},
-        "Signal-to-noise ratio, stationary noise (dB)": {("clean", "0")},
+        "SNR in babble (dB)": {("clean", "10", "0")},
+        "SNR in music (dB)": {("clean", "5")},
+        "SNR in stationary noise (dB)": {("clean", "0")},
         "Reverberation time (ms)": {("clean", "300", "900")},
     }
     plt.close(figure)

@@ -20,9 +20,9 @@ MARKERS = "os^DvPX<>*"
 COLORS = ["#0b5cad", "#c44e00", "#00805e", "#7b3294", "#7a4a12", "#5c5c5c", "#1f9aa0", "#b03060", "#8a8000", "#3a3a8c"]
 DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
 AXES: dict[Kind, str] = {
-    "babble": "Signal-to-noise ratio (dB)",
-    "music": "Signal-to-noise ratio, music (dB)",
-    "stationary": "Signal-to-noise ratio, stationary noise (dB)",
+    "babble": "SNR in babble (dB)",
+    "music": "SNR in music (dB)",
+    "stationary": "SNR in stationary noise (dB)",
     "reverb": "Reverberation time (ms)",
 }
 ALONE = {"dB": 5.0, "ms": 200.0}
@@ -78,7 +78,8 @@ def noise_curves(table: pl.DataFrame) -> "Figure":
     for place in np.ndindex(grid.shape):
         grid[place].set_visible(place in drawn)
     if not several:
-        figure.supxlabel(AXES[next(iter(kinds))], size=9)
+        alone = next(iter(kinds))
+        figure.supxlabel("Signal-to-noise ratio (dB)" if alone == "babble" else AXES[alone], size=9)
     figure.supylabel("Accuracy (%)", size=9)
     handles, names = grid[next(iter(places.values()))].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=min(3, len(looks)), frameon=False, handlelength=3.6)
