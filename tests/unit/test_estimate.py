@@ -58,7 +58,7 @@ def make(folder: Path, ears: float | None = 1.5, **changes: Any) -> Study:
         "mechanism": {
             "models": ["talker", "ears"],
             "states": {"tasks": ["sst2"], "per_task": 100},
-            "erasure": {"tasks": ["sst2"], "per_task": 50, "concepts": ["proxy", "random"], "seeds": 4},
+            "erasure": {"tasks": ["sst2"], "per_task": 50, "concepts": ["proxy", "permuted"], "seeds": 4},
         },
     }
     return Study(load_study(raw | changes))
@@ -139,8 +139,9 @@ def test_nodes_and_rows_are_those_of_the_graph(tmp_path: Path) -> None:
     # Each opened model and its untrained twin; the lens of nine layers of one.
     assert (found["capture"].nodes, found["capture"].rows) == (4, 4 * 100)
     assert found["read_lens"].nodes == 9
-    # Nothing erased, the proxy in two forms, four random draws; in both arms, on 50 items.
-    assert (found["answer_erased"].nodes, found["answer_erased"].rows) == (3, 50 * 2 * (1 + 2 + 4))
+    # On 50 items: in both arms nothing erased, and two concepts in two forms; from audio two controls of the proxy,
+    # four draws each. Shuffled labels are a control themselves.
+    assert (found["answer_erased"].nodes, found["answer_erased"].rows) == (3, 50 * (2 * (1 + 2 * 2) + 2 * 4))
     own = told(make(tmp_path, systems=["cascade", "heard", "true", "own"]))
     assert by_stage(own)["transcribe"].rows == 2 * rows
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.config.mechanism import BASELINE, MATCHED
 from cascade_equivalence.config.study import ORACLE, E2ESpec
-from cascade_equivalence.dag.mechanism import MATCHED
 from cascade_equivalence.estimate import speed
 from cascade_equivalence.estimate.figures import Figures
 from cascade_equivalence.estimate.texts import Spoken
@@ -103,10 +102,12 @@ class Workload:
     def variants(self, concept: str) -> dict[bool, int]:
         """Ways in which a concept is erased, while the model hears (True) and while it reads the true text (False)."""
         erasure = self.study.erasure
-        erasers = 1 if concept == BASELINE else erasure.seeds if concept in MATCHED else len(erasure.affine)
+        forms = 1 if concept == BASELINE else len(erasure.affine)
+        # Draws of controls are answered from audio only.
+        drawn = len(erasure.controls) * erasure.seeds if concept in MATCHED else 0
         places = ["all"] if concept == BASELINE else erasure.positions
-        reading = erasers if erasure.text_arm and "all" in places else 0
-        return {True: erasers * len(places), False: reading}
+        reading = forms if erasure.text_arm and "all" in places else 0
+        return {True: (forms + drawn) * len(places), False: reading}
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
