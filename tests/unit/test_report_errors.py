@@ -87,7 +87,7 @@ def table(answers: Frames, transcripts: Frames) -> pl.DataFrame:
         for task in LABELS:
             heard = transcripts[Node(asr, task, "clean")] if asr else None
             place = {"pair": "a | b", "system": system, "reference": reference, "match": match, "task": task}
-            place |= {"condition": "clean", "snr_db": None}
+            place |= {"condition": "clean", "noise": None, "snr_db": None, "rt60_ms": None}
             rows.append(place | errors_table.row(found_of(system, reference, task, answers, heard)))
     assert all(set(row) == {*PAIR, *errors_table.SCHEMA} for row in rows)
     return pl.DataFrame(rows, schema=PAIR | errors_table.SCHEMA, orient="row")
@@ -133,7 +133,7 @@ def cells(shown: Display) -> list[dict[str, str]]:
 
 
 def test_errors_for_a_reader(table: pl.DataFrame) -> None:
-    noisy = table.with_columns(condition=pl.lit("snr0"), snr_db=pl.lit(0.0))
+    noisy = table.with_columns(condition=pl.lit("snr0"), noise=pl.lit("babble"), snr_db=pl.lit(0.0))
     shown = errors_table.display(pl.concat([table, noisy]), 0.95)
     assert len(shown.rows) == table.height and "| Pair" in markdown(shown)
     overlap, permuted = (next(name for name in shown.columns if name.startswith(start)) for start in ("Same", "Perm"))
