@@ -174,7 +174,7 @@ def claims(planted: Planted, count: int, draws: int, seed: int) -> dict[str, Flo
     percentile = estimate(kappas, planted.texts, draws=draws, confidence=1 - 2 * ALPHA, seed=seed)
     made: dict[str, list[float]] = {}
     for index, pair in studies.items():
-        found, tested = judge(pair, accuracy_margin=MARGIN, kappa_bound=BOUND, alpha=ALPHA), tests(pair)
+        found, tested = judge(pair, accuracy_margin=MARGIN, kappa_bound=BOUND, alpha=ALPHA), tests(pair, ALPHA)
         accuracy, lower = found["accuracy"], percentile[str(index)].low
         planned = power(
             pair, found_kappa=MISSING, found_difference=MISSING, margin=MARGIN, alpha=ALPHA, confidence=CONFIDENCE

@@ -62,7 +62,7 @@ def found_of(seed: int, texts: int, differs: float) -> dict[str, Any]:
     found = {
         "rows": texts,
         "groups": texts,
-        "tests": equivalence.tests(pair),
+        "tests": equivalence.tests(pair, 0.05),
         "equivalence": equivalence.judge(pair, **BOUNDS),
         "power": planned,
     }

@@ -138,7 +138,7 @@ def test_one_row_a_group_gives_the_limits_of_rows(rows: list[tuple[int, int, int
     found = judge(pair, **BOUNDS)
     accuracy = found["accuracy"]
     assert (accuracy["low"], accuracy["high"]) == pytest.approx((accuracy["tango_low"], accuracy["tango_high"]))
-    tested = equivalence.tests(pair)
+    tested = equivalence.tests(pair, 0.05)
     table = [[7, tested["b"]], [tested["c"], 9]]
     if tested["b"] + tested["c"]:
         plain = statsmodels_mcnemar(table, exact=False, correction=False).pvalue
@@ -162,7 +162,7 @@ def test_six_identical_voices_say_no_more_than_one(seed: int) -> None:
             assert often[part][name] == pytest.approx(found[part][name], abs=1e-8)
     assert often["verdict"] == found["verdict"]
     assert often["accuracy"]["tango_high"] < found["accuracy"]["tango_high"]
-    tested, again = equivalence.tests(once), equivalence.tests(repeated(once, 6))
+    tested, again = (equivalence.tests(each, 0.05) for each in (once, repeated(once, 6)))
     for name in ("clustered", "permutation"):
         assert again[name]["p"] == pytest.approx(tested[name]["p"])
 
@@ -258,7 +258,10 @@ def test_one_group_shows_nothing() -> None:
     found = judge(pair, **BOUNDS)
     assert found["verdict"] == found["accuracy"]["verdict"] == found["kappa"]["verdict"] == "undefined"
     assert "one group" in found["reason"] and found["kappa"]["value"] is not None
-    assert equivalence.tests(pair)["clustered"]["p"] is None and equivalence.tests(pair)["permutation"]["p"] == 1
+    assert (
+        equivalence.tests(pair, 0.05)["clustered"]["p"] is None
+        and equivalence.tests(pair, 0.05)["permutation"]["p"] == 1
+    )
 
 
 def test_size_at_the_margin_and_at_no_difference() -> None:

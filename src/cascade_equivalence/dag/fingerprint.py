@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 AGREEMENT = (
     *("accuracy", "agreement", "answers", "backbone", "bootstrap", "by_rows", "capa", "clustered", "compare"),
     *("contrast", "equivalence", "error_consistency", "errors", "indices", "induced", "join", "mcnemar"),
-    *("overlap", "overlap_permutation", "paired", "power", "tango"),
+    *("overlap", "overlap_permutation", "paired", "power", "tango", "wilson"),
 )
 
 # Modules each stage depends on, as globs below the package. A node names its own further files (its task, its voice).

@@ -9,6 +9,7 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.columns import Schema, estimate, spread
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, interval, p_value, percent
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.pair_tables import OVERLAP_LIMITS
 
 NO_VALUE = {"value": None, "low": None, "high": None}
 TRANSCRIPTS = {"same_wrong": "shared_errors", "both_wrong": "joint_errors", "all": "clips"}
@@ -138,7 +139,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "Same wrong answer: of the clips that both got wrong, the share on which both gave the same wrong answer; "
             "two answers that could not be parsed are not the same. Chance is even if all wrong labels are equally "
             "likely, own if each system keeps its own favourite errors with each gold label. With two labels there is "
-            "one wrong answer, so there is nothing to tell (n/a).",
+            f"one wrong answer, so there is nothing to tell (n/a). {OVERLAP_LIMITS} All other intervals here draw "
+            "whole texts.",
             "Permuted: the reference's wrong answers are exchanged at random, all voices of a text together, among "
             "texts with the same gold label that are wrong in as many clips. p: how often that gives an overlap at "
             "least as high as the one found; not adjusted for the number of rows. Few texts allow few exchanges, so "

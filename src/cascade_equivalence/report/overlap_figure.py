@@ -69,8 +69,8 @@ def overlap_figure(table: pl.DataFrame) -> "Figure":
         table: Tidy agreement table with at least one row that is ``informative``.
 
     Returns:
-        A figure; level lines are intervals. A pair that has no item wrong in both says ``n/a``, a task it was not run
-        on is blank; open answers have no even chance.
+        A figure; level lines are score intervals by groups. A pair that has no item wrong in both says ``n/a``, a task
+        it was not run on is blank; open answers have no even chance.
     """
     from matplotlib import pyplot as plt
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -21,6 +21,10 @@ from cascade_equivalence.report.display import (
 )
 from cascade_equivalence.report.naming import CASCADE, condition_title, task_title
 
+OVERLAP_LIMITS = (
+    "Its interval is a score interval (Wilson) with the variance of whole texts: few texts are wrong in both, and "
+    "draws of texts make it too short where nearly all errors are shared."
+)
 MATCH_LEGEND = (
     "Match compares the text LLMs inside: exact (the same weights), family (other weights in a network of the same "
     "kind and shape), none, unknown (a system behind an API). It is computed from the files of the models."
@@ -43,6 +47,8 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
                 percent(row["observed_agreement"]),
                 points(row["accuracy_difference"]),
                 f"{p_value(row['mcnemar_p'])} ({p_value(row['mcnemar_p_adjusted'])})",
+                percent(row["row_test_size"]),
+                f"{p_value(row['clustered_p'])} ({p_value(row['clustered_p_adjusted'])})",
                 *_overlap_cells(row),
             ]
         )
@@ -60,6 +66,8 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
             "Same answer %",
             "Accuracy difference",
             "McNemar p (adjusted)",
+            "its false alarms %",
+            "p by texts (adjusted)",
             "Error overlap",
             "by chance: even / own",
         ],
@@ -67,13 +75,15 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
         remarks=[
             "; ".join(f"{system} vs. {reference}: {label}" for system, reference, label in pairs) + ".",
             MATCH_LEGEND,
-            "κ is Cohen's; an answer that could not be parsed counts as a category of its own. Intervals draw whole "
-            "texts, because voices of one text are not independent. McNemar's p takes clips as independent; it is "
-            "adjusted (Benjamini-Hochberg) over all pairs and tasks of a condition, or over the families of tests that "
-            "the study's config names. A large p is no proof of equality.",
+            "κ is Cohen's; an answer that could not be parsed counts as a category of its own. Its intervals draw "
+            "whole texts, because voices of one text are not independent. McNemar's p, the paper's, takes clips as "
+            "independent; its false alarms say how often it shows a difference that is not there at the level of the "
+            "tests, from the study's own design effects. p by texts (clustered McNemar) does not have this fault. Both "
+            "are adjusted (Benjamini-Hochberg) over all pairs and tasks of a condition, or over the families of tests "
+            "that the study's config names. A large p is no proof of equality.",
             "Error overlap is the share of clips that both got wrong on which both gave the same wrong answer, beside "
             "what chance gives if all wrong labels are equally likely (even), and if each system keeps its own "
-            "favourite errors (own). With two labels it says nothing (n/a).",
+            "favourite errors (own). With two labels it says nothing (n/a). " + OVERLAP_LIMITS,
             *(f"{remark} Here: of either system." for remark in mark_legend(row[5] for row in rows)),
         ],
         text_columns=4,

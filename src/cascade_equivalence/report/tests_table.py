@@ -7,9 +7,10 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.columns import Schema
-from cascade_equivalence.report.display import UNDEFINED, Display, p_value
+from cascade_equivalence.report.display import UNDEFINED, Display, decimal, p_value, percent, span
 from cascade_equivalence.report.naming import task_title
 
+TOLERANCE = 1.1  # a test that errs a tenth more often than it should does its work
 SCHEMA: Schema = {
     "only_system_right": pl.Int64,
     "only_reference_right": pl.Int64,
@@ -23,9 +24,12 @@ SCHEMA: Schema = {
     "clustered_p_adjusted": pl.Float64,
     "clustered_reason": pl.String,
     "permutation_p": pl.Float64,
+    "row_test_alpha": pl.Float64,
+    "row_test_design_effect": pl.Float64,
+    "row_test_size": pl.Float64,
 }
 """``mcnemar_p``, ``exact_p`` and ``mid_p`` take rows as independent; ``clustered_p`` and ``permutation_p``, groups. The
-adjusted p-values are null for pairs outside the family of tests."""
+adjusted p-values are null for pairs outside the family of tests. ``row_test_*``: see ``stats.equivalence.tests``."""
 
 
 def row(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,6 +48,7 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
         "clustered_p_adjusted": None,
         "clustered_reason": tests["clustered"]["reason"],
         "permutation_p": tests["permutation"]["p"],
+        **{f"row_test_{name}": tests["row_test"][name] for name in ("alpha", "design_effect", "size")},
     }
 
 
@@ -62,6 +67,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             p_value(row["mid_p"]),
             _with_adjusted(row, "clustered_p"),
             p_value(row["permutation_p"]),
+            percent(row["row_test_size"]),
         ]
         for row in clean.iter_rows(named=True)
     ]
@@ -79,12 +85,13 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "Mid-p",
             "Clustered p (adjusted)",
             "Permutation p",
+            "False alarms of McNemar %",
         ],
         rows=rows,
         remarks=[
-            "McNemar, as the paper has it, exact and mid-p take clips as independent. Voices of one text are not, so "
-            "these p-values are too small: read the clustered test (Obuchowski 1998) and the exact permutation test, "
-            "which count a text as one. All are two-sided.",
+            "McNemar, as the paper has it, exact and mid-p take clips as independent; the clustered test (Obuchowski "
+            "1998) and the exact permutation test count a text as one. All are two-sided.",
+            *row_test_remarks(clean),
             "Adjusted (Benjamini-Hochberg) for the pairs and tasks that are tested together; only p-values with an "
             "adjusted one in brackets belong to them. A large p is no proof of equality: see the table on equivalence.",
             *(
@@ -94,6 +101,35 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=2,
     )
+
+
+def row_test_remarks(table: pl.DataFrame) -> list[str]:
+    """What the paper's test of rows is worth in a study, from its own design effects.
+
+    Args:
+        table: Some rows of the tidy table of tests.
+
+    Returns:
+        A remark for each level; none where no comparison has a design effect.
+    """
+    remarks = []
+    sized = table.drop_nulls("row_test_size")
+    for alpha in sized["row_test_alpha"].unique(maintain_order=True):
+        part = sized.filter(row_test_alpha=alpha)
+        found = (
+            f"False alarms: how often McNemar's test of clips at {alpha:.0%} shows a difference that is not there, "
+            "from the comparison's own design effect: how many times larger the variance of its difference is than "
+            f"that of independent clips ({span(part['row_test_design_effect'], decimal)} here). It is "
+            f"{span(part['row_test_size'], percent)} %"
+        )
+        told = (
+            f", not {percent(alpha)} %: clips of one text are answered alike, so its p-values are too small, and "
+            "adjusted for the number of tests they still are. Read the clustered test."
+            if part["row_test_size"].max() > TOLERANCE * alpha
+            else ", as it should be."
+        )
+        remarks.append(found + told)
+    return remarks
 
 
 def _with_adjusted(row: Mapping[str, Any], name: str) -> str:

@@ -103,8 +103,8 @@ def _differences(clean: pl.DataFrame) -> str:
     ]
     most = ", the largest of them" if differ.height > LISTED else ""
     return (
-        f"After correction for the number of tests, accuracies differ in {differ.height} of {clean.height} "
-        f"comparisons{most}: {'; '.join(found)}."
+        "After correction for the number of tests, which count a text as one, accuracies differ in "
+        f"{differ.height} of {clean.height} comparisons{most}: {'; '.join(found)}."
     )
 
 

@@ -82,6 +82,22 @@ def sign_flip(b: Floats, c: Floats) -> float:
     return min(1.0, 2 * float(sums[: (total - seen) // 2 + 1].sum()))
 
 
+def row_test_size(design_effect: float, alpha: float) -> float:
+    """How often McNemar's test of rows shows a difference that is not there, where rows of a group are alike.
+
+    The variance of the difference is larger by the design effect than the test takes it to be (Kish 1965), so its
+    statistic is a standard normal number times the root of that.
+
+    Args:
+        design_effect: Variance of the difference, at no difference, by that of independent rows; above 0.
+        alpha: Level that the test is thought to have, in (0, 1).
+
+    Returns:
+        The share of comparisons without a difference in which it shows one; ``alpha`` at a design effect of 1.
+    """
+    return 2 * float(stats.norm.sf(stats.norm.isf(alpha / 2) / np.sqrt(design_effect)))
+
+
 def _favoured(size: int, count: int) -> Floats:
     probabilities = np.zeros(size * count + 1)
     probabilities[::size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)

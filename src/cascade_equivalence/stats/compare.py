@@ -49,8 +49,8 @@ def compare(
         seed: Seed of both.
 
     Returns:
-        What the agreement node's JSON holds; every interval comes from the same draws of whole groups. An estimate is
-        ``{value, low, high, undefined_draws, reason}``.
+        What the agreement node's JSON holds. An estimate is ``{value, low, high, undefined_draws, reason}``; its
+        interval is a percentile interval, and all come from the same draws of whole groups.
 
         - ``rows``, ``groups``, ``bootstrap`` {draws, confidence, seed}
         - ``levels`` {chance, majority, reason} of the task
@@ -59,8 +59,8 @@ def compare(
         - ``kappa``, ``observed_agreement``: estimates
         - ``counts``: {labels, table[system][reference]}; None for open answers
         - ``mcnemar``: {b: only the system right, c: only the reference right, p, method}
-        - ``overlap``: an estimate and {both_wrong, same_wrong, with_invalid_pairs, informative,
-          chance: {uniform, empirical: {value, reason}}}
+        - ``overlap``: an ``OverlapInterval`` and {percentile: an estimate, both_wrong, same_wrong, with_invalid_pairs,
+          informative, chance: {uniform, empirical: {value, reason}}}
         - ``indices``, ``by_rows``, ``tests``, ``equivalence``, ``power``, ``errors``: what the functions of these names
           give (``judge`` for the equivalence)
 
@@ -117,7 +117,8 @@ def compare(
         ),
         "mcnemar": asdict(test),
         "overlap": {
-            **asdict(found["overlap"]),
+            **asdict(overlap.overlap_interval(paired, confidence)),
+            "percentile": asdict(found["overlap"]),
             "both_wrong": int(overlap.both_wrong(paired).sum()),
             "same_wrong": int(overlap.same_wrong(paired).sum()),
             "with_invalid_pairs": overlap.with_invalid_pairs(paired),
@@ -129,7 +130,7 @@ def compare(
         },
         "indices": indices(found, closed=bool(labels)),
         "by_rows": by_rows(paired, **settings),
-        "tests": tests(paired),
+        "tests": tests(paired, alpha),
         "equivalence": judge(paired, accuracy_margin=accuracy_margin, kappa_bound=kappa_bound, alpha=alpha),
         "power": power(
             paired,

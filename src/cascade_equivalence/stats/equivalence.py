@@ -19,7 +19,14 @@ from scipy import stats
 
 from cascade_equivalence.stats import tango
 from cascade_equivalence.stats.agreement import UNDEFINED
-from cascade_equivalence.stats.clustered import ONE_GROUP, SIGN_FLIP, RatioEstimator, clustered_mcnemar, sign_flip
+from cascade_equivalence.stats.clustered import (
+    ONE_GROUP,
+    SIGN_FLIP,
+    RatioEstimator,
+    clustered_mcnemar,
+    row_test_size,
+    sign_flip,
+)
 from cascade_equivalence.stats.mcnemar import exact, mcnemar, mid_p
 from cascade_equivalence.stats.paired import Paired
 
@@ -107,25 +114,37 @@ def overall_verdict(accuracy: str, kappa: str) -> str:
     return "undefined" if "undefined" in (accuracy, kappa) else "inconclusive"
 
 
-def tests(paired: Paired) -> dict[str, Any]:
+def tests(paired: Paired, alpha: float) -> dict[str, Any]:
     """Test in several ways whether two systems are right equally often.
 
     Args:
         paired: Two systems' answers to the same clips.
+        alpha: Level at which the test of rows is looked into, in (0, 0.5).
 
     Returns:
         As if rows were independent: ``b``, ``c``, ``p``, ``method`` (the paper's McNemar), ``exact``, ``mid_p``. With
-        whole groups: ``clustered`` {statistic, p, method, reason}, ``permutation`` {p, method}.
+        whole groups: ``clustered`` {statistic, p, method, reason}, ``permutation`` {p, method}. What taking rows as
+        independent does: ``row_test`` {alpha, design_effect: of the difference, at no difference; size: see
+        ``row_test_size``}, the latter two None where no row is discordant or there is one group.
     """
     b_rows, c_rows = _discordant(paired)
     b, c = int(b_rows.sum()), int(c_rows.sum())
     totals = paired.clusters.totals(b_rows), paired.clusters.totals(c_rows)
+    effect = None
+    if b + c and paired.clusters.count > 1:
+        # As in ``power``: that few groups differ less than independent rows would is luck.
+        effect = max(1.0, RatioEstimator.accuracy_difference(paired).design_effect(0.0))
     return {
         **asdict(mcnemar(b, c)),
         "exact": exact(b, c),
         "mid_p": mid_p(b, c),
         "clustered": asdict(clustered_mcnemar(*totals)),
         "permutation": {"p": sign_flip(*totals), "method": SIGN_FLIP},
+        "row_test": {
+            "alpha": alpha,
+            "design_effect": effect,
+            "size": None if effect is None else row_test_size(effect, alpha),
+        },
     }
 
 
