@@ -1,18 +1,16 @@
 """Tables in LaTeX: whatever the cells hold, the table stays a table."""
 
 import re
-import shutil
 import string
-import subprocess
 import unicodedata
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from latex_document import compiled, needs_latex
 
 from cascade_equivalence.report.display import MINUS, NOT_RUN, Display
-from cascade_equivalence.report.latex import ESCAPES, SYMBOLS, escape, latex
+from cascade_equivalence.report.latex import ESCAPES, LINES, LONG, SYMBOLS, escape, latex
 
 NASTY = (
     string.printable + "".join(SYMBOLS) + "éßłğÅŋ中\N{LATIN SMALL LETTER LONG S}\N{GRINNING FACE}e\u0301\u200b[]*\\\r\n"
@@ -58,9 +56,9 @@ def test_every_row_has_every_column_and_every_environment_ends(display: Display)
     assert balanced(found)
     assert re.findall(r"\\begin\{(\w+)\}", found) == re.findall(r"\\end\{(\w+)\}", found)[::-1] == ["table", "tabular"]
     assert [lines.count(rule) for rule in (r"\toprule", r"\bottomrule")] == [1, 1]
-    (kinds,) = re.findall(r"\\begin\{tabular\}\{@\{\}([lr]+)@\{\}\}", found)
+    (kinds,) = re.findall(r"\\begin\{tabular\}\{@\{\}(.+)@\{\}\}", found)
     width = len(display.columns)
-    assert kinds == "l" * display.text_columns + "r" * (width - display.text_columns)
+    assert kinds.replace(LINES, "l") == "l" * display.text_columns + "r" * (width - display.text_columns)
     body = [line for line in lines if line.endswith(r" \\")]
     assert len(body) == 1 + len(display.rows)
     for row, line in zip([display.columns, *display.rows], body, strict=True):
@@ -112,14 +110,21 @@ def test_headings_of_groups_span_the_table() -> None:
     ]
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_it_compiles(tmp_path: Path) -> None:
-    display = Display(
-        "t", NASTY, ["a", "[b", "*"], [[NASTY, "", ""], ["[x", "*", "1"], *([c] * 3 for c in NASTY)], [NASTY]
-    )
-    text = latex(display)
-    head = "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\\begin{document}\n"
-    (tmp_path / "t.tex").write_text(f"{head}{text}\\end{{document}}\n", encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout[-2000:]
+def test_only_columns_of_long_text_are_set_in_lines() -> None:
+    rows = [["x" * (LONG + 1), "", ""], ["x" * LONG, "x" * (LONG + 1), "1" * (LONG + 1)]]
+    found = latex(Display("t", "T", ["a", "b", "c"], rows, [], text_columns=2))
+    assert rf"\begin{{tabular}}{{@{{}}l{LINES}r@{{}}}}" in found
+
+
+@needs_latex
+def test_any_text_compiles(tmp_path: Path) -> None:
+    rows = [["[x", "*", "1"], *([c] * 3 for c in NASTY), [NASTY, "", ""]]
+    compiled(tmp_path, [latex(Display("t", NASTY, ["a", "[b", "*"], rows, [NASTY]))])
+
+
+@needs_latex
+def test_long_text_and_many_columns_fit_the_page(tmp_path: Path) -> None:
+    words = " ".join(["word"] * 40)
+    long = Display("long", "Long", ["Text", "a"], [[words, "1"], ["One", ""], ["x", "2"]], [words])
+    wide = Display("wide", "Wide", [f"column {i}" for i in range(20)], [["0.12 [0.10, 0.14]"] * 20], [])
+    assert "Overfull" not in compiled(tmp_path, [latex(table) for table in (long, wide)])

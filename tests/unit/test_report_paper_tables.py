@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from latex_document import compiled, needs_latex
 from report_mechanism_study import RANKS, empty_tables, write_behaviour, write_mechanism
 from report_study import build
 
@@ -232,3 +233,10 @@ def test_plain_numbers_lose_marks_and_nothing_else() -> None:
         ["g", text, "-1.5", "-2.0", "", ""],
         ["g", "b", "3.0", "", "", "7"],
     ]
+
+
+@needs_latex
+def test_all_seven_compile_in_one_document_and_fit_the_page(found: dict[str, PaperTable], tmp_path: Path) -> None:
+    assert list(found) == list(HEADERS)
+    said = compiled(tmp_path, [latex(table) for table in found.values()])
+    assert not any(fault in said for fault in ("Overfull", "Float too large", "Missing character"))

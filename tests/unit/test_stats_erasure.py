@@ -159,6 +159,7 @@ def test_answers_that_do_not_fit_the_baseline_are_refused(spoilt: pl.DataFrame, 
 
 
 @given(values=st.lists(st.one_of(st.none(), st.floats(-5, 5)), min_size=1, max_size=20))
+@settings(deadline=None)
 def test_a_mean_leaves_out_what_is_missing(values: list[float | None]) -> None:
     clusters = Clusters.of([str(place % 3) for place in range(len(values))])
     there = [each for each in values if each is not None]

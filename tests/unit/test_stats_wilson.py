@@ -90,9 +90,7 @@ def test_there_is_no_interval_without_two_groups_that_both_got_wrong() -> None:
     assert (found.value, found.low, found.high, found.reason) == (0.5, None, None, ONE_GROUP)
     several = wrong_in_both([[True, False], [True], [False]])
     right = several.clusters.index > 0
-    some = Paired(
-        several.categories, several.system, several.reference, several.gold, right, right, several.clusters
-    )
+    some = Paired(several.categories, several.system, several.reference, several.gold, right, right, several.clusters)
     found = overlap.overlap_interval(some, 0.95)
     assert (found.value, found.low, found.reason) == (0.5, None, overlap.ONE_GROUP_WRONG)
     right = np.ones(len(right), dtype=bool)

@@ -36,7 +36,9 @@ def print_headline(tables: Tables, confidence: float, stream: TextIO | None = No
     pairs, contrasts = (table.filter(pl.col("condition") == CLEAN) for table in (tables.agreement, tables.contrasts))
     for shown in (
         _without(accuracy(tables.accuracy, confidence), "Made of"),
-        _short(agreement(pairs, confidence), "Pair", "Match", "Task", "κ", "Same answer", "McNemar", "Error overlap"),
+        _short(
+            agreement(pairs, confidence), "Pair", "Match", "Task", "κ", "Same answer", "p by texts", "Error overlap"
+        ),
         _short(contrast_table(contrasts, pairs, confidence), "System", "Task", "Difference", "Shown"),
         tally(findings(tables)),
     ):

@@ -4,7 +4,11 @@ import unicodedata
 
 from cascade_equivalence.report.display import Display
 
-PREAMBLE = "% needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs}"
+PREAMBLE = "% needs \\usepackage[T1]{fontenc} and \\usepackage{array,booktabs,graphicx}"
+LONG = 40  # characters; columns of longer text are set in lines
+LINES = r">{\raggedright\arraybackslash}p{0.75\linewidth}"
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""What is wider than the line, or the column of the page, is made as wide as that."""
 ESCAPES = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -57,6 +61,7 @@ def latex(display: Display) -> str:
     """A table for a paper.
 
     A row of which only the first cell holds something is a heading over the rows below it, in italics between rules.
+    Columns of long text are set in lines, and a table that is still too wide for the page is made smaller.
 
     Args:
         display: The table; its title becomes the caption, its name the label, its remarks notes below it.
@@ -65,25 +70,30 @@ def latex(display: Display) -> str:
         A ``table`` environment; it needs the packages that its first line names, and pdfLaTeX, XeLaTeX or LuaLaTeX.
     """
     width = len(display.columns)
-    kinds = "".join("l" if place < display.text_columns else "r" for place in range(width))
+    rows = [row for row in display.rows if not _is_heading(row)]
+    kinds = "".join(
+        "r" if place >= display.text_columns else LINES if any(len(row[place]) > LONG for row in rows) else "l"
+        for place in range(width)
+    )
     lines = [
         PREAMBLE,
         r"\begin{table}[t]",
         r"\centering",
         rf"\caption{{{escape(display.title)}}}",
         rf"\label{{tab:{display.name}}}",
+        FITTED,
         rf"\begin{{tabular}}{{@{{}}{kinds}@{{}}}}",
         r"\toprule",
         _line(display.columns),
         r"\midrule",
     ]
     for place, row in enumerate(display.rows):
-        if width > 1 and row[0] and not any(row[1:]):
+        if _is_heading(row):
             lines += [r"\midrule"] if place else []
             lines += [rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\textit{{{escape(row[0])}}}}} \\"]
         else:
             lines.append(_line(row))
-    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [r"\bottomrule", r"\end{tabular}}"]
     lines += [rf"\par\smallskip{{\footnotesize\raggedright {escape(remark)}\par}}" for remark in display.remarks]
     return "\n".join([*lines, r"\end{table}", ""])
 
@@ -118,6 +128,10 @@ def _is_in_fonts(character: str) -> bool:
         return True
     decomposition = unicodedata.decomposition(character)
     return LAST_LATIN_1 < character <= LAST_LATIN_A and bool(decomposition) and not decomposition.startswith("<")
+
+
+def _is_heading(row: list[str]) -> bool:
+    return len(row) > 1 and bool(row[0]) and not any(row[1:])
 
 
 def _line(cells: list[str]) -> str:

@@ -119,7 +119,7 @@ def row_test_remarks(table: pl.DataFrame) -> list[str]:
         found = (
             f"False alarms: how often McNemar's test of clips at {alpha:.0%} shows a difference that is not there, "
             "from the comparison's own design effect: how many times larger the variance of its difference is than "
-            f"that of independent clips ({span(part['row_test_design_effect'], decimal)} here). It is "
+            f"that of independent clips ({span(part['row_test_design_effect'], decimal)} here). It is estimated at "
             f"{span(part['row_test_size'], percent)} %"
         )
         told = (
