@@ -11,7 +11,6 @@ The ends of their intervals have to agree with ours to two digits. Arms take tur
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rows_table import as_markdown, in_turn, write_json
 from sklearn.metrics import cohen_kappa_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -144,7 +144,7 @@ def main() -> None:
     with threadpool_limits(arguments.threads):
         ours(make_cell(0, 50, 2), 100, 0)  # the first call loads code
         for repeat in range(arguments.repeats):
-            for arm in [*arms[repeat % len(arms) :], *arms[: repeat % len(arms)]]:
+            for arm in in_turn(arms, repeat):
                 began = time.perf_counter()
                 # Another seed each time: the draws of a seed are kept from cell to cell, not from repeat to repeat.
                 arm.ends = [ends for cell in arm.cells for ends in arm.run(cell, arm.draws, repeat)]
@@ -165,17 +165,9 @@ def main() -> None:
     ]
     size = f"{len(cells)} cells, {arguments.texts} texts x {arguments.voices} voices, {arguments.draws} draws"
     print(f"{size}; seconds are scaled to this\n")
-    print("| " + " | ".join(rows[0]) + " |")
-    print("|" + "---|" * len(rows[0]))
-    for row in rows:
-        print(
-            "| "
-            + " | ".join(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values())
-            + " |"
-        )
+    print(as_markdown(rows))
     if arguments.output:
-        settings = {name: value for name, value in vars(arguments).items() if name != "output"}
-        arguments.output.write_text(json.dumps({"settings": settings, "rows": rows}, indent=2))
+        write_json(arguments.output, arguments, {"rows": rows})
     if (worst := max(row["largest difference"] for row in rows)) >= TWO_DIGITS:
         raise SystemExit(f"the intervals differ by {worst:.3g}, more than two digits allow; run more draws")
 

@@ -10,133 +10,38 @@ pair of answers is known, hence every true value. The intervals and tests are th
   or below; and the bias of the estimate. The aim is the interval's level, 95 %.
 - claims: how often each is made. False, so 5 % at most is right: "differs" at difference 0; "equal" at difference 0.03,
   the margin; "kappa above" and "below" at kappa 0.80, the bound; "equivalent" at either. The power formula supposes no
-  difference.
+  difference; the size of McNemar's test of rows by its design effect, too.
 - false discoveries: the share of them among what the Benjamini-Hochberg procedure finds at 5 %, over 30 tests of six
   systems against one reference, with four of five differences absent; from tests of texts and of rows.
 """
 
 import argparse
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
+from planted_studies import Planted
+from rows_table import as_markdown, write_json
 
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import kappa, observed_agreement
-from cascade_equivalence.stats.bootstrap import Clusters, Floats, Statistic, estimate
+from cascade_equivalence.stats.bootstrap import Floats, Statistic, estimate
 from cascade_equivalence.stats.by_rows import by_rows
 from cascade_equivalence.stats.clustered import clustered_mcnemar
 from cascade_equivalence.stats.equivalence import judge, tests
 from cascade_equivalence.stats.mcnemar import adjust, mcnemar
-from cascade_equivalence.stats.overlap import error_overlap
+from cascade_equivalence.stats.overlap import error_overlap, overlap_interval
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.power import power
 
 BATCH = 50  # simulations that share a seed, and so the bootstrap's weights
 MARGIN, BOUND, ALPHA, CONFIDENCE = 0.03, 0.8, 0.05, 0.95
 MISSING = {"value": None, "low": None, "high": None}
-Codes = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Planted:
-    """Two systems whose every probability is known.
-
-    Attributes:
-        labels: Number of labels; wrong answers favour some of them.
-        texts: Number of texts.
-        shared: Probability that the systems have one answer to a text, not one each.
-        anew: Probability that a system answers anew in a voice.
-        accuracy: Mean of the two accuracies.
-        difference: System's accuracy minus the reference's.
-        voices: Voices a text.
-    """
-
-    labels: int
-    texts: int
-    shared: float
-    anew: float = 0.2
-    accuracy: float = 0.8
-    difference: float = 0.0
-    voices: int = 6
-
-    @property
-    def priors(self) -> Floats:
-        """Probability of each gold label."""
-        share = 0.8 ** np.arange(self.labels)
-        return share / share.sum()
-
-    def answers(self, accuracy: float) -> Floats:
-        """Probability of each answer, (gold, answer)."""
-        wrong = 0.5 ** np.arange(self.labels - 1)
-        row = np.concatenate([[accuracy], (1 - accuracy) * wrong / wrong.sum()])
-        return np.stack([np.roll(row, gold) for gold in range(self.labels)])
-
-    @property
-    def tables(self) -> list[Floats]:
-        """Probabilities of a shared answer, of the system's own and of the reference's own."""
-        apart = self.difference / (2 * ((1 - self.anew) * (1 - self.shared) + self.anew))
-        return [self.answers(self.accuracy + step) for step in (0, apart, -apart)]
-
-    def joint(self) -> Floats:
-        """Probability of gold label and both answers in a row, (gold, system, reference)."""
-        common, first, second = self.tables
-        kept, share = 1 - self.anew, self.shared
-
-        def both(system: Floats, reference: Floats) -> Floats:
-            return np.einsum("ga,gb->gab", system, reference)
-
-        of_text = share * np.einsum("ga,ab->gab", common, np.eye(self.labels)) + (1 - share) * both(first, second)
-        system, reference = (share * common + (1 - share) * own for own in (first, second))
-        mixed = both(system, second) + both(first, reference)
-        rows = kept**2 * of_text + kept * self.anew * mixed + self.anew**2 * both(first, second)
-        return rows * self.priors[:, None, None]
-
-    def truth(self) -> dict[str, float]:
-        """The true values of the statistics."""
-        joint, gold = self.joint(), np.arange(self.labels)
-        table = joint.sum(axis=0)
-        by_chance, agreement = float(table.sum(1) @ table.sum(0)), float(np.trace(table))
-        wrong = joint.copy()
-        wrong[gold, gold, :] = wrong[gold, :, gold] = 0
-        return {
-            "kappa": (agreement - by_chance) / (1 - by_chance),
-            "observed_agreement": agreement,
-            "accuracy_difference": float(joint[gold, gold].sum() - joint[gold, :, gold].sum()),
-            "overlap": float(np.einsum("gaa->", wrong) / wrong.sum()),
-        }
-
-    def with_kappa(self, wanted: float) -> "Planted":
-        """The same with the share of common answers that makes a wanted kappa."""
-        return replace(self, shared=brentq(lambda share: replace(self, shared=share).truth()["kappa"] - wanted, 0, 1))
-
-    def draw(self, generator: np.random.Generator, count: int) -> Iterator[Paired]:
-        """Draw studies."""
-        size = (count, self.texts, self.voices)
-        clusters = Clusters(np.repeat(np.arange(self.texts), self.voices), self.texts)
-        edges = [np.cumsum(table, axis=1)[:, :-1] for table in self.tables]
-
-        def pick(edge: Floats, gold: Codes) -> Codes:
-            return (generator.random(gold.shape)[..., None] > edge[gold]).sum(axis=-1)
-
-        gold = generator.choice(self.labels, p=self.priors, size=size[:2])
-        common, shared = pick(edges[0], gold), generator.random(size[:2]) < self.shared
-        each = np.repeat(gold[..., None], self.voices, axis=-1)
-        arms = []
-        for edge in edges[1:]:
-            of_text = np.where(shared, common, pick(edge, gold))[..., None]
-            arms.append(np.where(generator.random(size) < self.anew, pick(edge, each), of_text))
-        names = (*map(str, range(self.labels)), "invalid")
-        for index in range(count):
-            right, system, reference = (codes[index].ravel() for codes in (each, *arms))
-            yield Paired(names, system, reference, right, system == right, reference == right, clusters)
 
 
 def coverage(planted: Planted, count: int, draws: int, seed: int) -> dict[str, Floats]:
@@ -162,6 +67,7 @@ def coverage(planted: Planted, count: int, draws: int, seed: int) -> dict[str, F
             *((f"{name}, percentile, texts", asdict(found[f"{index} {name}"])) for name in made),
             ("accuracy_difference, score, texts", score["accuracy"]),
             ("kappa, score, texts", score["kappa"]),
+            ("overlap, score, texts", asdict(overlap_interval(pair, CONFIDENCE))),
         ):
             triples.setdefault(method, []).append([each[part] for part in ("value", "low", "high")])
     return {method: np.array(values, dtype=float) for method, values in triples.items()}
@@ -190,6 +96,7 @@ def claims(planted: Planted, count: int, draws: int, seed: int) -> dict[str, Flo
             "kappa below: score, texts": found["kappa"]["verdict"] == "below",
             "equivalent": found["verdict"] == "equivalent",
             "equal, by the power formula": planned["equivalence_power"] or 0,
+            "differs: McNemar, rows, by its design effect": tested["row_test"]["size"] or 0,
         }
         for name, value in claimed.items():
             made.setdefault(name, []).append(float(value))
@@ -302,13 +209,9 @@ def main() -> None:
         tables.setdefault(task[0].__name__, []).extend(summary(task, merged))
     print(f"{simulations} simulations, {time.perf_counter() - began:.0f} s")
     for name, rows in tables.items():
-        print(f"\n{name}\n\n| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}")
-        for row in rows:
-            cells = (f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values())
-            print(f"| {' | '.join(cells)} |")
+        print(f"\n{name}\n\n{as_markdown(rows)}")
     if arguments.out:
-        settings = {key: value for key, value in vars(arguments).items() if key != "out"}
-        arguments.out.write_text(json.dumps({"settings": settings, **tables}, indent=2))
+        write_json(arguments.out, arguments, tables)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ and scikit-learn's ``Ridge`` with all targets at once, one fit a penalty and fol
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rows_table import as_markdown, in_turn, write_json
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.pipeline import make_pipeline
@@ -139,7 +139,7 @@ def main() -> None:
     with threadpool_limits(arguments.threads):
         ours(make_layer(100, 200))  # the first call loads code
         for repeat in range(arguments.repeats):
-            for arm in [*arms[repeat % len(arms) :], *arms[: repeat % len(arms)]]:
+            for arm in in_turn(arms, repeat):
                 began = time.perf_counter()
                 arm.values = arm.run(layer)
                 arm.seconds.append((time.perf_counter() - began) * count / len(arm.targets))
@@ -155,17 +155,9 @@ def main() -> None:
         for arm in arms
     ]
     print(f"{arguments.utterances} utterances, width {arguments.width}, {count} targets\n")
-    print("| " + " | ".join(rows[0]) + " |")
-    print("|" + "---|" * len(rows[0]))
-    for row in rows:
-        print(
-            "| "
-            + " | ".join(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values())
-            + " |"
-        )
+    print(as_markdown(rows))
     if arguments.output:
-        settings = {name: value for name, value in vars(arguments).items() if name != "output"}
-        arguments.output.write_text(json.dumps({"settings": settings, "rows": rows}, indent=2))
+        write_json(arguments.output, arguments, {"rows": rows})
 
 
 if __name__ == "__main__":
