@@ -138,7 +138,7 @@ def test_the_report_holds_the_tables_and_needs_no_network(results: Path) -> None
 
 
 def test_figures_are_pictures(results: Path) -> None:
-    for name in ("agreement", "noise"):
+    for name in ("figure1_agreement", "figure3_noise"):
         assert ElementTree.parse(results / "figures" / f"{name}.svg").getroot().tag.endswith("svg")
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 

@@ -12,6 +12,7 @@ from report_study import SPEECH_OUTLINE, build, write_study
 from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.heatmap import GROUPS, agreement_heatmap
 from cascade_equivalence.report.noise_curves import noise_curves
+from cascade_equivalence.report.paper_index import figure_name
 from cascade_equivalence.report.tables import Tables
 
 mpl.use("Agg")
@@ -59,7 +60,7 @@ def test_lines_of_ten_systems_differ_without_colour(tables: Tables) -> None:
 
 
 def test_a_figure_that_is_asked_for_is_there_even_if_it_has_nothing_to_show(tables: Tables, tmp_path: Path) -> None:
-    names = {path.stem for path in write_figures(tables, tmp_path)}
+    names = {figure_name(path.stem) for path in write_figures(tables, tmp_path)}
     assert "lens" not in names
     asked = write_figures(tables, tmp_path, always=["lens", "agreement"])
-    assert {path.stem for path in asked} == names | {"lens"} and all(path.stat().st_size for path in asked)
+    assert {figure_name(path.stem) for path in asked} == names | {"lens"} and all(path.stat().st_size for path in asked)

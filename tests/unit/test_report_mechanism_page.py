@@ -120,10 +120,14 @@ def test_the_null_is_the_span_of_the_draws(tables: Tables) -> None:
 def test_figures_come_with_what_was_run_and_are_the_same_every_time(
     tables: Tables, drawn: list[Path], tmp_path: Path
 ) -> None:
-    assert [path.name for path in drawn if path.suffix == ".svg"] == ["probes.svg", "lens.svg", "erasure.svg"]
+    assert [path.name for path in drawn if path.suffix == ".svg"] == [
+        "figure4_probes.svg",
+        "figure5_lens.svg",
+        "figure6_erasure.svg",
+    ]
     nothing = {name: vars(tables)[name].clear() for name in ("agreement", "probes", "erasure")}
     for path in write_figures(replace(tables, **nothing), tmp_path):
-        assert path.stem == "lens" and path.read_bytes() == (drawn[0].parent / path.name).read_bytes()
+        assert path.stem == "figure5_lens" and path.read_bytes() == (drawn[0].parent / path.name).read_bytes()
         assert path.suffix == ".png" or "<text" not in path.read_text()
 
 

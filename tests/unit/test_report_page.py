@@ -23,6 +23,7 @@ from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import SCRIPTS, SECTIONS, TEMPLATES, VERDICTS, write_report
+from cascade_equivalence.report.paper_index import figure_name
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 
@@ -144,7 +145,8 @@ def test_figures_are_drawn_and_the_same_every_time(tables: Tables, tmp_path: Pat
 
     first = write_figures(tables, tmp_path / "a")
     again = write_figures(tables, tmp_path / "b")
-    assert {"agreement.svg", "agreement.png", "noise.svg", "noise.png"} <= {path.name for path in first}
+    files = {f"{stem}.{kind}" for stem in ("figure1_agreement", "figure3_noise") for kind in ("svg", "png")}
+    assert files <= {path.name for path in first}
     for path, other in zip(first, again, strict=True):
         assert path.read_bytes() == other.read_bytes()
         if path.suffix == ".png":
@@ -313,7 +315,7 @@ def test_a_study_without_noise_pairs_or_transcripts_still_has_tables(study: Stud
     tables.write(tmp_path)
     assert Tables.read(tmp_path).noise.equals(tables.noise)
     write_markdown(tables, tmp_path, 0.95)
-    assert not {"agreement", "noise"} & {path.stem for path in write_figures(tables, tmp_path)}
+    assert not {"agreement", "noise"} & {figure_name(path.stem) for path in write_figures(tables, tmp_path)}
     check_page(Page(write(tmp_path, tables)))
 
 

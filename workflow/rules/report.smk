@@ -71,14 +71,14 @@ rule draw_figures:
     output:
         svg=[
             report(
-                f"{RESULTS}/figures/{figure}.svg",
+                file,
                 category="Figures",
                 caption="../report/figures.rst",
                 labels={"figure": figure},
             )
-            for figure in STUDY.figures()
+            for figure, file in zip(STUDY.figures(), STUDY.figure_files("svg"))
         ],
-        png=expand(f"{RESULTS}/figures/{{figure}}.png", figure=STUDY.figures()),
+        png=STUDY.figure_files("png"),
     log:
         f"{RESULTS}/logs/draw_figures.log",
     benchmark:

@@ -5,7 +5,10 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
+    from cascade_equivalence.atomic import write_text
     from cascade_equivalence.report.comparison import comparison
+    from cascade_equivalence.report.display import markdown
+    from cascade_equivalence.report.paper_index import paper_index
     from cascade_equivalence.report.paper_numbers import read_numbers
     from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
     from cascade_equivalence.report.tables import Tables, write_csv
@@ -17,3 +20,5 @@ with node(snakemake) as study:
     folder = Path(snakemake.output.paper)
     folder.mkdir(parents=True, exist_ok=True)
     write_paper_tables(shown, folder)
+    index = paper_index({table.name for table in shown}, study.figures())
+    write_text(folder / "README.md", markdown(index))

@@ -13,6 +13,7 @@ with node(snakemake) as study:
     from cascade_equivalence.report.browser import browser_items
     from cascade_equivalence.report.comparison import COMPARISON
     from cascade_equivalence.report.html import write_report
+    from cascade_equivalence.report.paper_index import paper_index
     from cascade_equivalence.report.paper_numbers import read_numbers
     from cascade_equivalence.report.paper_tables import paper_displays
     from cascade_equivalence.report.services import services
@@ -28,6 +29,7 @@ with node(snakemake) as study:
     numbers = read_numbers(Path(snakemake.input.numbers))
     beside = comparison_display.display(pl.read_csv(snakemake.input.comparison, schema=COMPARISON), confidence)
     layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
+    index = paper_index({table.name for table in layout}, study.figures())
     write_report(
         Path(snakemake.output.html),
         title="Cascade equivalence",
@@ -37,7 +39,7 @@ with node(snakemake) as study:
         confidence=confidence,
         verdicts=grid(tables.equivalence, tables.agreement),
         items=browser_items(files["answers"], files["transcripts"], files["speech"], files["item_tables"], outline),
-        extra_tables=[("paper", display) for display in (beside, *layout)],
+        extra_tables=[("paper", display) for display in (index, beside, *layout)],
         provenance=provenance(study, [read_manifest(path) for path in files["manifests"]])
         | {"services": services(files["answers"], study.apis)},
     )

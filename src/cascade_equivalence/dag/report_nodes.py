@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
+from cascade_equivalence.report.paper_index import figure_file
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.naming import Outline
@@ -43,10 +44,14 @@ class ReportNodes(SurplusNodes):
         noise = ["noise"] if self.config.noise.conditions() else []
         return [*pairs, *noise, "costs", *self.mechanism_figures()]
 
+    def figure_files(self, kind: str) -> list[str]:
+        """Files of the figures, ``svg`` or ``png``; those that the paper has as well begin with its number."""
+        return [f"{self.results}/figures/{figure_file(name)}.{kind}" for name in self.figures()]
+
     def targets(self) -> list[str]:
         """What the study ends in."""
         tables = [f"{self.results}/tables/{name}.{kind}" for name in self.tables() for kind in ("csv", "md")]
-        figures = [f"{self.results}/figures/{name}.{kind}" for name in self.figures() for kind in ("svg", "png")]
+        figures = [*self.figure_files("svg"), *self.figure_files("png")]
         return [f"{self.results}/report.html", self.comparison(), self.paper_folder(), *tables, *figures]
 
     def _has_several_wrong_answers(self) -> bool:

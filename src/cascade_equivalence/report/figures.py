@@ -21,6 +21,7 @@ from cascade_equivalence.report.heatmap import agreement_heatmap
 from cascade_equivalence.report.lens_figure import lens_figure
 from cascade_equivalence.report.noise_curves import noise_curves
 from cascade_equivalence.report.overlap_figure import informative, overlap_figure
+from cascade_equivalence.report.paper_index import figure_file
 from cascade_equivalence.report.probe_figure import probe_figure
 from cascade_equivalence.report.tables import Tables
 
@@ -47,7 +48,7 @@ def write_figures(tables: Tables, folder: Path, always: Container[str] = ()) -> 
 
     Args:
         tables: The tidy tables.
-        folder: Where ``{name}.svg`` and ``{name}.png`` go: agreement, overlap, costs, noise, probes, lens and erasure.
+        folder: Where SVG and PNG go, named by ``figure_file``: agreement, overlap, costs, noise, probes, lens, erasure.
         always: Figures that are written even if there is nothing to show in them; they say so.
 
     Returns:
@@ -66,7 +67,7 @@ def write_figures(tables: Tables, folder: Path, always: Container[str] = ()) -> 
     written = []
     for name, (draw, table, shown) in drawings.items():
         if shown or name in always:
-            written += save(draw if shown else _nothing, table, folder / name)
+            written += save(draw if shown else _nothing, table, folder / figure_file(name))
     return written
 
 

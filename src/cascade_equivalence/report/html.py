@@ -22,6 +22,7 @@ from cascade_equivalence.report.contents import displays, inside_displays
 from cascade_equivalence.report.costs import expense
 from cascade_equivalence.report.display import UNDEFINED, Display, interval, percent
 from cascade_equivalence.report.naming import Outline, task_title
+from cascade_equivalence.report.paper_index import PAPER_FIGURES, figure_name
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 from cascade_equivalence.report.verdict_equivalence import GUESSING
@@ -79,7 +80,8 @@ def write_report(
         path: The HTML file.
         title: Title of the study.
         tables: The tidy tables.
-        figures: SVG files, named as in ``templates/plan.yaml``; other suffixes are passed over.
+        figures: SVG files of figures in ``templates/plan.yaml``, named by ``figure_file``; other suffixes are passed
+            over.
         outline: Names, and what the systems are made of.
         confidence: Level of the intervals.
         verdicts: A row a pair and task: system, reference, match, task, verdict (one of ``VERDICTS``), kappa, kappa_low
@@ -158,11 +160,14 @@ def _sections(
     """All sections with what hangs in them; tables without a section go where the plan names them."""
     sections = {name: Section(name, plan.get("title", ""), plan.get("about", "")) for name, plan in SECTIONS.items()}
     places = {table: name for name, plan in SECTIONS.items() for table in plan.get("tables", ())}
-    drawings = {figure.stem: figure for figure in figures if figure.suffix == ".svg"}
+    drawings = {figure_name(figure.stem): figure for figure in figures if figure.suffix == ".svg"}
     captions = [(name, each) for name, plan in SECTIONS.items() for each in plan.get("figures", {}).items()]
     planned = [(name, drawings[figure], caption) for name, (figure, caption) in captions if figure in drawings]
     for name, file, caption in (*planned, *extra_figures):
-        sections[name].figures.append({"svg": _inline(file), "name": file.stem, "caption": caption})
+        figure = figure_name(file.stem)
+        number = PAPER_FIGURES.get(figure)
+        place = f" Figure {number} of the paper." if number else ""
+        sections[name].figures.append({"svg": _inline(file, figure), "name": figure, "caption": f"{caption}{place}"})
     names = Counter(["verdict", *PLAN["parts"], "provenance", "items"])
     for section, table in tables:
         if table.rows:
@@ -185,18 +190,18 @@ def _parts(sections: Mapping[str, Section], *, inside: bool) -> list[dict[str, A
     return parts
 
 
-def _inline(figure: Path) -> Markup:
+def _inline(file: Path, name: str) -> Markup:
     """The ``<svg>`` element of a figure that this package drew, named by its caption for screen readers.
 
     The only text of a study in the page that is not escaped: matplotlib has escaped what came from the config, and
     draws letters as outlines.
     """
-    svg = figure.read_text()
+    svg = file.read_text()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     # Two drawings name their parts alike; in one page each name may stand once.
-    svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{figure.stem}-", svg)
-    named = svg.replace("<svg", f'<svg role="img" aria-labelledby="caption-{figure.stem}"', 1)
+    svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
+    named = svg.replace("<svg", f'<svg role="img" aria-labelledby="caption-{name}"', 1)
     return Markup(named)  # noqa: S704 - our own drawing
 
 
