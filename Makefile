@@ -10,7 +10,7 @@ WARM := CASCADE_EQUIVALENCE_WARM=1
 DEMO := --configfile config/demo.yaml --profile profiles/demo
 EMBEDDED := --configfile config/embedded.yaml --profile profiles/demo
 
-.PHONY: help demo test test-long lint format types unit workflow end-to-end report embedded benchmark config clean
+.PHONY: help demo test test-long lint format types unit workflow end-to-end slurm report embedded benchmark config clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,12 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@$(PIP) install --quiet --requirement requirements/run.txt --requirement requirements/dev.txt
 	@touch $@
 
+# Beside the environment: see the file.
+$(VENV)/.slurm: $(VENV)/.dev requirements/slurm.txt
+	@echo "Installing the pinned packages of requirements/slurm.txt into $(VENV)/slurm"
+	@$(PIP) install --quiet --no-deps --upgrade --target $(VENV)/slurm --requirement requirements/slurm.txt
+	@touch $@
+
 demo: $(VENV)/.run ## Run the whole study on small real models (minutes; two cores; no GPU)
 	@$(BIN)/python -m cascade_equivalence.dag.lock
 	@$(WARM) $(SNAKEMAKE) $(DEMO)
@@ -42,7 +48,7 @@ embedded: $(VENV)/.run ## The same models on the real texts (hours; name their f
 report: $(VENV)/.run ## Snakemake's own report of the demo (fetches its viewer's packages from the network)
 	@$(SNAKEMAKE) $(DEMO) --report results/demo/snakemake-report.html
 
-test: lint types unit workflow end-to-end ## Lint, types, unit, workflow and end-to-end tests
+test: lint types unit workflow end-to-end slurm ## Lint, types, unit, workflow, end-to-end and SLURM tests
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
@@ -63,7 +69,10 @@ workflow: $(VENV)/.dev
 end-to-end: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/end_to_end
 
-test-long: $(VENV)/.dev ## The long forms of the tests as well (kill tests: 20 and more kills)
+slurm: $(VENV)/.slurm ## Tests on a real SLURM on this machine (root, slurm-wlm and munge; skips elsewhere)
+	@$(BIN)/python -m pytest -rs tests/slurm
+
+test-long: $(VENV)/.slurm ## The long forms of the tests as well (kill tests: 20 and more kills)
 	@$(BIN)/python -m pytest tests --long
 
 format: $(VENV)/.dev ## Format the code

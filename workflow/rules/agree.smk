@@ -13,8 +13,8 @@ rule agree:
     conda:
         "../../envs/statistics.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: STUDY.agreement_need().memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.agreement_need().runtime(attempt),
     params:
         statistics=lambda wildcards: STUDY.agreement_params(),
     message:
@@ -39,8 +39,8 @@ rule contrast:
     conda:
         "../../envs/statistics.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: STUDY.agreement_need().memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.agreement_need().runtime(attempt),
     params:
         statistics=lambda wildcards: STUDY.contrast_params(),
     message:

@@ -10,10 +10,10 @@ rule preflight:
         f"{RESULTS}/benchmarks/preflight/{{model}}.tsv"
     conda:
         "../../envs/models.yaml"
-    threads: 2
+    threads: lambda wildcards: STUDY.preflight_need(wildcards.model).threads
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: STUDY.preflight_need(wildcards.model).memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.preflight_need(wildcards.model).runtime(attempt),
         gpu=STUDY.gpus("answer"),
     params:
         settings=lambda wildcards: STUDY.preflight_params(wildcards.model),
@@ -37,13 +37,13 @@ rule answer:
         f"{RESULTS}/benchmarks/answer/{{system}}/{{task}}/{{condition}}.tsv"
     wildcard_constraints:
         system=STUDY.either_system(api=False),
-    retries: 1
     conda:
         "../../envs/models.yaml"
-    threads: 2
+    threads: lambda wildcards: STUDY.answer_need(**wildcards).threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: STUDY.answer_need(**wildcards).memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.answer_need(**wildcards).runtime(attempt),
+        batch_size=lambda wildcards, attempt: STUDY.answer_need(**wildcards).batch(attempt),
         gpu=STUDY.gpus("answer"),
     params:
         settings=lambda wildcards: STUDY.answer_params(wildcards.system, wildcards.task),

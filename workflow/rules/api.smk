@@ -28,11 +28,3 @@ rule answer_api:
         "Asking {wildcards.system} about {wildcards.task} ({wildcards.condition})"
     script:
         "../scripts/answer_api.py"
-
-
-# Before any job: a key that is missing is better known now than when the speech is made.
-onstart:
-    try:
-        STUDY.check_keys()
-    except StudyError as problem:
-        raise WorkflowError(str(problem)) from None

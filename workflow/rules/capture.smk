@@ -12,8 +12,8 @@ if STUDY.config.mechanism:
         conda:
             "../../envs/models.yaml"
         resources:
-            mem_mb=4000,
-            runtime=60,
+            mem_mb=lambda wildcards, attempt: STUDY.utterances_need().memory(attempt),
+            runtime=lambda wildcards, attempt: STUDY.utterances_need().runtime(attempt),
         params:
             settings=STUDY.utterances_params(),
         message:
@@ -42,10 +42,11 @@ if STUDY.config.mechanism:
                 f"{RESULTS}/benchmarks/capture/{opened}.tsv"
             conda:
                 "../../envs/models.yaml"
-            threads: 2
+            threads: STUDY.capture_need(opened).threads
             resources:
-                mem_mb=6000,
-                runtime=240,
+                mem_mb=lambda wildcards, attempt, need=STUDY.capture_need(opened): need.memory(attempt),
+                runtime=lambda wildcards, attempt, need=STUDY.capture_need(opened): need.runtime(attempt),
+                batch_size=lambda wildcards, attempt, need=STUDY.capture_need(opened): need.batch(attempt),
                 gpu=STUDY.gpus_of_states(),
             params:
                 opened=opened,

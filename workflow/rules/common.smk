@@ -8,6 +8,7 @@ sys.path.insert(0, str(LIBRARY))
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.dag.lock import hold_folder
 from cascade_equivalence.dag.processes import prepare_scripts
+from cascade_equivalence.dag.slurm import end_left_behind
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 
@@ -16,7 +17,8 @@ try:
 except StudyError as problem:
     raise WorkflowError(str(problem)) from None
 
-hold_folder()
+if workflow.is_main_process:
+    hold_folder()
 prepare_scripts(LIBRARY)
 
 # Jobs get the definitions as they were read now, whatever happens to the registry files while they wait.
@@ -29,3 +31,13 @@ SETS = STUDY.sets
 
 wildcard_constraints:
     **STUDY.wildcards(),
+
+
+# Before any job: a key that is missing is better known now than when the speech is made, and what a Snakemake that was
+# killed has left in SLURM's queue would work beside this one.
+onstart:
+    try:
+        STUDY.check_keys()
+        end_left_behind(workflow)
+    except StudyError as problem:
+        raise WorkflowError(str(problem)) from None

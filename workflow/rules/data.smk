@@ -6,6 +6,8 @@ rule resolve_model:
     benchmark:
         f"{MODELS}/benchmarks/{{model}}.tsv"
     retries: 2
+    # Machines that compute often have no way out of their network.
+    localrule: True
     conda:
         "../../envs/models.yaml"
     resources:
@@ -28,6 +30,8 @@ rule prepare_items:
         f"{RESULTS}/logs/prepare_items/{{task}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/prepare_items/{{task}}.tsv"
+    # Seconds of work: a queue would take longer.
+    localrule: True
     conda:
         "../../envs/statistics.yaml"
     resources:

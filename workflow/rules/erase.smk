@@ -14,8 +14,8 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
         conda:
             "../../envs/models.yaml"
         resources:
-            mem_mb=4000,
-            runtime=60,
+            mem_mb=lambda wildcards, attempt: STUDY.layer_need(wildcards.model).memory(attempt),
+            runtime=lambda wildcards, attempt: STUDY.layer_need(wildcards.model).runtime(attempt),
         params:
             settings=STUDY.moments_params(),
         message:
@@ -45,8 +45,8 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
             conda:
                 "../../envs/models.yaml"
             resources:
-                mem_mb=4000,
-                runtime=60,
+                mem_mb=lambda wildcards, attempt, need=STUDY.erasers_need(model): need.memory(attempt),
+                runtime=lambda wildcards, attempt, need=STUDY.erasers_need(model): need.runtime(attempt),
             params:
                 model=model,
                 settings=lambda wildcards: STUDY.eraser_params(wildcards.concept),
@@ -69,13 +69,13 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
             f"{RESULTS}/logs/erasure/{{model}}/{{concept}}/{{task}}.log",
         benchmark:
             f"{RESULTS}/benchmarks/erasure/{{model}}/{{concept}}/{{task}}.tsv"
-        retries: 1
         conda:
             "../../envs/models.yaml"
-        threads: 2
+        threads: lambda wildcards: STUDY.erased_need(**wildcards).threads
         resources:
-            mem_mb=6000,
-            runtime=480,
+            mem_mb=lambda wildcards, attempt: STUDY.erased_need(**wildcards).memory(attempt),
+            runtime=lambda wildcards, attempt: STUDY.erased_need(**wildcards).runtime(attempt),
+            batch_size=lambda wildcards, attempt: STUDY.erased_need(**wildcards).batch(attempt),
             gpu=STUDY.gpus("answer"),
         params:
             settings=lambda wildcards: STUDY.erased_params(wildcards.model, wildcards.concept, wildcards.task),

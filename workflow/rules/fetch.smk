@@ -6,6 +6,8 @@ rule fetch_set:
     benchmark:
         f"{SETS}/benchmarks/fetch_set/{{task}}.tsv"
     retries: 2
+    # Machines that compute often have no way out of their network.
+    localrule: True
     conda:
         "../../envs/models.yaml"
     resources:
@@ -27,6 +29,8 @@ rule fetch_archive:
     benchmark:
         f"{SETS}/benchmarks/fetch_archive/{{task}}.tsv"
     retries: 2
+    # Machines that compute often have no way out of their network.
+    localrule: True
     conda:
         "../../envs/models.yaml"
     resources:

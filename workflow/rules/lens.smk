@@ -15,9 +15,10 @@ if STUDY.config.mechanism:
             f"{RESULTS}/benchmarks/lens/{{model}}/layer{{layer}}.tsv"
         conda:
             "../../envs/models.yaml"
+        threads: lambda wildcards: STUDY.lens_need(wildcards.model).threads
         resources:
-            mem_mb=4000,
-            runtime=120,
+            mem_mb=lambda wildcards, attempt: STUDY.lens_need(wildcards.model).memory(attempt),
+            runtime=lambda wildcards, attempt: STUDY.lens_need(wildcards.model).runtime(attempt),
             gpu=STUDY.gpus_of_states(),
         params:
             settings=lambda wildcards: STUDY.lens_params(wildcards.model),
@@ -41,10 +42,11 @@ rule implicit_transcripts:
         f"{RESULTS}/benchmarks/transcribe/{{lens}}/{{task}}/{{condition}}.tsv"
     conda:
         "../../envs/models.yaml"
-    threads: 2
+    threads: lambda wildcards: STUDY.implicit_need(**wildcards).threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: STUDY.implicit_need(**wildcards).memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.implicit_need(**wildcards).runtime(attempt),
+        batch_size=lambda wildcards, attempt: STUDY.implicit_need(**wildcards).batch(attempt),
         gpu=STUDY.gpus("answer"),
     params:
         settings=lambda wildcards: STUDY.implicit_params(wildcards.lens, wildcards.task),

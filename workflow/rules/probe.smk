@@ -14,9 +14,10 @@ if STUDY.config.mechanism:
             f"{RESULTS}/benchmarks/probe/{{opened}}/layer{{layer}}.tsv"
         conda:
             "../../envs/models.yaml"
+        threads: lambda wildcards: STUDY.layer_need(wildcards.opened).threads
         resources:
-            mem_mb=4000,
-            runtime=120,
+            mem_mb=lambda wildcards, attempt: STUDY.layer_need(wildcards.opened).memory(attempt),
+            runtime=lambda wildcards, attempt: STUDY.layer_need(wildcards.opened).runtime(attempt),
         params:
             settings=lambda wildcards: STUDY.probe_params(wildcards.opened),
         message:

@@ -26,8 +26,8 @@ rule collect_tables:
     conda:
         "../../envs/statistics.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),
     params:
         settings=STUDY.report_params(),
     message:
@@ -52,6 +52,8 @@ rule compare_with_paper:
         f"{RESULTS}/logs/compare_with_paper.log",
     benchmark:
         f"{RESULTS}/benchmarks/compare_with_paper.tsv"
+    # Seconds of work: a queue would take longer.
+    localrule: True
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -83,6 +85,8 @@ rule draw_figures:
         f"{RESULTS}/logs/draw_figures.log",
     benchmark:
         f"{RESULTS}/benchmarks/draw_figures.tsv"
+    # Seconds of work: a queue would take longer.
+    localrule: True
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -121,8 +125,8 @@ rule write_report:
     conda:
         "../../envs/statistics.yaml"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),
     params:
         settings=STUDY.report_params(),
     message:

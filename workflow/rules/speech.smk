@@ -8,13 +8,12 @@ rule synthesize_speech:
         f"{RESULTS}/logs/synthesize_speech/{{task}}/{{voice}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/synthesize_speech/{{task}}/{{voice}}.tsv"
-    retries: 1
     conda:
         "../../envs/speech.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=lambda wildcards, attempt: STUDY.speech_need(wildcards.task).memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.speech_need(wildcards.task).runtime(attempt),
         speech_connections=lambda wildcards: STUDY.speech_connections(wildcards.voice),
     params:
         voice=lambda wildcards: STUDY.speech_params(wildcards.task, wildcards.voice),
@@ -37,8 +36,8 @@ rule mix_noise:
     conda:
         "../../envs/speech.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: STUDY.noise_need(wildcards.task, wildcards.voice).memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.noise_need(wildcards.task, wildcards.voice).runtime(attempt),
     params:
         noise=lambda wildcards: STUDY.noise_params(wildcards.voice, wildcards.noise),
     message:

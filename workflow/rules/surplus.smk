@@ -12,8 +12,8 @@ rule measure_surplus:
     conda:
         "../../envs/models.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=lambda wildcards, attempt: STUDY.surplus_need(wildcards.task).memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.surplus_need(wildcards.task).runtime(attempt),
     params:
         settings=lambda wildcards: STUDY.surplus_params(wildcards.task),
     message:

@@ -8,6 +8,8 @@ rule connector_texts:
     benchmark:
         f"{RESULTS}/benchmarks/connectors/{{connector}}/texts.tsv"
     retries: 1
+    # Machines that compute often have no way out of their network.
+    localrule: True
     conda:
         "../../envs/models.yaml"
     resources:
@@ -31,7 +33,6 @@ rule connector_shard:
         f"{RESULTS}/logs/connectors/{{connector}}/shards/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/connectors/{{connector}}/shards/{{shard}}.tsv"
-    retries: 1
     conda:
         "../../envs/models.yaml"
     resources:

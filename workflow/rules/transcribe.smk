@@ -9,13 +9,13 @@ rule transcribe:
         f"{RESULTS}/logs/transcribe/{{asr}}/{{task}}/{{condition}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/transcribe/{{asr}}/{{task}}/{{condition}}.tsv"
-    retries: 1
     conda:
         "../../envs/models.yaml"
-    threads: 2
+    threads: lambda wildcards: STUDY.transcribe_need(**wildcards).threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: STUDY.transcribe_need(**wildcards).memory(attempt),
+        runtime=lambda wildcards, attempt: STUDY.transcribe_need(**wildcards).runtime(attempt),
+        batch_size=lambda wildcards, attempt: STUDY.transcribe_need(**wildcards).batch(attempt),
         gpu=STUDY.gpus("transcribe"),
     params:
         settings=lambda wildcards: STUDY.transcribe_params(wildcards.asr),

@@ -11,13 +11,13 @@ from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.dag.api_nodes import ApiNodes
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY, Node
+from cascade_equivalence.dag.needs import NodeNeeds
 from cascade_equivalence.dag.noise_nodes import NoiseNodes
-from cascade_equivalence.dag.report_nodes import ReportNodes
 
 __all__ = ["REPOSITORY", "Node", "Study"]
 
 
-class Study(ReportNodes, ApiNodes, NoiseNodes):
+class Study(NodeNeeds, ApiNodes, NoiseNodes):
     """Inputs, targets and parameters of every node of a study.
 
     Args:

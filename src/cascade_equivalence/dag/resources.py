@@ -1,0 +1,133 @@
+"""What a node asks a scheduler for: memory, minutes, processors and batch, from the work it has to do.
+
+Limits, not expectations: several times what ``cascade-equivalence estimate`` says, since a job over its limit is ended. On
+two cores, in bfloat16, an answer takes 0.9 s and a transcript 7 s for each billion parameters, and a node 1.4 to 2.2 GB
+in all with small models (RESULTS.md). For a GPU nothing was measured; older and slower ones than that of the estimate are
+allowed for. A profile's ``set-resources`` overrides any of it.
+
+A second attempt asks for more and takes a smaller batch. None of it decides what comes out: a store knows no batch, and
+Snakemake makes nothing again because a resource changed.
+"""
+
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+
+from cascade_equivalence.config.sources import PathSource, Source
+from cascade_equivalence.errors import StudyError
+
+BILLION = 1e9
+MEGA = 1e6
+LARGE = 1.0
+"""Billions of parameters from which a processor's cores pay."""
+DEFAULT_BILLIONS = {"asr": 1.6, "llm": 8.0, "speech-llm": 9.0}
+"""What a model has that does not say, by role: as many as the largest of the paper's."""
+
+START = 10.0
+"""Minutes for a cold start: libraries read from a shared file system, a queue that is slow to begin."""
+LONGEST = 24 * 60
+"""No job asks for more minutes: partitions have limits, and what was answered until then is in the store."""
+LOADED = 2e8
+"""Bytes of weights a second, from a shared file system."""
+# Seconds a clip for each billion parameters, and beside them.
+SECONDS_CPU = {"asr": 15.0, "llm": 4.0, "speech-llm": 8.0}
+SECONDS_GPU = {"asr": 0.25, "llm": 0.04, "speech-llm": 0.08}
+OVERHEAD = 0.05
+
+WEIGHTS = ("*.safetensors", "model.bin", "*.gguf")
+
+# MB of a process with its libraries, before it holds weights; a GPU's context comes on top.
+LIBRARIES, CONTEXT = 2500, 3500
+# Bytes a parameter while loading: float32 on a processor; on the way to a GPU, bfloat16. A fifth is for buffers.
+BYTES_CPU, BYTES_GPU = 4.8, 2.4
+BATCHED = 40  # MB of activations an item of a batch, for a small model on a processor
+CLIP = 0.5  # MB of a clip in a table, compressed, and of one decoded
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one node needs at its first attempt.
+
+    Attributes:
+        megabytes: Memory in MB.
+        minutes: Run time.
+        threads: Processors.
+        batch_size: Items at once; 0 for a node without batches.
+    """
+
+    megabytes: float
+    minutes: float
+    threads: int = 1
+    batch_size: int = 0
+
+    def memory(self, attempt: int) -> int:
+        """Memory in MB at an attempt, counted from 1: as much again each time."""
+        return ceil(self.megabytes * attempt)
+
+    def runtime(self, attempt: int) -> int:
+        """Minutes at an attempt: as many again each time, at most ``LONGEST``."""
+        return min(LONGEST, ceil(self.minutes * attempt))
+
+    def batch(self, attempt: int) -> int:
+        """Items at once at an attempt: half as many each time, at least one."""
+        return max(1, self.batch_size >> (attempt - 1))
+
+    def clips_kept(self, clips: float) -> "Need":
+        """The same with some clips of a table in memory."""
+        return replace(self, megabytes=self.megabytes + CLIP * clips)
+
+
+def model_need(role: str, billions: float, clips: float, batch_size: int, gpu: bool) -> Need:
+    """What it takes to load models and to ask them about clips.
+
+    Args:
+        role: ``asr``, ``llm`` or ``speech-llm``: what the clips go through.
+        billions: Parameters of all models that are loaded.
+        clips: How often they are asked.
+        batch_size: Clips at once.
+        gpu: Whether they run on a GPU.
+    """
+    seconds = (SECONDS_GPU if gpu else SECONDS_CPU)[role] * billions + OVERHEAD
+    loading = 2 * billions * BILLION / LOADED
+    held = billions * BILLION * (BYTES_GPU if gpu else BYTES_CPU) / MEGA
+    beside = LIBRARIES + (CONTEXT if gpu else BATCHED * batch_size)
+    threads = 4 if gpu else 8 if billions >= LARGE else 2
+    need = Need(beside + held, START + (loading + seconds * clips) / 60, threads, batch_size)
+    return need.clips_kept(clips)
+
+
+def counting_need(megabytes: float, seconds: float, threads: int = 1) -> Need:
+    """What it takes to count, draw or train something small beside a process's libraries.
+
+    Args:
+        megabytes: Data in memory.
+        seconds: Of work on one core.
+        threads: Processors.
+    """
+    return Need(LIBRARIES / 2 + megabytes, START + seconds / 60, threads)
+
+
+def counted_billions(source: Source, manifest: Path) -> float:
+    """Billions of parameters of a model whose entry does not say them.
+
+    Args:
+        source: Where its weights come from.
+        manifest: Manifest of its resolved weights, which need not exist yet.
+
+    Returns:
+        What the manifest counts; of a folder that is not resolved yet, half of its weights' bytes; 0 where nothing is
+        known.
+    """
+    if manifest.is_file():
+        from cascade_equivalence.models.sources.manifest import read_manifest
+
+        try:
+            count = read_manifest(manifest).architecture.get("parameters")
+        except StudyError:
+            count = None  # the node that needs it says what is wrong with it
+        return count / BILLION if isinstance(count, int | float) else 0.0
+    if isinstance(source, PathSource):
+        # `{project}` is followed when weights are resolved; what is shipped with the project says its size.
+        files = [path for pattern in WEIGHTS for path in source.path.glob(pattern)]
+        return sum(path.stat().st_size for path in files) / 2 / BILLION
+    return 0.0

@@ -1,0 +1,112 @@
+"""What SLURM knows: whether a job still runs, and which jobs a Snakemake that was killed has left behind."""
+
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cascade_equivalence.errors import StudyError
+
+JOB = "SLURM_JOB_ID"
+OVER = "Invalid job id"
+"""What squeue says of a number that SLURM has forgotten."""
+PATIENCE = 20.0  # seconds for one of SLURM's commands
+SECONDS_TO_END = 120.0
+"""How long cancelled jobs may take to end: SLURM gives them 30 s to do it by themselves."""
+OURS = ("rule_", "group_")
+"""What the executor's comment on a job begins with."""
+
+
+def is_running(job: str) -> bool | None:
+    """Whether a SLURM job is not over; None where SLURM cannot be asked."""
+    found = _ask("squeue", "--noheader", "--jobs", job, "--format", "%T")
+    if found is None:
+        return None
+    if found.returncode:
+        return False if OVER in found.stderr else None
+    return bool(found.stdout.strip())
+
+
+def jobs_of(folder: Path) -> dict[str, str]:
+    """Jobs that a Snakemake has sent off from a folder and that are not over.
+
+    Args:
+        folder: The folder in which Snakemake ran.
+
+    Returns:
+        SLURM's number of each, and which rule with which wildcards it is. Nothing where SLURM cannot be asked.
+    """
+    # A folder's name may hold anything but a line's end, so it comes last.
+    found = _ask("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%i|%k|%Z")
+    lines = found.stdout.splitlines() if found and not found.returncode else []
+    jobs = (line.strip().split("|", 2) for line in lines)
+    return {
+        number: comment
+        for number, comment, place in jobs
+        if comment.startswith(OURS) and Path(place).resolve() == folder.resolve()
+    }
+
+
+def end_left_behind(workflow: Any) -> None:
+    """Cancel what a Snakemake that was killed has left running, and say so; where another may be at work, nothing.
+
+    Args:
+        workflow: Snakemake's own, before it has sent anything off. With ``--nolock`` it does not have the folder to
+            itself, so that jobs in the queue may be another's.
+
+    Raises:
+        StudyError: They do not end.
+    """
+    if workflow.executor_plugin.name == "slurm" and workflow.execution_settings.lock:
+        cancelled = cancel_jobs_of(Path())
+        if cancelled:
+            print(
+                f"Cancelled {len(cancelled)} SLURM jobs of a run that was stopped; what they have answered is kept:",
+                *cancelled,
+                sep="\n  ",
+                file=sys.stderr,
+            )
+
+
+def cancel_jobs_of(folder: Path) -> list[str]:
+    """Cancel the jobs that were sent off from a folder, and wait for their end.
+
+    Returns:
+        Which rule with which wildcards each was.
+
+    Raises:
+        StudyError: They do not end.
+    """
+    left = jobs_of(folder)
+    if not left:
+        return []
+    _ask("scancel", *left)
+    end = time.monotonic() + SECONDS_TO_END
+    while still := jobs_of(folder).keys() & left.keys():
+        if time.monotonic() > end:
+            raise StudyError(
+                f"SLURM jobs {', '.join(sorted(still))} of a run that was stopped do not end: look at them with "
+                "squeue, and run again when they are gone"
+            )
+        time.sleep(1.0)
+    return sorted(left.values())
+
+
+def _ask(*command: str) -> subprocess.CompletedProcess[str] | None:
+    """Run one of SLURM's commands; None where there is none, or where it does not answer."""
+    if shutil.which(command[0]) is None:
+        return None
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def this_job(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Number of the SLURM job that this process belongs to."""
+    return environ.get(JOB)

@@ -1,0 +1,168 @@
+"""What nodes ask a scheduler for grows with their work and with each attempt, and decides nothing else."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.sources import HubSource, PathSource
+from cascade_equivalence.dag.resources import (
+    DEFAULT_PARAMETERS,
+    LONGEST,
+    Need,
+    counted_parameters,
+    counting_need,
+    model_need,
+)
+from cascade_equivalence.dag.script import study_of
+from cascade_equivalence.dag.study import Study
+
+ROOT = Path(__file__).resolve().parents[2]
+HUB = HubSource(kind="hub", repo="a/b", revision="main")
+needs = st.builds(
+    model_need,
+    st.sampled_from(sorted(DEFAULT_PARAMETERS)),
+    st.floats(1e6, 1e11),
+    st.integers(0, 100_000),
+    st.integers(1, 256),
+    st.booleans(),
+)
+
+
+@pytest.fixture(scope="module")
+def paper() -> Study:
+    return study("config.yaml")
+
+
+@pytest.fixture(scope="module")
+def demo() -> Study:
+    return study("demo.yaml")
+
+
+def study(name: str, **changes: object) -> Study:
+    return Study(load_study(yaml.safe_load((ROOT / "config" / name).read_text()) | changes, ROOT))
+
+
+@given(needs, st.integers(1, 12))
+def test_each_attempt_asks_for_more_and_takes_a_smaller_batch(need: Need, attempt: int) -> None:
+    assert need.memory(attempt + 1) > need.memory(attempt) > 0
+    assert LONGEST >= need.runtime(attempt + 1) >= need.runtime(attempt) > 0
+    assert max(1, need.batch(attempt) // 2) == need.batch(attempt + 1)
+    assert need.batch(1) == need.batch_size
+
+
+@given(st.sampled_from(sorted(DEFAULT_PARAMETERS)), st.floats(1e6, 1e10), st.integers(1, 2000), st.booleans())
+def test_a_larger_model_and_more_clips_need_more(role: str, parameters: float, clips: int, gpu: bool) -> None:
+    need = model_need(role, parameters, clips, 16, gpu)
+    larger, longer = model_need(role, 2 * parameters, clips, 16, gpu), model_need(role, parameters, 2 * clips, 16, gpu)
+    assert larger.megabytes > need.megabytes and larger.minutes > need.minutes
+    assert longer.minutes > need.minutes and longer.megabytes > need.megabytes
+
+
+@pytest.mark.parametrize(("gpu", "bytes_a_parameter"), [(True, 2), (False, 4)])
+def test_the_weights_fit_into_the_memory(gpu: bool, bytes_a_parameter: int) -> None:
+    for parameters in (1.35e8, 7.6e9, 7e10):
+        assert model_need("llm", parameters, 1, 1, gpu).megabytes > bytes_a_parameter * parameters / 1e6
+
+
+def test_nodes_that_count_have_no_batch() -> None:
+    assert counting_need(100, 60).batch_size == 0 and counting_need(100, 60).threads == 1
+
+
+def test_the_registry_says_how_large_the_models_are(paper: Study) -> None:
+    # Those of the paper are between half and twice what their names say.
+    for name, said in (("qwen2.5-7b-instruct", 7e9), ("whisper-large-v3", 1.55e9), ("llama-3.1-8b-instruct", 8e9)):
+        assert said / 2 < paper.parameters(name) < 2 * said
+    assert paper.parameters("whisper-small", "whisper-small") == paper.parameters("whisper-small")
+    assert all(spec.parameters for spec in paper.config.definitions.models.values())
+
+
+def test_what_a_model_that_says_nothing_has(tmp_path: Path) -> None:
+    manifest, folder = tmp_path / "manifest.json", tmp_path / "model"
+    folder.mkdir()
+    (folder / "model-1.safetensors").write_bytes(bytes(600))
+    (folder / "model-2.safetensors").write_bytes(bytes(400))
+    assert counted_parameters(HUB, manifest) == 0
+    assert counted_parameters(PathSource(kind="path", path=folder), manifest) == 500
+    assert counted_parameters(PathSource(kind="path", path=tmp_path / "none"), manifest) == 0
+    known = {
+        **{"version": 1, "name": "a", "role": "llm", "licence": "none", "chat": True, "gguf": None, "commit": None},
+        **{"source": HUB.model_dump(mode="json"), "revision": "r", "files": {}, "origin": {}, "converters": {}},
+        "architecture": {"parameters": 1234},
+    }
+    manifest.write_text(json.dumps(known))
+    assert counted_parameters(PathSource(kind="path", path=folder), manifest) == 1234
+    manifest.write_text("no manifest")
+    assert counted_parameters(HUB, manifest) == 0
+
+
+def test_a_model_of_unknown_size_is_taken_for_a_large_one() -> None:
+    small, unknown = study("demo.yaml"), study("demo.yaml", results="elsewhere", models_folder="elsewhere/models")
+    name = "smollm2-135m-instruct"
+    spec = unknown.config.definitions.models[name].model_copy(update={"parameters": None})
+    unknown.config.definitions.models[name] = spec
+    assert unknown.parameters(name) == DEFAULT_PARAMETERS["llm"] > small.parameters(name)
+
+
+def test_the_sizes_of_models_make_no_weights_again(demo: Study) -> None:
+    name = "whisper-base"
+    before = demo.model_params(name)
+    changed = study("demo.yaml")
+    spec = changed.config.definitions.models[name].model_copy(update={"parameters": 1.0})
+    changed.config.definitions.models[name] = spec
+    assert changed.model_params(name) == before
+
+
+def test_every_node_of_the_demo_and_of_the_paper_has_a_need(demo: Study, paper: Study) -> None:
+    for each in (demo, paper):
+        found = [each.answer_need(system, n.task, n.condition) for system in each.config.systems for n in each.nodes]
+        found += [
+            each.transcribe_need(asr, n.task, n.condition)
+            for asr in each.asrs
+            for n in each.heard_nodes(asr)
+            if not each.is_lens(asr)
+        ]
+        found += [each.speech_need(n.task) for n in each.nodes] + [each.agreement_need(), each.tables_need()]
+        assert all(need.memory(1) > 1000 and 10 <= need.runtime(1) <= LONGEST for need in found)
+    opened = [demo.capture_need(name) for name in demo.opened()] + [demo.layer_need(name) for name in demo.opened()]
+    opened += [demo.lens_need("mini-speech-llm"), demo.erasers_need("mini-speech-llm"), demo.utterances_need()]
+    assert all(need.memory(1) > 1000 for need in opened)
+
+
+def test_work_decides(demo: Study, paper: Study) -> None:
+    # A GPU holds the weights in half the bytes; a text LLM of 7e9 parameters does not fit into a small one's memory.
+    assert paper.answer_need("cascade-large", "sst2", "clean").memory(1) > 20_000
+    assert demo.answer_need("base-smollm2", "sst2", "clean").memory(1) < 6000
+    # More voices, more clips.
+    clean, noisy = (paper.answer_need("cascade-large", "sst2", condition) for condition in ("clean", "snr0"))
+    assert len(paper.voices_of("sst2", "snr0")) < len(paper.voices_of("sst2", "clean"))
+    assert noisy.minutes < clean.minutes
+    # Draws of random directions are each a run over the items.
+    assert demo.erased_need("mini-speech-llm", "random", "sst2").minutes > (
+        demo.erased_need("mini-speech-llm", "proxy", "sst2").minutes
+    )
+    assert demo.transcribe_need("oracle", "sst2", "clean").batch_size == 0
+
+
+def job(study: Study, **resources: int) -> SimpleNamespace:
+    return SimpleNamespace(config=study.resolved(), resources=resources)
+
+
+def test_a_node_takes_the_batch_of_its_attempt(demo: Study) -> None:
+    config = study_of(job(demo, batch_size=3)).config
+    assert config.mechanism is not None
+    assert {config.transcribe.batch_size, config.answer.batch_size, config.mechanism.states.batch_size} == {3}
+    assert study_of(job(demo)).resolved() == demo.resolved()
+
+
+def test_the_batch_of_an_attempt_changes_nothing_that_a_node_depends_on(demo: Study) -> None:
+    smaller = study_of(job(demo, batch_size=1))
+    for system in ("mini", "base-smollm2"):
+        assert smaller.answer_params(system, "sst2") == demo.answer_params(system, "sst2")
+    assert smaller.transcribe_params("whisper-base") == demo.transcribe_params("whisper-base")
+    assert smaller.states_params("mini-speech-llm") == demo.states_params("mini-speech-llm")
