@@ -6,11 +6,13 @@ SLURM's own sampling, which needs no control groups, so that it works in a conta
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -226,3 +228,11 @@ class Cluster:
         end = time.monotonic() + PATIENCE
         while self.jobs() and time.monotonic() < end:
             time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    # To try things on: `python tests/slurm/cluster.py FOLDER`, until Ctrl-C.
+    with Cluster(Path(sys.argv[1])) as started:
+        print(*(f"export {name}={value}" for name, value in started.environment.items()), sep="\n", flush=True)
+        with suppress(KeyboardInterrupt):
+            signal.pause()

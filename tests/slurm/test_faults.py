@@ -5,6 +5,7 @@ The models are tiny and random, so that a job is its start-up and a few seconds 
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,9 +31,10 @@ SCANCELLED, TOO_LONG, TOO_LARGE, NODE_LOST = JOBS
 BEFORE, UNTIL = "all_speech", "all_transcripts"
 
 
-def study_of(models: Path) -> Config:
+@pytest.fixture(scope="module")
+def study(tiny_models: Path) -> Config:
     """Four transcripts, each long enough to be hit: random models that repeat themselves to the last token."""
-    study = tiny_config(models)
+    study = tiny_config(tiny_models)
     del study["noise"]
     study |= {"speech": {"voices": ["us"]}, "items": {"source": "demo", "per_task": ITEMS}}
     study["transcribe"] = {"dtype": "float32", "batch_size": BATCH, "max_new_tokens": 220}
@@ -41,17 +43,28 @@ def study_of(models: Path) -> Config:
 
 
 @pytest.fixture(scope="module")
-def study(tiny_models: Path) -> Config:
-    return study_of(tiny_models)
+def spoken(tmp_path_factory: pytest.TempPathFactory, study: Config) -> Checkout:
+    """The study up to its speech."""
+    checkout = Checkout(tmp_path_factory.mktemp("spoken") / "project")
+    done = checkout.run(study, BEFORE)
+    assert done.returncode == 0, done.stdout
+    return checkout
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory, study: Config) -> Checkout:
+def local(tmp_path_factory: pytest.TempPathFactory, spoken: Checkout, study: Config) -> Checkout:
     """The study up to its transcripts, run without a scheduler and unbroken."""
     checkout = Checkout(tmp_path_factory.mktemp("unbroken") / "project")
+    grow(checkout, spoken)
     done = checkout.run(study, UNTIL)
     assert done.returncode == 0, done.stdout
     return checkout
+
+
+def grow(checkout: Checkout, spoken: Checkout) -> None:
+    """Give a copy what another has made."""
+    for name in ("results", ".snakemake"):
+        shutil.copytree(spoken.root / name, checkout.root / name, dirs_exist_ok=True)
 
 
 class Sent:
@@ -86,11 +99,10 @@ class Sent:
         assert holds(), self.said()
 
 
-def prepared(folder: Path, cluster: Cluster, study: Config) -> Site:
+def prepared(folder: Path, cluster: Cluster, spoken: Checkout) -> Site:
     """A copy in which the speech was made."""
     site = Site(folder / "project", cluster)
-    done = site.run(study, BEFORE)
-    assert done.returncode == 0, done.stdout
+    grow(site, spoken)
     return site
 
 
@@ -130,9 +142,9 @@ def freeze(site: Site, run: Sent, jobs: list[tuple[str, str]]) -> None:
 
 def states(site: Site) -> dict[str, list[str]]:
     """What became of this copy's SLURM jobs, by comment, in their order."""
-    lines = site.cluster.run("squeue", "-h", "-t", "all", "-S", "i", "-o", "%T|%k|%N|%Z").stdout.splitlines()
+    lines = site.cluster.run("squeue", "-h", "-t", "all", "-S", "i", "-o", "%T|%k|%Z").stdout.splitlines()
     found: dict[str, list[str]] = {}
-    for state, said, _, folder in (line.split("|") for line in lines):
+    for state, said, folder in (line.split("|") for line in lines):
         if folder == str(site.root):
             found.setdefault(said, []).append(state)
     return found
@@ -158,9 +170,11 @@ def assert_complete(site: Site, local: Checkout) -> None:
 
 
 @pytest.fixture(scope="module")
-def struck(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, study: Config) -> Iterator[Sent]:
+def struck(
+    tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, spoken: Checkout, study: Config
+) -> Iterator[Sent]:
     """One run in which four jobs are hit, each by a fault of its own, and slurmctld is restarted meanwhile."""
-    site = prepared(tmp_path_factory.mktemp("struck"), cluster, study)
+    site = prepared(tmp_path_factory.mktemp("struck"), cluster, spoken)
     # Too little memory for the first attempt at one transcript.
     asr, task = TOO_LARGE
     mine = f"wildcards.asr == '{asr}' and wildcards.task == '{task}'"
@@ -220,9 +234,9 @@ def test_a_plain_rerun_has_nothing_to_do(struck: Sent, study: Config) -> None:
 
 
 def test_a_killed_snakemake_leaves_jobs_that_neither_double_nor_stay(
-    tmp_path: Path, cluster: Cluster, study: Config, local: Checkout
+    tmp_path: Path, cluster: Cluster, spoken: Checkout, study: Config, local: Checkout
 ) -> None:
-    site = prepared(tmp_path, cluster, study)
+    site = prepared(tmp_path, cluster, spoken)
     drained, left = NODES
     # Nothing new is sent to a node that is drained.
     cluster.run("scontrol", "update", f"nodename={drained}", "state=drain", "reason=test")
@@ -233,7 +247,11 @@ def test_a_killed_snakemake_leaves_jobs_that_neither_double_nor_stay(
         run.process.kill()
         run.process.wait()
         mine = number(site, frozen)
-        assert {cluster.run("squeue", "-h", "-j", each, "-o", "%N").stdout.strip() for each in (mine,)} == {left}
+        nodes = cluster.run("squeue", "-h", "-t", "all", "-o", "%N|%Z").stdout.splitlines()
+        assert {node for node, _, folder in (line.partition("|") for line in nodes) if folder == str(site.root)} <= {
+            left,
+            "",
+        }
         before = whole_lines(site.files(STORES))
         # The same task once more, by a user who is in a hurry: refused, and told by whom.
         target = f"results/tiny/transcripts/{frozen[0]}/{frozen[1]}/clean.parquet"

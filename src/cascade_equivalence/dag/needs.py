@@ -30,6 +30,10 @@ class NodeNeeds(ReportNodes):
         known = spec.parameters or counted_parameters(spec.source, Path(self.manifest(name)))
         return known or DEFAULT_PARAMETERS[spec.role]
 
+    def gpus(self, stage: str) -> int:
+        """GPUs a node of a stage asks the scheduler for."""
+        return 0 if getattr(self.config, stage).device == "cpu" else 1
+
     def items_of(self, task: str) -> int:
         """Items of a task at most."""
         counts = self.config.items.per_task

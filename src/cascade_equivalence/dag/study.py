@@ -133,10 +133,6 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
         """A regular expression for the systems behind an API, or for the others: each has a rule of its own."""
         return _either(name for name in self.config.systems if (name in self.apis) is api)
 
-    def gpus(self, stage: str) -> int:
-        """GPUs a node of a stage asks the scheduler for."""
-        return 0 if getattr(self.config, stage).device == "cpu" else 1
-
     # -- what a node depends on ---------------------------------------------------------------------------------------
 
     def model_params(self, model: str) -> dict[str, Any]:
