@@ -75,6 +75,8 @@ rule fetch_musan:
     benchmark:
         f"{SETS}/benchmarks/fetch_musan.tsv"
     retries: 2
+    # Machines that compute often have no way out of their network.
+    localrule: True
     conda:
         "../../envs/models.yaml"
     resources:

@@ -64,6 +64,16 @@ class MechanismNodes(TrainingNodes):
         """Conditions of erasure, the one without any first."""
         return [BASELINE, *self.erasure.concepts]
 
+    def variants(self, concept: str) -> dict[bool, int]:
+        """Ways in which a concept is erased, while the model hears (True) and while it reads the true text (False)."""
+        erasure = self.erasure
+        forms = 1 if concept == BASELINE else len(erasure.affine)
+        # Draws of controls are answered from audio only.
+        drawn = len(erasure.controls) * erasure.seeds if concept in MATCHED else 0
+        places = ["all"] if concept == BASELINE else erasure.positions
+        reading = forms if erasure.text_arm and "all" in places else 0
+        return {True: (forms + drawn) * len(places), False: reading}
+
     def rule_name(self, rule: str, model: str) -> str:
         """Name of the rule that serves one model."""
         return f"{rule}_{re.sub(r'[^A-Za-z0-9]', '_', model)}"

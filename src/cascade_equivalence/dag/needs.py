@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.dag.report_nodes import ReportNodes
-from cascade_equivalence.dag.resources import DEFAULT_PARAMETERS, Need, counted_parameters, counting_need, model_need
+from cascade_equivalence.dag.resources import DEFAULT_BILLIONS, Need, counted_billions, counting_need, model_need
 
 PREFLIGHT_CLIPS = 4
-DRAWN = ("random", "principal", "permuted")
-"""Concepts that are erased once for each draw."""
-# Seconds on one core for an item: a neural voice, babble, pitch (pYIN), a draw of the bootstrap over a row.
-SPEAKING, MIXING, TRACKING, DRAWING = 6.0, 0.5, 2.0, 2e-6
+ERASED = 2
+"""Under erasure a prompt is read twice: for an answer, and for the likelihoods of the labels."""
+# Seconds on one core for an item: a neural voice, noise and rooms, pitch (pYIN), a draw of the bootstrap over a row.
+SPEAKING, MIXING, TRACKING, DRAWING = 6.0, 2.0, 2.0, 2e-6
 # Of an utterance: vectors, their width where nothing is known of the model, bytes of a number.
 VECTORS, WIDTH, FLOAT = 250, 4096, 4
+LARGE_WIDTH = 1.6  # billions of parameters below which a model is half as wide
 COPIES = 4
 """Times that a node holds a layer's states: as read, scaled, split, and in double precision by halves."""
 
@@ -21,14 +21,14 @@ COPIES = 4
 class NodeNeeds(ReportNodes):
     """Memory, minutes, processors and batch of every node whose work varies."""
 
-    def parameters(self, *models: str) -> float:
-        """Parameters of some models together: as the registry says, as their manifests say, or by role."""
-        return sum(self._parameters(name) for name in dict.fromkeys(models))
+    def billions(self, *models: str) -> float:
+        """Billions of parameters of some models together: as the registry says, as their weights say, or by role."""
+        return sum(self._billions(name) for name in dict.fromkeys(models))
 
-    def _parameters(self, name: str) -> float:
+    def _billions(self, name: str) -> float:
         spec = self.model(name)
-        known = spec.parameters or counted_parameters(spec.source, Path(self.manifest(name)))
-        return known or DEFAULT_PARAMETERS[spec.role]
+        known = spec.billions or counted_billions(spec.source, Path(self.manifest(name)))
+        return known or DEFAULT_BILLIONS[spec.role]
 
     def gpus(self, stage: str) -> int:
         """GPUs a node of a stage asks the scheduler for."""
@@ -60,7 +60,7 @@ class NodeNeeds(ReportNodes):
             return self._asking("speech-llm", self.transcribing_models(asr), clips)
         models, settings = self.transcribing_models(asr), self.config.transcribe
         gpu = bool(self.gpus("transcribe"))
-        return model_need("asr", self.parameters(*models), clips, settings.batch_size, gpu)
+        return model_need("asr", self.billions(*models), clips, settings.batch_size, gpu)
 
     def preflight_need(self, model: str) -> Need:
         """Of a speech LLM's preflight."""
@@ -73,29 +73,28 @@ class NodeNeeds(ReportNodes):
     def erased_need(self, model: str, concept: str, task: str) -> Need:
         """Of answering while a concept is erased: every variant, both arms."""
         erasure = self.erasure
-        draws = erasure.seeds if concept in DRAWN else 1
-        variants = 1 if concept == BASELINE else draws * len(erasure.affine) * len(erasure.positions)
-        clips = min(erasure.per_task, self.items_of(task)) * variants * (2 if erasure.text_arm else 1)
+        variants = sum(self.variants(concept).values())
+        clips = min(erasure.per_task, self.items_of(task)) * variants * ERASED
         return self._asking("speech-llm", self.opened_models(model), clips)
 
     def capture_need(self, opened: str) -> Need:
         """Of capturing an opened model's states."""
         states = self.mechanism.states
         role = "speech-llm" if self.is_speech_llm(self.original(opened)) else "asr"
-        size = self.parameters(*self.opened_models(opened))
+        size = self.billions(*self.opened_models(opened))
         # The states of all layers go to disk batch by batch; the clips are in memory.
         return model_need(role, size, self.utterance_count(), states.batch_size, bool(self.gpus_of_states()))
 
     def lens_need(self, model: str) -> Need:
         """Of reading a layer through the unembedding; the tuned lens trains on it."""
-        size, gpu = self.parameters(self.text_model(model)), bool(self.gpus_of_states())
+        size, gpu = self.billions(self.text_model(model)), bool(self.gpus_of_states())
         need = model_need("llm", size, self.utterance_count(), 1, gpu)
         return Need(need.megabytes + self._states_megabytes(model), need.minutes + 60, need.threads)
 
     def _asking(self, role: str, models: list[str], clips: float) -> Need:
         """Of asking a text LLM or a speech LLM, which the settings of answers are for."""
         batch = self.config.answer.batch_size
-        return model_need(role, self.parameters(*models), clips, batch, bool(self.gpus("answer")))
+        return model_need(role, self.billions(*models), clips, batch, bool(self.gpus("answer")))
 
     # -- nodes that count ---------------------------------------------------------------------------------------------
 
@@ -142,6 +141,6 @@ class NodeNeeds(ReportNodes):
         return sum(min(states.per_task, self.items_of(task)) for task in states.tasks)
 
     def _states_megabytes(self, model: str) -> float:
-        """Memory of one layer's states. A model of less than a thousand million parameters is half as wide."""
-        width = WIDTH if self.parameters(self.text_model(model)) >= DEFAULT_PARAMETERS["asr"] else WIDTH / 2
+        """Memory of one layer's states."""
+        width = WIDTH if self.billions(self.text_model(model)) >= LARGE_WIDTH else WIDTH / 2
         return COPIES * self.utterance_count() * VECTORS * width * FLOAT / 1e6

@@ -112,10 +112,10 @@ def _opened(study: "Study", work: Workload, figures: Figures) -> dict[str, float
             continue
         _add(found, "moments", layers * across**2 * sizes.moment)
         for concept in study.concepts():
-            directions = figures.concepts.rank.get(concept, 0) * work.variants(concept)[True]
+            directions = figures.concepts.rank.get(concept, 0) * work.study.variants(concept)[True]
             _add(found, "erasers", layers * directions * SIDES * across * FACTOR_BYTES)
             rows = sum(min(study.erasure.per_task, work.spoken[task].items) for task in study.erasure.tasks)
-            rows *= sum(work.variants(concept).values())
+            rows *= sum(work.study.variants(concept).values())
             _add(found, "erasure", rows * sizes.erased_answer)
             _add(found, "store/erasure", rows * sizes.kept_erased)
     return found

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.mechanism import BASELINE, MATCHED
 from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.estimate import speed
 from cascade_equivalence.estimate.figures import Figures
@@ -98,16 +97,6 @@ class Workload:
         """Utterances that models are watched on, by task."""
         states = self.study.mechanism.states
         return {task: min(states.per_task, self.spoken[task].items) for task in states.tasks}
-
-    def variants(self, concept: str) -> dict[bool, int]:
-        """Ways in which a concept is erased, while the model hears (True) and while it reads the true text (False)."""
-        erasure = self.study.erasure
-        forms = 1 if concept == BASELINE else len(erasure.affine)
-        # Draws of controls are answered from audio only.
-        drawn = len(erasure.controls) * erasure.seeds if concept in MATCHED else 0
-        places = ["all"] if concept == BASELINE else erasure.positions
-        reading = forms if erasure.text_arm and "all" in places else 0
-        return {True: (forms + drawn) * len(places), False: reading}
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
@@ -200,7 +189,7 @@ class Workload:
             items = min(erasure.per_task, self.spoken[task].items)
             # A clip is heard once for all ways to erase.
             seconds += items * self._hearing(task)
-            for heard, variants in self.variants(concept).items():
+            for heard, variants in self.study.variants(concept).items():
                 reading = READINGS_ERASED * self._reading(model, task, heard=heard)
                 writing = self._writing(model, study.task(task).max_new_tokens)
                 rows += items * variants
