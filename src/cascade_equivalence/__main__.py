@@ -11,6 +11,7 @@ from cascade_equivalence import __version__
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.engines import check_engines
 from cascade_equivalence.provenance.commands import add_commands, run
 
 
@@ -35,11 +36,17 @@ def _is_study(path: Path) -> bool:
     return isinstance(raw, dict) and isinstance(raw.get("tasks"), list)
 
 
-def check(paths: list[Path]) -> None:
-    """Check the studies among some config files, and say what each would run."""
+def check(paths: list[Path], *, conda: bool = False) -> None:
+    """Check the studies among some config files, and say what each would run.
+
+    Args:
+        paths: The files.
+        conda: Whether Snakemake will make the rules' environments, so that an engine need not be here.
+    """
     for path in paths:
         if not path.exists() or _is_study(path):
             study = read_study(path)
+            check_engines(study.engines(), ["conda"] if conda else [])
             nodes = len(study.nodes)
             systems, pairs = len(study.config.systems), len(study.config.pairs)
             print(f"{path}: valid ({nodes} task x condition, {systems} systems, {pairs} pairs)")
@@ -69,6 +76,23 @@ def estimate(path: Path, figures: Path | None, *, as_json: bool) -> None:
     print(json.dumps(found.to_json(), indent=2) if as_json else found.text())
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of clips: give 1 or more")
+    return value
+
+
+def engines(path: Path, items: int) -> None:
+    """Ask a sample of a study's items of both engines, and print and write how equal their answers are."""
+    from cascade_equivalence.dag.engine_check import compare_engines, comparison_text, write_comparison
+
+    study = read_study(path)
+    found = compare_engines(study, items)
+    print(comparison_text(found))
+    print(f"\nWritten to {write_comparison(found, study)}")
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="cascade-equivalence", description=__doc__)
@@ -76,6 +100,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="check the studies among some config files")
     checking.add_argument("config", nargs="+", type=Path)
+    checking.add_argument("--conda", action="store_true", help="rules will run in environments that conda makes")
     showing = commands.add_parser("show", help="print the headline of a finished study")
     showing.add_argument("config", type=Path)
     estimating = commands.add_parser(
@@ -84,6 +109,9 @@ def main() -> None:
     estimating.add_argument("config", type=Path)
     estimating.add_argument("--figures", type=Path, help="what is multiplied, instead of resources/estimate.yaml")
     estimating.add_argument("--json", action="store_true", help="all numbers as JSON")
+    comparing = commands.add_parser("engines", help="say whether transformers and vLLM give the same answers")
+    comparing.add_argument("config", type=Path)
+    comparing.add_argument("--items", type=_count, default=100, help="clips a system and task (default 100)")
     sets = commands.add_parser("sets", help="say what a folder of published sets holds")
     sets.add_argument("folder", type=Path)
     schema = commands.add_parser("schema", help="write the config's JSON schema and documented defaults")
@@ -94,11 +122,13 @@ def main() -> None:
         if run(arguments):
             return
         if arguments.command == "check":
-            check(arguments.config)
+            check(arguments.config, conda=arguments.conda)
         elif arguments.command == "show":
             show(arguments.config)
         elif arguments.command == "estimate":
             estimate(arguments.config, arguments.figures, as_json=arguments.json)
+        elif arguments.command == "engines":
+            engines(arguments.config, arguments.items)
         elif arguments.command == "sets":
             from cascade_equivalence.tasks.report_sets import print_sets
 

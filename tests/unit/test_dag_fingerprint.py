@@ -22,6 +22,7 @@ RUN_BY = {
     "transcripts": ("transcribe",),
     "listen": ("answer", "transcribe"),
     "answer": ("answer",),
+    "answer_vllm": ("answer",),
     "answer_api": ("answer_api",),
     "preflight": ("preflight",),
     "training_texts": ("connector_texts",),
@@ -102,7 +103,14 @@ ELSEWHERE = {
         "tasks/sources/fetch.py": "the archive's node is made again first",
     },
     "speech": {"tasks/*.py": "reads the items file, whose node is made again first"},
+    "answer_vllm": {
+        **BESIDE,
+        "speech/*.py": "reads clips, whose nodes are made again first",
+        "tasks/sources/*.py": "items, whose node is made again first",
+    },
     "answer": {
+        "models/engines.py": "the stage answer_vllm is counted where it runs",
+        "models/vllm_*.py": "the stage answer_vllm is counted where it runs",
         "tasks/sources/*.py": "items, whose node is made again first",
         "models/sources/*.py": "reads the manifest, whose node is made again first",
         "speech/*.py": "reads clips, whose nodes are made again first",

@@ -36,7 +36,7 @@ rule answer:
     benchmark:
         f"{RESULTS}/benchmarks/answer/{{system}}/{{task}}/{{condition}}.tsv"
     wildcard_constraints:
-        system=STUDY.either_system(api=False),
+        system=STUDY.either_answered_by("transformers"),
     conda:
         "../../envs/models.yaml"
     threads: lambda wildcards: STUDY.answer_need(**wildcards).threads
@@ -51,3 +51,12 @@ rule answer:
         "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system}"
     script:
         "../scripts/answer.py"
+
+
+use rule answer as answer_vllm with:
+    wildcard_constraints:
+        system=STUDY.either_answered_by("vllm"),
+    conda:
+        "../../envs/vllm.yaml"
+    message:
+        "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system} in vLLM"

@@ -11,9 +11,11 @@ from cascade_equivalence.dag.processes import prepare_scripts
 from cascade_equivalence.dag.slurm import end_left_behind
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.engines import check_engines
 
 try:
     STUDY = Study(load_study(config))
+    check_engines(STUDY.engines(), workflow.deployment_settings.deployment_method)
 except StudyError as problem:
     raise WorkflowError(str(problem)) from None
 

@@ -27,7 +27,7 @@ with node(snakemake) as study:
     answers = answer_questions(
         questions(task, spec, study.config.answer.system_prompt, items, rows, audio),
         model_files(manifests, study.model(study.backbone(system)).chat),
-        study.config.answer,
+        study.answering(system),
         spec.max_new_tokens,
         study.store("answers", system, task, f"{condition}.jsonl"),
         f"{system}: {task}, {condition}",

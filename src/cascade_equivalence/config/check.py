@@ -21,6 +21,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     chosen = {name: study.definitions.systems.get(name) for name in study.systems}
     apis = {name: spec for name, spec in chosen.items() if isinstance(spec, ApiSpec)}
     yield from api_problems(apis, study.api, study.answer.mode)
+    yield from _engine_problems(study)
     yield from _task_problems(study)
     yield from noise_problems(study.noise, study.speech.voices)
     yield from _prosody_problems(study)
@@ -115,6 +116,13 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
                 yield from _model_problems(study, f"systems.{name}.llm", system.llm, ("llm", "speech-llm"))
             case E2ESpec() | ImplicitSpec() as system:
                 yield from _model_problems(study, f"systems.{name}.model", system.model, ("speech-llm",))
+
+
+def _engine_problems(study: StudyConfig) -> Iterator[str]:
+    if study.answer.engine != "transformers" and not any(
+        isinstance(study.definitions.systems.get(name), CascadeSpec | ImplicitSpec) for name in study.systems
+    ):
+        yield f"answer.engine: {study.answer.engine} runs the text LLMs of cascades, and this study has none"
 
 
 def _model_problems(study: StudyConfig, key: str, name: str, roles: Sequence[str]) -> Iterator[str]:

@@ -154,6 +154,11 @@ class AnswerConfig(Closed):
     mode: Literal["generate", "forced_choice"] = Field(
         default="generate", description="Free answer and parser, or the label with the highest log-likelihood."
     )
+    engine: Literal["transformers", "vllm"] = Field(
+        default="transformers",
+        description="What runs the text LLMs of cascades: `transformers`, or `vllm` where that is installed "
+        "(requirements/vllm.txt). Speech LLMs, and what looks inside models, stay on transformers.",
+    )
     system_prompt: str = Field(default="", description="System prompt of every system; empty sends none.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="Arithmetic; `auto` takes bfloat16 where the processor has it."

@@ -52,11 +52,13 @@ STAGES = {
     ),
     "answer": (
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "recording", "rendering", "rows")),
-        *(f"models/{name}.py" for name in ("scoring", "stopping", "text_llm")),
+        *(f"models/{name}.py" for name in ("prompting", "scoring", "stopping", "text_llm")),
         *("models/checkpoint.py", "models/speech_llm/qwen2_audio_text.py"),
         *(f"tasks/{name}.py" for name in ("base", "parsing", "prompts")),
         "dag/answers.py",
     ),
+    # For the nodes whose text LLM vLLM runs, beside the stage answer.
+    "answer_vllm": tuple(f"models/{name}.py" for name in ("engines", "vllm_answers", "vllm_engine")),
     "answer_api": (
         *(f"models/api/{name}.py" for name in ("answers", "asking", "client_gemini", "client_openai", "costs")),
         *(f"models/api/{name}.py" for name in ("exchange", "records")),

@@ -268,7 +268,7 @@ class MechanismNodes(TrainingNodes):
         """What answers under erasure depend on, beside weights, speech and erasers."""
         settings = self.erasure.model_dump(mode="json", include={"per_task", "positions", "text_arm", "seed"})
         return settings | {
-            "answer": self.config.answer.model_dump(mode="json", exclude={"batch_size", "mode"}),
+            "answer": self.config.answer.model_dump(mode="json", exclude={"batch_size", "engine", "mode"}),
             "task": self.task(task).model_dump(mode="json"),
             "chat": self.model(self.text_model(model)).chat,
             "code": code_fingerprint("erasure", f"tasks/{task}.py")

@@ -7,7 +7,7 @@ from typing import Any
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.speech import EdgeVoice, RecordingsVoice
-from cascade_equivalence.config.study import ORACLE, E2ESpec
+from cascade_equivalence.config.study import ORACLE, AnswerConfig, CascadeSpec, E2ESpec, ImplicitSpec
 from cascade_equivalence.dag.api_nodes import ApiNodes
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY, Node
@@ -133,6 +133,10 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
         """A regular expression for the systems behind an API, or for the others: each has a rule of its own."""
         return _either(name for name in self.config.systems if (name in self.apis) is api)
 
+    def either_answered_by(self, engine: str) -> str:
+        """A regular expression for the systems without an API whose answers an engine gives."""
+        return _either(name for name in self.config.systems if name not in self.apis and self.engine_of(name) == engine)
+
     # -- what a node depends on ---------------------------------------------------------------------------------------
 
     def model_params(self, model: str) -> dict[str, Any]:
@@ -177,16 +181,37 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
         }
 
     def _answering(self) -> dict[str, Any]:
-        return self.config.answer.model_dump(mode="json", exclude={"batch_size"})
+        return self.config.answer.model_dump(mode="json", exclude={"batch_size", "engine"})
+
+    def takes_engine(self, system: str) -> bool:
+        """Whether a system's answers can be left to another engine: those of a text LLM with its own checkpoint."""
+        spec = self.system(system)
+        return isinstance(spec, CascadeSpec | ImplicitSpec) and self.model(self.backbone(system)).role == "llm"
+
+    def engine_of(self, system: str) -> str:
+        """What runs a system's LLM: the engine that is set, where it can."""
+        return self.config.answer.engine if self.takes_engine(system) else "transformers"
+
+    def answering(self, system: str) -> AnswerConfig:
+        """How a system answers, with the engine that runs it."""
+        return self.config.answer.model_copy(update={"engine": self.engine_of(system)})
+
+    def engines(self) -> set[str]:
+        """What runs the study's text LLMs."""
+        return {self.engine_of(system) for system in self.config.systems if system not in self.apis}
 
     def answer_params(self, system: str, task: str) -> dict[str, Any]:
         """What answers depend on, beside weights and what is heard."""
-        ears = code_fingerprint("listen") if isinstance(self.system(system), E2ESpec) else ""
+        more = code_fingerprint("listen") if isinstance(self.system(system), E2ESpec) else ""
+        engine = self.engine_of(system)
+        if engine == "vllm":
+            more += code_fingerprint("answer_vllm")
         return self._answering() | {
+            "engine": engine,
             "task": self.task(task).model_dump(mode="json"),
             "system": self.system(system).model_dump(mode="json"),
             "chat": self.model(self.backbone(system)).chat,
-            "code": code_fingerprint("answer", f"tasks/{task}.py") + ears,
+            "code": code_fingerprint("answer", f"tasks/{task}.py") + more,
         }
 
     def agreement_params(self) -> dict[str, Any]:

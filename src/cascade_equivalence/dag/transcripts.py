@@ -30,7 +30,7 @@ def own_transcripts(
         clips: The clips.
         spec: The speech LLM's entry, with its transcription prompt.
         model: Its resolved weights.
-        config: Arithmetic and batch size; the mode is always free text.
+        config: Arithmetic and batch size; the mode is always free text, the engine always transformers.
         store: File of the append-only store.
         label: What the progress lines say.
 
@@ -40,7 +40,7 @@ def own_transcripts(
     turns, prefix = transcription_prompt(spec)
     longest = (spec.transcription or PLAIN_REQUEST).max_new_tokens
     questions = [Question(tuple(turns), prefix, {}, recording) for recording in recordings(clips)]
-    free = config.model_copy(update={"mode": "generate"})
+    free = config.model_copy(update={"mode": "generate", "engine": "transformers"})
     answers = answer_questions(questions, model, free, longest, store, label)
     return [Transcript(transcript_of(answer.text, prefix), answer.seconds) for answer in answers]
 

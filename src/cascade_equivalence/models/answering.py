@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
+from cascade_equivalence.models.engines import engine_identity
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
@@ -135,6 +136,9 @@ def answer_questions(
 
     Returns:
         One answer a question, in order.
+
+    Raises:
+        StudyError: The engine is not installed or cannot run the model, or a prompt is too long.
     """
     device = resolve_device(config.device)
     dtype = resolve_dtype(config.dtype, device)
@@ -145,6 +149,7 @@ def answer_questions(
         "max_new_tokens": max_new_tokens,
         "decoding": "greedy",
         **model.identity(config),
+        **engine_identity(config.engine),
     }
     keys = [key_of(settings | parts_of(question, config.mode)) for question in questions]
     waiting = Counter(keys)
@@ -167,6 +172,11 @@ def _answer(
     max_new_tokens: int,
 ) -> Iterator[dict[str, Answer]]:
     """Compute answers by key, a batch at a time, the shortest first."""
+    if config.engine == "vllm":
+        from cascade_equivalence.models.vllm_answers import answer_with_vllm
+
+        yield from answer_with_vllm(questions, files, dtype, config, max_new_tokens)
+        return
     model, ear = _load(files, device, dtype)
     prompts = {key: model.render(question.messages, question.answer_prefix) for key, question in questions.items()}
     if ear is None:
@@ -244,17 +254,28 @@ def _batches(
         else:
             found += _forced(model, {key: rows[key] for key in batch}, questions, prefix, shared, sound)
         seconds = spent + (time.perf_counter() - began) / len(batch)
-        yield {
-            key: Answer(
-                text=text,
-                prompt_sha256=hashlib.sha256(prompts[key].encode()).hexdigest(),
-                prompt_tokens=len(rows[key]),
-                new_tokens=new_tokens,
-                seconds=seconds,
-                scores=scores,
-            )
-            for key, (text, new_tokens, scores) in zip(batch, found, strict=True)
-        }
+        yield answers_of(batch, found, prompts, rows, seconds)
+
+
+def answers_of(
+    keys: Sequence[str],
+    found: Sequence[tuple[str, int, dict[str, float]]],
+    prompts: Mapping[str, str],
+    rows: Mapping[str, list[int]],
+    seconds: float,
+) -> dict[str, Answer]:
+    """Answers by key, out of text, new tokens and scores of each."""
+    return {
+        key: Answer(
+            text=text,
+            prompt_sha256=hashlib.sha256(prompts[key].encode()).hexdigest(),
+            prompt_tokens=len(rows[key]),
+            new_tokens=new_tokens,
+            seconds=seconds,
+            scores=scores,
+        )
+        for key, (text, new_tokens, scores) in zip(keys, found, strict=True)
+    }
 
 
 def _forced(

@@ -46,6 +46,16 @@ class Stopping:
         """Which tokens (rows,) write more than white space."""
         return self._mask(bool(piece.strip()) for piece in self._pieces(token))
 
+    def cut(self, tokens: list[int]) -> list[int]:
+        """An answer that another loop let run on, as far as it would have gone here; its last token ends it."""
+        started = self._mask([False])
+        for count, token in enumerate(tokens, start=1):
+            newest = torch.tensor([token], device=self._device)
+            if bool(self.over(newest, started)):
+                return tokens[:count]
+            started |= self.speaks(newest)
+        return tokens
+
     def text(self, tokens: list[int]) -> str:
         """What an answer says: from its first word to the end of that line, without special tokens."""
         if tokens and tokens[-1] in self._ends:

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, DynamicCache
+from transformers import DynamicCache
 from transformers.cache_utils import CacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.causal_lm import cached_layers, load_causal_lm
-from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
+from cascade_equivalence.models.prompting import PromptWriter, check_lengths
 from cascade_equivalence.models.rows import AUDIO, PADDING, common_prefix, left_padded, write_audio
 from cascade_equivalence.models.scoring import score
-from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
 from cascade_equivalence.models.stopping import Stopping
 
 TIE_CANDIDATES = 8
@@ -42,7 +41,7 @@ class Generation:
     new_tokens: int
 
 
-class TextLLM:
+class TextLLM(PromptWriter):
     """A causal language model with its tokenizer.
 
     Args:
@@ -56,47 +55,15 @@ class TextLLM:
     """
 
     def __init__(self, folder: Path, device: str, dtype: torch.dtype, chat: bool) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        if chat and not self.tokenizer.chat_template:
-            self.tokenizer.chat_template = library_chat_template(folder)
-        if chat and not self.tokenizer.chat_template:
-            raise StudyError(f"{folder} has no chat template: set `chat: false` for this model")
-        self.chat = chat
+        super().__init__(folder, chat)
         self.device = device
         # Which of the newest columns (rows, columns) are sound, for those who look into a running model.
         self.at_audio: torch.Tensor | None = None
         self.model: Any = load_causal_lm(folder, dtype)
         self.model.to(device).eval()
-        ids = self.model.generation_config.eos_token_id
-        named = [self.tokenizer.eos_token_id, *([ids] if isinstance(ids, int) else ids or [])]
-        ends = {token for token in named if token is not None}
+        ends = self.end_tokens(self.model.generation_config)
         vocabulary = self.model.get_output_embeddings().weight.shape[0]
         self._stopping = Stopping(self.tokenizer, ends, vocabulary, device)
-        self._control = control_tokens(self.tokenizer)
-
-    def render(self, messages: Sequence[Mapping[str, str]], answer_prefix: str = "") -> str:
-        """Write a conversation as the text the model reads.
-
-        Args:
-            messages: Turns with ``role`` and ``content``, the last one the user's. A special token in a content is
-                taken apart: what was said cannot end its own turn.
-            answer_prefix: Words the answer begins with.
-
-        Returns:
-            The text, ending where the model goes on.
-
-        Raises:
-            StudyError: The chat template refuses the conversation.
-        """
-        turns = [{"role": turn["role"], "content": defuse(turn["content"], self._control)} for turn in messages]
-        answer_prefix = answer_prefix.rstrip()
-        if self.chat:
-            return render_chat(self.tokenizer, turns) + answer_prefix
-        return f"{render_plain(self.tokenizer, turns)} {answer_prefix}".rstrip()
-
-    def tokenize(self, prompt: str) -> list[int]:
-        """Token ids of a rendered prompt; special tokens are already in its text."""
-        return list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
 
     def check_lengths(self, rows: Sequence[list[int]], new_tokens: int) -> None:
         """Refuse prompts that the model cannot hold together with their answers.
@@ -104,13 +71,7 @@ class TextLLM:
         Raises:
             StudyError: The longest prompt does not fit.
         """
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        longest = max(len(row) for row in rows)
-        if limit is not None and longest + new_tokens > limit:
-            raise StudyError(
-                f"the longest prompt has {longest} tokens and its answer up to {new_tokens}, but the model holds "
-                f"{limit}: shorten the task's prompt or its examples"
-            )
+        check_lengths(self.model.config, rows, new_tokens)
 
     def usable_prefix(self, rows: Sequence[list[int]], new_tokens: int = 0) -> int:
         """Tokens at the start of all rows that are worth computing once.
@@ -249,22 +210,6 @@ class TextLLM:
         """Log-likelihood of each label's answer text after one prompt; see :meth:`log_likelihoods`."""
         tokens = self.continuations(row, list(candidates.values()))
         return dict(zip(candidates, self.log_likelihoods(row, tokens, prefix, shared, heard), strict=True))
-
-    def continuations(self, row: list[int], answers: Sequence[str]) -> list[list[int]]:
-        """Token ids of answers where they follow a prompt."""
-        lead = " " if self._ends_in_word(row) else ""
-        return [self._continuation(lead, answer) for answer in answers]
-
-    def _ends_in_word(self, row: list[int]) -> bool:
-        """Whether a prompt ends in text, so that an answer goes on after a space, and not in a line break or a turn."""
-        last = str(self.tokenizer.decode(row[-1:]))
-        return last not in self._control and not last[-1:].isspace()
-
-    def _continuation(self, lead: str, text: str) -> list[int]:
-        """Tokens of an answer where it stands behind something; at a text's start some tokenizers add a space."""
-        anchor = ":" if lead else "\n"
-        before, whole = self.tokenize(anchor), self.tokenize(anchor + lead + text)
-        return whole[len(before) :] if whole[: len(before)] == before else self.tokenize(lead + text)
 
     def log_likelihoods(
         self,

@@ -1,0 +1,62 @@
+"""Where two answers to one prompt part, and how sure the model is there: near ties are rounding, wide margins are not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cascade_equivalence.config.study import AnswerConfig
+from cascade_equivalence.models.answering import ModelFiles, Question, open_model
+
+END = "(end)"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first token at which two answers differ.
+
+    Attributes:
+        position: Tokens that both begin with.
+        first: What the one goes on with; ``END`` where it is over.
+        second: What the other goes on with.
+        margin: Log-probability of the one's token less that of the other's (natural logarithm), as the project's own
+            loop has it.
+    """
+
+    position: int
+    first: str
+    second: str
+    margin: float
+
+
+def first_differences(
+    model: ModelFiles, config: AnswerConfig, answers: Sequence[tuple[Question, str, str]]
+) -> list[Difference]:
+    """Find where pairs of answers part.
+
+    The answers are tokenized anew, so a text that a model wrote in other tokens than its tokenizer would is seen in the
+    tokenizer's. A line break counts as an end.
+
+    Args:
+        model: Resolved weights of a text LLM.
+        config: Arithmetic.
+        answers: Question, and two answers that differ.
+
+    Returns:
+        One difference a pair, in order.
+    """
+    from cascade_equivalence.models.scoring import score
+
+    text, _ = open_model(model, config)
+    ends = [*text.end_tokens(text.model.generation_config), text.tokenize("\n")[-1]]
+    found = []
+    for question, *pair in answers:
+        row = text.tokenize(text.render(question.messages, question.answer_prefix))
+        tokens = text.continuations(row, pair)
+        shared = 0
+        while shared < min(map(len, tokens)) and tokens[0][shared] == tokens[1][shared]:
+            shared += 1
+        likely = score(text, [[*row, *tokens[0][:shared]]], [[]]).first[0]
+        next_ones = [answer[shared : shared + 1] for answer in tokens]
+        margin = likely[next_ones[0] or ends].max() - likely[next_ones[1] or ends].max()
+        words = [str(text.tokenizer.decode(one)) if one else END for one in next_ones]
+        found.append(Difference(shared, *words, float(margin)))
+    return found

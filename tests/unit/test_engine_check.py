@@ -1,0 +1,149 @@
+"""The check of two engines finds nothing where there is nothing, and everything where there is something."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import tiny_llm
+import vllm_double
+from test_api_study import make
+
+from cascade_equivalence import __main__ as command_line
+from cascade_equivalence.dag import engine_check
+from cascade_equivalence.dag.engine_check import agreement_of, compare_engines, comparison_text
+from cascade_equivalence.dag.study import Study
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.answering import ModelFiles
+from cascade_equivalence.models.engine_margins import END
+from cascade_equivalence.models.engines import check_engines
+from cascade_equivalence.tasks.items import read_items
+from cascade_equivalence.tasks.prepare import prepare_items
+
+
+@pytest.fixture
+def vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    vllm_double.install(tmp_path / "site", monkeypatch)
+    yield vllm_double
+    vllm_double.sys.modules.pop("vllm", None)
+
+
+@pytest.fixture(scope="module")
+def llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_llm.save_llama(tmp_path_factory.mktemp("llama"), tiny_llm.byte_level_tokenizer())
+
+
+def ready(folder: Path, llm: Path, monkeypatch: pytest.MonkeyPatch, **answer: Any) -> Study:
+    """A study with one cascade whose items and transcripts are there."""
+    settings = {"device": "cpu", "dtype": "float32", **answer}
+    study = make(folder, systems=["text", "local"], tasks=["sst2"], answer=settings)
+    prepare_items("sst2", study.config.items, Path(study.items("sst2")))
+    rows = [{"id": item.id, "voice": "us", "text": item.text} for item in read_items(Path(study.items("sst2")))]
+    (transcripts,) = map(Path, study.heard_by("text", "sst2", "clean"))
+    transcripts.parent.mkdir(parents=True)
+    pl.DataFrame(rows).write_parquet(transcripts)
+    monkeypatch.setattr(Study, "answering_manifests", lambda *_: [Path(__file__)])
+    monkeypatch.setattr("cascade_equivalence.dag.answers.model_files", lambda *_: ModelFiles(llm, "r1", True))
+    return study
+
+
+def here(function: Any, *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+@pytest.mark.parametrize("mode", ["generate", "forced_choice"])
+def test_equal_engines_are_equal(mode: str, tmp_path: Path, llm: Path, vllm: Any, monkeypatch: Any) -> None:
+    modes = ready(tmp_path, llm, monkeypatch)
+    answer = modes.config.answer.model_copy(update={"mode": mode})
+    study = Study(modes.config.model_copy(update={"answer": answer}))
+    (row,) = compare_engines(study, 4, here)["comparisons"]
+    assert (row["system"], row["answers"]) == ("text", 4)
+    assert row["equal_texts"] == row["equal_labels"] == 1 and not row["differences"]
+    # What is in the store is not asked again, and a larger sample asks for the rest only.
+    before = study.store("answers", "text", "sst2", "clean.jsonl").read_bytes()
+    compare_engines(study, 4, here)
+    assert study.store("answers", "text", "sst2", "clean.jsonl").read_bytes() == before
+    assert len(vllm.opened) == 1
+
+
+@pytest.mark.parametrize("mode", ["generate", "forced_choice"])
+def test_an_engine_that_answers_otherwise_is_found(
+    mode: str, tmp_path: Path, llm: Path, vllm: Any, monkeypatch: Any
+) -> None:
+    study = ready(tmp_path, llm, monkeypatch)
+    answer = study.config.answer.model_copy(update={"mode": mode})
+    study = Study(study.config.model_copy(update={"answer": answer}))
+    (same,) = compare_engines(study, 6, here)["comparisons"]
+    assert same["equal_texts"] == 1
+    study.store("answers", "text", "sst2", "clean.jsonl").unlink()
+    # A head with a fault: every token gets likelier or less likely by its number.
+    vllm.shift.update({token: 40.0 * ((token * 7919) % 13 - 6) for token in range(300)})
+    found = compare_engines(study, 6, here)
+    (row,) = found["comparisons"]
+    assert row["equal_texts"] < 1 and len(row["differences"]) == round(6 * (1 - row["equal_texts"]))
+    for difference in row["differences"]:
+        own, other = difference["answers"].values()
+        assert own != other
+        first = difference["first_difference"]
+        assert first["first"] != first["second"]
+        if mode == "generate" and END not in (first["first"], first["second"]):
+            # The project's own loop is greedy: what it has chosen is what it holds likeliest.
+            assert first["margin"] > 0
+    assert "text: sst2" in comparison_text(found)
+    assert json.loads(engine_check.write_comparison(found, study).read_text()) == found
+
+
+def test_agreement_counts_texts_and_labels() -> None:
+    texts = [["a", "b", "c", "d"], ["a", "b", "x", "y"]]
+    found = agreement_of(texts, [["p", "n", "p", "n"], ["p", "n", "p", "p"]])
+    assert found == {"equal_texts": 0.5, "equal_labels": 0.75, "kappa": pytest.approx(0.5)}
+    assert agreement_of(texts, [["p"] * 4, ["p"] * 4])["kappa"] is None
+
+
+def test_what_is_missing_is_named_before_anything_runs(tmp_path: Path, vllm: Any) -> None:
+    with pytest.raises(StudyError, match="all_transcripts"):
+        compare_engines(make(tmp_path), 4, here)
+    with pytest.raises(StudyError, match="no system"):
+        compare_engines(make(tmp_path, systems=["local"]), 4, here)
+
+
+def test_a_process_of_its_own_gives_back_what_the_function_gives() -> None:
+    assert engine_check.apart(divmod, 7, 2) == (3, 1)
+
+
+# -- the config ---------------------------------------------------------------------------------------------------
+
+
+def test_the_engine_runs_text_llms_only(tmp_path: Path) -> None:
+    study = make(tmp_path, systems=["local", "text"], answer={"engine": "vllm"})
+    assert study.engines() == {"vllm"} and study.engine_of("local") == "transformers"
+    assert study.answering("text").engine == "vllm"
+    plain = make(tmp_path, systems=["local", "text"])
+    assert plain.answer_params("text", "sst2") != study.answer_params("text", "sst2")
+    assert plain.either_answered_by("transformers") == study.either_answered_by("vllm") == "text"
+
+
+def test_a_study_without_a_text_llm_has_no_use_for_the_engine(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"answer\.engine: vllm"):
+        make(tmp_path, systems=["local"], answer={"engine": "vllm"})
+
+
+def test_a_missing_engine_is_named_before_jobs_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make(tmp_path, systems=["text"], answer={"engine": "vllm"})
+    monkeypatch.setattr("cascade_equivalence.models.engines.version", missing)
+    with pytest.raises(StudyError, match=r"requirements/vllm\.txt"):
+        check_engines(study.engines())
+    check_engines(study.engines(), ["conda"])
+    check_engines(make(tmp_path, systems=["text"]).engines())
+    monkeypatch.setattr(command_line, "_is_study", lambda _: True)
+    monkeypatch.setattr(command_line, "read_study", lambda _: study)
+    with pytest.raises(StudyError, match=r"requirements/vllm\.txt"):
+        command_line.check([tmp_path])
+    command_line.check([tmp_path], conda=True)
+
+
+def missing(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError
+
+    raise PackageNotFoundError(name)
