@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,8 +199,14 @@ class Checkout:
         done = self.python(str(PLANNER), report.name, *self.command(config, "--dry-run", *arguments))
         assert report.is_file(), done.stdout
         found = json.loads(report.read_text(encoding="utf-8"))
-        jobs = {_job(job) for job in found["jobs"]}
-        return Plan(done.returncode, done.stdout, jobs, found["rules"], set(found["modules"]), found["cpu_seconds"])
+        return Plan(
+            done.returncode,
+            done.stdout,
+            jobs_of(found["jobs"]),
+            found["rules"],
+            set(found["modules"]),
+            found["cpu_seconds"],
+        )
 
     @contextmanager
     def edited(self, path: str, old: str, new: str, first: bool = False) -> Iterator[None]:
@@ -219,6 +225,11 @@ class Checkout:
         """Contents of the files that match a pattern, by path."""
         found = sorted(path for path in self.root.glob(pattern) if path.is_file())
         return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in found}
+
+
+def jobs_of(found: Iterable[Mapping[str, Any]]) -> set[Job]:
+    """Jobs that ``planner.py`` wrote down."""
+    return {_job(job) for job in found}
 
 
 def _job(job: Mapping[str, Any]) -> Job:

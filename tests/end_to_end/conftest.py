@@ -1,14 +1,18 @@
-"""The report's page of a made-up study in a real browser, made once for all tests."""
+"""What several tests share: the report's page of a made-up study in a real browser, and a finished small study."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
+from checkout import Checkout
 from report_page import CHROMIUM, NAMES, SECONDS, SHORT, opened
+from reruns import Study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -96,3 +100,20 @@ def page(browser: "Browser", address: str) -> Iterator["Page"]:
     troubles = page.troubles
     page.context.close()
     assert troubles == []
+
+
+@pytest.fixture(scope="session")
+def finished_micro(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Study:
+    """The study of ``micro_config``, run to its end."""
+    folder = tmp_path_factory.mktemp("micro")
+    checkout = Checkout(folder / "project")
+    # Models of its own: a test replaces one.
+    shutil.copytree(tiny_models, checkout.root / "mine")
+    return Study(checkout, checkout.root / "mine", folder / "kept")
+
+
+@pytest.fixture
+def micro(finished_micro: Study) -> Iterator[Study]:
+    """The same, brought back to what it was after the test."""
+    yield finished_micro
+    finished_micro.restore()

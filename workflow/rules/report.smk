@@ -29,7 +29,7 @@ rule collect_tables:
         mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),
     params:
-        settings=STUDY.report_params(),
+        settings=STUDY.report_params("tables"),
     message:
         "Collecting the tables"
     script:
@@ -60,7 +60,7 @@ rule compare_with_paper:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=STUDY.report_params(),
+        settings=STUDY.report_params("paper"),
     message:
         "Setting the numbers beside the paper's"
     script:
@@ -93,7 +93,7 @@ rule draw_figures:
         mem_mb=2000,
         runtime=20,
     params:
-        settings=STUDY.report_params(),
+        settings=STUDY.report_params("figures"),
     message:
         "Drawing the figures"
     script:
@@ -128,7 +128,7 @@ rule write_report:
         mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),
     params:
-        settings=STUDY.report_params(),
+        settings=STUDY.report_params("page"),
     message:
         "Writing the report"
     script:

@@ -5,6 +5,7 @@ Snakemake's own code trigger sees a rule's script but not the modules it imports
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,20 @@ AGREEMENT = (
     *("overlap", "overlap_permutation", "paired", "power", "tango", "wilson"),
 )
 
-# Modules each stage depends on, as globs below the package. A node names its own further files (its task, its voice).
+SHOWING = ("report/*.py", "stats/*.py", "speech/clips.py", "speech/waveform.py")
+# Modules that only draw, only make the paper's tables, only write the page: to change a plot makes no table.
+DRAWING = (
+    *("!report/*_figure.py", "!report/figures.py", "!report/heatmap.py"),
+    *("!report/layer_axis.py", "!report/noise_curves.py"),
+)
+PAPER = ("!report/comparison*.py", "!report/paper_*.py", "!report/latex.py")
+PAGE = (
+    *("!report/verdict*.py", "!report/browser.py", "!report/finding.py"),
+    *("!report/headline.py", "!report/html.py", "!report/services.py"),
+)
+
+# Modules each stage depends on, as globs below the package; `!` takes modules away again. A node names its own further
+# files (its task, its voice).
 STAGES = {
     "resolve": (
         "models/sources/*.py",
@@ -96,10 +110,10 @@ STAGES = {
         "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
-    "report": (
-        *("report/*.py", "report/templates/*", "stats/*.py", "dag/provenance.py"),
-        *("speech/clips.py", "speech/waveform.py"),
-    ),
+    "tables": (*SHOWING, *DRAWING, *PAPER, *PAGE),
+    "paper": (*SHOWING, *DRAWING, *PAGE),
+    "figures": (*SHOWING, *PAPER, *PAGE),
+    "page": (*SHOWING, "report/templates/*", "dag/provenance.py", *DRAWING),
 }
 
 
@@ -129,6 +143,29 @@ def _is_prose(statement: ast.stmt) -> bool:
     )
 
 
+def files_of(patterns: Iterable[str], package: Path = PACKAGE) -> list[Path]:
+    """Files of a stage, pattern by pattern.
+
+    Args:
+        patterns: Globs below the package; what follows a ``!`` is taken away.
+        package: The package's folder.
+
+    Raises:
+        FileNotFoundError: A glob finds nothing: a module was renamed, and its changes would go unseen.
+    """
+    found: list[Path] = []
+    gone: set[Path] = set()
+    for pattern in patterns:
+        paths = sorted(path for path in package.glob(pattern.removeprefix("!")) if path.is_file())
+        if not paths:
+            raise FileNotFoundError(f"{package} holds no {pattern}")
+        if pattern.startswith("!"):
+            gone.update(paths)
+        else:
+            found += paths
+    return [path for path in found if path not in gone]
+
+
 @cache
 def code_fingerprint(stage: str, *extra: str, package: Path = PACKAGE) -> str:
     """Hash the source of a stage.
@@ -145,10 +182,10 @@ def code_fingerprint(stage: str, *extra: str, package: Path = PACKAGE) -> str:
         FileNotFoundError: A glob finds nothing: a module was renamed, and its changes would go unseen.
     """
     digest = hashlib.sha256()
-    for pattern in (*STAGES[stage], *extra):
-        paths = sorted(path for path in package.glob(pattern) if path.is_file())
-        if not paths:
-            raise FileNotFoundError(f"{package} holds no {pattern}, which the stage {stage} is said to depend on")
-        for path in paths:
-            digest.update(f"{path.relative_to(package)}\0{_without_prose(path)}\0".encode())
+    try:
+        paths = files_of((*STAGES[stage], *extra), package)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}, which the stage {stage} is said to depend on") from None
+    for path in paths:
+        digest.update(f"{path.relative_to(package)}\0{_without_prose(path)}\0".encode())
     return digest.hexdigest()[:16]

@@ -73,12 +73,16 @@ class ReportNodes(SurplusNodes):
             systems=systems, pairs=self.config.pairs, tasks=self.config.tasks, contrasts=self.config.contrasts
         )
 
-    def report_params(self) -> dict[str, Any]:
-        """What tables, figures and the report depend on, beside the results."""
+    def report_params(self, stage: str) -> dict[str, Any]:
+        """What tables, figures and the report depend on, beside the results.
+
+        Args:
+            stage: ``tables``, ``paper``, ``figures`` or ``page``.
+        """
         pairs = [pair.model_dump(mode="json") for pair in (*self.config.pairs, *self.config.contrasts)]
         return {
             "pairs": pairs,
             "statistics": self.config.statistics.model_dump(mode="json"),
             "paper": self.config.paper.model_dump(mode="json") if self.config.paper else None,
-            "code": code_fingerprint("report"),
+            "code": code_fingerprint(stage),
         }

@@ -51,6 +51,7 @@ def node(job: Any) -> Iterator[Study]:
         try:
             study = study_of(job)
             with claim_of(job, study):
+                recording.begin(job, study.config)
                 yield study
                 recording.write(job, study.config)
         except StudyError as error:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.config.speech import EdgeVoice, RecordingsVoice
 from cascade_equivalence.config.study import ORACLE, AnswerConfig, CascadeSpec, E2ESpec, ImplicitSpec
 from cascade_equivalence.dag.api_nodes import ApiNodes
@@ -13,6 +15,8 @@ from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import REPOSITORY, Node
 from cascade_equivalence.dag.needs import NodeNeeds
 from cascade_equivalence.dag.noise_nodes import NoiseNodes
+from cascade_equivalence.provenance.hashes import state_of
+from cascade_equivalence.provenance.record import HASHES, RECORDS
 
 __all__ = ["REPOSITORY", "Node", "Study"]
 
@@ -140,11 +144,15 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
     # -- what a node depends on ---------------------------------------------------------------------------------------
 
     def model_params(self, model: str) -> dict[str, Any]:
-        """What resolved weights depend on."""
-        return {
-            "spec": self.model(model).model_dump(mode="json", exclude={"blocks", "billions"}),
+        """What resolved weights depend on. A folder of the user's counts as it is now."""
+        spec = self.model(model)
+        params = {
+            "spec": spec.model_dump(mode="json", exclude={"blocks", "billions"}),
             "code": code_fingerprint("resolve"),
         }
+        if isinstance(spec.source, PathSource):
+            params["folder"] = state_of(spec.source, spec.gguf, Path(self.models, RECORDS, HASHES))
+        return params
 
     def speech_params(self, task: str, voice: str) -> dict[str, Any]:
         """What the clean speech of a voice depends on, beside the items.

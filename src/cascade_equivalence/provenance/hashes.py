@@ -6,7 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from cascade_equivalence.atomic import write_text
+from cascade_equivalence.config.sources import PathSource
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.models.sources.folder import fetch
 
 LARGE = 1 << 20
 """Bytes; a smaller file is read faster than what is remembered of it is found."""
@@ -42,5 +45,27 @@ class FileHashes:
             if remembered["seen"] == seen:
                 return str(remembered["sha256"]), status.st_size
         found = sha256(path)
-        write_text(memory, json.dumps({"seen": seen, "sha256": found}) + "\n")
+        # In a folder that may only be read nothing is remembered.
+        with suppress(OSError):
+            write_text(memory, json.dumps({"seen": seen, "sha256": found}) + "\n")
         return found, status.st_size
+
+
+def state_of(source: PathSource, gguf: str | None, memory: Path) -> str | None:
+    """Tell one state of a model folder from another, by the names and contents of the files that are taken.
+
+    Args:
+        source: The folder.
+        gguf: The GGUF file that is taken, if any.
+        memory: Where hashes of large files are remembered.
+
+    Returns:
+        16 hexadecimal digits; None where the folder holds no model yet: whoever resolves it says so.
+    """
+    try:
+        files = fetch(source, gguf).files
+    except StudyError:
+        return None
+    hashes = FileHashes(memory)
+    lines = "".join(f"{name}\t{hashes.of(path)[0]}\n" for name, path in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from cascade_equivalence import __version__
 from cascade_equivalence.atomic import write_bytes, write_text
 from cascade_equivalence.config.study import StudyConfig
 from cascade_equivalence.models.sources.files import MANIFEST
+from cascade_equivalence.provenance import made
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.places import Places
 from cascade_equivalence.provenance.record import (
@@ -49,6 +50,20 @@ class Recording:
         self._clock = time.monotonic()
         self._commit = Commit()
 
+    def begin(self, job: Any, config: StudyConfig) -> None:
+        """Look at a node's inputs before it starts.
+
+        Args:
+            job: The ``snakemake`` object of the script.
+            config: The study.
+
+        Raises:
+            StudyError: An input is not what its node made.
+        """
+        folders, places = made.bases(config), Places(config)
+        made.check(folders, places, _files(job.input))
+        made.forget(folders, places, _files(job.output))
+
     def write(self, job: Any, config: StudyConfig) -> Path | None:
         """Write the record of a node whose outputs are complete.
 
@@ -68,7 +83,9 @@ class Recording:
                 raise OSError(f"{log} lies in no logs folder of the study")
             file = base / RECORDS / log.absolute().relative_to(base / "logs").with_suffix(".json")
             record = self._record(job, config, places, base)
-            return write_text(file, json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+            write_text(file, json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+            made.note(made.bases(config), record)
+            return file
         except (OSError, ValueError) as error:
             print(f"Warning: the node's record could not be written ({error})", file=sys.stderr)
             return None
@@ -112,13 +129,16 @@ def files_below(path: Path) -> list[Path]:
     return sorted(each for each in path.rglob("*") if each.is_file() and each.name != SNAKEMAKES_OWN)
 
 
+def _files(paths: Iterable[str]) -> list[Path]:
+    return [file for path in dict.fromkeys(map(str, paths)) for file in files_below(Path(path))]
+
+
 def _uses(paths: Iterable[str], places: Places, hashes: FileHashes) -> list[FileUse]:
     uses = []
-    for path in dict.fromkeys(map(str, paths)):
-        for file in files_below(Path(path)):
-            place, name = places.name(file)
-            digest, size = hashes.of(file)
-            uses.append(FileUse(place=place, path=name, sha256=digest, bytes=size))
+    for file in _files(paths):
+        place, name = places.name(file)
+        digest, size = hashes.of(file)
+        uses.append(FileUse(place=place, path=name, sha256=digest, bytes=size))
     return uses
 
 
