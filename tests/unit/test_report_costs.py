@@ -280,6 +280,21 @@ def test_tables_for_a_reader(costs: pl.DataFrame) -> None:
     assert shown.display(costs.clear(), 0.95).rows == shown.totals(costs.clear()).rows == []
 
 
+def test_what_a_clock_measured_lies_apart(costs: pl.DataFrame) -> None:
+    counted, timed = shown.split(costs)
+    assert shown.joined(counted, timed.reverse()).equals(costs)
+    later = costs.with_columns(
+        on_front=~pl.col("on_front"),
+        **{name: 3 * pl.col(name) + 1 for name in shown.MEASURED if name not in ("on_front", "reason")},
+    )
+    assert shown.split(later)[0].equals(counted) and not shown.split(later)[1].equals(timed)
+    (one, times), (other, others) = (shown.files(table, 0.95) for table in (costs, later))
+    assert one == other and times.rows != others.rows and (one.name, times.name) == ("costs", "times")
+    whole = shown.display(costs, 0.95)
+    assert set(one.columns) | set(times.columns) == set(whole.columns)
+    assert set(one.columns) & set(times.columns) == set(whole.columns[: whole.text_columns])
+
+
 def test_intervals_come_with_the_accuracies(answers: Frames, transcripts: Frames, clips: pl.DataFrame) -> None:
     ends = pl.DataFrame(
         {"system": ["talker"], "task": ["sst2"], "condition": ["clean"], "accuracy_low": [0.1], "accuracy_high": [0.9]}
