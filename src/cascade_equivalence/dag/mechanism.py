@@ -69,10 +69,13 @@ class MechanismNodes(TrainingNodes):
         erasure = self.erasure
         forms = 1 if concept == BASELINE else len(erasure.affine)
         # Draws of controls are answered from audio only.
-        drawn = len(erasure.controls) * erasure.seeds if concept in MATCHED else 0
         places = ["all"] if concept == BASELINE else erasure.positions
         reading = forms if erasure.text_arm and "all" in places else 0
-        return {True: (forms + drawn) * len(places), False: reading}
+        return {True: (forms + self.draws(concept)) * len(places), False: reading}
+
+    def draws(self, concept: str) -> int:
+        """Draws of all controls of a concept."""
+        return len(self.erasure.controls) * self.erasure.seeds if concept in MATCHED else 0
 
     def rule_name(self, rule: str, model: str) -> str:
         """Name of the rule that serves one model."""

@@ -40,7 +40,7 @@ def disk(study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> dict
     asked = [work.rows(node.task, node.condition) for name in study.config.systems for node in study.nodes_of(name)]
     found = {
         "models": sum(_known(work, model) for model in _models(study)) * speed.BILLION * sizes.weight,
-        "sets": _sets(study, spoken, sizes.clean_second),
+        "sets": _sets(study, spoken, figures),
         "speech (clean)": seconds[True] * sizes.clean_second,
         "speech (noise)": seconds[False] * sizes.noisy_second,
         # What was spoken is kept once more, so that nothing is spoken twice; noise can be mixed again.
@@ -80,16 +80,17 @@ def _known(work: Workload, model: str) -> float:
         return 0.0
 
 
-def _sets(study: "Study", spoken: Mapping[str, Spoken], second: float) -> float:
-    """Fetched archives, and the recordings that are taken from them."""
+def _sets(study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> float:
+    """Fetched archives, the recordings that are taken from them, and MUSAN."""
     total = 0.0
     for task in study.config.tasks:
         for voice in study.voices_of(task):
             if study.extracted(task, voice):
                 pin = study.set_resources(task).pin
                 total += (pin.recordings.archive.bytes or 0) if pin.recordings else 0
-                total += spoken[task].items * spoken[task].seconds * second
-    return total
+                total += spoken[task].items * spoken[task].seconds * figures.bytes.clean_second
+    musan = study.config.noise.musan
+    return total + (figures.bytes.musan if musan is not None and musan.archive is not None else 0)
 
 
 def _opened(study: "Study", work: Workload, figures: Figures) -> dict[str, float]:
@@ -112,7 +113,8 @@ def _opened(study: "Study", work: Workload, figures: Figures) -> dict[str, float
             continue
         _add(found, "moments", layers * across**2 * sizes.moment)
         for concept in study.concepts():
-            directions = figures.concepts.rank.get(concept, 0) * work.study.variants(concept)[True]
+            erasers = len(study.erasure.affine) + study.draws(concept)
+            directions = figures.concepts.rank.get(concept, 0) * erasers
             _add(found, "erasers", layers * directions * SIDES * across * FACTOR_BYTES)
             rows = sum(min(study.erasure.per_task, work.spoken[task].items) for task in study.erasure.tasks)
             rows *= sum(work.study.variants(concept).values())

@@ -87,6 +87,7 @@ class Bytes(Group):
     kept_transcript: PositiveFloat = Field(description="A transcript in the store.")
     kept_answer: PositiveFloat = Field(description="An answer in the store.")
     kept_erased: PositiveFloat = Field(description="An answer under erasure in the store.")
+    musan: PositiveFloat = Field(description="MUSAN: its archive, and its speech unpacked.")
     moment: PositiveFloat = Field(description="A pair of directions in a layer's moments.")
 
 
