@@ -35,6 +35,7 @@ TEXTS = [
     "technology business",
     "the answer is London",
 ]
+TESTED = [False] * 6 + [True] * 2
 
 
 def save_granite(folder: Path) -> Path:
@@ -175,7 +176,7 @@ class Planted:
                 rows.append({"utterance": place, "task": "t", "id": f"i{place}", "voice": "v", "start": 0} | counts)
         self.index = pl.DataFrame(rows, schema=INDEX).with_columns(start=pl.col("frames").cum_sum() - pl.col("frames"))
         self.index.write_parquet(folder / "index.parquet")
-        split = ["train"] * 6 + ["test"] * 2
+        split = ["test" if test else "train" for test in TESTED]
         self.spoken = self.index.select("task", "id", "voice").with_columns(
             text=pl.Series(TEXTS), split=pl.Series(split)
         )
@@ -208,16 +209,20 @@ def test_words_that_were_planted_are_found(planted: Planted, multiset: bool) -> 
 def test_words_that_are_hidden_are_not_found_but_by_the_tuned_lens(planted: Planted) -> None:
     table = planted.read("hidden", tuned=True, tuned_steps=150)
     assert table["recall"].mean() < 0.2
-    # The tuned lens has learnt the words of the training split; those of the others are mostly new to it.
-    assert table["tuned_recall"][:6].mean() > 0.7 > table["precision"].fill_null(0).mean()
-    assert table["tuned_recall"][6:].mean() > table["recall"][6:].mean()
+    # Of the training split, which it has learnt, nothing is told.
+    trained = table.filter(~pl.Series(TESTED))
+    for name in ("text", "precision", "recall"):
+        assert trained[f"tuned_{name}"].null_count() == trained.height > 0
+    tested = table.filter(pl.Series(TESTED))
+    assert tested["tuned_text"].null_count() == 0 and tested["tuned_recall"].mean() > tested["recall"].mean()
     assert table.equals(planted.read("hidden", tuned=True, tuned_steps=150))
 
 
 def test_the_tuned_lens_of_the_last_layer_is_the_lens(planted: Planted) -> None:
     table = planted.read("shown", tuned=True)
+    tested = table.filter(pl.Series(TESTED))
     for name in ("text", "precision", "recall"):
-        assert table[f"tuned_{name}"].to_list() == table[name].to_list()
+        assert tested[f"tuned_{name}"].to_list() == tested[name].to_list()
 
 
 def test_pairings_are_shared_by_layers_and_follow_the_seed(planted: Planted) -> None:

@@ -1,13 +1,25 @@
 """The tuned lens undoes an affine map that was planted, and leaves the last layer alone."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import LlamaConfig, LlamaForCausalLM
+from torch import nn
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
+)
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism import lens as lens_module
@@ -107,13 +119,98 @@ def test_training_that_goes_wrong_ends_early_and_leaves_the_lens(
     folder: Path, unembedding: Unembedding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuned_lens, "LEARNING_RATE", 1e4)
-    validations = []
-    measure = tuned_lens._mean_kl
-    monkeypatch.setattr(tuned_lens, "_mean_kl", lambda *args: validations.append(measure(*args)) or validations[-1])
+    validations: list[float] = []
+    make = tuned_lens._validation
+
+    def counted(*given: Any) -> Callable[[nn.Module], float]:
+        measure = make(*given)
+
+        def one(lens: nn.Module) -> float:
+            validations.append(measure(lens))
+            return validations[-1]
+
+        return one
+
+    monkeypatch.setattr(tuned_lens, "_validation", counted)
     found = fit(folder, unembedding, "noise", steps=1000)
     assert len(validations) == 1 + tuned_lens.PATIENCE
     assert found.steps == 0 and found.kl == found.plain_kl == validations[0] <= min(validations)
     assert not found.lens.weight.any() and not found.lens.bias.any()
+
+
+def test_training_ends_where_nothing_more_is_gained(
+    folder: Path, unembedding: Unembedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuned_lens, "MARGIN", 1.0)  # no improvement is worth more steps
+    found = fit(folder, unembedding, steps=1000)
+    assert found.steps == tuned_lens.PATIENCE * tuned_lens.STEPS_BETWEEN_VALIDATIONS and found.kl < found.plain_kl
+
+
+def exact(unembedding: Unembedding, last: torch.Tensor, shown: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Divergence where all but some tokens count as one."""
+
+    def coarse(states: torch.Tensor) -> torch.Tensor:
+        shares = log_probs(unembedding, states).exp()
+        return torch.cat([shares[:, tokens], 1 - shares[:, tokens].sum(1, keepdim=True)], 1)
+
+    goal, found = coarse(last), coarse(shown)
+    return (goal * (goal / found).log()).sum(1)
+
+
+def test_others_stand_for_the_rest_of_the_vocabulary(
+    folder: Path, unembedding: Unembedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuned_lens, "TOKENS", 8)
+    monkeypatch.setattr(tuned_lens, "OTHERS", VOCABULARY - 8 - 1)
+    last, shown = (States(folder / name).part(0, 200) for name in ("last", "noise"))
+    goal = tuned_lens._Goal(last, unembedding)
+    assert len(goal.tokens) == 8 and len(goal.others) == VOCABULARY - 8
+    mass = log_probs(unembedding, last).exp().sum(0)
+    assert set(goal.tokens.tolist()) == set(mass.topk(8).indices.tolist())
+    places, generator = torch.arange(200), np.random.default_rng(0)
+    draws = torch.stack([goal.kl(shown, places, generator) for _ in range(400)]).double()
+    # Of all others but one a draw, the mean is near what all of them give, and no worse than over the whole vocabulary.
+    torch.testing.assert_close(draws.mean(0), exact(unembedding, last, shown, goal.tokens), rtol=0.05, atol=0.02)
+    same = torch.stack([goal.kl(last, places, generator) for _ in range(50)]).double()
+    assert same.mean() < 0.05 * draws.mean()
+
+
+def test_a_part_of_the_vocabulary_teaches_nearly_as_much(
+    folder: Path, unembedding: Unembedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit(folder, unembedding)
+    monkeypatch.setattr(tuned_lens, "TOKENS", 48)
+    monkeypatch.setattr(tuned_lens, "OTHERS", 6)
+    part = fit(folder, unembedding)
+    assert part.plain_kl == whole.plain_kl and whole.kl <= part.kl < 0.1 * part.plain_kl
+    last, layer = (gathered(States(folder / name), TEST) for name in ("last", "mapped"))
+    agree = (unembedding.tokens(part.lens(layer)) == unembedding.tokens(last)).double().mean()
+    assert agree > 0.7
+
+
+def test_only_some_frames_are_trained_on_where_there_are_many(
+    folder: Path, unembedding: Unembedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(tuned_lens, "FRAMES_TO_TRAIN", 300)
+    monkeypatch.setattr(tuned_lens, "gathered", lambda states, rows: read.append(len(rows)) or gathered(states, rows))
+    assert fit(folder, unembedding, steps=50).kl > 0 and max(read) == 300
+
+
+def test_an_unembedding_of_some_tokens_is_part_of_the_whole_with_caps_and_scales() -> None:
+    torch.manual_seed(2)
+    shape = {"hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    granite = GraniteForCausalLM(GraniteConfig(vocab_size=50, logits_scaling=3.0, **shape))
+    gemma = Gemma2ForCausalLM(Gemma2Config(vocab_size=50, final_logit_softcapping=0.1, head_dim=8, **shape))
+    phi = PhiForCausalLM(PhiConfig(vocab_size=50, **shape))
+    phi.model.norm = phi.model.final_layernorm  # its head has a bias; its norm has another name
+    phi.lm_head.bias.data.normal_()
+    tokens, states = torch.tensor([3, 40, 7]), torch.randn(5, 16)
+    for model in (granite, gemma, phi):
+        whole = Unembedding(model)
+        part = tuned_lens._SomeTokens(whole, tokens)
+        torch.testing.assert_close(part.logits(states), whole.logits(states)[:, tokens])
+        assert part.vocabulary == 3 and whole.vocabulary == 50
 
 
 def test_without_frames_there_is_nothing_to_train(folder: Path, unembedding: Unembedding) -> None:

@@ -13,6 +13,7 @@ from report_mechanism_study import (
     RANKS,
     SPEAKERS,
     TASKS,
+    UTTERANCES,
     World,
     empty_tables,
     write_behaviour,
@@ -87,11 +88,19 @@ def test_the_lens_is_compared_utterance_by_utterance(files: MechanismFiles, tabl
 def test_a_tuned_lens_has_columns_of_its_own(files: MechanismFiles, tmp_path: Path) -> None:
     path = tmp_path / "talker-llm/layer0.parquet"
     path.parent.mkdir()
-    pl.read_parquet(files.lens[0]).with_columns(
-        tuned_precision=pl.lit(0.5), tuned_recall=pl.lit(0.25), tuned_text=pl.lit("")
-    ).write_parquet(path)
+    tested = pl.col("utterance") % 5 == 0
+    table = pl.read_parquet(files.lens[0]).with_columns(
+        pl.when(tested).then(pl.lit(value)).alias(f"tuned_{name}")
+        for name, value in {"precision": 0.5, "recall": 0.25, "text": ""}.items()
+    )
+    table.write_parquet(path)
     row = lens_table([path], STATISTICS).row(0, named=True)
-    assert (row["tuned_precision"], row["tuned_recall"]) == (0.5, 0.25)
+    assert (row["tuned_precision"], row["tuned_recall"], row["tuned_utterances"]) == (0.5, 0.25, UTTERANCES // 5)
+    # What it gains is told of the same utterances, not of all.
+    same = table.filter(tested)["precision"].drop_nulls()
+    assert row["tuned_gain"] == pytest.approx(0.5 - same.mean()) and row["precision"] != pytest.approx(same.mean())
+    (shown,) = inside_displays(replace(empty_tables(), lens=lens_table([path], STATISTICS)), 0.95)
+    assert f"{UTTERANCES // 5} test utterances" in " ".join(shown.remarks) and shown.rows[0][4] == "0.500"
 
 
 def test_kappas_of_implicit_cascades_are_those_of_the_pairs(tables: Tables) -> None:

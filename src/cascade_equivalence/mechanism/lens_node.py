@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index
 from cascade_equivalence.mechanism.tuned_lens import TunedLens, fit_tuned_lens
+from cascade_equivalence.mechanism.utterances import TEST, TRAIN
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.progress import progress
 
@@ -58,8 +60,8 @@ def lens_layer(
         config: Definition, chance level and tuned lens.
         target: The Parquet file, one row an utterance: utterance, tokens (those that count, see ``bags``), text (of all
             tokens, see ``Pieces.text``), precision, recall, chance_precision, chance_recall, kept (number of tokens);
-            with the tuned lens also tuned_text, tuned_precision and tuned_recall. The tuned lens has seen the training
-            split: only its test rows tell.
+            with the tuned lens also tuned_text, tuned_precision and tuned_recall. The tuned lens has seen the items of
+            the training split, by which it is trained and stopped: there these columns are null.
         label: What the progress lines say.
         device: ``auto``, ``cpu`` or ``cuda``.
         dtype: Arithmetic of norm and unembedding: the one that the states were captured in.
@@ -96,11 +98,16 @@ def lens_layer(
         last = States(last_path)
         read_index(index_path, last)
         lens = _tuned(states, last, index, spoken, heard, unembedding, config)
-        shown = _shown(states, index, heard, unembedding, f"{label}, tuned", lens)
+        tested = (spoken["split"] == TEST).to_numpy()
+        shown = _shown(states, index, heard & tested[frame_owner(index)], unembedding, f"{label}, tuned", lens)
         bags = [Counter(pieces.kept(tokens)) for tokens in shown]
-        columns |= {
+        tuned: dict[str, list[Any]] = {
             "tuned_text": [pieces.text(tokens) for tokens in shown],
             **_named("tuned_", overlaps(bags, references, config.multiset)),
+        }
+        columns |= {
+            name: [value if test else None for value, test in zip(values, tested.tolist(), strict=True)]
+            for name, values in tuned.items()
         }
     with replacing(target) as part:
         pl.DataFrame(columns, schema=pl.Schema({**TABLE, **TUNED}) if config.tuned else TABLE).write_parquet(part)
@@ -138,7 +145,7 @@ def _shown(
     label: str,
     tuned: TunedLens | None = None,
 ) -> list[list[int]]:
-    """Most likely token of each audio frame, by utterance; of the whole layer only the tokens are in memory."""
+    """Most likely token of each frame that is asked for, by utterance; of the layer only the tokens are in memory."""
     found: list[int] = []
     with progress(label, states.rows) as advance:
         for start, part in states.chunks(unembedding.frames_at_once):
@@ -185,7 +192,7 @@ def training_split(spoken: pl.DataFrame, seed: int) -> tuple[np.ndarray, np.ndar
         two, and empty if there are fewer.
     """
     names = (spoken["task"] + "/" + spoken["id"]).to_numpy()
-    training = (spoken["split"] == "train").to_numpy()
+    training = (spoken["split"] == TRAIN).to_numpy()
     items = np.unique(names[training])
     count = min(len(items) - 1, max(1, round(VALIDATION_SHARE * len(items))))
     drawn = np.random.default_rng(seed).permutation(items)[: max(0, count)]

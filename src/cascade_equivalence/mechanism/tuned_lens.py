@@ -6,10 +6,16 @@ layer), in nats. It tells a layer that lacks the text from one that only writes 
 
 What is learnt is the map of standardised states, which is folded into W and b at the end: a few dimensions of a
 language model's states are orders of magnitude larger than the rest, and no single learning rate fits them all.
+
+Nearly all of the time would go into products with the vocabulary. In training they are made with a part of it: the
+tokens that the last layer gives most of its probability to, and at each step as many others, drawn anew, as tell what
+the lens gives to all the rest, which counts as one token. The last layer's distributions of the frames that are trained
+on are computed once. What decides when to stop is the divergence over the whole vocabulary.
 """
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +28,16 @@ from cascade_equivalence.mechanism.lens import Unembedding
 from cascade_equivalence.mechanism.states import States
 
 FRAMES_A_STEP = 512
-FRAMES_TO_VALIDATE = 2048
-FRAMES_TO_STANDARDISE = 8192
+FRAMES_TO_TRAIN = 8192
+"""Most frames that are trained on; of more of them as many are drawn."""
+FRAMES_TO_VALIDATE = 512
+TOKENS, OTHERS = 4096, 1024
+"""Tokens that each have a probability of their own in training, and others drawn at each step to stand for the rest."""
 STEPS_BETWEEN_VALIDATIONS = 25
 PATIENCE = 3
 """Validations without an improvement before the training ends."""
+MARGIN = 1e-3
+"""Share of the divergence that an improvement must come to, to be worth more steps."""
 LEARNING_RATE = 0.1
 """At the start, for width 1; divided by the root of the width."""
 WEIGHT_DECAY = 1e-3
@@ -128,35 +139,109 @@ def fit_tuned_lens(
             "`mechanism.states.per_task`, or leave `mechanism.lens.tuned` off"
         )
     generator = np.random.default_rng(seed)
-    checked = _drawn(validation, FRAMES_TO_VALIDATE, generator)
-    plain = _mean_kl(nn.Identity(), states, last, checked, unembedding)
+    kl_of = _validation(states, last, _drawn(validation, FRAMES_TO_VALIDATE, generator), unembedding)
+    plain = kl_of(nn.Identity())
     best = Fit(TunedLens.identity(states.width), 0, plain, plain)
     if plain < ROOM:
         return best
-    known = gathered(states, _drawn(train, FRAMES_TO_STANDARDISE, generator)).float()
-    lens = _Standardised(known.to(unembedding.head.weight.device))
+    rows = _drawn(train, FRAMES_TO_TRAIN, generator)
+    known = gathered(states, rows).to(unembedding.head.weight.device, torch.float32)
+    goal = _Goal(gathered(last, rows), unembedding)
+    lens = _Standardised(known)
     optimizer = torch.optim.AdamW(
         lens.parameters(), lr=LEARNING_RATE / math.sqrt(states.width), weight_decay=WEIGHT_DECAY
     )
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
     waited = 0
     for step in range(1, steps + 1):
-        rows = _drawn(train, FRAMES_A_STEP, generator)
+        places = torch.from_numpy(_drawn(np.arange(len(rows)), FRAMES_A_STEP, generator))
         optimizer.zero_grad()
-        for mine, goal in _pairs(states, last, rows, unembedding):
-            (_kl(goal, unembedding.logits(lens(mine))).sum() / len(rows)).backward()
+        for some in places.split(unembedding.frames_at_once):
+            (goal.kl(lens(known[some]), some, generator).sum() / len(places)).backward()
         nn.utils.clip_grad_norm_(lens.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         if step % STEPS_BETWEEN_VALIDATIONS and step < steps:
             continue
-        kl = _mean_kl(lens, states, last, checked, unembedding)
-        waited = 0 if kl < best.kl else waited + 1
+        kl = kl_of(lens)
+        waited = 0 if kl < (1 - MARGIN) * best.kl else waited + 1
         if kl < best.kl:
             best = Fit(lens.folded(), step, plain, kl)
         if waited == PATIENCE:
             break
     return best
+
+
+class _SomeTokens(Unembedding):
+    """An unembedding of some tokens of the vocabulary; caps and scales behind it are the model's.
+
+    Args:
+        whole: The unembedding of all tokens; its weights are shared.
+        tokens: The tokens, (tokens,).
+
+    Raises:
+        StudyError: The model has its unembedding in a place that is not known.
+    """
+
+    def __init__(self, whole: Unembedding, tokens: torch.Tensor) -> None:
+        bias = getattr(whole.head, "bias", None)
+        self.norm = whole.norm
+        self.head = nn.Linear(whole.width, len(tokens), bias is not None, device="meta")
+        self.head.weight = nn.Parameter(whole.head.weight[tokens], requires_grad=False)
+        if bias is not None:
+            self.head.bias = nn.Parameter(bias[tokens], requires_grad=False)
+        names = [name for name, module in whole._rest._modules.items() if module is whole.head]
+        if not names:
+            raise StudyError(
+                f"the unembedding of {type(whole._rest).__name__} was not found, so there is no tuned lens for it: "
+                "leave `mechanism.lens.tuned` off"
+            )
+        self._rest = copy.copy(whole._rest)
+        self._rest._modules = whole._rest._modules | {names[0]: self.head}
+
+
+class _Goal:
+    """What the last layer says of some frames, as shares of some tokens and of all the rest.
+
+    Args:
+        last: States of the last layer, (frames, width).
+        unembedding: The model's.
+    """
+
+    def __init__(self, last: torch.Tensor, unembedding: Unembedding) -> None:
+        self.unembedding = unembedding
+        vocabulary, device = unembedding.vocabulary, unembedding.head.weight.device
+        mass = torch.zeros(vocabulary, device=device)
+        totals = []
+        with torch.no_grad():
+            parts = last.split(unembedding.frames_at_once)
+            for part in parts:
+                logits = unembedding.logits(part)
+                totals.append(logits.logsumexp(-1, keepdim=True))
+                mass += (logits - totals[-1]).exp().sum(0)
+            narrow = vocabulary > TOKENS + OTHERS
+            self.tokens = mass.topk(TOKENS if narrow else vocabulary).indices.sort().values
+            own = _SomeTokens(unembedding, self.tokens) if narrow else unembedding
+            logs = [own.logits(part) - total for part, total in zip(parts, totals, strict=True)]
+        self.shares = torch.cat(logs).exp()
+        self.rest = (1 - self.shares.sum(-1)).clamp(min=0)
+        outside = torch.ones(vocabulary, dtype=torch.bool)
+        outside[self.tokens.cpu()] = False
+        self.others = outside.nonzero()[:, 0].numpy()
+
+    def kl(self, states: torch.Tensor, places: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
+        """Divergence (frames,) of what mapped states (frames, width) show from the goal of these frames, in nats."""
+        shares, rest = self.shares[places], self.rest[places]
+        entropy = torch.xlogy(shares, shares).sum(-1)
+        if not len(self.others):
+            return entropy - (shares * self.unembedding.logits(states).log_softmax(-1)).sum(-1)
+        drawn = torch.from_numpy(generator.choice(self.others, OTHERS, replace=False)).to(self.tokens)
+        logits = _SomeTokens(self.unembedding, torch.cat([self.tokens, drawn])).logits(states)
+        named = logits[:, : len(self.tokens)]
+        others = logits[:, len(self.tokens) :].logsumexp(-1) + math.log(len(self.others) / OTHERS)
+        total = torch.logaddexp(named.logsumexp(-1), others)
+        cross = (shares * (named - total[:, None])).sum(-1) + rest * (others - total)
+        return entropy + torch.xlogy(rest, rest) - cross
 
 
 def gathered(states: States, rows: np.ndarray) -> torch.Tensor:
@@ -171,28 +256,20 @@ def _drawn(rows: np.ndarray, most: int, generator: np.random.Generator) -> np.nd
     return np.sort(generator.choice(rows, min(most, len(rows)), replace=False))
 
 
-def _pairs(
-    states: States, last: States, rows: np.ndarray, unembedding: Unembedding
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """States of a layer and logits of the last layer for some rows, as many at once as fit into memory."""
-    mine, final = gathered(states, rows), gathered(last, rows)
-    for start in range(0, len(rows), unembedding.frames_at_once):
-        part = slice(start, start + unembedding.frames_at_once)
-        with torch.no_grad():
-            goal = unembedding.logits(final[part])
-        yield mine[part], goal
-
-
-def _kl(goal: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
-    """KL(goal || found) of each frame (frames,), nats, of logits (frames, vocabulary)."""
-    logs = goal.log_softmax(-1)
-    return functional.kl_div(found.log_softmax(-1), logs, reduction="none", log_target=True).sum(-1)
-
-
 @torch.no_grad()
-def _mean_kl(lens: nn.Module, states: States, last: States, rows: np.ndarray, unembedding: Unembedding) -> float:
-    """Mean divergence of the lens from the last layer's distribution on some rows, nats."""
-    total = 0.0
-    for mine, goal in _pairs(states, last, rows, unembedding):
-        total += float(_kl(goal, unembedding.logits(lens(mine))).double().sum())
-    return total / len(rows)
+def _validation(
+    states: States, last: States, rows: np.ndarray, unembedding: Unembedding
+) -> Callable[[nn.Module], float]:
+    """Mean divergence, nats, of a lens from the last layer's distribution on some rows, over the whole vocabulary."""
+    mine, final = (gathered(each, rows).split(unembedding.frames_at_once) for each in (states, last))
+    goals = [unembedding.logits(part).log_softmax(-1) for part in final]
+
+    @torch.no_grad()
+    def measure(lens: nn.Module) -> float:
+        total = 0.0
+        for part, goal in zip(mine, goals, strict=True):
+            found = unembedding.logits(lens(part)).log_softmax(-1)
+            total += float(functional.kl_div(found, goal, reduction="none", log_target=True).sum(-1).double().sum())
+        return total / len(rows)
+
+    return measure

@@ -21,7 +21,7 @@ R2, DECODABILITY = "R2", "1 - CER"
 NOTHING_SHOWN = "the lens shows no token in any utterance"
 SOLE = "there is no other transcript to pair with"
 LENS_COLUMNS = ["utterance", "kept", "precision", "recall", "chance_precision", "chance_recall"]
-LENS_VALUES = (*LENS_COLUMNS[2:], "above_chance", "gain", "tuned_precision", "tuned_recall")
+LENS_VALUES = (*LENS_COLUMNS[2:], "above_chance", "gain", "tuned_precision", "tuned_recall", "tuned_gain")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -147,6 +147,10 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
         values = shown.with_columns(
             above_chance=pl.col("precision") - pl.col("chance_precision"), gain=pl.col("precision") - start["precision"]
         )
+        tested = 0
+        if "tuned_precision" in values.columns:
+            values = values.with_columns(tuned_gain=pl.col("tuned_precision") - pl.col("precision"))
+            tested = values["tuned_text"].count()
         clusters = Clusters.of([f"{number:09}" for number in shown["utterance"]])
         there = {name: _mean(clusters, values[name], name) for name in LENS_VALUES if name in values.columns}
         if place.layer == first:
@@ -162,6 +166,7 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
                 "without_tokens": int((shown["kept"] == 0).sum()),
                 "kept": shown["kept"].mean(),
                 "first_layer": first,
+                "tuned_utterances": tested or None,
                 **{key: value for name, each in estimates.items() for key, value in spread(name, each).items()},
                 "reason": reasons(estimates),
             }

@@ -5,7 +5,16 @@ from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, decimal, interval, percent
+from cascade_equivalence.report.display import (
+    MINUS,
+    NOT_RUN,
+    UNDEFINED,
+    Display,
+    decimal,
+    interval,
+    percent,
+    points_interval,
+)
 from cascade_equivalence.report.mechanism_names import PROBE_TITLES
 
 CTC = "ctc"
@@ -78,6 +87,10 @@ def _missing(trained: pl.DataFrame) -> list[str]:
     ]
 
 
+TUNED = ("tuned lens", "gain, points")
+"""Heads of what a tuned lens adds."""
+
+
 def lens(table: pl.DataFrame, confidence: float) -> Display:
     """Table 5 of the paper: one row a layer, a few columns a model."""
     models = table["model"].unique(maintain_order=True).to_list()
@@ -87,7 +100,7 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
         [str(layer), *(cell for model in models for cell in _lens_cells(found.get((model, layer)), tuned))]
         for layer in table["layer"].unique().sort()
     ]
-    heads = [f"precision [{confidence:.0%}]", "by chance", "recall / by chance", *(["tuned lens"] if tuned else [])]
+    heads = [f"precision [{confidence:.0%}]", "by chance", "recall / by chance", *(TUNED if tuned else [])]
     counts = (f"{model}: {max(table.filter(model=model)['utterances']):,} utterances" for model in models)
     silent = table.filter(pl.col("without_tokens") > 0)
     return Display(
@@ -101,7 +114,11 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
             "what was spoken that is among them. Both are means over utterances.",
             "By chance: the same tokens against the transcripts of other utterances, which frequent words match, too.",
             *(
-                ["Tuned lens: precision after an affine map of the states that was trained for each layer."]
+                [
+                    "Tuned lens: precision after an affine map of the states that was trained for each layer on other "
+                    f"items, so on {table['tuned_utterances'].max():,} test utterances alone; beside it what it gains "
+                    "there on the lens without a map."
+                ]
                 if tuned
                 else []
             ),
@@ -121,13 +138,14 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
 
 def _lens_cells(row: Mapping[str, Any] | None, tuned: bool) -> list[str]:
     if row is None:
-        return [NOT_RUN] * (3 + tuned)
+        return [NOT_RUN] * (3 + len(TUNED) * tuned)
     cells = [
         _third(row["precision"], row["precision_low"], row["precision_high"]),
         _third(row["chance_precision"]),
         f"{_third(row['recall'])} / {_third(row['chance_recall'])}",
     ]
-    return [*cells, _third(row["tuned_precision"])] if tuned else cells
+    gain = points_interval(row["tuned_gain"], row["tuned_gain_low"], row["tuned_gain_high"])
+    return [*cells, _third(row["tuned_precision"]), gain] if tuned else cells
 
 
 def _third(value: float | None, low: float | None = None, high: float | None = None) -> str:
