@@ -116,7 +116,7 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
             *(
                 [
                     "Tuned lens: precision after an affine map of the states that was trained for each layer on other "
-                    f"items, so on {table['tuned_utterances'].max():,} test utterances alone; beside it what it gains "
+                    f"items, so on {max(table['tuned_utterances'].drop_nulls()):,} test utterances alone; beside it what it gains "
                     "there on the lens without a map."
                 ]
                 if tuned
