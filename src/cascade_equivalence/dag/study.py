@@ -146,7 +146,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
     def model_params(self, model: str) -> dict[str, Any]:
         """What resolved weights depend on. A folder of the user's counts as it is now."""
         spec = self.model(model)
-        params = {
+        params: dict[str, Any] = {
             "spec": spec.model_dump(mode="json", exclude={"blocks", "billions"}),
             "code": code_fingerprint("resolve"),
         }
