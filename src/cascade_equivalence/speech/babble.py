@@ -107,8 +107,8 @@ def choose_talkers(
     if len(chosen) < count:
         raise StudyError(
             f"Item {item_id} in voice {voice} needs {count} talkers for its babble; of {len(pool)} recordings only "
-            f"{len(chosen)} are in another voice and say other words. Add voices or items, lower `noise.talkers`, or "
-            "give a `noise.folder` with sound files, or `noise.musan`."
+            f"{len(chosen)} are in another voice and say other words. Add voices or items, lower `noise.talkers` or "
+            "`noise.max_talkers`, or take the talkers from `noise.folder` or `noise.musan`."
         )
     return chosen
 
