@@ -20,12 +20,10 @@ from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.power import (
     NO_DISCORDANCE,
     TOO_FEW_DISCORDANT,
+    EquivalencePlan,
     detectable_difference,
-    equivalence_power,
     intra_group_correlation,
-    margin_variance,
     power,
-    rows_for_equivalence,
 )
 
 SETTINGS = {"margin": 0.03, "alpha": 0.05, "confidence": 0.95}
@@ -74,10 +72,11 @@ def test_the_detectable_difference_solves_connors_equation(psi: float, rows: flo
 @given(psi=PSI, margin=st.floats(0.01, 0.2), wanted=st.floats(0.5, 0.99))
 @settings(deadline=None)
 def test_the_rows_that_equivalence_needs_have_that_power(psi: float, margin: float, wanted: float) -> None:
-    rows = rows_for_equivalence(psi, wanted, margin, 0.05)
-    assert equivalence_power(psi, rows, margin, 0.05) == pytest.approx(wanted)
-    assert equivalence_power(psi, rows / 2, margin, 0.05) < wanted < equivalence_power(psi, 2 * rows, margin, 0.05)
-    assert margin_variance(psi, margin) >= max(psi - margin**2, margin * (1 - margin)) - 1e-12
+    plan = EquivalencePlan(psi, margin, 0.05)
+    rows = plan.rows(wanted)
+    assert plan.power(rows) == pytest.approx(wanted)
+    assert plan.power(rows / 2) < wanted < plan.power(2 * rows)
+    assert plan.margin_variance >= max(psi - margin**2, margin * (1 - margin)) - 1e-12
 
 
 def test_rules_of_thumb() -> None:
@@ -85,7 +84,7 @@ def test_rules_of_thumb() -> None:
     assert detectable_difference(0.1, 872, 0.05) == pytest.approx(0.03, abs=0.0003)
     # The same for two one-sided tests; the score test's variance at the margin asks for a little more.
     wald = (norm.isf(0.05) + norm.ppf(0.9)) ** 2 * 0.1 / 0.03**2
-    assert wald < rows_for_equivalence(0.1, 0.8, 0.03, 0.05) < 1.15 * wald
+    assert wald < EquivalencePlan(0.1, 0.03, 0.05).rows(0.8) < 1.15 * wald
 
 
 def test_power_of_equivalence_is_how_often_it_is_shown() -> None:
@@ -96,7 +95,7 @@ def test_power_of_equivalence_is_how_often_it_is_shown() -> None:
     ]
     every = RatioEstimator.accuracy_difference(study(rng, 40_000, 4, 0.05))
     effect = every.design_effect(every.value)
-    planned = equivalence_power(0.05 * 0.9, texts * 4, 0.03, 0.05, effect, copies=4)
+    planned = EquivalencePlan(0.05 * 0.9, 0.03, 0.05, effect, copies=4).power(texts * 4)
     assert 0.3 < planned < 0.9
     assert np.mean(np.array(shown) < 0.05) == pytest.approx(planned, abs=0.12)
 

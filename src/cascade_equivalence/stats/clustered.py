@@ -164,6 +164,10 @@ class RatioEstimator:
         rows, groups = self._squares(value)
         return groups / rows if rows else self.copies
 
+    def cautious_design_effect(self, value: float) -> float:
+        """The design effect, and 1 at least: that few groups differ less than independent rows would is luck."""
+        return max(1.0, self.design_effect(value))
+
     def null_variance(self, value: float, expected: float) -> float:
         """Variance of the sum of residuals if a supposed value is the true one.
 

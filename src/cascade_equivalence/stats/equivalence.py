@@ -132,8 +132,7 @@ def tests(paired: Paired, alpha: float) -> dict[str, Any]:
     totals = paired.clusters.totals(b_rows), paired.clusters.totals(c_rows)
     effect = None
     if b + c and paired.clusters.count > 1:
-        # As in ``power``: that few groups differ less than independent rows would is luck.
-        effect = max(1.0, RatioEstimator.accuracy_difference(paired).design_effect(0.0))
+        effect = RatioEstimator.accuracy_difference(paired).cautious_design_effect(0.0)
     return {
         **asdict(mcnemar(b, c)),
         "exact": exact(b, c),

@@ -14,6 +14,7 @@ of independent rows that tell as much:
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -70,14 +71,14 @@ def power(
         "confidence": confidence,
         "discordance": discordance,
         "icc": intra_group_correlation(difference),
-        "design_effect": _design_effect(difference) if several and discordance else None,
+        "design_effect": difference.cautious_design_effect(difference.value) if several and discordance else None,
         "difference_half_width": half_width(found_difference),
         "difference_half_width_planned": quantile * difference.row_error() if discordance else None,
         "detectable_difference": None,
         "equivalence_power": None,
         "groups_for_80": None,
         "groups_for_90": None,
-        "kappa_design_effect": _design_effect(kappa) if kappa and several else None,
+        "kappa_design_effect": kappa.cautious_design_effect(kappa.value) if kappa and several else None,
         "kappa_half_width": half_width(found_kappa),
         "kappa_half_width_planned": quantile * kappa.row_error() if kappa else None,
         "reason": ONE_GROUP if not several else None if discordance else NO_DISCORDANCE,
@@ -85,20 +86,14 @@ def power(
     if found["reason"]:
         return found
     rows, groups, effect = len(paired.system), paired.clusters.count, found["design_effect"]
-    planned = {"margin": margin, "alpha": alpha, "effect": effect, "copies": difference.copies}
+    plan = EquivalencePlan(discordance, margin, alpha, effect, difference.copies)
     found["detectable_difference"] = detectable_difference(discordance, rows / effect, alpha)
-    found["equivalence_power"] = equivalence_power(discordance, rows, **planned)
+    found["equivalence_power"] = plan.power(rows)
     for percent in (80, 90):
-        needed = rows_for_equivalence(discordance, percent / 100, **planned)
-        found[f"groups_for_{percent}"] = math.ceil(needed * groups / rows)
+        found[f"groups_for_{percent}"] = math.ceil(plan.rows(percent / 100) * groups / rows)
     if found["detectable_difference"] is None:
         found["reason"] = TOO_FEW_DISCORDANT
     return found
-
-
-def _design_effect(estimator: RatioEstimator) -> float:
-    """At least 1: that few groups differ less than independent rows would is luck, and none would promise too much."""
-    return max(1.0, estimator.design_effect(estimator.value))
 
 
 def half_width(found: Mapping[str, Any]) -> float | None:
@@ -147,47 +142,45 @@ def detectable_difference(discordance: float, rows: float, alpha: float, wanted:
     return float(found) if found <= discordance else None
 
 
-def equivalence_power(
-    discordance: float, rows: float, margin: float, alpha: float, effect: float = 1.0, copies: float = 1.0
-) -> float:
-    """Probability that equivalence within a margin is shown if there is no difference.
+@dataclass(frozen=True)
+class EquivalencePlan:
+    """What showing equivalence within a margin is planned from, if there is no difference.
 
-    Args:
+    Attributes:
         discordance: Share of discordant rows, above 0.
-        rows: Rows.
         margin: Largest difference that is taken as none.
         alpha: Level of each one-sided test.
         effect: Design effect of the accuracy difference.
         copies: The design effect if rows of one group were copies of each other.
     """
-    critical = stats.norm.isf(alpha) * np.sqrt(margin_variance(discordance, margin, effect, copies))
-    room = (margin * np.sqrt(rows) - critical) / np.sqrt(effect * discordance)
-    return max(0.0, 2 * float(stats.norm.cdf(room)) - 1)
 
+    discordance: float
+    margin: float
+    alpha: float
+    effect: float = 1.0
+    copies: float = 1.0
 
-def rows_for_equivalence(
-    discordance: float, wanted: float, margin: float, alpha: float, effect: float = 1.0, copies: float = 1.0
-) -> float:
-    """Rows that show equivalence within a margin with a wanted power, if there is no difference.
+    def power(self, rows: float) -> float:
+        """Probability that so many rows show equivalence."""
+        room = (self.margin * np.sqrt(rows) - self._critical) / np.sqrt(self.effect * self.discordance)
+        return max(0.0, 2 * float(stats.norm.cdf(room)) - 1)
 
-    Args:
-        discordance: Share of discordant rows, above 0.
-        wanted: Power.
-        margin: Largest difference that is taken as none.
-        alpha: Level of each one-sided test.
-        effect: Design effect of the accuracy difference.
-        copies: The design effect if rows of one group were copies of each other.
-    """
-    critical = stats.norm.isf(alpha) * np.sqrt(margin_variance(discordance, margin, effect, copies))
-    return float(((critical + stats.norm.ppf((1 + wanted) / 2) * np.sqrt(effect * discordance)) / margin) ** 2)
+    def rows(self, power: float) -> float:
+        """Rows that show equivalence with a wanted power."""
+        reserve = stats.norm.ppf((1 + power) / 2) * np.sqrt(self.effect * self.discordance)
+        return float(((self._critical + reserve) / self.margin) ** 2)
 
+    @property
+    def margin_variance(self) -> float:
+        """Variance of a row's difference that the score test takes at the margin.
 
-def margin_variance(discordance: float, margin: float, effect: float = 1.0, copies: float = 1.0) -> float:
-    """Variance of a row's difference that the score test takes at the margin, if there is no difference.
+        Seen is the share of discordant rows; what the margin makes expected beyond it counts as copies.
+        """
+        rows = null_variance(self.discordance / 2, self.discordance / 2, 1, self.margin)
+        seen = self.discordance + self.margin**2
+        groups = self.effect * self.discordance + self.copies * self.margin**2
+        return groups * min(1.0, rows / seen) + self.copies * max(0.0, rows - seen)
 
-    Seen is the share of discordant rows; what the margin makes expected beyond it counts as copies.
-    """
-    rows = null_variance(discordance / 2, discordance / 2, 1, margin)
-    seen = discordance + margin**2
-    groups = effect * discordance + copies * margin**2
-    return groups * min(1.0, rows / seen) + copies * max(0.0, rows - seen)
+    @property
+    def _critical(self) -> float:
+        return float(stats.norm.isf(self.alpha) * np.sqrt(self.margin_variance))

@@ -8,19 +8,10 @@ from pathlib import Path
 from cascade_equivalence.config.sources import HubSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import PICKLE_SUFFIXES, Fetched, check_name, refuse_pickles, sha256
+from cascade_equivalence.models.sources.hub_errors import advice, gate, network_error
 
 _SHA256_DIGITS = 64
 _GIT_SHA1_DIGITS = 40
-_REFUSED = (401, 403)
-
-
-def network_error() -> type[Exception]:
-    """The base of every network error, without naming the HTTP library, which differs between releases of the hub's."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    base = HfHubHTTPError.__bases__[0]
-    assert issubclass(base, Exception)
-    return base
 
 
 def _token(source: HubSource, offline: bool) -> str | bool:
@@ -28,43 +19,23 @@ def _token(source: HubSource, offline: bool) -> str | bool:
     token = os.environ.get("HF_TOKEN", "").strip()
     if source.gated and not token and not offline:
         raise StudyError(
-            f"{source.repo} is gated: accept its licence at https://huggingface.co/{source.repo} with your account, "
-            "make a read token at https://huggingface.co/settings/tokens and put it in the environment variable "
-            "HF_TOKEN (with files that are already in the hub's cache, HF_HUB_OFFLINE=1 needs no token)"
+            f"{source.repo} is {gate(_page(source), 'licence')} (with files that are already in the hub's cache, "
+            "HF_HUB_OFFLINE=1 needs no token)"
         )
     return token or False
 
 
 def _explain(error: Exception, source: HubSource) -> StudyError:
     """Say in the user's terms why the hub did not deliver."""
-    from huggingface_hub import errors
+    from huggingface_hub.errors import GatedRepoError
 
-    what = f"{source.repo} at {source.revision}"
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, errors.GatedRepoError):
-        advice = (
-            f"the repository is gated: accept its licence at https://huggingface.co/{source.repo}, put a token of that "
-            "account in HF_TOKEN, and set `gated: true` in its entry"
-        )
-    elif isinstance(error, errors.RepositoryNotFoundError):
-        advice = "there is no such repository, or it is private: check the name, or put a token in HF_TOKEN"
-    elif isinstance(error, errors.RevisionNotFoundError):
-        advice = "the repository has no such revision: give a commit, tag or branch that exists"
-    elif isinstance(error, errors.LocalEntryNotFoundError):
-        advice = (
-            "not all files are in the hub's cache, and the hub cannot be reached or HF_HUB_OFFLINE is set: check the "
-            "network and HF_ENDPOINT, or unset HF_HUB_OFFLINE"
-        )
-    elif status in _REFUSED:
-        advice = "the hub refuses the token in HF_TOKEN: make a new one with read access"
-    elif isinstance(error, network_error()) and status is None:
-        advice = (
-            f"the hub cannot be reached ({error}): check the network, the proxy settings and HF_ENDPOINT; when all "
-            "files are in the hub's cache already, set HF_HUB_OFFLINE=1"
-        )
-    else:
-        advice = f"{type(error).__name__}: {error}; files that are complete are kept, so run again to go on"
-    return StudyError(f"{what} cannot be fetched from the Hugging Face hub: {advice}")
+    what = advice(error, kind="repository", page=_page(source), terms="licence")
+    entry = "; set `gated: true` in its entry as well" if isinstance(error, GatedRepoError) else ""
+    return StudyError(f"{source.repo} at {source.revision} cannot be fetched from the Hugging Face hub: {what}{entry}")
+
+
+def _page(source: HubSource) -> str:
+    return f"https://huggingface.co/{source.repo}"
 
 
 def _check_listing(names: list[str], source: HubSource) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import sha256
-from cascade_equivalence.models.sources.hub import network_error
+from cascade_equivalence.models.sources.hub_errors import advice, network_error
 from cascade_equivalence.tasks.sources.pins import HubFile
 
-_REFUSED = (401, 403)
 _SPARE = 1 << 28
 
 
@@ -82,32 +81,8 @@ def _check_space(pin: HubFile, cache: Path) -> None:
 
 def _explain(error: Exception, pin: HubFile) -> StudyError:
     """Say in the user's terms why the hub did not deliver."""
-    from huggingface_hub import errors
-
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, errors.GatedRepoError):
-        advice = (
-            f"the set is gated: accept its terms at https://huggingface.co/datasets/{pin.repo} with your account, make "
-            "a read token at https://huggingface.co/settings/tokens and put it in the environment variable HF_TOKEN"
-        )
-    elif isinstance(error, errors.RepositoryNotFoundError):
-        advice = "there is no such data set, or it is private: check the name, or put a token in HF_TOKEN"
-    elif isinstance(error, errors.RevisionNotFoundError):
-        advice = "the data set has no such revision: was it taken back? See its page for the commits it has"
-    elif isinstance(error, errors.LocalEntryNotFoundError):
-        advice = (
-            "it is not in the hub's cache, and the hub cannot be reached or HF_HUB_OFFLINE is set: check the network "
-            "and HF_ENDPOINT, or unset HF_HUB_OFFLINE"
-        )
-    elif isinstance(error, errors.EntryNotFoundError):
-        advice = "the data set has no such file at this revision: see its page for the files it has"
-    elif status in _REFUSED:
-        advice = "the hub refuses the token in HF_TOKEN: make a new one with read access, or unset it"
-    elif isinstance(error, network_error()) and status is None:
-        advice = f"the hub cannot be reached ({error}): check the network, the proxy settings and HF_ENDPOINT"
-    else:
-        advice = f"{type(error).__name__}: {error}; what has arrived is kept, so run again to go on"
+    page = f"https://huggingface.co/datasets/{pin.repo}"
     return StudyError(
-        f"{pin.page} cannot be fetched: {advice}. A file that you fetch by hand can be used, too: put the sets into a "
-        "folder and name it in `items.folder`."
+        f"{pin.page} cannot be fetched: {advice(error, kind='data set', page=page, terms='terms')}. A file that you "
+        "fetch by hand can be used, too: put the sets into a folder and name it in `items.folder`."
     )
