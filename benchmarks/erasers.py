@@ -1,12 +1,13 @@
 """Times the erasers of one layer's concepts on a shared covariance against one ``LeaceFitter`` for each concept.
 
     python benchmarks/erasers.py --width 576 --frames 150000
-    python benchmarks/erasers.py --width 4096 --frames 150000
+    python benchmarks/erasers.py --width 4096 --frames 150000 --concepts proxy ctc
 
 Five concepts, as a study has them: first words (159 one-hot columns), the same with shuffled labels, CTC labels of
 frames (49 one-hot columns), characters (48) and acoustics (2). Both arms read the same file of synthetic states in the
 same parts, each part once a pass, in float64. Baseline: the library's fitters side by side in one pass over the file,
 ``constrain_cov_trace=False`` (its faster setting). Ours: a pass for the moments, a pass for the CTC labels, five fits.
+With ``--concepts`` both arms fit only some of them; the fewer, the less there is to share.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from cascade_equivalence.mechanism.leace import Eraser, Whitening, fit
 from cascade_equivalence.mechanism.moments import ROWS_AT_ONCE, class_moments, cross_moments, measure
 from cascade_equivalence.mechanism.states import INDEX, States, StatesWriter
 
+CONCEPTS = ["proxy", "permuted", "boc", "acoustic", "ctc"]
 WORDS, CHARACTERS, LABELS = 159, 48, 49
 FRAMES_AN_UTTERANCE = 150
 BLANK_SHARE = 0.5
@@ -67,11 +69,13 @@ def synthetic(path: Path, width: int, frames: int, seed: int) -> tuple[dict[str,
     return concepts, labels
 
 
-def ours(path: Path, concepts: Mapping[str, Tensor], labels: Tensor) -> tuple[dict[str, Eraser], dict[str, float]]:
+def ours(
+    path: Path, rows: int, concepts: Mapping[str, Tensor], labels: Tensor | None
+) -> tuple[dict[str, Eraser], dict[str, float]]:
     """Fit by our path; also the seconds of its parts."""
     began = time.perf_counter()
     states = States(path)
-    count = len(labels) // FRAMES_AN_UTTERANCE
+    count = rows // FRAMES_AN_UTTERANCE
     frames = np.full(count, FRAMES_AN_UTTERANCE)
     index = pl.DataFrame({"utterance": np.arange(count), "frames": frames, "start": np.cumsum(frames) - frames})
     index = index.cast({name: INDEX[name] for name in index.columns})
@@ -85,11 +89,11 @@ def ours(path: Path, concepts: Mapping[str, Tensor], labels: Tensor) -> tuple[di
         found[name] = fit(whitening, cross.covariance, TOLERANCE).eraser
     utterances = time.perf_counter()
 
-    def read(start: int, part: Tensor) -> Tensor:
-        return labels[start : start + len(part), None]
-
-    cross = class_moments(states, np.ones(len(labels), dtype=bool), read, LABELS)
-    found["ctc"] = fit(whitening, cross.covariance, TOLERANCE).eraser
+    if labels is not None:
+        said = labels[:, None]
+        kept = np.ones(rows, dtype=bool)
+        cross = class_moments(states, kept, lambda start, part: said[start : start + len(part)], LABELS)
+        found["ctc"] = fit(whitening, cross.covariance, TOLERANCE).eraser
     ended = time.perf_counter()
     return found, {
         "moments": measured - began,
@@ -99,21 +103,26 @@ def ours(path: Path, concepts: Mapping[str, Tensor], labels: Tensor) -> tuple[di
     }
 
 
-def theirs(path: Path, concepts: Mapping[str, Tensor], labels: Tensor) -> tuple[dict[str, Eraser], dict[str, float]]:
+def theirs(
+    path: Path, rows: int, concepts: Mapping[str, Tensor], labels: Tensor | None
+) -> tuple[dict[str, Eraser], dict[str, float]]:
     """Fit by the library, a fitter a concept; also the seconds of its parts."""
     began = time.perf_counter()
     states = States(path)
-    widths = {name: values.shape[1] for name, values in concepts.items()} | {"ctc": LABELS}
+    widths = {name: values.shape[1] for name, values in concepts.items()}
+    if labels is not None:
+        widths["ctc"] = LABELS
     fitters = {
         name: LeaceFitter(states.width, columns, dtype=torch.float64, constrain_cov_trace=False, svd_tol=TOLERANCE)
         for name, columns in widths.items()
     }
     for start, chunk in states.chunks(ROWS_AT_ONCE):
         part = chunk.double()
-        rows = torch.arange(start, start + len(part))
+        places = torch.arange(start, start + len(part))
         for name, values in concepts.items():
-            fitters[name].update(part, values[rows // FRAMES_AN_UTTERANCE])
-        fitters["ctc"].update(part, torch.nn.functional.one_hot(labels[rows], LABELS).double())
+            fitters[name].update(part, values[places // FRAMES_AN_UTTERANCE])
+        if labels is not None:
+            fitters["ctc"].update(part, torch.nn.functional.one_hot(labels[places], LABELS).double())
     measured = time.perf_counter()
     found = {}
     for name in list(fitters):
@@ -135,6 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--width", type=int, default=576)
     parser.add_argument("--frames", type=int, default=150_000)
+    parser.add_argument("--concepts", nargs="+", choices=CONCEPTS, default=CONCEPTS)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -146,11 +156,13 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "states.safetensors"
         concepts, labels = synthetic(path, arguments.width, arguments.frames, arguments.seed)
+        concepts = {name: concepts[name] for name in arguments.concepts if name in concepts}
+        said = labels if "ctc" in arguments.concepts else None
         ratios = []
         for repeat in range(arguments.repeats):
             # The other arm begins each time, so that none always finds the file in memory.
             order = (ours, theirs) if repeat % 2 == 0 else (theirs, ours)
-            runs = {arm.__name__: arm(path, concepts, labels) for arm in order}
+            runs = {arm.__name__: arm(path, len(labels), concepts, said) for arm in order}
             (fitted, quick), (reference, slow) = runs["ours"], runs["theirs"]
             ratios.append(slow["all"] / quick["all"])
             report |= {"ours_seconds": quick, "library_seconds": slow}

@@ -103,6 +103,7 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
     heads = [f"precision [{confidence:.0%}]", "by chance", "recall / by chance", *(TUNED if tuned else [])]
     counts = (f"{model}: {max(table.filter(model=model)['utterances']):,} utterances" for model in models)
     silent = table.filter(pl.col("without_tokens") > 0)
+    tested = max(table["tuned_utterances"].drop_nulls(), default=0)
     return Display(
         name="lens",
         title="Words that the logit lens shows, layer by layer",
@@ -116,8 +117,7 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
             *(
                 [
                     "Tuned lens: precision after an affine map of the states that was trained for each layer on other "
-                    f"items, so on {max(table['tuned_utterances'].drop_nulls()):,} test utterances alone; beside it what it gains "
-                    "there on the lens without a map."
+                    f"items, so on {tested:,} test utterances alone; beside it what it gains there on the plain lens."
                 ]
                 if tuned
                 else []
