@@ -7,18 +7,22 @@ from typing import Any
 import polars as pl
 import pytest
 import tiny_llm
+import torch
 import vllm_double
-from test_api_study import make
+from test_api_study import REPOSITORY, make
+from transformers import AutoModelForCausalLM
 
 from cascade_equivalence import __main__ as command_line
+from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.dag import engine_check
 from cascade_equivalence.dag.engine_check import agreement_of, compare_engines, comparison_text
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import ModelFiles
-from cascade_equivalence.models.engine_margins import END
+from cascade_equivalence.models.answering import ModelFiles, Question
+from cascade_equivalence.models.engine_margins import END, first_differences
 from cascade_equivalence.models.engines import check_engines
-from cascade_equivalence.tasks.items import read_items
+from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.tasks.items import write_items
 from cascade_equivalence.tasks.prepare import prepare_items
 
 
@@ -38,8 +42,9 @@ def ready(folder: Path, llm: Path, monkeypatch: pytest.MonkeyPatch, **answer: An
     """A study with one cascade whose items and transcripts are there."""
     settings = {"device": "cpu", "dtype": "float32", **answer}
     study = make(folder, systems=["text", "local"], tasks=["sst2"], answer=settings)
-    prepare_items("sst2", study.config.items, Path(study.items("sst2")))
-    rows = [{"id": item.id, "voice": "us", "text": item.text} for item in read_items(Path(study.items("sst2")))]
+    items, labels = prepare_items("sst2", study.config.items, REPOSITORY / "resources", study.sets_folder)
+    write_items(items, Path(study.items("sst2")), labels)
+    rows = [{"id": item.id, "voice": "us", "text": item.text} for item in items]
     (transcripts,) = map(Path, study.heard_by("text", "sst2", "clean"))
     transcripts.parent.mkdir(parents=True)
     pl.DataFrame(rows).write_parquet(transcripts)
@@ -86,12 +91,28 @@ def test_an_engine_that_answers_otherwise_is_found(
         own, other = difference["answers"].values()
         assert own != other
         first = difference["first_difference"]
-        assert first["first"] != first["second"]
-        if mode == "generate" and END not in (first["first"], first["second"]):
-            # The project's own loop is greedy: what it has chosen is what it holds likeliest.
-            assert first["margin"] > 0
+        assert first["first"] != first["second"] and first["margin"] != 0
     assert "text: sst2" in comparison_text(found)
     assert json.loads(engine_check.write_comparison(found, study).read_text()) == found
+
+
+def test_the_margin_is_that_of_the_first_token_that_differs(llm: Path) -> None:
+    asked = Question(({"role": "user", "content": "What is the capital city of France?"},), "The answer is", {})
+    pairs = [("Paris. A dog", "Paris. London"), ("Paris", "Paris. A dog"), ("London", "Paris")]
+    model = ModelFiles(llm, "r1", True)
+    found = first_differences(model, AnswerConfig(device="cpu", dtype="float32"), [(asked, *pair) for pair in pairs])
+    text = TextLLM(llm, "cpu", torch.float32, chat=True)
+    row = text.tokenize(text.render(asked.messages, asked.answer_prefix))
+    whole = AutoModelForCausalLM.from_pretrained(llm, dtype=torch.float32)
+    for pair, difference in zip(pairs, found, strict=True):
+        one, other = text.continuations(row, pair)
+        at = difference.position
+        assert one[:at] == other[:at] and one[at : at + 1] != other[at : at + 1]
+        likely = whole(torch.tensor([[*row, *one[:at]]])).logits[0, -1].detach().log_softmax(-1)
+        ends = [text.tokenizer.eos_token_id, text.tokenize("\n")[-1]]
+        first = likely[one[at]] if len(one) > at else likely[ends].max()
+        assert difference.margin == pytest.approx(float(first - likely[other[at]]), abs=1e-4)
+    assert [difference.first == END for difference in found] == [False, True, False]
 
 
 def test_agreement_counts_texts_and_labels() -> None:

@@ -20,13 +20,20 @@ def environment(path: Path) -> dict[str, str]:
     return dict(pin.split("==") for pin in pins)
 
 
-ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+VLLM = ROOT / "envs" / "vllm.yaml"
+ENVIRONMENTS = sorted(set((ROOT / "envs").glob("*.yaml")) - {VLLM})
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
 def test_an_environment_has_the_pins_of_the_requirements(path: Path):
     pins = environment(path)
     assert pins.items() <= requirements("run.txt").items()
+
+
+def test_the_engines_environment_differs_only_where_the_engine_asks_for_it():
+    own, shared = requirements("vllm.txt"), requirements("run.txt")
+    assert environment(VLLM) == own
+    assert {package for package, pin in own.items() if shared.get(package) != pin} == {"vllm", "transformers", "numpy"}
 
 
 def test_every_requirement_serves_some_rule():

@@ -1,8 +1,8 @@
-"""A stand-in for vLLM 0.33: its documented classes, on top of a model of the transformers library, on the CPU.
+"""A stand-in for vLLM 0.32: its documented classes, on top of a model of the transformers library, on the CPU.
 
-It takes the parameters that the real one takes and refuses all others. Like the real one it takes a checkpoint's sampling
-defaults unless ``generation_config`` is "vllm", ends at the tokenizer's end token unless ``ignore_eos``, and refuses what
-does not fit ``max_model_len``.
+It takes parameters that the real one takes and refuses all others. Like the real one it ends at the tokenizer's end
+token unless ``ignore_eos``, and refuses what does not fit ``max_model_len``. It refuses a checkpoint's sampling
+defaults, too, unless ``generation_config`` is "vllm".
 """
 
 import importlib
@@ -15,7 +15,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-VERSION = "0.33.0"
+VERSION = "0.32.0"
 ENGINE_ARGS = {
     *("tokenizer", "trust_remote_code", "load_format", "dtype", "seed", "generation_config", "enable_prefix_caching"),
     *("max_model_len", "logprobs_mode", "max_num_seqs", "gpu_memory_utilization", "tensor_parallel_size"),

@@ -1,5 +1,6 @@
 """What every rule declares, what parsing costs, and what a wrong call is told."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,13 @@ def test_a_study_of_one_system_without_noise_has_a_plan(checkout: Checkout, tiny
     assert plan.code == 0, plan.output
     rules = {job[0] for job in plan.jobs}
     assert "write_report" in rules and not rules & {"agree", "mix_noise"}
+
+
+@pytest.mark.skipif(bool(importlib.util.find_spec("vllm")), reason="vllm is installed")
+def test_a_missing_engine_stops_the_study_before_its_jobs(checkout: Checkout, tiny_models: Path, study: Config) -> None:
+    study["answer"] = {**study.get("answer", {}), "engine": "vllm"}
+    plan = checkout.plan(study)
+    assert plan.code != 0 and "requirements/vllm.txt" in plan.output and not plan.jobs
 
 
 def test_a_given_study_is_not_mixed_with_the_default_one(checkout: Checkout, study: Config) -> None:

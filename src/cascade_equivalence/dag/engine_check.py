@@ -151,7 +151,7 @@ def comparison_text(found: dict[str, Any]) -> str:
     for name, row in zip(names, found["comparisons"], strict=True):
         kappa = "n/a" if row["kappa"] is None else f"{row['kappa']:.2f}"
         margins = [abs(difference["first_difference"]["margin"]) for difference in row["differences"]]
-        widest = f"{max(margins):.4f}" if margins else "–"
+        widest = f"{max(margins):.4f}" if margins else "none"
         lines.append(
             f"{name:{width}}  {row['answers']:7}  {row['equal_texts']:10.1%}  {row['equal_labels']:12.1%}  {kappa:>5}"
             f"  {widest:>20}"

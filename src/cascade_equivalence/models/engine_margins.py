@@ -1,4 +1,4 @@
-"""Where two answers to one prompt part, and how sure the model is there: near ties are rounding, wide margins are not."""
+"""Where two answers to one prompt part, and how sure the model is there: near ties are rounding, wide ones are not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

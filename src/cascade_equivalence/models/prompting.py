@@ -1,4 +1,4 @@
-"""What every engine shares: a conversation as the tokens that a text LLM reads, and where its answers begin and end."""
+"""What every engine shares: a conversation as tokens that a text LLM reads, and where its answers begin and end."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Answers of a text LLM by vLLM: offline batches, greedy, prefixes cached, the same tokens in and the same rules of ending.
+"""Answers of a text LLM by vLLM: offline batches, greedy, prefixes cached, the same tokens and rules of ending.
 
-The prompts are given as token ids, so that both engines read the same. Parameters and outputs are those of vLLM 0.33
+The prompts are given as token ids, so that both engines read the same. Parameters and outputs are those of vLLM 0.32
 (``vllm.LLM``, ``EngineArgs``, ``SamplingParams``, ``RequestOutput``). Near ties between tokens, which the project's own
 loop decides in float32, are decided in the arithmetic of the weights here.
 """
@@ -145,7 +145,7 @@ def score_parameters() -> dict[str, Any]:
 
 
 def generation_defaults(folder: Path) -> GenerationConfig:
-    """A checkpoint's generation config, as the transformers library makes it: from its own file, else from its config."""
+    """A checkpoint's generation config, as the transformers library makes it: of its file, else of its config."""
     if (folder / "generation_config.json").is_file():
         return GenerationConfig.from_pretrained(folder)
     return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder))
