@@ -57,6 +57,6 @@ def first_differences(
         likely = score(text, [[*row, *tokens[0][:shared]]], [[]]).first[0]
         next_ones = [answer[shared : shared + 1] for answer in tokens]
         margin = likely[next_ones[0] or ends].max() - likely[next_ones[1] or ends].max()
-        words = [str(text.tokenizer.decode(one)) if one else END for one in next_ones]
-        found.append(Difference(shared, *words, float(margin)))
+        first, second = (str(text.tokenizer.decode(one)) if one else END for one in next_ones)
+        found.append(Difference(shared, first, second, float(margin)))
     return found
