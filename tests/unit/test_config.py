@@ -1,92 +1,19 @@
-"""A config is right, or the message says which key is wrong and what to write instead."""
+"""A config is right, or the message says what cannot work and what to write instead."""
 
 import copy
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from study_config import BASE, FILES, MODEL, REGISTRIES, ROOT, STUDIES, changed, lines_of, one_line
 
 from cascade_equivalence.conditions import condition_name, parse_condition
-from cascade_equivalence.config import schema
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.config.study import Definitions, StudyConfig
+from cascade_equivalence.config.study import Definitions
 from cascade_equivalence.errors import StudyError
-
-ROOT = Path(__file__).parents[2]
-FILES = {
-    path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "config").glob("*.yaml"))
-}
-STUDIES = [name for name, content in FILES.items() if isinstance(content.get("tasks"), list)]
-REGISTRIES = [name for name in FILES if name not in (*STUDIES, schema.DEFAULTS)]
-BASE: dict[str, Any] = yaml.safe_load("""
-registry: [config/models.yaml, config/systems.yaml, config/voices.yaml, config/tasks.yaml]
-tasks: [ag_news, sst2, commonsense_qa, trivia_qa, meld, mustard]
-items: {source: demo, per_task: 16}
-speech: {voices: [heart, us, gb], prosody_voices: [us, us-female, gb]}
-noise: {snr_db: [10, 0], voices: [heart], tasks: [ag_news, sst2], babble_voices: [us, gb]}
-systems: [base-smollm2, tiny-smollm2, base-gemma]
-pairs:
-  - {system: tiny-smollm2, reference: base-smollm2, label: same LLM}
-  - {system: base-gemma, reference: base-smollm2, label: other LLM}
-transcribe: {engine: hybrid, device: cpu}
-answer: {device: cpu}
-""")
-
-
-def changed(**places: Any) -> dict[str, Any]:
-    """``BASE`` with values put in places such as ``items__per_task``; None takes a key away."""
-    raw = copy.deepcopy(BASE)
-    for place, value in places.items():
-        *above, name = place.split("__")
-        section = raw
-        for key in above:
-            section = section.setdefault(key, {})
-        if value is None:
-            section.pop(name)
-        else:
-            section[name] = value
-    return raw
-
-
-def lines_of(raw: Any, root: Path = ROOT) -> list[str]:
-    """What is wrong with a config, a line a problem."""
-    with pytest.raises(StudyError) as caught:
-        load_study(raw, root)
-    return [line.strip() for line in str(caught.value).splitlines()[1:]] or [str(caught.value)]
-
-
-def one_line(raw: Any, root: Path = ROOT) -> str:
-    lines = lines_of(raw, root)
-    assert len(lines) == 1, lines
-    return lines[0]
-
-
-def sections(model: type[BaseModel], seen: set[type[BaseModel]] | None = None) -> Iterator[type[BaseModel]]:
-    """A section and all sections below it."""
-    seen = set() if seen is None else seen
-    if model in seen:
-        return
-    seen.add(model)
-    yield model
-    for field in model.model_fields.values():
-        for inner in held(field.annotation):
-            yield from sections(inner, seen)
-
-
-def held(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for argument in get_args(annotation) for found in held(argument)]
-
-
-# -- what is right --------------------------------------------------------------------------------------
 
 
 def test_there_are_studies_and_registries() -> None:
@@ -133,131 +60,6 @@ def test_any_ratio_is_a_condition(ratios: list[float]) -> None:
     study = load_study(changed(noise__snr_db=ratios), ROOT)
     assert study.noise.snr_db == ratios
     assert [parse_condition(condition_name(ratio)).snr_db for ratio in study.noise.snr_db] == ratios
-
-
-@pytest.mark.parametrize("section", list(sections(StudyConfig)), ids=lambda section: section.__name__)
-def test_every_key_is_described_and_every_section_closed(section: type[BaseModel]) -> None:
-    assert section.__doc__
-    for name, field in section.model_fields.items():
-        assert field.description, f"{section.__name__}.{name}"
-        assert field.description.endswith((".", "`"))
-    assert section.model_config["extra"] == "forbid"
-    assert section.model_config["frozen"]
-
-
-# -- unknown keys ---------------------------------------------------------------------------------------
-
-MODEL = {"role": "llm", "licence": "MIT", "source": {"kind": "path", "path": "/models/m"}}
-WHEELS = {"kind": "wheel", "wheels": [{"name": "n", "version": "1", "sha256": "0" * 64}], "files": {"a": ["b"]}}
-HUB = {"kind": "hub", "repo": "a/b", "revision": "main"}
-
-
-@pytest.mark.parametrize(
-    ("places", "key", "meant"),
-    [
-        ({"task": ["sst2"]}, "task", "tasks"),
-        ({"items__max_word": 1}, "items.max_word", "max_words"),
-        ({"speech__voice": []}, "speech.voice", "voices"),
-        ({"noise__snr": []}, "noise.snr", None),
-        ({"transcribe__engin": "hybrid"}, "transcribe.engin", "engine"),
-        ({"answer__max_new_tokens": 4}, "answer.max_new_tokens", None),
-        ({"statistics__seeds": 4}, "statistics.seeds", "seed"),
-        ({"pairs": [BASE["pairs"][0] | {"labels": "x"}]}, "pairs.0.labels", "label"),
-        ({"definitions__voice": {}}, "definitions.voice", "voices"),
-        (
-            {"definitions__voices": {"seed": {"provider": "espeak", "pich": 1}}},
-            "definitions.voices.seed.pich",
-            "pitch",
-        ),
-        ({"definitions__voices": {"v": {"provider": "hibari", "sped": 1}}}, "definitions.voices.v.sped", "speed"),
-        ({"definitions__models": {"role": MODEL | {"chats": True}}}, "definitions.models.role.chats", "chat"),
-        (
-            {"definitions__models": {"m": MODEL | {"source": HUB | {"rev": "x"}}}},
-            "definitions.models.m.source.rev",
-            None,
-        ),
-        (
-            {"definitions__models": {"m": MODEL | {"source": WHEELS | {"repository": "x"}}}},
-            "definitions.models.m.source.repository",
-            None,
-        ),
-        (
-            {"definitions__models": {"m": MODEL | {"source": WHEELS | {"wheels": [WHEELS["wheels"][0] | {"sha": 1}]}}}},
-            "definitions.models.m.source.wheels.0.sha",
-            None,
-        ),
-        (
-            {"definitions__systems": {"s": {"kind": "cascade", "asr": "a", "llm": "b", "als": "c"}}},
-            "definitions.systems.s.als",
-            None,
-        ),
-        (
-            {"definitions__tasks": {"sst2": {"prompt": "{speech}", "shot": []}}},
-            "definitions.tasks.sst2.shot",
-            "shots",
-        ),
-        (
-            {
-                "definitions__tasks": {
-                    "sst2": {"prompt": "{speech}", "shots": [{"speech": "a", "answer": "b", "ask": 1}]}
-                }
-            },
-            "definitions.tasks.sst2.shots.0.ask",
-            None,
-        ),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_an_unknown_key_is_named_in_full(places: dict[str, Any], key: str, meant: str | None) -> None:
-    line = one_line(changed(**places))
-    assert line.startswith(f"{key}: unknown key - ")
-    assert meant is None or line.endswith(f"did you mean {meant!r}?")
-
-
-def walk(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Places of all mappings in a config."""
-    if isinstance(value, dict):
-        yield path
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        yield from walk(inner, (*path, key))
-
-
-WHOLE = BASE | {"definitions": {section: FILES[f"{section}.yaml"][section] for section in Definitions.model_fields}}
-# Not the mappings whose keys are names of the user's.
-CLOSED = [
-    place
-    for place in walk(WHOLE)
-    if place == ()
-    or not (
-        place[-1] in ("per_task", "label_words", "files")
-        or (place[0] == "definitions" and len(place) == 2)
-        or (place[:2] == ("definitions", "connectors") and place[-1] == "voices")
-    )
-]
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.sampled_from(CLOSED))
-def test_an_unknown_key_anywhere_is_named_in_full(place: tuple[Any, ...]) -> None:
-    raw = copy.deepcopy(WHOLE)
-    section = raw
-    for key in place:
-        section = section[key]
-    section["surprise"] = 1
-    assert one_line(raw).startswith(f"{'.'.join(map(str, (*place, 'surprise')))}: unknown key - ")
-
-
-def test_an_unknown_key_of_a_registry_file_names_the_file(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("voices: {v: {provider: espeak, pich: 3}}\n")
-    (tmp_path / "b.yaml").write_text("systems: {}\nvoice: {}\n")
-    registry = [*(str(ROOT / path) for path in BASE["registry"]), "a.yaml", "b.yaml"]
-    assert lines_of(changed(registry=registry), tmp_path) == [
-        f"{tmp_path / 'a.yaml'}: voices.v.pich: unknown key - did you mean 'pitch'?",
-        f"{tmp_path / 'b.yaml'}: voice: unknown key - did you mean 'voices'?",
-    ]
-
-
-# -- misspelt names -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -485,58 +287,3 @@ def test_empty_sections_and_anchors_are_no_mistake(tmp_path: Path) -> None:
     registry = [*(str(ROOT / path) for path in BASE["registry"]), "empty.yaml", "some.yaml"]
     voices = load_study(changed(registry=registry), tmp_path).definitions.voices
     assert (voices["new"].rate, voices["other"].rate) == (100, 120)
-
-
-# -- the written schema ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", [schema.SCHEMA, schema.DEFAULTS])
-def test_the_written_files_are_those_the_code_would_write(name: str, tmp_path: Path) -> None:
-    schema.write(tmp_path)
-    written = (ROOT / "config" / name).read_bytes()
-    assert written == (tmp_path / name).read_bytes(), "run `cascade-equivalence schema config`"
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_the_schema_accepts_the_studies_of_the_project(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(schema.json_schema())
-    jsonschema.validate(FILES[name], schema.json_schema(), cls=jsonschema.Draft202012Validator)
-
-
-@pytest.mark.parametrize(
-    "break_it",
-    [
-        lambda raw: raw.pop("tasks"),
-        lambda raw: raw.update(task=[]),
-        lambda raw: raw["items"].update(max_word=3),
-        lambda raw: raw["tasks"].append("sst3"),
-        lambda raw: raw["transcribe"].update(engine="x"),
-        lambda raw: raw["noise"].update(talkers=0),
-        lambda raw: raw.update(definitions={"voices": {"v": {"provider": "espeak", "pich": 1}}}),
-    ],
-)
-def test_the_schema_refuses_what_the_types_refuse(break_it: Callable[[dict[str, Any]], object]) -> None:
-    raw = copy.deepcopy(BASE)
-    break_it(raw)
-    assert not jsonschema.Draft202012Validator(schema.json_schema()).is_valid(raw)
-    lines_of(raw)
-
-
-def test_the_written_defaults_are_the_defaults() -> None:
-    written = yaml.safe_load(schema.defaults_yaml())
-    required = {"tasks": ["sst2"], "systems": ["s"]}
-    # Models stay closed, and nothing stands beside the paper's, unless a study says so.
-    assert {key for key, value in written.items() if value is None} == {*required, "mechanism", "paper"}
-    assert written["speech"]["voices"] is None
-    speech = written["speech"] | {"voices": ["v"]}
-    short = StudyConfig.model_validate(required | {"speech": {"voices": ["v"]}})
-    assert StudyConfig.model_validate(written | required | {"speech": speech}) == short
-    assert json.loads(short.model_dump_json()) == written | required | {"speech": speech}
-
-
-def test_the_written_defaults_describe_every_key() -> None:
-    text = " ".join(line.strip(" #") for line in schema.defaults_yaml().splitlines())
-    for section in sections(StudyConfig):
-        for name, field in section.model_fields.items():
-            assert f" {name}:" in text
-            assert " ".join(str(field.description).split()) in text
