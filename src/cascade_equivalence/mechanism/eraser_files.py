@@ -12,6 +12,7 @@ from torch import Tensor
 from cascade_equivalence.atomic import replacing
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.leace import Eraser
+from cascade_equivalence.models.tensor_files import order_metadata
 
 
 def read_erasers(path: Path) -> dict[str, Eraser]:
@@ -47,6 +48,7 @@ def write_erasers(path: Path, erasers: Mapping[str, Eraser], about: dict[str, st
         }
     with replacing(path) as part:
         save_file(tensors, part, about)
+        order_metadata(part)
 
 
 def eraser_hash(erasers: Mapping[int, Eraser]) -> str:

@@ -22,6 +22,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.leace import Spectrum
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index
 from cascade_equivalence.mechanism.utterances import TRAIN
+from cascade_equivalence.models.tensor_files import order_metadata
 
 ROWS_AT_ONCE = 4096
 """Frames held in float64 at a time."""
@@ -175,6 +176,7 @@ def write_moments(path: Path, moments: LayerMoments) -> None:
     }
     with replacing(path) as part:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, ABOUT)
+        order_metadata(part)
 
 
 def read_moments(path: Path) -> LayerMoments:

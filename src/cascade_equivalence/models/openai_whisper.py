@@ -13,6 +13,7 @@ import numpy as np
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.checkpoint import INDEX, SINGLE, read_header, read_json, weight_files
 from cascade_equivalence.models.ctranslate2_weights import read_tensors, whisper_state_dict
+from cascade_equivalence.models.tensor_files import order_metadata
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +70,7 @@ def write_weights(state: dict[str, np.ndarray], dimensions: dict[str, int], path
     # Split rows are views; safetensors writes whole buffers.
     arrays = {name: np.ascontiguousarray(value) for name, value in state.items()}
     save_file(arrays, path, metadata={"format": "pt", _DIMENSIONS: json.dumps(dimensions, sort_keys=True)})
+    order_metadata(path)
 
 
 def read_dimensions(path: Path) -> dict[str, int]:
