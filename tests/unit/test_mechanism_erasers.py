@@ -1,125 +1,27 @@
 """Erasers from files: what was planted is erased, what was not is kept, and the numbers are those of the rows."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 from concept_erasure import LeaceFitter
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics import r2_score
+from eraser_study import ALPHABET, CONFIG, WIDTH, WORDS, Study, planted_study, r2, words_of, write_study
 
-from cascade_equivalence.config.mechanism import DRAWN, MATCHED, ConceptName, ErasureConfig
+from cascade_equivalence.config.mechanism import ConceptName, ErasureConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.mechanism.concepts import proxy
 from cascade_equivalence.mechanism.ctc import CtcProbe
-from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
-from cascade_equivalence.mechanism.erasers import LayerFiles, fit_concept
-from cascade_equivalence.mechanism.leace import Eraser
-from cascade_equivalence.mechanism.moments import measure_files
-from cascade_equivalence.mechanism.states import INDEX, States, StatesWriter, frame_owner
+from cascade_equivalence.mechanism.eraser_files import read_erasers
 
 torch.set_num_threads(1)
-
-ALPHABET = "abcdefg "
-WORDS = ["bad", "cab", "dead", "face", "feed", "bead", "egg", "gag"]
-WIDTH = 40
-CONFIG = ErasureConfig(seeds=5)
-
-
-@dataclass(frozen=True)
-class Study:
-    """Files of a study in which characters, first words, energy and pitch each have dimensions of their own."""
-
-    folder: Path
-    layers: Mapping[int, LayerFiles]
-    utterances: Path
-    index: Path
-
-    def fit(self, concept: ConceptName, config: ErasureConfig = CONFIG) -> dict[str, Any]:
-        """Fit a concept; what the summary says of layer 3."""
-        fit_concept(concept, self.layers, self.utterances, self.index, config, self.folder / concept)
-        summary = json.loads((self.folder / concept / "summary.json").read_text())
-        assert summary["concept"] == concept and set(summary["layers"]) == {str(layer) for layer in self.layers}
-        return summary["layers"]["3"]
-
-    def erasers(self, concept: ConceptName, layer: int = 3) -> dict[str, Eraser]:
-        return read_erasers(self.folder / concept / f"layer{layer}.safetensors")
-
-    def train(self) -> tuple[np.ndarray, pl.DataFrame]:
-        """Frames of the train split, and the row of the utterances table that each belongs to."""
-        index, table = pl.read_parquet(self.index), pl.read_parquet(self.utterances)
-        owner = index["utterance"].to_numpy()[frame_owner(index)]
-        keep = (table["split"] == "train").to_numpy()[owner]
-        rows = States(self.layers[3].states).part(0, len(owner)).double().numpy()
-        return rows[keep], table[owner[keep]]
-
-
-def write_study(folder: Path, texts: Sequence[str], width: int = WIDTH, layers: Sequence[int] = (3, 5)) -> Study:
-    """Write a study whose texts consist of the alphabet's characters."""
-    rng = np.random.default_rng(0)
-    count = len(texts)
-    energy, pitch = rng.normal(-30, 4, count), rng.normal(5, 0.3, count)
-    split = ["test" if row % 4 == 3 else "train" for row in range(count)]
-    table = pl.DataFrame({"task": "t", "text": texts, "split": split, "energy_db": energy, "log_f0": pitch})
-    table = table.with_columns(log_f0=pl.when(pl.int_range(pl.len()) % 7 == 5).then(None).otherwise(pl.col("log_f0")))
-    table.write_parquet(folder / "utterances.parquet")
-    order = rng.permutation(count)
-    # A blank between characters, so that doubled ones are spelt right.
-    spelt = [[label for c in texts[row] for label in (ALPHABET.index(c), len(ALPHABET))] for row in order]
-    starts = np.cumsum([0, *map(len, spelt)])
-    index = [
-        (row, "t", str(row), "v", int(start), len(labels), 0, len(labels))
-        for row, start, labels in zip(order.tolist(), starts[:-1], spelt, strict=True)
-    ]
-    pl.DataFrame(index, schema=INDEX, orient="row").write_parquet(folder / "index.parquet")
-    files = {}
-    for layer in layers:
-        files[layer] = LayerFiles(
-            folder / f"states{layer}.safetensors",
-            folder / f"moments{layer}.safetensors",
-            folder / f"ctc{layer}.safetensors",
-        )
-        with StatesWriter(files[layer].states, width, torch.float32, {}) as writer:
-            for row, labels in zip(order, spelt, strict=True):
-                states = rng.normal(2, 1, (len(labels), width))
-                states[:, : len(ALPHABET) + 1] += 15 * np.eye(len(ALPHABET) + 1)[labels]
-                word = texts[row].split(" ")[0]
-                if word in WORDS:
-                    states[:, 9 + WORDS.index(word)] += 6
-                states[:, 17] += energy[row]
-                states[:, 18] += 10 * pitch[row]
-                writer.add(torch.from_numpy(states))
-        measure_files(
-            files[layer].states, folder / "index.parquet", folder / "utterances.parquet", files[layer].moments
-        )
-        weight = torch.zeros(len(ALPHABET) + 1, width)
-        weight[:, : len(ALPHABET) + 1] = torch.eye(len(ALPHABET) + 1)
-        CtcProbe(weight, torch.zeros(len(weight)), ALPHABET, 1).write(files[layer].ctc, {})
-    return Study(folder, files, folder / "utterances.parquet", folder / "index.parquet")
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    rng = np.random.default_rng(1)
-    texts = [" ".join([WORDS[n // 4 % len(WORDS)], *rng.choice(WORDS, 3)]) for n in range(160)]
-    made = write_study(tmp_path_factory.mktemp("study"), texts)
-    made.fit("proxy")
-    return made
-
-
-def r2(rows: np.ndarray, values: np.ndarray) -> float:
-    """Least squares by scikit-learn."""
-    return float(r2_score(values, LinearRegression().fit(rows, values).predict(rows), multioutput="variance_weighted"))
-
-
-def words_of(table: pl.DataFrame) -> np.ndarray:
-    return proxy(table["text"].to_list()).values
+    return planted_study(tmp_path_factory.mktemp("study"))
 
 
 def test_the_first_word_is_erased_and_the_summary_says_what_rows_say(study: Study) -> None:
@@ -184,58 +86,6 @@ def test_characters_of_utterances_are_erased(study: Study) -> None:
     found = study.fit("boc")
     assert found["columns"] == len(ALPHABET) and 0 < found["rank"] <= len(ALPHABET)
     assert found["probe_before"] > 0.01 and found["probe_after"] < 1e-3
-
-
-@pytest.mark.parametrize("concept", MATCHED)
-def test_controls_have_the_rank_of_their_own_concept(study: Study, concept: ConceptName) -> None:
-    found = study.fit(concept)
-    for layer in (3, 5):
-        erasers = study.erasers(concept, layer)
-        rank = erasers["linear"].rank
-        assert set(erasers) == {"linear", "affine", *(f"{name}{draw}" for name in DRAWN for draw in range(5))}
-        for name in set(erasers) - {"linear", "affine"}:
-            each = erasers[name]
-            assert each.rank == rank and each.bias is None
-            torch.testing.assert_close(each.right @ each.left, torch.eye(rank), rtol=1e-4, atol=1e-5)
-    assert set(found["controls"]) == set(DRAWN) and 2 <= found["rank"] == study.erasers(concept)["linear"].rank
-
-
-def test_random_directions_keep_what_the_concepts_erase(study: Study) -> None:
-    found = study.fit("proxy")
-    erasers, drawn = study.erasers("proxy"), found["controls"]["random"]
-    assert drawn["probe_after"] > 0.6 * found["probe_before"] and drawn["text_decodability"]["after"] > 0.8
-    rows, table = study.train()
-    left = [r2(erasers[f"random{draw}"](torch.from_numpy(rows)).numpy(), words_of(table)) for draw in range(3)]
-    assert drawn["probe_after"] == pytest.approx(np.mean(left), abs=1e-5)
-    for draw, share in enumerate(drawn["removed_variances"]):
-        gone = rows - erasers[f"random{draw}"](torch.from_numpy(rows)).numpy()
-        assert share == pytest.approx(np.var(gone, axis=0).sum() / np.var(rows, axis=0).sum(), rel=1e-4)
-    overlap = study.erasers("proxy", 5)["random0"].left.T @ erasers["random0"].left
-    assert torch.linalg.norm(overlap, 2) < 0.999
-
-
-@pytest.mark.parametrize("concept", ["proxy", "acoustic"])
-def test_the_principal_control_takes_as_much_variance_as_its_concept(study: Study, concept: ConceptName) -> None:
-    found = study.fit(concept, ErasureConfig(seeds=60, controls=["principal"]))
-    (drawn,) = found["controls"].values()
-    assert drawn["target"] == pytest.approx(found["removed_variance"])
-    assert drawn["expected"] == pytest.approx(drawn["target"], rel=0.05)
-    assert drawn["removed_variance"] == pytest.approx(drawn["target"], rel=0.2)
-    assert len(drawn["removed_variances"]) == 60
-    study.fit(concept)
-
-
-def test_more_draws_are_the_same_and_others(study: Study, tmp_path: Path) -> None:
-    """What was answered under a draw goes on to hold when there are more of them, or other controls."""
-    few, many = (replace(study, folder=tmp_path / name) for name in ("few", "many"))
-    few.fit("boc", ErasureConfig(seeds=2, controls=["principal"]))
-    many.fit("boc", ErasureConfig(seeds=4))
-    one, other = few.erasers("boc"), many.erasers("boc")
-    assert set(one) < set(other)
-    for name, eraser in one.items():
-        assert eraser_hash({3: eraser}) == eraser_hash({3: other[name]})
-    assert len({eraser_hash({3: eraser}) for eraser in other.values()}) == len(other)
-    assert eraser_hash({3: one["linear"]}) != eraser_hash({4: one["linear"]})
 
 
 def test_shuffled_words_say_nothing_of_the_words(study: Study) -> None:
