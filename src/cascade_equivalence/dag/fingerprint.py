@@ -24,7 +24,10 @@ DRAWING = (
     *("!report/*_figure.py", "!report/figures.py", "!report/heatmap.py"),
     *("!report/layer_axis.py", "!report/noise_curves.py"),
 )
-PAPER = ("!report/comparison*.py", "!report/paper_*.py", "!report/latex.py")
+PAPER = (
+    *("!report/comparison*.py", "!report/latex.py", "!report/paper_layout*.py"),
+    *("!report/paper_numbers.py", "!report/paper_tables.py"),
+)
 PAGE = (
     *("!report/verdict*.py", "!report/browser.py", "!report/finding.py"),
     *("!report/headline.py", "!report/html.py", "!report/services.py"),
@@ -93,7 +96,9 @@ STAGES = {
         *(f"mechanism/{name}.py" for name in ("characters", "ctc", "probes", "ridge", "states")),
         "stats/bootstrap.py",
     ),
-    "lens": tuple(f"mechanism/{name}.py" for name in ("bags", "lens", "lens_node", "states", "tuned_lens")),
+    "lens": tuple(
+        f"mechanism/{name}.py" for name in ("bags", "lens", "lens_node", "states", "tuned_lens", "utterances")
+    ),
     "implicit": tuple(f"mechanism/{name}.py" for name in ("bags", "hooks", "implicit", "lens")),
     "moments": tuple(f"mechanism/{name}.py" for name in ("leace", "moments", "states")),
     "erasers": (
@@ -110,7 +115,7 @@ STAGES = {
         "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
-    "tables": (*SHOWING, *DRAWING, *PAPER, *PAGE),
+    "tables": (*SHOWING, *DRAWING, *PAPER, *PAGE, "!report/paper_index.py"),
     "paper": (*SHOWING, *DRAWING, *PAGE),
     "figures": (*SHOWING, *PAPER, *PAGE),
     "page": (*SHOWING, "report/templates/*", "dag/provenance.py", *DRAWING),
