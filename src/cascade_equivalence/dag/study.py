@@ -16,7 +16,6 @@ from cascade_equivalence.dag.layout import REPOSITORY, Node
 from cascade_equivalence.dag.needs import NodeNeeds
 from cascade_equivalence.dag.noise_nodes import NoiseNodes
 from cascade_equivalence.provenance.hashes import state_of
-from cascade_equivalence.provenance.record import HASHES, RECORDS
 
 __all__ = ["REPOSITORY", "Node", "Study"]
 
@@ -151,7 +150,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
             "code": code_fingerprint("resolve"),
         }
         if isinstance(spec.source, PathSource):
-            params["folder"] = state_of(spec.source, spec.gguf, Path(self.models, RECORDS, HASHES))
+            params["folder"] = state_of(spec.source, spec.gguf, Path(self.models))
         return params
 
     def speech_params(self, task: str, voice: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import sha256
 from cascade_equivalence.models.sources.folder import fetch
+from cascade_equivalence.provenance.record import HASHES, RECORDS
 
 LARGE = 1 << 20
 """Bytes; a smaller file is read faster than what is remembered of it is found."""
@@ -20,10 +21,12 @@ class FileHashes:
 
     Args:
         folder: Where they are remembered, a small file each, so that nodes side by side do not wait for each other.
+        within: Nothing is remembered as long as this folder is not there: a dry run leaves no trace.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, within: Path | None = None) -> None:
         self._folder = folder
+        self._within = within
 
     def of(self, path: Path) -> tuple[str, int]:
         """Hash a file.
@@ -45,19 +48,21 @@ class FileHashes:
             if remembered["seen"] == seen:
                 return str(remembered["sha256"]), status.st_size
         found = sha256(path)
+        if self._within is not None and not self._within.is_dir():
+            return found, status.st_size
         # In a folder that may only be read nothing is remembered.
         with suppress(OSError):
             write_text(memory, json.dumps({"seen": seen, "sha256": found}) + "\n")
         return found, status.st_size
 
 
-def state_of(source: PathSource, gguf: str | None, memory: Path) -> str | None:
+def state_of(source: PathSource, gguf: str | None, models: Path) -> str | None:
     """Tell one state of a model folder from another, by the names and contents of the files that are taken.
 
     Args:
         source: The folder.
         gguf: The GGUF file that is taken, if any.
-        memory: Where hashes of large files are remembered.
+        models: Folder of resolved models; hashes of large files are remembered in it once it is there.
 
     Returns:
         16 hexadecimal digits; None where the folder holds no model yet: whoever resolves it says so.
@@ -66,6 +71,6 @@ def state_of(source: PathSource, gguf: str | None, memory: Path) -> str | None:
         files = fetch(source, gguf).files
     except StudyError:
         return None
-    hashes = FileHashes(memory)
+    hashes = FileHashes(models / RECORDS / HASHES, within=models)
     lines = "".join(f"{name}\t{hashes.of(path)[0]}\n" for name, path in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
