@@ -9,6 +9,8 @@ from typing import Any
 
 from checkout import AGGREGATES, PLANNER, Checkout, Config, Job, jobs_of, opened_config
 
+from cascade_equivalence.provenance.record import HASHES
+
 # With one thread a node is a fork of a process that has its libraries imported.
 SINGLE = ("transcribe", "answer", "answer_erased", "preflight", "capture_speech_a")
 WARM_RUN = ("--cores", "2", "--set-threads", *(f"{rule}=1" for rule in SINGLE))
@@ -110,7 +112,8 @@ class Study:
     def _states(self) -> dict[str, Any]:
         found = {}
         for path in self.root.glob("results/**/*"):
-            if path.is_file():
+            # What is remembered of large files is no result: a copy of the study is read once more.
+            if path.is_file() and path.parent.name != HASHES:
                 status = path.stat()
                 found[path.relative_to(self.root).as_posix()] = (status.st_mtime_ns, status.st_ino, status.st_size)
         return found

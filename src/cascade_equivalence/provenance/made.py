@@ -67,9 +67,9 @@ def check(folders: Mapping[Place, Path], places: Places, inputs: Iterable[Path])
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise StudyError(
-            f"damaged, or changed by hand, since it was made: {', '.join(changed[:SHOWN])}{more}. Delete it and run "
-            "the same snakemake command again: it is made again, and what depends on it; what models and voices "
-            "computed comes from the store. `cascade-equivalence verify` looks at all files"
+            f"damaged, or changed by hand, since it was made: {', '.join(changed[:SHOWN])}{more}. Delete it, give its "
+            "name to snakemake as the target, then run the study again: it is made again, and what depends on it; what "
+            "models and voices computed comes from the store. `cascade-equivalence verify` looks at all files"
         )
 
 
