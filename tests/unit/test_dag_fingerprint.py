@@ -58,6 +58,7 @@ EXEMPT = {
     "errors.py": "the words of an error are in no result",
     "progress.py": "what is shown on the way is in no result",
     "atomic.py": "writes what it is given",
+    "locked.py": "who waits for whom is in no result",
     "conditions.py": "kind and level that it reads off a name are parameters of the node",
     "config/*.py": "the values are parameters of the node",
     "dag/script.py": "starts a script and ends it",
@@ -136,7 +137,7 @@ ELSEWHERE = {
         "models/recording.py": "the form of a clip",
         **{
             f"models/api/{name}.py": "when and whether a question is asked decides no answer"
-            for name in ("failures", "keys", "ledger", "limits", "locked")
+            for name in ("failures", "keys", "ledger", "limits")
         },
     },
     "agree": {

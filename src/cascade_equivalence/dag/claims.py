@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from cascade_equivalence.dag.slurm import is_running, this_job
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.api.locked import locked
+from cascade_equivalence.locked import locked
 
 SECONDS_TO_WAIT = 10.0
 """How long a holder that was just killed may take to go."""

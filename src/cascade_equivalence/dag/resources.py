@@ -1,11 +1,10 @@
 """What a node asks a scheduler for: memory, minutes, processors and batch, from the work it has to do.
 
 Limits, not expectations: several times what ``cascade-equivalence estimate`` says, since a job over its limit is ended.
-On two cores, in bfloat16, an answer takes 0.9 s and a transcript 7 s for each billion parameters, and a node with
-small models 1.4 to 2.2 GB in all (RESULTS.md). For a GPU nothing was measured; older and slower ones than that of the
-estimate are allowed for. A profile's ``set-resources`` overrides any of it. A second attempt asks for more and takes a
-smaller batch. None of it decides what comes out: a store knows no batch, and Snakemake makes nothing again because a
-resource changed.
+In the demo (bfloat16, one core a node) an answer takes about 0.6 s and a transcript 7 to 9 s for each billion
+parameters. For a GPU nothing was measured; older and slower ones than that of the estimate are allowed for. A profile's
+``set-resources`` overrides any of it. A second attempt asks for more and takes a smaller batch. None of it decides what
+comes out: a store knows no batch, and Snakemake makes nothing again because a resource changed.
 """
 
 from dataclasses import dataclass, replace

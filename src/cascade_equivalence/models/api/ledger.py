@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from cascade_equivalence.config.api import ApiBudget
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.api.locked import locked
+from cascade_equivalence.locked import locked
 
 ROUNDING = 1e-9  # of a budget
 

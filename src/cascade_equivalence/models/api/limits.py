@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.models.api.locked import locked
+from cascade_equivalence.locked import locked
 from cascade_equivalence.models.store import key_of
 
 BURST_SECONDS = 1.0
