@@ -4,35 +4,39 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+LOCKED := $(PIP) install --quiet --no-deps --require-hashes --requirement
 SNAKEMAKE := $(BIN)/snakemake
 # Small models answer faster than their libraries are imported: nodes are forks of one process that has imported them.
 WARM := CASCADE_EQUIVALENCE_WARM=1
 DEMO := --configfile config/demo.yaml --profile profiles/demo
 EMBEDDED := --configfile config/embedded.yaml --profile profiles/demo
 
-.PHONY: help demo test test-long lint format types unit workflow end-to-end slurm report embedded benchmark config clean
+.PHONY: help demo test test-long lint format types unit workflow end-to-end slurm report embedded locks benchmark config clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# torch first and by itself: a plain requirement set may otherwise prefer a newer build with gigabytes of CUDA packages.
-$(VENV)/.run: requirements/run.txt pyproject.toml
+# From the locks: no package that they do not name, no file whose hash they do not have. The build of torch for processors
+# only saves gigabytes; an index that has none of it gives its own, which on Linux asks for the packages of cuda.txt.
+$(VENV)/.run: requirements/locks/cpu.txt requirements/locks/run.txt requirements/locks/cuda.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing the pinned packages of requirements/run.txt into $(VENV) (once, some minutes)"
-	@$(PIP) install --quiet "$$(grep '^torch==' requirements/run.txt)"
-	@$(PIP) install --quiet --requirement requirements/run.txt
-	@$(PIP) install --quiet --no-deps --editable .
+	@$(BIN)/python -c "import sys; sys.version_info[:2] == (3, 11) or sys.exit('The locks are for Python 3.11: name one with PYTHON=..., and remove $(VENV)')"
+	@echo "Installing the packages of requirements/locks/run.txt into $(VENV) (once, some minutes)"
+	@$(LOCKED) requirements/locks/cpu.txt 2>/dev/null || echo "The package index has no build of torch for processors only: taking its own"
+	@$(LOCKED) requirements/locks/run.txt
+	@$(BIN)/python -c "import sys, importlib.metadata as m; sys.exit('+' not in m.version('torch'))" || $(LOCKED) requirements/locks/cuda.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
-	@echo "Installing the pinned packages of requirements/dev.txt into $(VENV)"
-	@$(PIP) install --quiet --requirement requirements/run.txt --requirement requirements/dev.txt
+$(VENV)/.dev: $(VENV)/.run requirements/locks/dev.txt
+	@echo "Installing the packages of requirements/locks/dev.txt into $(VENV)"
+	@$(LOCKED) requirements/locks/dev.txt
 	@touch $@
 
-# Beside the environment: see the file.
-$(VENV)/.slurm: $(VENV)/.dev requirements/slurm.txt
-	@echo "Installing the pinned packages of requirements/slurm.txt into $(VENV)/slurm"
-	@$(PIP) install --quiet --no-deps --upgrade --target $(VENV)/slurm --requirement requirements/slurm.txt
+# Beside the environment: see the file of its pins.
+$(VENV)/.slurm: $(VENV)/.dev requirements/locks/slurm.txt
+	@echo "Installing the packages of requirements/locks/slurm.txt into $(VENV)/slurm"
+	@$(LOCKED) requirements/locks/slurm.txt --upgrade --target $(VENV)/slurm
 	@touch $@
 
 demo: $(VENV)/.run ## Run the whole study on small real models (minutes; two cores; no GPU)
@@ -82,6 +86,9 @@ format: $(VENV)/.dev ## Format the code
 
 config: $(VENV)/.run ## Write the JSON schema and the documented defaults of the config
 	@$(BIN)/cascade-equivalence schema config
+
+locks: $(VENV)/.dev ## Resolve the pins of requirements/ anew: writes requirements/locks and envs (asks the package index)
+	@$(BIN)/cascade-equivalence lock
 
 benchmark: $(VENV)/.dev ## Time our path against the loop a user would write
 	@$(BIN)/python benchmarks/transcribe_and_answer.py

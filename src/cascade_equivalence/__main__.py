@@ -116,6 +116,8 @@ def main() -> None:
     sets.add_argument("folder", type=Path)
     schema = commands.add_parser("schema", help="write the config's JSON schema and documented defaults")
     schema.add_argument("folder", type=Path)
+    locking = commands.add_parser("lock", help="resolve the pins of requirements/: write the locks and envs/")
+    locking.add_argument("--upgrade", action="store_true", help="newest versions of what the pins leave open")
     add_commands(commands.add_parser)
     arguments = parser.parse_args()
     try:
@@ -133,6 +135,10 @@ def main() -> None:
             from cascade_equivalence.tasks.report_sets import print_sets
 
             print_sets(arguments.folder)
+        elif arguments.command == "lock":
+            from cascade_equivalence.pins.write import write_locks
+
+            write_locks(upgrade=arguments.upgrade)
         else:
             from cascade_equivalence.config.schema import write
 

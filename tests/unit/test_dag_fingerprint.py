@@ -60,6 +60,7 @@ EXEMPT = {
     "atomic.py": "writes what it is given",
     "locked.py": "who waits for whom is in no result",
     "conditions.py": "kind and level that it reads off a name are parameters of the node",
+    "pins/*.py": "which packages are installed stands in the records",
     "config/*.py": "the values are parameters of the node",
     "dag/script.py": "starts a script and ends it",
     "dag/study.py": "paths; what it derives for a node are parameters of the node",

@@ -5,6 +5,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import psutil
 import pytest
@@ -183,7 +184,7 @@ def test_a_server_that_cannot_start_leaves_the_script_to_itself(owner, tmp_path)
 
 
 def test_a_folder_that_others_could_write_to_is_not_used(owner, tmp_path):
-    folder = tmp_path / f"cascade-equivalence-{os.getuid()}-{owner.pid}"
+    folder = tmp_path / f"cascade-equivalence-{os.getuid()}-{owner.pid}-{crc32(sys.prefix.encode()):08x}"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
     assert output(tmp_path, WHOSE)[1].strip() == str(os.getpid())

@@ -196,7 +196,7 @@ def test_the_commit_and_whether_code_differs_from_it(tmp_path: Path) -> None:
 
 def test_the_surroundings_are_those_of_this_process() -> None:
     found = environment()
-    assert found["packages"]["pydantic"].startswith("2.") and len(found["requirements_sha256"]) == 64
+    assert found["packages"]["pydantic"].startswith("2.") and len(found["lock_sha256"]) == 64
     assert environment() == found
     kind = machine()
     assert kind.cores == len(os.sched_getaffinity(0)) and kind.memory_bytes > 1 << 28 and kind.processor

@@ -30,6 +30,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from zlib import crc32
 
 from cascade_equivalence.dag.processes import STARTED_BY, end_with
 
@@ -64,7 +65,8 @@ def run(imports: Sequence[str] = IMPORTS) -> int | None:
         server that could do it, and this process has to.
     """
     owner = os.environ[STARTED_BY]
-    folder = Path(tempfile.gettempdir(), f"cascade-equivalence-{os.getuid()}-{owner}")
+    # Each environment of the rules has a server of its own: a fork cannot change what is imported.
+    folder = Path(tempfile.gettempdir(), f"cascade-equivalence-{os.getuid()}-{owner}-{crc32(sys.prefix.encode()):08x}")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.stat()

@@ -17,7 +17,7 @@ from cascade_equivalence.provenance.record import Device, Machine
 
 CODE = ("Snakefile", "workflow", "src", "resources", "envs", "requirements")
 INSTALLED = (".dist-info", ".egg-info")
-REQUIREMENTS = REPOSITORY / "requirements" / "run.txt"
+LOCK = REPOSITORY / "requirements" / "locks" / "run.txt"
 HEAD = "# branch.oid "
 FIRST_PROCESSOR = 8192  # bytes of /proc/cpuinfo, which is long where there are many
 
@@ -56,7 +56,7 @@ class Commit:
 
 
 def environment() -> dict[str, Any]:
-    """The installed packages: Python, each package with its version, the hash of the pins.
+    """The installed packages: Python, each package with its version, the hash of the lock.
 
     Versions are read off the names of the packages' records, so that nothing has to be opened.
     """
@@ -70,12 +70,12 @@ def environment() -> dict[str, Any]:
             if path.suffix in INSTALLED:
                 package, _, version = path.stem.partition("-")
                 packages.setdefault(package.lower().replace("_", "-"), version or "not stated")
-    pins = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest() if REQUIREMENTS.is_file() else None
+    lock = hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else None
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "packages": dict(sorted(packages.items())),
-        "requirements_sha256": pins,
+        "lock_sha256": lock,
     }
 
 

@@ -1,0 +1,122 @@
+"""Write the locks and conda's files: ``make locks``."""
+
+from pathlib import Path
+
+from cascade_equivalence.atomic import write_text
+from cascade_equivalence.dag.layout import REPOSITORY
+from cascade_equivalence.pins.families import ADDED, RUN, Families, Family, read_families, read_pins
+from cascade_equivalence.pins.lock import Lock, Pin, read_lock
+from cascade_equivalence.pins.platforms import supported
+from cascade_equivalence.pins.resolve import Resolver, without
+
+ENVIRONMENTS = REPOSITORY / "envs"
+CPU_LOCK, CUDA_LOCK = "cpu", "cuda"
+TITLES = {
+    CPU_LOCK: "Builds for processors only; installed first, and where the package index has none, run.txt's are taken",
+    "run": "What `make demo` installs: all that a study needs but the packages of torch for GPUs",
+    CUDA_LOCK: "What torch needs beside run.txt on Linux unless its build is for processors only",
+    "dev": "What the tests, the linters and the benchmarks need beside run.txt",
+    "slurm": "What `snakemake --profile profiles/slurm` needs beside run.txt",
+}
+RESOLVED = ("run", CUDA_LOCK, "dev", "slurm")
+
+
+def resolve_locks(sources: Families, upgrade: bool = False) -> dict[str, Lock]:
+    """Resolve all pins anew, with the package index.
+
+    Args:
+        sources: The pins, and who needs which.
+        upgrade: Take the newest versions of what the pins leave open, not those of the present locks.
+
+    Returns:
+        The locks, by name.
+
+    Raises:
+        StudyError: The pins cannot be resolved.
+    """
+    platforms = supported(sources.series)
+    run = read_pins(sources.folder / RUN)
+    added = {Path(file).stem: read_pins(sources.folder / file) for file in ADDED}
+
+    def earlier(*names: str) -> dict[str, str]:
+        there = [path for name in names if (path := lock_path(sources, name)).is_file()]
+        return (
+            {} if upgrade else {name: version for path in there for name, version in read_lock(path).versions.items()}
+        )
+
+    shared = Resolver(platforms, earlier(*RESOLVED))
+    together = dict(run)
+    for more in added.values():
+        together |= more
+    shared.agree(together)
+    all_run = shared.closure(run)
+    found = {
+        CPU_LOCK: [Pin(name, build.version, (build.sha256,)) for name, build in sorted(sources.cpu.items())],
+        "run": [pin for pin in all_run if not pin.of_cuda],
+        CUDA_LOCK: [pin for pin in all_run if pin.of_cuda],
+    }
+    found |= {name: without(shared.closure(run | more), all_run) for name, more in added.items()}
+    locks = {name: _lock(TITLES[name], sources, these) for name, these in found.items()}
+    for family in sources.families.values():
+        if family.source == RUN:
+            pins = [pin for pin in shared.closure(family.pins) if not pin.of_cuda]
+            locks[family.name] = _lock(family.title, sources, pins)
+        else:
+            # On its own: other versions, and only where such engines run.
+            alone = Resolver(platforms[:1], earlier(family.name))
+            alone.agree(family.pins)
+            title = f"{family.title}; only for {platforms[0].marker}"
+            locks[family.name] = _lock(title, sources, alone.closure(family.pins), family.source)
+    return locks
+
+
+def _lock(title: str, sources: Families, pins: list[Pin], *files: str) -> Lock:
+    return Lock(title, sources.digest(*(files or (RUN, *ADDED))), tuple(pins))
+
+
+def lock_path(sources: Families, name: str) -> Path:
+    """Where a lock stands."""
+    return sources.folder / "locks" / f"{name}.txt"
+
+
+def conda_file(sources: Families, family: Family, lock: Lock) -> str:
+    """The file from which conda makes an environment: every package of its lock, by version.
+
+    Hashes are left to the lock, the packages of torch for GPUs to torch, whose builds ask for exact versions of them.
+    """
+    lines = [
+        f"# {family.title}. Written by `make locks` from requirements/families.yaml;",
+        f"# hashes of the same packages: requirements/locks/{family.name}.txt.",
+        "channels: [conda-forge, nodefaults]",
+        "dependencies:",
+        f"  - python={sources.python}",
+        f"  - pip={sources.pip}",
+        "  - pip:",
+    ]
+    lines += [f'      - "{pin.requirement}"' if pin.marker else f"      - {pin.requirement}" for pin in lock.pins]
+    return "\n".join(lines) + "\n"
+
+
+def write_environments(sources: Families, folder: Path = ENVIRONMENTS) -> None:
+    """Write conda's files from the locks that are there."""
+    for family in sources.families.values():
+        write_text(
+            folder / f"{family.name}.yaml", conda_file(sources, family, read_lock(lock_path(sources, family.name)))
+        )
+
+
+def write_locks(upgrade: bool = False) -> None:
+    """Resolve, and write locks and conda's files.
+
+    Raises:
+        StudyError: The pins cannot be resolved.
+    """
+    sources = read_families()
+    for name, lock in resolve_locks(sources, upgrade).items():
+        path = lock_path(sources, name)
+        path.parent.mkdir(exist_ok=True)
+        before = read_lock(path).versions if path.is_file() else {}
+        write_text(path, lock.text())
+        changed = sorted(f"{package} {version}" for package, version in lock.versions.items() - before.items())
+        print(f"{path.name}: {len(lock.pins)} packages" + (f"; now {', '.join(changed)}" if before and changed else ""))
+    write_environments(sources)

@@ -1,0 +1,145 @@
+"""``--software-deployment-method conda``: environments are made from their files, and rules run in them.
+
+Conda's own installer and channels are not in a package index. Here its command line is answered by rattler, and the
+channel holds this Python and its pip (see ``conda_command`` and ``conda_channel``); the pip parts come from the index.
+"""
+
+import os
+import socket
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from checkout import Checkout, tiny_config
+from packaging.requirements import Requirement
+
+from cascade_equivalence.pins.families import canonical_name, read_families
+from cascade_equivalence.pins.lock import read_lock
+from cascade_equivalence.pins.write import lock_path
+
+pytest.importorskip("rattler", reason="py-rattler has no build for this machine")
+SOURCES = read_families()
+CONDA = ("--software-deployment-method", "conda")
+# At the end of a script: which modules came from elsewhere than the environment, its Python and the project.
+TELL_TALE = """
+import atexit, os, sys
+def tell():
+    own = (sys.prefix, sys.base_prefix, os.environ["PROJECT"])
+    found = {m.__spec__.name.partition(".")[0] for m in list(sys.modules.values())
+             if getattr(m, "__spec__", None) and (getattr(m, "__file__", None) or own[0]) and
+             not str(getattr(m, "__file__", None) or own[0]).startswith(own)}
+    with open(os.environ["FOREIGN"], "a") as file:
+        file.writelines(f"{sys.prefix}\\t{name}\\n" for name in sorted(found))
+atexit.register(tell)
+"""
+
+
+class WithConda(Checkout):
+    """A copy of the project beside an installation of conda."""
+
+    conda: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = super().environment
+        more = {"PROJECT": str(self.root), "FOREIGN": str(self.root / "foreign.txt")}
+        return kept | more | {"PATH": f"{self.conda}{os.pathsep}{kept['PATH']}"}
+
+    def environments(self) -> dict[str, Path]:
+        """The environments that Snakemake has made, by the names of their files."""
+        made = (self.root / ".snakemake" / "conda").glob("*.yaml")
+        files = {path.read_text(): path.stem for path in (self.root / "envs").glob("*.yaml")}
+        return {files[path.read_text()]: path.with_suffix("") for path in made}
+
+
+def index_answers() -> bool:
+    """Whether pip can reach an index of packages: what this is about cannot be tried without one."""
+    host = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").split("/")[2].partition(":")[0]
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> WithConda:
+    from conda_channel import install_command, make_channel
+
+    if not index_answers():
+        pytest.skip("no index of packages can be reached, so no environment can be made")
+    root = tmp_path_factory.mktemp("conda")
+    make_channel(root / "channel", SOURCES.python, SOURCES.pip)
+    made = WithConda(root / "project")
+    made.conda = install_command(root / "installation", root / "channel")
+    return made
+
+
+def host_packages(package: str, known: set[str] | None = None) -> set[str]:
+    """A package that is installed beside Snakemake, with all that it needs."""
+    known = set() if known is None else known
+    name = canonical_name(package)
+    if name not in known:
+        known.add(name)
+        for text in metadata.requires(name) or []:
+            need = Requirement(text)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                host_packages(need.name, known)
+    return known
+
+
+def run_in_environments(checkout: WithConda, study: dict, targets: tuple[str, ...], names: set[str]) -> None:
+    """Make a study's environments, then run it in them; hold what is in them against their locks."""
+    done = checkout.run(study, *targets, *CONDA, "--conda-create-envs-only")
+    assert done.returncode == 0, done.stdout
+    made = checkout.environments()
+    assert names <= set(made)
+    series = f"python{SOURCES.series}"
+    for name, prefix in made.items():
+        site = prefix / "lib" / series / "site-packages"
+        (site / "sitecustomize.py").write_text(TELL_TALE, encoding="utf-8")
+        installed = {
+            canonical_name(found.metadata["Name"]): found.version.partition("+")[0]
+            for found in metadata.distributions(path=[str(site)])
+        }
+        locked = {pin.name: pin.version for pin in read_lock(lock_path(SOURCES, name)).pins if not pin.marker}
+        assert locked.items() <= installed.items()
+        # pip came by conda; triton is what openai-whisper asks for on Linux.
+        assert installed.keys() - locked.keys() <= {"pip", "triton", "greenlet"}
+
+    done = checkout.run(study, *targets, *CONDA)
+    assert done.returncode == 0, done.stdout
+    told = [line.split("\t") for line in (checkout.root / "foreign.txt").read_text().splitlines()]
+    assert {Path(prefix) for prefix, _ in told} == {made[name] for name in names}
+    # Snakemake's preamble of a script imports Snakemake, from where it is installed. Nothing else comes from there.
+    of_snakemake = {
+        module
+        for module, packages in metadata.packages_distributions().items()
+        if {canonical_name(package) for package in packages} & host_packages("snakemake")
+    }
+    assert {module for _, module in told} <= of_snakemake
+
+
+def test_rules_run_in_the_environment_that_conda_makes(checkout: WithConda, tiny_models: Path):
+    items = "results/tiny/tasks/sst2/items.parquet"
+    run_in_environments(checkout, tiny_config(tiny_models), (items,), {"statistics"})
+    assert set(checkout.environments()) == {"statistics"}
+    assert (checkout.root / items).is_file()
+
+
+@pytest.mark.long
+def test_a_study_in_the_environments_that_conda_makes_equals_one_without(
+    checkout: WithConda, tiny_models: Path, finished: Checkout
+):
+    run_in_environments(checkout, tiny_config(tiny_models), (), {"statistics", "speech", "models"})
+    done = checkout.python(
+        "-m", "cascade_equivalence", "compare", str(finished.root / "results" / "tiny"), "results/tiny"
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_interpreter_of_an_environment_is_its_own(checkout: WithConda):
+    for prefix in checkout.environments().values():
+        assert (prefix / "bin" / "python").is_file()
+        assert prefix != Path(sys.prefix)
