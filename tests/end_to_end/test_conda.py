@@ -21,17 +21,22 @@ from cascade_equivalence.pins.write import lock_path
 pytest.importorskip("rattler", reason="py-rattler has no build for this machine")
 SOURCES = read_families()
 CONDA = ("--software-deployment-method", "conda")
-# At the end of a script: which modules came from elsewhere than the environment, its Python and the project.
-TELL_TALE = """
-import atexit, os, sys
-def tell():
-    own = (sys.prefix, sys.base_prefix, os.environ["PROJECT"])
-    found = {m.__spec__.name.partition(".")[0] for m in list(sys.modules.values())
-             if getattr(m, "__spec__", None) and (getattr(m, "__file__", None) or own[0]) and
-             not str(getattr(m, "__file__", None) or own[0]).startswith(own)}
-    with open(os.environ["FOREIGN"], "a") as file:
-        file.writelines(f"{sys.prefix}\\t{name}\\n" for name in sorted(found))
-atexit.register(tell)
+# What an environment's Python runs before a script: Snakemake puts its own folder of packages behind the environment's,
+# and whatever else is installed there would stand in for what the environment lacks.
+ISOLATE = """
+import os, sys
+from importlib.machinery import PathFinder
+
+class OnlyOwn(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if path is None and name not in os.environ["OF_SNAKEMAKE"].split():
+            path = [place for place in sys.path if place.startswith((sys.prefix, os.environ["PROJECT"]))]
+        return super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = OnlyOwn
+with open(os.environ["USED"], "a") as file:
+    file.write(sys.prefix + "\\n")
 """
 
 
@@ -39,11 +44,12 @@ class WithConda(Checkout):
     """A copy of the project beside an installation of conda."""
 
     conda: Path
+    of_snakemake: str
 
     @property
     def environment(self) -> dict[str, str]:
         kept = super().environment
-        more = {"PROJECT": str(self.root), "FOREIGN": str(self.root / "foreign.txt")}
+        more = {"PROJECT": str(self.root), "USED": str(self.root / "used.txt"), "OF_SNAKEMAKE": self.of_snakemake}
         return kept | more | {"PATH": f"{self.conda}{os.pathsep}{kept['PATH']}"}
 
     def environments(self) -> dict[str, Path]:
@@ -73,6 +79,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> WithConda:
     make_channel(root / "channel", SOURCES.python, SOURCES.pip)
     made = WithConda(root / "project")
     made.conda = install_command(root / "installation", root / "channel")
+    beside = host_packages("snakemake")
+    found = metadata.packages_distributions().items()
+    made.of_snakemake = " ".join(name for name, by in found if {canonical_name(package) for package in by} & beside)
     return made
 
 
@@ -98,7 +107,7 @@ def run_in_environments(checkout: WithConda, study: dict, targets: tuple[str, ..
     series = f"python{SOURCES.series}"
     for name, prefix in made.items():
         site = prefix / "lib" / series / "site-packages"
-        (site / "sitecustomize.py").write_text(TELL_TALE, encoding="utf-8")
+        (site / "sitecustomize.py").write_text(ISOLATE, encoding="utf-8")
         installed = {
             canonical_name(found.metadata["Name"]): found.version.partition("+")[0]
             for found in metadata.distributions(path=[str(site)])
@@ -110,15 +119,9 @@ def run_in_environments(checkout: WithConda, study: dict, targets: tuple[str, ..
 
     done = checkout.run(study, *targets, *CONDA)
     assert done.returncode == 0, done.stdout
-    told = [line.split("\t") for line in (checkout.root / "foreign.txt").read_text().splitlines()]
-    assert {Path(prefix) for prefix, _ in told} == {made[name] for name in names}
-    # Snakemake's preamble of a script imports Snakemake, from where it is installed. Nothing else comes from there.
-    of_snakemake = {
-        module
-        for module, packages in metadata.packages_distributions().items()
-        if {canonical_name(package) for package in packages} & host_packages("snakemake")
+    assert {Path(line) for line in (checkout.root / "used.txt").read_text().splitlines()} == {
+        made[name] for name in names
     }
-    assert {module for _, module in told} <= of_snakemake
 
 
 def test_rules_run_in_the_environment_that_conda_makes(checkout: WithConda, tiny_models: Path):

@@ -37,7 +37,9 @@ from cascade_equivalence.dag.processes import STARTED_BY, end_with
 WARM = "CASCADE_EQUIVALENCE_WARM"
 # None of them may start a thread: polars does, so nodes import that themselves.
 IMPORTS = (
-    *("scipy.stats", "torch", "whisper", "ctranslate2", "tokenizers", "safetensors.torch", "soundfile"),
+    # Every optimiser of torch imports its compiler, torch._dynamo.
+    *("scipy.stats", "torch", "torch._dynamo", "whisper", "ctranslate2", "tokenizers", "safetensors.torch"),
+    "soundfile",
     *("transformers.models.llama.modeling_llama", "transformers.models.gemma3.modeling_gemma3"),
     *("transformers.models.whisper.modeling_whisper", "cascade_equivalence.models.speech_llm.model"),
     *("cascade_equivalence.models.answering", "cascade_equivalence.models.text_llm", "cascade_equivalence.dag.study"),
