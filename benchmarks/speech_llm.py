@@ -3,14 +3,15 @@
     python benchmarks/speech_llm.py --clips 32 --repeats 3
 
 Baseline: one clip at a time, its whole prompt read each time, as a loop over a speech LLM does. Ours: sound encoded in
-batches, prompts answered in batches behind a shared prefix. Both in the arithmetic that the demo takes. Arms take turns
-chunk by chunk. A flip is an answer that differs from the loop's.
+batches, prompts answered in batches behind a shared prefix. Both in the arithmetic that the demo takes, or in the one
+asked for. Arms take turns chunk by chunk. A flip is an answer that differs from the loop's.
 """
 
 import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,14 +30,14 @@ from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages
 MODEL = "mini-speech-llm"
 
 
-def open_mini(study: Study) -> SpeechLLM:
+def open_mini(study: Study, dtype: Literal["auto", "bfloat16", "float32"]) -> SpeechLLM:
     """The small speech LLM, resolved into the shared cache."""
     names = [study.text_model(MODEL), *study.ear_models(MODEL)]
     folder = default_cache() / "models"
     for name in names:
         resolve_model(name, study.model(name), folder / name)
     manifests = [folder / name / "manifest.json" for name in names]
-    _, model = open_model(model_files(manifests, study.model(names[0]).chat), AnswerConfig(device="cpu"))
+    _, model = open_model(model_files(manifests, study.model(names[0]).chat), AnswerConfig(device="cpu", dtype=dtype))
     assert model is not None
     return model
 
@@ -67,11 +68,12 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", choices=["auto", "bfloat16", "float32"], default="auto")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     study = read_study(REPOSITORY / "config" / "demo.yaml")
-    model = open_mini(study)
+    model = open_mini(study, arguments.dtype)
     audio, _, tasks = clips(study, arguments.clips)
     report = {}
     for task in TASKS:
