@@ -136,9 +136,8 @@ def test_a_study_in_the_environments_that_conda_makes_equals_one_without(
     checkout: WithConda, tiny_models: Path, finished: Checkout
 ):
     run_in_environments(checkout, tiny_config(tiny_models), (), {"statistics", "speech", "models"})
-    done = checkout.python(
-        "-m", "cascade_equivalence", "compare", str(finished.root / "results" / "tiny"), "results/tiny"
-    )
+    without, library = finished.root / "results" / "tiny", str(checkout.root / "src")
+    done = checkout.python("-m", "cascade_equivalence", "compare", str(without), "results/tiny", PYTHONPATH=library)
     assert done.returncode == 0, done.stdout
 
 
