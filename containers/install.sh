@@ -2,6 +2,8 @@
 # What both recipes do, in three steps: `install.sh system`, `install.sh packages`, `install.sh project`. Each is a layer
 # of the Docker image, so that a change of the code installs no package anew.
 set -eu
+export DEBIAN_FRONTEND=noninteractive
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 
 VENV=${VENV:-/opt/venv}
 LOCKS=${LOCKS:-/opt/locks}
