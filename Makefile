@@ -22,7 +22,7 @@ $(VENV)/.run: requirements/locks/cpu.txt requirements/locks/run.txt requirements
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c "import sys; sys.version_info[:2] == (3, 11) or sys.exit('The locks are for Python 3.11: name one with PYTHON=..., and remove $(VENV)')"
 	@echo "Installing the packages of requirements/locks/run.txt into $(VENV) (once, some minutes)"
-	@$(LOCKED) requirements/locks/cpu.txt 2>/dev/null || echo "The package index has no build of torch for processors only: taking its own"
+	@$(LOCKED) requirements/locks/cpu.txt 2>/dev/null || echo "No build of torch for processors only, or another than the lock names: taking the package index's own"
 	@$(LOCKED) requirements/locks/run.txt
 	@$(BIN)/python -c "import sys, importlib.metadata as m; sys.exit('+' not in m.version('torch'))" || $(LOCKED) requirements/locks/cuda.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .

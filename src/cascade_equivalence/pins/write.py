@@ -56,7 +56,9 @@ def resolve_locks(sources: Families, upgrade: bool = False) -> dict[str, Lock]:
         CUDA_LOCK: [pin for pin in all_run if pin.of_cuda],
     }
     found |= {name: without(shared.closure(run | more), all_run) for name, more in added.items()}
-    locks = {name: _lock(TITLES[name], sources, these) for name, these in found.items()}
+    # A change of what only the tests need leaves the lock of a study, which its records name, as it is.
+    sources_of = {Path(file).stem: (RUN, file) for file in ADDED}
+    locks = {name: _lock(TITLES[name], sources, these, *sources_of.get(name, ())) for name, these in found.items()}
     for family in sources.families.values():
         if family.source == RUN:
             pins = [pin for pin in shared.closure(family.pins) if not pin.of_cuda]
@@ -71,7 +73,7 @@ def resolve_locks(sources: Families, upgrade: bool = False) -> dict[str, Lock]:
 
 
 def _lock(title: str, sources: Families, pins: list[Pin], *files: str) -> Lock:
-    return Lock(title, sources.digest(*(files or (RUN, *ADDED))), tuple(pins))
+    return Lock(title, sources.digest(*(files or (RUN,))), tuple(pins))
 
 
 def lock_path(sources: Families, name: str) -> Path:
