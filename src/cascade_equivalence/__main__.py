@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -145,6 +146,10 @@ def main() -> None:
             write(arguments.folder)
     except StudyError as error:
         sys.exit(f"Error: {error}")
+    except BrokenPipeError:
+        # `| head` has read enough. What is left in the buffer would fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == "__main__":
