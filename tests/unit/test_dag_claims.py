@@ -17,8 +17,8 @@ import pytest
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.dag import claims, slurm
 from cascade_equivalence.dag.claims import Holder, claimed, this_process
-from cascade_equivalence.dag.script import claim_of
 from cascade_equivalence.dag.study import Study
+from cascade_equivalence.dag.work import claim_of
 from cascade_equivalence.errors import StudyError
 
 

@@ -19,8 +19,8 @@ from cascade_equivalence.dag.resources import (
     counting_need,
     model_need,
 )
-from cascade_equivalence.dag.script import study_of
 from cascade_equivalence.dag.study import Study
+from cascade_equivalence.dag.work import study_of
 from cascade_equivalence.estimate.figures import read_figures
 from cascade_equivalence.estimate.texts import Spoken
 from cascade_equivalence.estimate.work import Workload

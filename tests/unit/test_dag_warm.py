@@ -198,10 +198,17 @@ def test_only_nodes_of_one_thread_in_a_run_that_asks_for_it(monkeypatch):
     assert not warm.wanted(1)
 
 
+def test_a_script_that_goes_on_in_a_fork_has_imported_next_to_nothing():
+    body = "import sys\nimport cascade_equivalence.dag.script\nprint(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(LIBRARY)}
+    found = subprocess.run([sys.executable, "-c", body], env=environment, capture_output=True, text=True, check=True)
+    assert not {"pydantic", "yaml", "numpy", "cascade_equivalence.dag.study"} & set(found.stdout.split())
+
+
 def test_the_libraries_start_no_thread():
     body = (
-        "import importlib, os\nfrom cascade_equivalence.dag.warm import IMPORTS\n"
-        "for name in IMPORTS:\n    importlib.import_module(name)\n"
+        "import importlib, os\nfrom cascade_equivalence.dag.warm import BESIDE, IMPORTS\n"
+        "for name in IMPORTS + BESIDE:\n    importlib.import_module(name)\n"
         "print(len(os.listdir('/proc/self/task')))"
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(LIBRARY)}

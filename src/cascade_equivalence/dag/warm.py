@@ -42,8 +42,10 @@ IMPORTS = (
     "soundfile",
     *("transformers.models.llama.modeling_llama", "transformers.models.gemma3.modeling_gemma3"),
     *("transformers.models.whisper.modeling_whisper", "cascade_equivalence.models.speech_llm.model"),
-    *("cascade_equivalence.models.answering", "cascade_equivalence.models.text_llm", "cascade_equivalence.dag.study"),
+    *("cascade_equivalence.models.answering", "cascade_equivalence.models.text_llm", "cascade_equivalence.dag.work"),
 )
+# Snakemake's part of a script; in an environment of the rules' own it is found by the script alone.
+BESIDE = ("snakemake.iocontainers", "snakemake.logging")
 PATIENCE = 20.0  # seconds until the server listens; it imports afterwards
 FORKED = b"+"
 STREAMS = 3
@@ -201,6 +203,9 @@ def serve(folder: Path, owner: int, imports: Sequence[str] = IMPORTS) -> Callabl
             listener.listen(64)
             for name in imports:
                 importlib.import_module(name)
+            for name in BESIDE:
+                with suppress(ImportError):
+                    importlib.import_module(name)
 
             def accept() -> None:
                 connection, _ = listener.accept()

@@ -1,0 +1,85 @@
+"""What a node's script works in: its log, its study, its record, and errors a user can read."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from cascade_equivalence import progress
+from cascade_equivalence.config.load import load_study
+from cascade_equivalence.dag.claims import claimed
+from cascade_equivalence.dag.study import Study
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.provenance.recording import Recording
+
+
+@contextmanager
+def at_work(job: Any) -> Iterator[Study]:
+    """Run the body of a node's script, and write its record when it has made its outputs.
+
+    Standard output and error go to the node's log; a progress bar goes to the terminal, where there is one. A
+    :class:`StudyError` ends the script with its message alone; it is printed to the terminal, too. A node that may use
+    a GPU claims its output meanwhile.
+
+    Args:
+        job: The ``snakemake`` object of the script.
+
+    Yields:
+        The study that the node belongs to.
+    """
+    recording = Recording()
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    log = Path(job.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        progress.terminal = terminal
+        os.environ["OMP_NUM_THREADS"] = str(job.threads)
+        # The hub's library draws bars of its own, one for each weight file.
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        try:
+            study = study_of(job)
+            with claim_of(job, study):
+                recording.begin(job, study.config)
+                yield study
+                recording.write(job, study.config)
+        except StudyError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            print(f"\n{job.rule}: {error}", file=terminal)
+            sys.exit(1)
+        except Exception:
+            traceback.print_exc()
+            print(f"\n{job.rule} failed; its log is {log}", file=terminal)
+            sys.exit(1)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+
+def study_of(job: Any) -> Study:
+    """The study that a node belongs to, with the batch size that this attempt at the node has."""
+    config = load_study(job.config)
+    size = job.resources.get("batch_size")
+    if size is None:
+        return Study(config)
+    batch = {"batch_size": size}
+    parts: dict[str, Any] = {name: getattr(config, name).model_copy(update=batch) for name in ("transcribe", "answer")}
+    if config.mechanism is not None:
+        states = config.mechanism.states.model_copy(update=batch)
+        parts["mechanism"] = config.mechanism.model_copy(update={"states": states})
+    return Study(config.model_copy(update=parts))
+
+
+def claim_of(job: Any, study: Study) -> AbstractContextManager[None]:
+    """The claim on a node's output: of nodes that declare whether they use a GPU, no others."""
+    if job.resources.get("gpu") is None:
+        return nullcontext()
+    output = Path(job.output[0])
+    inside = output.relative_to(study.results) if output.is_relative_to(study.results) else output
+    return claimed(study.store("claims", f"{inside}.json"))
