@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -185,9 +186,14 @@ def test_only_jobs_that_snakemake_sent_off_from_this_folder_are_ours(
     assert slurm.jobs_of(folder) == {"11": "rule_answer_wildcards_first_sst2_clean", "12_[1-3]": "rule_agree"}
 
 
-def workflow(executor: str, lock: bool) -> Any:
+def workflow(executor: str, lock: bool, made: Sequence[tuple[str, ...]] = ()) -> Any:
+    """Snakemake's workflow with a plan that takes some jobs for made, each a rule and its wildcards."""
+    jobs = [SimpleNamespace(name=rule, wildcards=wildcards) for rule, *wildcards in made]
+    waiting = SimpleNamespace(name="answer", wildcards=["first", "sst2", "clean"])
     return SimpleNamespace(
-        executor_plugin=SimpleNamespace(name=executor), execution_settings=SimpleNamespace(lock=lock)
+        executor_plugin=SimpleNamespace(name=executor),
+        execution_settings=SimpleNamespace(lock=lock),
+        dag=SimpleNamespace(jobs=[*jobs, waiting], needrun=lambda job: job is waiting),
     )
 
 
@@ -214,6 +220,21 @@ def test_what_was_left_behind_is_cancelled_and_waited_for(
     assert "Cancelled 2 SLURM jobs" in said and "rule_answer_wildcards_first_sst2_clean" in said
     slurm.end_left_behind(workflow("slurm", True))
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("made", [("agree",), ("answer", "first", "sst2", "clean")])
+def test_a_job_that_has_made_its_outputs_is_left_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], made: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gone = tmp_path / "gone"
+    script = f'case "$0" in *scancel) touch {gone};; *) test -e {gone} || {{ {lines(tmp_path)}; }};; esac'
+    squeue(monkeypatch, tmp_path / "bin", script.replace("\n", "; "))
+    slurm.end_left_behind(workflow("slurm", True, [made, ("answer", "second", "sst2", "clean")]))
+    other = "11" if made == ("agree",) else "12_[1-3]"
+    calls = (tmp_path / "bin" / "calls").read_text().splitlines()
+    assert [call for call in calls if "scancel" in call] == [f"scancel {other}"]
+    assert "Cancelled 1 SLURM jobs" in capfd.readouterr().err
 
 
 def test_jobs_that_do_not_end_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def end_left_behind(workflow: Any) -> None:
         StudyError: They do not end.
     """
     if workflow.executor_plugin.name == "slurm" and workflow.execution_settings.lock:
-        cancelled = cancel_jobs_of(Path())
+        cancelled = cancel_jobs_of(Path(), lambda: taken_for_made(workflow.dag))
         if cancelled:
             print(
                 f"Cancelled {len(cancelled)} SLURM jobs of a run that was stopped; what they have answered is kept:",
@@ -73,8 +73,21 @@ def end_left_behind(workflow: Any) -> None:
             )
 
 
-def cancel_jobs_of(folder: Path) -> list[str]:
+def taken_for_made(dag: Any) -> set[str]:
+    """The executor's comments on the jobs that a plan takes for made: their outputs are there."""
+    made = [(job.name, "_".join(job.wildcards).replace("/", "_")) for job in dag.jobs if not dag.needrun(job)]
+    return {f"rule_{rule}" + (f"_wildcards_{values}" if values else "") for rule, values in made}
+
+
+def cancel_jobs_of(folder: Path, made: Callable[[], Collection[str]] = tuple) -> list[str]:
     """Cancel the jobs that were sent off from a folder, and wait for their end.
+
+    A job that has made its outputs and is about to end would take them with it if it were cancelled, and the plan,
+    which has seen them, would go on without them. It is waited for.
+
+    Args:
+        folder: The folder.
+        made: Which rule with which wildcards has its outputs; asked only if there are jobs.
 
     Returns:
         Which rule with which wildcards each was.
@@ -85,7 +98,10 @@ def cancel_jobs_of(folder: Path) -> list[str]:
     left = jobs_of(folder)
     if not left:
         return []
-    _ask("scancel", *left)
+    finished = made()
+    cancelled = {job: comment for job, comment in left.items() if comment not in finished}
+    if cancelled:
+        _ask("scancel", *cancelled)
     end = time.monotonic() + SECONDS_TO_END
     while still := jobs_of(folder).keys() & left.keys():
         if time.monotonic() > end:
@@ -94,7 +110,7 @@ def cancel_jobs_of(folder: Path) -> list[str]:
                 "squeue, and run again when they are gone"
             )
         time.sleep(1.0)
-    return sorted(left.values())
+    return sorted(cancelled.values())
 
 
 def _ask(*command: str) -> subprocess.CompletedProcess[str] | None:
