@@ -165,6 +165,11 @@ def test_no_recipe_names_an_index_or_a_host(recipe: Path):
     assert not re.search(r"https?://|\b[\w-]+\.(com|org|io|net|dev)(?![\w.])", recipe.read_text())
 
 
+def test_a_user_without_a_name_has_one():
+    environment = " ".join(line for line in lines_of(DOCKERFILE) if line.startswith("ENV "))
+    assert re.search(r"\bLOGNAME=\w+", environment)
+
+
 def test_the_image_does_not_run_as_root():
     users = [line for line in lines_of(DOCKERFILE) if line.startswith("USER ")]
     assert users and users[-1] != "USER root"
