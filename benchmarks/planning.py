@@ -11,7 +11,6 @@ of the project, so that nothing of it is touched.
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,8 @@ from tempfile import TemporaryDirectory
 from cascade_equivalence.__main__ import read_study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "workflow", "src", "config", "profiles", "resources", "envs", "requirements")
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
 ONE_RULE = "rule all:\n    output: 'one.txt'\n    shell: 'touch {output}'\n"
 DONE = "Nothing to be done"
 # No service is asked, but a study whose keys are missing does not begin.
@@ -70,17 +70,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    from checkout import Checkout
+
     config = ("--configfile", "config/config.yaml")
     found: dict[str, list[float]] = {"one rule": [], "reading": [], "planning": [], "finished": []}
     with TemporaryDirectory() as scratch:
         folder, small = Path(scratch, "project"), Path(scratch, "small")
-        for part in PARTS:
-            source = REPOSITORY / part
-            if source.is_dir():
-                shutil.copytree(source, folder / part)
-            else:
-                folder.mkdir(exist_ok=True)
-                shutil.copy2(source, folder / part)
+        Checkout(folder)
         small.mkdir()
         (small / "Snakefile").write_text(ONE_RULE, encoding="utf-8")
         # In turns: a machine that slows down slows all of them.

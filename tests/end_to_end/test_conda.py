@@ -136,9 +136,3 @@ def test_a_study_in_the_environments_that_conda_makes_equals_one_without(
     without, library = finished.root / "results" / "tiny", str(checkout.root / "src")
     done = checkout.python("-m", "cascade_equivalence", "compare", str(without), "results/tiny", PYTHONPATH=library)
     assert done.returncode == 0, done.stdout
-
-
-def test_the_interpreter_of_an_environment_is_its_own(checkout: WithConda):
-    for prefix in checkout.environments().values():
-        assert (prefix / "bin" / "python").is_file()
-        assert prefix != Path(sys.prefix)
