@@ -57,7 +57,7 @@ test: lint types unit workflow end-to-end slurm ## Lint, types, unit, workflow, 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/snakefmt --check Snakefile workflow/rules
+	@$(BIN)/snakefmt --check workflow
 	@$(SNAKEMAKE) --lint --configfile config/demo.yaml
 	@$(BIN)/cascade-equivalence check config/*.yaml
 
@@ -82,7 +82,7 @@ test-long: $(VENV)/.slurm ## The long forms of the tests as well (kill tests: 20
 format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
-	@$(BIN)/snakefmt Snakefile workflow/rules
+	@$(BIN)/snakefmt workflow
 
 config: $(VENV)/.run ## Write the JSON schema and the documented defaults of the config
 	@$(BIN)/cascade-equivalence schema config

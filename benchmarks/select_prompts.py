@@ -21,6 +21,7 @@ from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.parsing import INVALID
 from cascade_equivalence.tasks.prepare import prepare_items
@@ -34,7 +35,7 @@ BATCH = 16
 def unreported(task: str, folder: Path | None, count: int) -> dict[str, list[Item]]:
     """Items to choose on, by where they are from."""
     demo = ItemsConfig(source="demo", per_task=10_000)
-    resources = REPOSITORY / "resources"
+    resources = RESOURCES
     found = {"demo dev": prepare_items(task, demo, resources, resources, "dev")[0]}
     if folder is not None:
         published = ItemsConfig(folder=folder, per_task=100_000, complete=False)

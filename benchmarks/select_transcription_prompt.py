@@ -22,6 +22,7 @@ from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.prepare import prepare_items
 from cascade_equivalence.training.distil import repeat_asking
 from cascade_equivalence.training.evaluation import BATCH, error_rate, written_down
@@ -30,7 +31,7 @@ from cascade_equivalence.training.evaluation import BATCH, error_rate, written_d
 def texts(tasks: Sequence[str]) -> list[str]:
     """What is spoken in the dev split, each text once, short ones first."""
     demo = ItemsConfig(source="demo", per_task=10_000)
-    resources = REPOSITORY / "resources"
+    resources = RESOURCES
     found = {item.text for task in tasks for item in prepare_items(task, demo, resources, resources, "dev")[0]}
     return sorted(found, key=lambda text: (len(text), text))
 

@@ -25,6 +25,7 @@ from cascade_equivalence.config.study import TranscribeConfig
 from cascade_equivalence.dag.study import REPOSITORY, Study
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.speech.clips import decode
 from cascade_equivalence.speech.synthesize import Utterance, synthesize_clips
 from cascade_equivalence.tasks.prompts import build_messages
@@ -66,7 +67,7 @@ def take_turns(arms: Sequence[Arm], items: Sequence[Any], repeats: int) -> None:
 
 def clips(study: Study, count: int) -> tuple[list[np.ndarray], list[str], list[str]]:
     """Waveforms, texts and tasks of the demo's items in the neural voice, the tasks in turn."""
-    items = [get_task(task).load_demo(REPOSITORY / "resources" / "items") for task in TASKS]
+    items = [get_task(task).load_demo(RESOURCES / "items") for task in TASKS]
     pairs = [(task, item) for row in zip(*items, strict=True) for task, item in zip(TASKS, row, strict=True)][:count]
     with TemporaryDirectory() as store:
         spoken = synthesize_clips(

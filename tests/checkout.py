@@ -15,7 +15,7 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PLANNER = Path(__file__).with_name("planner.py")
-PARTS = ("Snakefile", "workflow", "src", "config", "profiles", "resources", "envs", "requirements")
+PARTS = ("workflow", "src", "config", "profiles", "requirements")
 # One thread a job: two jobs that want two cores each only wait for each other.
 REAL_RUN = ("--cores", "2", "--set-threads", "transcribe=1", "answer=1")
 

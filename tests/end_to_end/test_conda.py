@@ -55,7 +55,7 @@ class WithConda(Checkout):
     def environments(self) -> dict[str, Path]:
         """The environments that Snakemake has made, by the names of their files."""
         made = (self.root / ".snakemake" / "conda").glob("*.yaml")
-        files = {path.read_text(): path.stem for path in (self.root / "envs").glob("*.yaml")}
+        files = {path.read_text(): path.stem for path in (self.root / "workflow" / "envs").glob("*.yaml")}
         return {files[path.read_text()]: path.with_suffix("") for path in made}
 
 

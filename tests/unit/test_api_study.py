@@ -14,6 +14,7 @@ from cascade_equivalence.models.answering import Question
 from cascade_equivalence.models.api.records import question_key
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.items import write_items
 from cascade_equivalence.tasks.prepare import prepare_items
@@ -90,7 +91,7 @@ def test_a_wrong_system_is_told_with_the_config(tmp_path: Path) -> None:
 
 
 def items_of(study: Study) -> list[Item]:
-    return prepare_items("sst2", study.config.items, REPOSITORY / "resources", study.sets_folder)[0]
+    return prepare_items("sst2", study.config.items, RESOURCES, study.sets_folder)[0]
 
 
 def speak(study: Study, seconds: float) -> None:

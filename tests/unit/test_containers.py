@@ -24,7 +24,7 @@ from recipe_files import (
 )
 
 RECIPES = (DOCKERFILE, DEFINITION, INSTALL, IGNORE)
-NEEDED = ("Snakefile", "workflow", "src", "resources", "config", "envs", "requirements", "profiles", "pyproject.toml")
+NEEDED = ("workflow", "src", "config", "requirements", "profiles", "pyproject.toml")
 PYTHON = "3.11"
 DEBIAN = {"bookworm": "3.11"}
 

@@ -9,7 +9,7 @@ import pytest
 import tiny_llm
 import torch
 import vllm_double
-from test_api_study import REPOSITORY, make
+from test_api_study import make
 from transformers import AutoModelForCausalLM
 
 from cascade_equivalence import __main__ as command_line
@@ -22,6 +22,7 @@ from cascade_equivalence.models.answering import ModelFiles, Question
 from cascade_equivalence.models.engine_margins import END, first_differences
 from cascade_equivalence.models.engines import check_engines
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.items import write_items
 from cascade_equivalence.tasks.prepare import prepare_items
 
@@ -42,7 +43,7 @@ def ready(folder: Path, llm: Path, monkeypatch: pytest.MonkeyPatch, **answer: An
     """A study with one cascade whose items and transcripts are there."""
     settings = {"device": "cpu", "dtype": "float32", **answer}
     study = make(folder, systems=["text", "local"], tasks=["sst2"], answer=settings)
-    items, labels = prepare_items("sst2", study.config.items, REPOSITORY / "resources", study.sets_folder)
+    items, labels = prepare_items("sst2", study.config.items, RESOURCES, study.sets_folder)
     write_items(items, Path(study.items("sst2")), labels)
     rows = [{"id": item.id, "voice": "us", "text": item.text} for item in items]
     (transcripts,) = map(Path, study.heard_by("text", "sst2", "clean"))

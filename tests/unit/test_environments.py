@@ -40,7 +40,7 @@ def test_no_pin_has_changed_since_a_lock_was_made(name: str):
 
 @pytest.mark.parametrize("name", SOURCES.families)
 def test_condas_file_is_written_from_the_lock(name: str):
-    path = REPOSITORY / "envs" / f"{name}.yaml"
+    path = REPOSITORY / "workflow" / "envs" / f"{name}.yaml"
     assert path.read_text(encoding="utf-8") == conda_file(SOURCES, SOURCES.families[name], LOCKS[name])
     conda = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
     pins = [line.partition(" ; ")[0].split("==") for line in conda[-1]["pip"]]
@@ -48,7 +48,7 @@ def test_condas_file_is_written_from_the_lock(name: str):
 
 
 def test_every_file_of_conda_has_a_family():
-    assert {path.stem for path in (REPOSITORY / "envs").glob("*")} == set(SOURCES.families)
+    assert {path.stem for path in (REPOSITORY / "workflow" / "envs").glob("*")} == set(SOURCES.families)
 
 
 @pytest.mark.parametrize("name", SOURCES.families)

@@ -14,6 +14,7 @@ from cascade_equivalence.config.sources import HubSource
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.estimate.texts import planned_count
+from cascade_equivalence.resources import RESOURCES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLEAN, NOISE = "clean", ("snr15", "snr10", "snr5", "snr0")
@@ -109,7 +110,7 @@ def test_open_speech_llms_have_their_own_weights_as_references(study: Study) -> 
 def test_the_pairs_of_figure_1_and_their_families(study: Study) -> None:
     assert study.config.paper is not None and study.config.statistics.family_apart is not None
     names = {theirs.name: ours for ours, theirs in study.config.paper.systems.items()}
-    with (REPOSITORY / "resources" / "paper" / "numbers.csv").open(encoding="utf-8", newline="") as file:
+    with (RESOURCES / "paper" / "numbers.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["statistic"] == "kappa" and row["place"] == "Figure 1"]
     printed = {frozenset((names[row["system"]], names[row["reference"]])) for row in rows}
     ours = {frozenset((pair.system, pair.reference)) for pair in study.config.pairs}

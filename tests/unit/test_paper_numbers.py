@@ -40,8 +40,9 @@ from cascade_equivalence.report.paper_numbers import (
     parts,
     read_numbers,
 )
+from cascade_equivalence.resources import RESOURCES
 
-PATH = Path(__file__).parents[2] / "resources" / "paper" / "numbers.csv"
+PATH = RESOURCES / "paper" / "numbers.csv"
 FIVE = ["ag_news", "sst2", "commonsense_qa", "meld", "mustard"]
 ABOUT_THE_SAME = ("statistic", "aggregate", "system", "reference", "second_reference", "model", "task", "condition")
 ABOUT_THE_SAME += ("layer", "layer_to", "concept", "relation")

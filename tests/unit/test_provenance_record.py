@@ -88,7 +88,7 @@ def test_no_path_and_no_name_of_the_machine_is_recorded(tmp_path: Path) -> None:
         ("results/models/m/manifest.json", ("models", "m/manifest.json")),
         ("results/sets/meld/manifest.json", ("sets", "meld/manifest.json")),
         ("results/made-up/../models/m", ("models", "m")),
-        ((REPOSITORY / "resources/sets.yaml").as_posix(), ("project", "resources/sets.yaml")),
+        ((REPOSITORY / "config/tasks.yaml").as_posix(), ("project", "config/tasks.yaml")),
         ("/nowhere/of/mine.csv", ("elsewhere", "mine.csv")),
     ],
 )

@@ -3,7 +3,6 @@
 import json
 import random
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -19,8 +18,9 @@ from cascade_equivalence.report.comparison_display import display
 from cascade_equivalence.report.comparison_study import corresponding, depth
 from cascade_equivalence.report.paper_numbers import DESIGN, IMPLICIT, LAST_LAYER, LAYER_STEP, SCALES, read_numbers
 from cascade_equivalence.report.tables import SCHEMAS, Tables
+from cascade_equivalence.resources import RESOURCES
 
-NUMBERS = read_numbers(Path(__file__).parents[2] / "resources" / "paper" / "numbers.csv")
+NUMBERS = read_numbers(RESOURCES / "paper" / "numbers.csv")
 CLEAN = {"condition": "clean"}
 NOISE = {  # accuracy on clean speech and at 0 dB, in percent, within the rounding of section 4.4
     ("Cascade-S", "ag_news"): (85.0, 84.5),

@@ -1,7 +1,5 @@
 """Where the paper's tables and figures are found: all of them, under names that exist."""
 
-from pathlib import Path
-
 import pytest
 
 from cascade_equivalence.report.display import markdown
@@ -17,8 +15,9 @@ from cascade_equivalence.report.paper_index import (
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.paper_tables import NAMES
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.resources import RESOURCES
 
-PRINTED = read_numbers(Path(__file__).parents[2] / "resources" / "paper" / "numbers.csv")
+PRINTED = read_numbers(RESOURCES / "paper" / "numbers.csv")
 FIGURES = [name for plan in SECTIONS.values() for name in plan.get("figures", {})]
 
 

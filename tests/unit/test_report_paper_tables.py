@@ -20,8 +20,9 @@ from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
 from cascade_equivalence.report.shared_errors import SCHEMA
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.resources import RESOURCES
 
-NUMBERS = read_numbers(Path(__file__).parents[2] / "resources" / "paper" / "numbers.csv")
+NUMBERS = read_numbers(RESOURCES / "paper" / "numbers.csv")
 PAPER = PaperConfig.model_validate(
     {
         "systems": {

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.registry import TASKS
 from cascade_equivalence.tasks.report_sets import COLUMNS, MAX_WORDS, PER_TASK, report_sets
@@ -23,7 +24,6 @@ from cascade_equivalence.tasks.sources.resources import exclusions_file, read_re
 from cascade_equivalence.tasks.sst2 import Sst2
 
 ROOT = Path(__file__).parents[2]
-RESOURCES = ROOT / "resources"
 REAL = ROOT.parent / "shared" / "data"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the published sets are not at {REAL}")
 NONE = Exclusions(Path("none.csv"))

@@ -17,6 +17,7 @@ from huggingface_hub import constants
 from test_models_sources_hub import TOKEN, StandIn, use
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.registry import TASKS
 from cascade_equivalence.tasks.sources import git
 from cascade_equivalence.tasks.sources.fetch import ARCHIVE, fetch_archive, fetch_set, read_archive
@@ -25,7 +26,7 @@ from cascade_equivalence.tasks.sources.hub import fetch_hub_file
 from cascade_equivalence.tasks.sources.pins import GitFile, SetPin, pin_of, read_pins
 
 ROOT = Path(__file__).parents[2]
-SETS = ROOT / "resources" / "sets.yaml"
+SETS = RESOURCES / "sets.yaml"
 REAL = ROOT.parent / "shared" / "data"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the published sets are not at {REAL}")
 

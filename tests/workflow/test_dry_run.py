@@ -191,7 +191,7 @@ def test_a_changed_task_module_concerns_that_task(finished: Checkout, study: Con
         ("src/cascade_equivalence/stats/agreement.py", '"""', '# A remark.\n\n\n"""More words. '),
         ("src/cascade_equivalence/models/text_llm.py", '"""', '# A remark.\n"""More words. '),
         ("config/tasks.yaml", "tasks:", "# A remark.\ntasks:"),
-        ("Snakefile", '"""', '# A remark.\n"""'),
+        ("workflow/Snakefile", '"""', '# A remark.\n"""'),
     ],
 )
 def test_a_comment_runs_nothing(finished: Checkout, study: Config, path: str, old: str, new: str) -> None:

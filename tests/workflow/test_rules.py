@@ -81,7 +81,7 @@ def test_the_linter_of_snakemake_has_nothing_to_say(checkout: Checkout) -> None:
 
 def test_the_rules_are_formatted(checkout: Checkout) -> None:
     shutil.copy2(REPOSITORY / "pyproject.toml", checkout.root)
-    done = checkout.python("-m", "snakefmt.snakefmt", "--check", "Snakefile", "workflow")
+    done = checkout.python("-m", "snakefmt.snakefmt", "--check", "workflow")
     assert done.returncode == 0, done.stdout
 
 

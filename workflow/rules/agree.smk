@@ -11,7 +11,7 @@ rule agree:
     benchmark:
         f"{RESULTS}/benchmarks/agree/{{system}}~{{reference}}/{{task}}/{{condition}}.tsv"
     conda:
-        "../../envs/statistics.yaml"
+        "../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.agreement_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.agreement_need().runtime(attempt),
@@ -37,7 +37,7 @@ rule contrast:
     benchmark:
         f"{RESULTS}/benchmarks/contrast/{{system}}~{{first}}~{{second}}/{{task}}/{{condition}}.tsv"
     conda:
-        "../../envs/statistics.yaml"
+        "../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.agreement_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.agreement_need().runtime(attempt),

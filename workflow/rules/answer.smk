@@ -9,7 +9,7 @@ rule preflight:
     benchmark:
         f"{RESULTS}/benchmarks/preflight/{{model}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     threads: lambda wildcards: STUDY.preflight_need(wildcards.model).threads
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.preflight_need(wildcards.model).memory(attempt),
@@ -38,7 +38,7 @@ rule answer:
     wildcard_constraints:
         system=STUDY.either_answered_by("transformers"),
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     threads: lambda wildcards: STUDY.answer_need(**wildcards).threads
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.answer_need(**wildcards).memory(attempt),
@@ -57,6 +57,6 @@ use rule answer as answer_vllm with:
     wildcard_constraints:
         system=STUDY.either_answered_by("vllm"),
     conda:
-        "../../envs/vllm.yaml"
+        "../envs/vllm.yaml"
     message:
         "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system} in vLLM"

@@ -17,7 +17,7 @@ rule answer_api:
     # Machines that compute often have no way out of their network, and no key in their environment.
     localrule: True
     conda:
-        "../../envs/api.yaml"
+        "../envs/api.yaml"
     threads: 1
     resources:
         mem_mb=2000,

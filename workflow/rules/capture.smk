@@ -10,7 +10,7 @@ if STUDY.config.mechanism:
         benchmark:
             f"{RESULTS}/benchmarks/draw_utterances.tsv"
         conda:
-            "../../envs/models.yaml"
+            "../envs/models.yaml"
         resources:
             mem_mb=lambda wildcards, attempt: STUDY.utterances_need().memory(attempt),
             runtime=lambda wildcards, attempt: STUDY.utterances_need().runtime(attempt),
@@ -41,7 +41,7 @@ if STUDY.config.mechanism:
             benchmark:
                 f"{RESULTS}/benchmarks/capture/{opened}.tsv"
             conda:
-                "../../envs/models.yaml"
+                "../envs/models.yaml"
             threads: STUDY.capture_need(opened).threads
             resources:
                 mem_mb=lambda wildcards, attempt, need=STUDY.capture_need(opened): need.memory(attempt),

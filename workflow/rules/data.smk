@@ -9,7 +9,7 @@ rule resolve_model:
     # Machines that compute often have no way out of their network.
     localrule: True
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     resources:
         mem_mb=4000,
         runtime=120,
@@ -33,7 +33,7 @@ rule prepare_items:
     # Seconds of work: a queue would take longer.
     localrule: True
     conda:
-        "../../envs/statistics.yaml"
+        "../envs/statistics.yaml"
     resources:
         mem_mb=2000,
         runtime=10,

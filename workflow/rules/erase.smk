@@ -12,7 +12,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
         benchmark:
             f"{RESULTS}/benchmarks/moments/{{model}}/layer{{layer}}.tsv"
         conda:
-            "../../envs/models.yaml"
+            "../envs/models.yaml"
         resources:
             mem_mb=lambda wildcards, attempt: STUDY.layer_need(wildcards.model).memory(attempt),
             runtime=lambda wildcards, attempt: STUDY.layer_need(wildcards.model).runtime(attempt),
@@ -43,7 +43,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
             benchmark:
                 f"{RESULTS}/benchmarks/erasers/{model}/{{concept}}.tsv"
             conda:
-                "../../envs/models.yaml"
+                "../envs/models.yaml"
             resources:
                 mem_mb=lambda wildcards, attempt, need=STUDY.erasers_need(model): need.memory(attempt),
                 runtime=lambda wildcards, attempt, need=STUDY.erasers_need(model): need.runtime(attempt),
@@ -70,7 +70,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
         benchmark:
             f"{RESULTS}/benchmarks/erasure/{{model}}/{{concept}}/{{task}}.tsv"
         conda:
-            "../../envs/models.yaml"
+            "../envs/models.yaml"
         threads: lambda wildcards: STUDY.erased_need(**wildcards).threads
         resources:
             mem_mb=lambda wildcards, attempt: STUDY.erased_need(**wildcards).memory(attempt),

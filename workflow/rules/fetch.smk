@@ -9,7 +9,7 @@ rule fetch_set:
     # Machines that compute often have no way out of their network.
     localrule: True
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     resources:
         mem_mb=1000,
         runtime=30,
@@ -32,7 +32,7 @@ rule fetch_archive:
     # Machines that compute often have no way out of their network.
     localrule: True
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     resources:
         mem_mb=1000,
         runtime=720,
@@ -55,7 +55,7 @@ rule extract_audio:
     benchmark:
         f"{SETS}/benchmarks/extract_audio/{{task}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     resources:
         mem_mb=2000,
         runtime=120,
@@ -78,7 +78,7 @@ rule fetch_musan:
     # Machines that compute often have no way out of their network.
     localrule: True
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     resources:
         mem_mb=1000,
         runtime=720,
@@ -100,7 +100,7 @@ rule unpack_musan:
     benchmark:
         f"{SETS}/benchmarks/unpack_musan/{{part}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     resources:
         mem_mb=1000,
         runtime=120,

@@ -14,7 +14,7 @@ if STUDY.config.mechanism:
         benchmark:
             f"{RESULTS}/benchmarks/lens/{{model}}/layer{{layer}}.tsv"
         conda:
-            "../../envs/models.yaml"
+            "../envs/models.yaml"
         threads: lambda wildcards: STUDY.lens_need(wildcards.model).threads
         resources:
             mem_mb=lambda wildcards, attempt: STUDY.lens_need(wildcards.model).memory(attempt),
@@ -41,7 +41,7 @@ rule implicit_transcripts:
     benchmark:
         f"{RESULTS}/benchmarks/transcribe/{{lens}}/{{task}}/{{condition}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     threads: lambda wildcards: STUDY.implicit_need(**wildcards).threads
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.implicit_need(**wildcards).memory(attempt),

@@ -13,7 +13,7 @@ if STUDY.config.mechanism:
         benchmark:
             f"{RESULTS}/benchmarks/probe/{{opened}}/layer{{layer}}.tsv"
         conda:
-            "../../envs/models.yaml"
+            "../envs/models.yaml"
         threads: lambda wildcards: STUDY.layer_need(wildcards.opened).threads
         resources:
             mem_mb=lambda wildcards, attempt: STUDY.layer_need(wildcards.opened).memory(attempt),

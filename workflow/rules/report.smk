@@ -24,7 +24,7 @@ rule collect_tables:
     benchmark:
         f"{RESULTS}/benchmarks/collect_tables.tsv"
     conda:
-        "../../envs/statistics.yaml"
+        "../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),
@@ -55,7 +55,7 @@ rule compare_with_paper:
     # Seconds of work: a queue would take longer.
     localrule: True
     conda:
-        "../../envs/statistics.yaml"
+        "../envs/statistics.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
@@ -88,7 +88,7 @@ rule draw_figures:
     # Seconds of work: a queue would take longer.
     localrule: True
     conda:
-        "../../envs/statistics.yaml"
+        "../envs/statistics.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
@@ -123,7 +123,7 @@ rule write_report:
     benchmark:
         f"{RESULTS}/benchmarks/write_report.tsv"
     conda:
-        "../../envs/statistics.yaml"
+        "../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),

@@ -9,7 +9,7 @@ rule synthesize_speech:
     benchmark:
         f"{RESULTS}/benchmarks/synthesize_speech/{{task}}/{{voice}}.tsv"
     conda:
-        "../../envs/speech.yaml"
+        "../envs/speech.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.speech_need(wildcards.task).memory(attempt),
@@ -34,7 +34,7 @@ rule mix_noise:
     benchmark:
         f"{RESULTS}/benchmarks/mix_noise/{{task}}/{{voice}}/{{noise}}.tsv"
     conda:
-        "../../envs/speech.yaml"
+        "../envs/speech.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.noise_need(wildcards.task, wildcards.voice).memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.noise_need(wildcards.task, wildcards.voice).runtime(attempt),

@@ -10,7 +10,7 @@ rule measure_surplus:
     benchmark:
         f"{RESULTS}/benchmarks/surplus/{{task}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.surplus_need(wildcards.task).memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.surplus_need(wildcards.task).runtime(attempt),

@@ -11,7 +11,7 @@ rule connector_texts:
     # Machines that compute often have no way out of their network.
     localrule: True
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -34,7 +34,7 @@ rule connector_shard:
     benchmark:
         f"{RESULTS}/benchmarks/connectors/{{connector}}/shards/{{shard}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
@@ -60,7 +60,7 @@ rule connector_frames:
     benchmark:
         f"{RESULTS}/benchmarks/connectors/{{connector}}/frames.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     threads: 2
     resources:
         mem_mb=16000,
@@ -89,7 +89,7 @@ rule connector_distil:
     benchmark:
         f"{RESULTS}/benchmarks/connectors/{{connector}}/distil.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     threads: 2
     resources:
         mem_mb=16000,
@@ -116,7 +116,7 @@ rule connector_evaluation:
     benchmark:
         f"{RESULTS}/benchmarks/connectors/{{connector}}/evaluation.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     threads: 2
     resources:
         mem_mb=8000,

@@ -10,7 +10,7 @@ rule transcribe:
     benchmark:
         f"{RESULTS}/benchmarks/transcribe/{{asr}}/{{task}}/{{condition}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../envs/models.yaml"
     threads: lambda wildcards: STUDY.transcribe_need(**wildcards).threads
     resources:
         mem_mb=lambda wildcards, attempt: STUDY.transcribe_need(**wildcards).memory(attempt),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cascade_equivalence.dag.script import node
-from cascade_equivalence.dag.study import REPOSITORY
+from cascade_equivalence.resources import RESOURCES
 
 with node(snakemake) as study:
     from cascade_equivalence.tasks.registry import get_task
@@ -13,7 +13,7 @@ with node(snakemake) as study:
     from cascade_equivalence.tasks.sources.resources import read_resources
 
     task, items = snakemake.wildcards.task, study.config.items
-    known = read_resources(task, REPOSITORY / "resources")
+    known = read_resources(task, RESOURCES)
     assert known.pin.recordings is not None
     loaded = load_set(get_task(task), study.sets_folder, known.pin.expected, known.exclusions, complete=items.complete)
     recordings = extract_recordings(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cascade_equivalence.dag.script import node
-from cascade_equivalence.dag.study import REPOSITORY
+from cascade_equivalence.resources import RESOURCES
 
 with node(snakemake):
     from cascade_equivalence.models.sources.wheels import default_cache
@@ -12,5 +12,5 @@ with node(snakemake):
 
     task, record = snakemake.wildcards.task, Path(snakemake.output[0])
     fetch = fetch_archive if record.name == ARCHIVE else fetch_set
-    fetch(task, read_resources(task, REPOSITORY / "resources").pin, record.parent, default_cache())
+    fetch(task, read_resources(task, RESOURCES).pin, record.parent, default_cache())
     print(record.read_text(encoding="utf-8"))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cascade_equivalence.dag.script import node
-from cascade_equivalence.dag.study import REPOSITORY
+from cascade_equivalence.resources import RESOURCES
 
 with node(snakemake) as study:
     from cascade_equivalence.tasks.items import write_items
@@ -11,7 +11,7 @@ with node(snakemake) as study:
     from cascade_equivalence.tasks.registry import get_task
 
     task = snakemake.wildcards.task
-    items, notes = prepare_items(task, study.config.items, REPOSITORY / "resources", study.sets_folder)
+    items, notes = prepare_items(task, study.config.items, RESOURCES, study.sets_folder)
     write_items(items, Path(snakemake.output.item_table), get_task(task).labels)
     print("\n".join(notes))
     print(f"{len(items)} items of {task}: {', '.join(item.id for item in items)}")

@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.dag.fingerprint import code_fingerprint
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
 from cascade_equivalence.report.paper_index import figure_file
+from cascade_equivalence.resources import RESOURCES
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.naming import Outline
 
 BINARY = 2
-PAPER_NUMBERS = (REPOSITORY / "resources" / "paper" / "numbers.csv").as_posix()
+PAPER_NUMBERS = (RESOURCES / "paper" / "numbers.csv").as_posix()
 
 
 class ReportNodes(SurplusNodes):

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.dag.fingerprint import code_fingerprint
-from cascade_equivalence.dag.layout import REPOSITORY, Layout
+from cascade_equivalence.dag.layout import Layout
+from cascade_equivalence.resources import RESOURCES
 
 if TYPE_CHECKING:
     from cascade_equivalence.tasks.sources.resources import SetResources
-
-RESOURCES = REPOSITORY / "resources"
 
 
 class SetNodes(Layout):

@@ -16,6 +16,7 @@ from cascade_equivalence.dag.layout import REPOSITORY, Node
 from cascade_equivalence.dag.needs import NodeNeeds
 from cascade_equivalence.dag.noise_nodes import NoiseNodes
 from cascade_equivalence.provenance.hashes import state_of
+from cascade_equivalence.resources import RESOURCES
 
 __all__ = ["REPOSITORY", "Node", "Study"]
 
@@ -85,7 +86,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
 
     def preflight_files(self) -> list[str]:
         """The known clips, and what is said in them."""
-        return sorted(path.as_posix() for path in (REPOSITORY / "resources" / "preflight").iterdir())
+        return sorted(path.as_posix() for path in (RESOURCES / "preflight").iterdir())
 
     def preflight_params(self, model: str) -> dict[str, Any]:
         """What a preflight depends on, beside the weights."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.dag.fingerprint import code_fingerprint
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.dag.set_nodes import SetNodes
+from cascade_equivalence.resources import RESOURCES
 
 if TYPE_CHECKING:
     from cascade_equivalence.training.run import Material
@@ -26,7 +26,7 @@ class TrainingNodes(SetNodes):
 
     def own_item_files(self) -> list[str]:
         """Files of the project's own items, which training texts keep away from."""
-        return sorted(path.as_posix() for path in (REPOSITORY / "resources" / "items").glob("*.jsonl"))
+        return sorted(path.as_posix() for path in (RESOURCES / "items").glob("*.jsonl"))
 
     def connector_folder(self, name: str) -> str:
         """Folder of everything that a connector's training makes."""

@@ -9,10 +9,10 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, ValidationError
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.explain import explain
 from cascade_equivalence.config.names import TaskName
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.resources import RESOURCES
 
-FIGURES = REPOSITORY / "resources" / "estimate.yaml"
+FIGURES = RESOURCES / "estimate.yaml"
 """The figures that ship with the project."""
 Share = Annotated[float, Field(gt=0, le=1)]
 

@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from cascade_equivalence.config.speech import RecordingsVoice
-from cascade_equivalence.dag.set_nodes import RESOURCES
 from cascade_equivalence.estimate.figures import Figures
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.prepare import of_task
 

@@ -9,7 +9,7 @@ from cascade_equivalence.pins.lock import Lock, Pin, read_lock
 from cascade_equivalence.pins.platforms import supported
 from cascade_equivalence.pins.resolve import Resolver, without
 
-ENVIRONMENTS = REPOSITORY / "envs"
+ENVIRONMENTS = REPOSITORY / "workflow" / "envs"
 CPU_LOCK, CUDA_LOCK = "cpu", "cuda"
 TITLES = {
     CPU_LOCK: "Builds for processors only; installed first, and where the package index has none, run.txt's are taken",

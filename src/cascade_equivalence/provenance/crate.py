@@ -39,7 +39,7 @@ PROFILES = {
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 RO_CRATE = "1.1"  # what the profiles build on
 COMPLETED = "http://schema.org/CompletedActionStatus"
-SOURCES = ("Snakefile", "workflow/rules/*.smk", "workflow/scripts/*.py", "requirements/locks/run.txt")
+SOURCES = ("workflow/Snakefile", "workflow/rules/*.smk", "workflow/scripts/*.py", "requirements/locks/run.txt")
 NOT_CHOSEN = (
     "Not chosen yet: whose study it is says so (`cascade-equivalence crate --licence`). Models and items have licences "
     "of their own."

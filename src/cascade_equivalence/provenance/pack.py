@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.atomic import replacing
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.manifest import FileRecord
 from cascade_equivalence.provenance.crate import describe, workflow_sources
@@ -29,6 +28,7 @@ from cascade_equivalence.provenance.record import (
 from cascade_equivalence.provenance.redact import item_echoes, redacted
 from cascade_equivalence.provenance.supplement import MANIFEST, Supplement
 from cascade_equivalence.provenance.verify import CRATE, counts, made_by, verify
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.registry import get_task
 from cascade_equivalence.tasks.sources.resources import read_resources
 
@@ -210,7 +210,7 @@ class _Contents:
     def _licences(self) -> dict[str, str]:
         if not self._published:
             return dict.fromkeys(self._tasks, OWN_ITEMS)
-        return {task: read_resources(task, REPOSITORY / "resources").pin.licence for task in self._tasks}
+        return {task: read_resources(task, RESOURCES).pin.licence for task in self._tasks}
 
     def readme(self, names: list[str], latest: Record) -> str:
         """What a reader of the supplement has to know."""

@@ -15,7 +15,7 @@ from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.record import Device, Machine
 
-CODE = ("Snakefile", "workflow", "src", "resources", "envs", "requirements")
+CODE = ("workflow", "src", "requirements")
 INSTALLED = (".dist-info", ".egg-info")
 LOCK = REPOSITORY / "requirements" / "locks" / "run.txt"
 HEAD = "# branch.oid "

@@ -85,8 +85,8 @@ def _shares(labels: dict[str, int]) -> str:
 
 def print_sets(folder: Path) -> None:
     """Print the table for a folder, with the project's resources and as many items as the paper asks."""
-    from cascade_equivalence.dag.layout import REPOSITORY
+    from cascade_equivalence.resources import RESOURCES
 
     if not folder.is_dir():
         raise StudyError(f"{folder} is no folder; name the one with the published sets (one sub-folder a task).")
-    print(report_sets(folder, REPOSITORY / "resources"))
+    print(report_sets(folder, RESOURCES))

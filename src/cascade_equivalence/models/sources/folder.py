@@ -11,8 +11,11 @@ from cascade_equivalence.models.sources.files import (
     Fetched,
     is_pickle,
 )
+from cascade_equivalence.resources import RESOURCES
 
 PROJECT = Path(__file__).resolve().parents[4]
+# The second is the form of earlier registries.
+SHIPPED = ("{resources}", "{project}/resources")
 
 
 def location(source: PathSource) -> Path:
@@ -21,7 +24,10 @@ def location(source: PathSource) -> Path:
     Raises:
         StudyError: There is no such folder.
     """
-    folder = Path(str(source.path).replace("{project}", str(PROJECT))).expanduser().resolve()
+    path = str(source.path)
+    for shipped in SHIPPED:
+        path = path.replace(shipped, str(RESOURCES))
+    folder = Path(path.replace("{project}", str(PROJECT))).expanduser().resolve()
     if not folder.is_dir():
         raise StudyError(f"model folder {source.path} does not exist (looked for {folder}); correct `path`")
     return folder
