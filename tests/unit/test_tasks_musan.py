@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -313,6 +314,8 @@ def test_a_malformed_proxy_is_told_at_once_without_its_password(
         monkeypatch.setenv(name, "http://me:hunter22@host:80x")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "elsewhere")
+    # The library reads the environment once, when it first connects.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     pauses: list[float] = []
     with pytest.raises(StudyError) as refused:
         fetch(shelf, tmp_path, pauses)

@@ -70,6 +70,6 @@ PackageVersion = Annotated[str, _checked(lambda text: is_exact_version(text, "py
 Repository = Annotated[
     str,
     _checked(_is_repository, "repository; give `owner/name` in letters, digits, `.`, `_` and `-`"),
-    Field(description="Repository, `owner/name`."),
+    Field(description="Repository, `owner/name`.", json_schema_extra={"pattern": f"^{_REPOSITORY.pattern}$"}),
 ]
 Revision = Annotated[str, _checked(_is_revision, "commit, tag or branch; give its name alone, such as `main`")]
