@@ -213,11 +213,8 @@ def test_an_openai_account_without_credit_is_not_asked_again(server: StandIn) ->
     [
         ("gemini", Trouble(finish="safety", text=""), "SAFETY"),
         ("gemini", Trouble(block="PROHIBITED_CONTENT"), "BLOCKED_PROHIBITED_CONTENT"),
-        ("gemini", Trouble(text=""), "STOP"),
-        ("gemini", Trouble(text="", finish="length"), "MAX_TOKENS"),
         ("openai", Trouble(finish="safety", text=""), "content_filter"),
         ("openai", Trouble(refusal="I cannot listen to that."), "refusal"),
-        ("openai", Trouble(text=""), "stop"),
         ("openai", Trouble(400, error={"code": "content_filter", "message": "filtered"}), "content_filter"),
     ],
 )

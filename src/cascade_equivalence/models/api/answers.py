@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,6 +152,27 @@ def _summary(system: ApiSystem, records: Sequence[Record]) -> str:
     return "\n".join(f"{system.name}: {line}" for line in lines)
 
 
+@contextmanager
+def ended_by_exceptions() -> Iterator[None]:
+    """Let SIGTERM end a block as SIGINT does: by an exception, so that what is under way is waited for and kept.
+
+    The signal ends this process once only; repeated ones find it on its way. Outside the main thread nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @dataclass
 class _Job:
     """What the threads of a job share."""
@@ -178,7 +201,7 @@ class _Job:
         queue = iter(missing.items())
         threads = min(spec.concurrency, len(missing))
         try:
-            with ThreadPoolExecutor(threads, thread_name_prefix="asking") as pool:
+            with ended_by_exceptions(), ThreadPoolExecutor(threads, thread_name_prefix="asking") as pool:
                 try:
                     working = [pool.submit(self._work, asker, queue, advance) for _ in range(threads)]
                     for thread in working:
@@ -256,7 +279,7 @@ class _Job:
             "key": key,
             "question": name,
             "reason": error.reason,
-            "attempts": self.system.spec.attempts,
+            "attempts": error.attempts,
             "time": utc(self.clock.now()),
         }
         with self._letters.open("ab") as file:
