@@ -23,12 +23,11 @@ from cascade_equivalence.models.api.keys import OFFLINE, api_key, is_offline
 from cascade_equivalence.models.api.ledger import BudgetReached, Ledger
 from cascade_equivalence.models.api.limits import Clock, RateLimit
 from cascade_equivalence.models.api.records import (
-    UNANSWERED,
     Record,
     question_key,
     read_records,
 )
-from cascade_equivalence.models.store import Store
+from cascade_equivalence.models.store import UNANSWERED, Store
 from cascade_equivalence.progress import Advance, progress
 
 LEDGER = "ledger.jsonl"
@@ -154,23 +153,29 @@ def _summary(system: ApiSystem, records: Sequence[Record]) -> str:
 
 @contextmanager
 def ended_by_exceptions() -> Iterator[None]:
-    """Let SIGTERM end a block as SIGINT does: by an exception, so that what is under way is waited for and kept.
+    """Let SIGTERM and SIGINT end a block by an exception, once, so that what is under way is waited for and kept.
 
-    The signal ends this process once only; repeated ones find it on its way. Outside the main thread nothing changes.
+    A process group gets such a signal more than once. Outside the main thread nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def end(number: int, _: object) -> None:
-        signal.signal(number, signal.SIG_IGN)
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
         sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    # Who started this in the background wants it to ignore the keyboard.
+    before = {each: handler for each, handler in before.items() if handler is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @dataclass
