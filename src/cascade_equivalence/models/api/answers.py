@@ -27,6 +27,7 @@ from cascade_equivalence.models.api.records import (
     question_key,
     read_records,
 )
+from cascade_equivalence.models.sources.secrets import hidden
 from cascade_equivalence.models.store import UNANSWERED, Store
 from cascade_equivalence.progress import Advance, progress
 
@@ -60,14 +61,27 @@ class ApiSystem:
 
 
 def open_client(spec: ApiSpec, key: str) -> Client:
-    """The client of a spec's provider."""
-    if spec.provider == "gemini":
-        from cascade_equivalence.models.api.client_gemini import GeminiClient
+    """The client of a spec's provider.
 
-        return GeminiClient(spec, key)
-    from cascade_equivalence.models.api.client_openai import OpenAIClient
+    Raises:
+        StudyError: The environment's proxy is none.
+    """
+    import httpx2
 
-    return OpenAIClient(spec, key)
+    try:
+        if spec.provider == "gemini":
+            from cascade_equivalence.models.api.client_gemini import GeminiClient
+
+            return GeminiClient(spec, key)
+        from cascade_equivalence.models.api.client_openai import OpenAIClient
+
+        return OpenAIClient(spec, key)
+    except (ValueError, httpx2.InvalidURL) as error:
+        # The error may quote the proxy's password.
+        raise StudyError(
+            f"{spec.endpoint} cannot be asked through the proxy of the environment ({hidden(error)}): correct "
+            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
+        ) from None
 
 
 def ask_questions(
