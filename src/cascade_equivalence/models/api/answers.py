@@ -2,13 +2,11 @@
 
 import json
 import os
-import signal
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import Answer, Question
 from cascade_equivalence.models.api.asking import Asker, Call, Stopped
 from cascade_equivalence.models.api.costs import most, output_limit
+from cascade_equivalence.models.api.ending import ended_by_exceptions
 from cascade_equivalence.models.api.exchange import Client, Unanswered, turns_of
 from cascade_equivalence.models.api.failures import utc
 from cascade_equivalence.models.api.keys import OFFLINE, api_key, is_offline
@@ -163,33 +162,6 @@ def _summary(system: ApiSystem, records: Sequence[Record]) -> str:
     if costs:
         lines.append(f"cost: {sum(costs):.4f} {system.spec.currency}")
     return "\n".join(f"{system.name}: {line}" for line in lines)
-
-
-@contextmanager
-def ended_by_exceptions() -> Iterator[None]:
-    """Let SIGTERM and SIGINT end a block by an exception, once, so that what is under way is waited for and kept.
-
-    A process group gets such a signal more than once. Outside the main thread nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, _: object) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)
-        sys.exit(128 + number)
-
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
-    # Who started this in the background wants it to ignore the keyboard.
-    before = {each: handler for each, handler in before.items() if handler is not signal.SIG_IGN}
-    for each in before:
-        signal.signal(each, end)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @dataclass
