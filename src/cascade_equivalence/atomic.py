@@ -1,5 +1,6 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, also after a power cut."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +21,16 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         yield part
+        _keep(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _keep(part: Path) -> None:
+    """Wait until the bytes are on disk: a name that is there before them would be an empty file after a power cut."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def write_bytes(path: Path, data: bytes) -> Path:

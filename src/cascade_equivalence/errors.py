@@ -1,5 +1,40 @@
-"""The one exception a user is meant to see."""
+"""The one exception a user is meant to see, and what the system's own errors mean to one."""
+
+import errno
+
+_FULL = "No space left on device"
+_MEANINGS = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT),
+        "the disk is full: make room and run again; what is complete is kept and not made anew",
+    ),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST), "a file is where a folder is needed: move it away, or name another folder"
+    ),
+    errno.EISDIR: "a folder is where a file is needed: move it away, or name another file",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "this is not allowed: change the permissions, or name another folder"),
+    errno.EROFS: "the file system may only be read: name a folder on another one",
+    errno.ENAMETOOLONG: "the name is too long for a file: choose a shorter one",
+    errno.EMFILE: "too many files are open: raise the limit (`ulimit -n`), or start fewer jobs at once",
+}
 
 
 class StudyError(Exception):
     """Something the user can put right: the message says what is wrong, where, and what to do."""
+
+
+def of_system(error: BaseException) -> StudyError | None:
+    """What an error of the file system means to a user: which file, what is wrong, what to do.
+
+    Args:
+        error: Any exception. Libraries that write files themselves tell of a full disk in their own words.
+
+    Returns:
+        The error to show; None where it says nothing of the kind, and is a fault of the program.
+    """
+    if isinstance(error, OSError) and error.errno in _MEANINGS:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return StudyError(f"{where}{_MEANINGS[error.errno]}")
+    if _FULL in str(error):
+        return StudyError(_MEANINGS[errno.ENOSPC])
+    return None

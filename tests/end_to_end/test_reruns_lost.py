@@ -1,5 +1,7 @@
 """A file of a finished study is lost or damaged: it is made again from the store, and never becomes a result."""
 
+import re
+
 import pytest
 from reruns import END, RESULTS, Study
 
@@ -72,3 +74,20 @@ def test_a_damaged_file_stops_who_reads_it(micro: Study, path: str, damage, read
     assert micro.stored() == stored
     after = micro.checkout.files(f"{RESULTS}/tables/*.csv")
     assert {name for name in results if after[name] != results[name]} <= {f"{RESULTS}/tables/times.csv"}
+
+
+def test_what_verify_advises_for_a_lost_file_brings_it_back(micro: Study) -> None:
+    lost = min(path for path in micro.checkout.files(f"{RESULTS}/agreement/**/*.json"))
+    file, stored = micro.root / lost, micro.stored()
+    content = file.read_bytes()
+    file.unlink()
+    said = micro.checkout.python("-m", "cascade_equivalence", "verify", str(RESULTS), PYTHONPATH="src")
+    assert said.returncode == 1
+    # To the letter: the target that the advice names, and then once more without.
+    target = re.search(r"the target (\S+), then once more", said.stdout)
+    assert target and target[1] == lost
+    micro.ran(micro.config(), target[1])
+    micro.ran(micro.config())
+    assert file.read_bytes() == content and micro.stored() == stored
+    said = micro.checkout.python("-m", "cascade_equivalence", "verify", str(RESULTS), PYTHONPATH="src")
+    assert said.returncode == 0, said.stdout

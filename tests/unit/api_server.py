@@ -10,6 +10,7 @@ import math
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,7 +74,11 @@ class Trouble:
         refusal: OpenAI's refusal in place of content.
         cut: Close the connection half way.
         hold: Wait for this before answering.
+        drip: Seconds between the bytes of the reply.
         usage: Whether tokens are counted.
+        times: What the counts are multiplied by.
+        counts: Counts in place of those, by the protocol's names.
+        thoughts: OpenAI's text in a field for reasoning, by the field's name.
         version: What says it answered.
     """
 
@@ -87,7 +92,11 @@ class Trouble:
     refusal: str | None = None
     cut: bool = False
     hold: threading.Event | None = None
+    drip: float = 0.0
     usage: bool = True
+    times: int = 1
+    counts: dict[str, Any] = field(default_factory=dict)
+    thoughts: dict[str, str] = field(default_factory=dict)
     version: str | None = None
 
 
@@ -208,14 +217,18 @@ class Handler(BaseHTTPRequestHandler):
         else:
             content = (gemini_reply if heard.provider == "gemini" else openai_reply)(heard, trouble, self.server)
         body = trouble.body if trouble.body is not None else json.dumps(content).encode()
-        self.send(trouble.status, body, cut=trouble.cut, **trouble.headers)
+        self.send(trouble.status, body, cut=trouble.cut, drip=trouble.drip, **trouble.headers)
 
-    def send(self, code: int, body: bytes, *, cut: bool = False, **headers: str) -> None:
+    def send(self, code: int, body: bytes, *, cut: bool = False, drip: float = 0.0, **headers: str) -> None:
         self.send_response(code)
         for name, value in ({"Content-Type": "application/json", "Content-Length": str(len(body))} | headers).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if cut else body)
+        for start in range(len(body) if drip else 0):
+            time.sleep(drip)
+            self.wfile.write(body[start : start + 1])
+        if not drip:
+            self.wfile.write(body[: len(body) // 2] if cut else body)
         self.close_connection = self.close_connection or cut
 
 
@@ -294,7 +307,7 @@ def counted(heard: Heard, text: str) -> tuple[int, int, int]:
 def gemini_reply(heard: Heard, trouble: Trouble, server: StandIn) -> dict[str, Any]:
     """A GenerateContentResponse."""
     text = word_of(heard.wav) if trouble.text is None else trouble.text
-    prompt, audio, answer = counted(heard, text)
+    prompt, audio, answer = (trouble.times * count for count in counted(heard, text))
     reply: dict[str, Any] = {"modelVersion": trouble.version or server.version, "responseId": f"r{len(server.heard)}"}
     if trouble.block:
         reply["promptFeedback"] = {"blockReason": trouble.block}
@@ -308,14 +321,15 @@ def gemini_reply(heard: Heard, trouble: Trouble, server: StandIn) -> dict[str, A
         reply["usageMetadata"] = {"promptTokenCount": prompt + audio, "promptTokensDetails": details}
         if not trouble.block:
             reply["usageMetadata"]["candidatesTokenCount"] = answer
+        reply["usageMetadata"] |= trouble.counts
     return reply
 
 
 def openai_reply(heard: Heard, trouble: Trouble, server: StandIn) -> dict[str, Any]:
     """A chat completion."""
     text = word_of(heard.wav) if trouble.text is None else trouble.text
-    prompt, audio, answer = counted(heard, text)
-    message: dict[str, Any] = {"role": "assistant", "content": text or None}
+    prompt, audio, answer = (trouble.times * count for count in counted(heard, text))
+    message: dict[str, Any] = {"role": "assistant", "content": text or None, **trouble.thoughts}
     if trouble.refusal:
         message = {"role": "assistant", "content": None, "refusal": trouble.refusal}
     reply: dict[str, Any] = {
@@ -334,5 +348,5 @@ def openai_reply(heard: Heard, trouble: Trouble, server: StandIn) -> dict[str, A
             "completion_tokens": answer,
             "total_tokens": prompt + audio + answer,
             "prompt_tokens_details": {"audio_tokens": audio, "cached_tokens": 0},
-        }
+        } | trouble.counts
     return reply

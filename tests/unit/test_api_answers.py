@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -30,7 +31,7 @@ from api_server import VERSION, StandIn, Trouble, serving, status
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import Answer
-from cascade_equivalence.models.api import answers
+from cascade_equivalence.models.api import answers, asking
 from cascade_equivalence.models.api.keys import OFFLINE
 from cascade_equivalence.tasks.registry import get_task
 
@@ -101,9 +102,7 @@ def test_there_is_room_for_the_words_that_local_systems_are_given(server: StandI
     assert limits[0] >= TASK.max_new_tokens + len(TASK.answer_prefix) / 4 and limits[1] == 40
 
 
-@pytest.mark.parametrize(
-    "trouble", [Trouble(finish="safety", text=""), Trouble(block="SAFETY"), Trouble(text=""), Trouble(text=" \n")]
-)
+@pytest.mark.parametrize("trouble", [Trouble(finish="safety", text=""), Trouble(block="SAFETY")])
 def test_a_refusal_is_kept_and_counts_as_no_label(server: StandIn, tmp_path: Path, trouble: Trouble) -> None:
     server.first(None, trouble)
     found = ask(tmp_path, spec(server), [0, 1, 2])
@@ -111,6 +110,79 @@ def test_a_refusal_is_kept_and_counts_as_no_label(server: StandIn, tmp_path: Pat
     assert texts([found[0], found[2]]) == [expected(0), expected(2)]
     assert ask(tmp_path, spec(server), [0, 1, 2]) == found and len(server.heard) == 3
     assert not letters(tmp_path)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_a_reply_without_text_or_reason_is_paid_asked_again_and_never_kept(
+    server: StandIn, tmp_path: Path, provider: str, text: str
+) -> None:
+    server.first(None, Trouble(text=text))
+    asked = spec(server, provider, prices=PRICES)
+    assert texts(ask(tmp_path, asked, [0, 1])) == [expected(0), expected(1)]
+    assert len(server.heard) == 3 and all(record["text"].strip() for record in stored(tmp_path))
+    calls, money = ledger(tmp_path, "USD").used()
+    assert calls == 3 and money > sum(record["cost"] for record in stored(tmp_path))
+    server.plan = lambda _: Trouble(text=text)
+    with pytest.raises(StudyError, match="without text"):
+        ask(tmp_path, spec(server, provider, attempts=2), [2])
+    assert len(server.heard) == 5 and len(stored(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_limit_that_thoughts_use_up_is_told_and_not_paid_again(
+    server: StandIn, tmp_path: Path, provider: str
+) -> None:
+    server.plan = lambda _: Trouble(text="", finish="length")
+    with pytest.raises(StudyError, match="max_output_tokens"):
+        ask(tmp_path, spec(server, provider), [0])
+    assert len(server.heard) == 1 and not stored(tmp_path)
+    assert [letter["attempts"] for letter in letters(tmp_path)] == [1]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_server_that_drips_is_given_up_in_time(
+    server: StandIn, tmp_path: Path, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "GRACE", 0.2)
+    server.first(Trouble(drip=0.1))
+    began = time.monotonic()
+    assert texts(ask(tmp_path, spec(server, provider, timeout=0.5), [0])) == [expected(0)]
+    # Time to start up aside: the reply alone would take twenty times as long.
+    assert time.monotonic() - began < 10 and len(server.heard) == 2
+    assert ledger(tmp_path).used()[0] == 2
+
+
+BAD_COUNTS = [-5, 10**12, 1.5, float("nan"), "many", [1]]
+
+
+@pytest.mark.parametrize(("provider", "name"), [("gemini", "promptTokenCount"), ("openai", "prompt_tokens")])
+@pytest.mark.parametrize("count", BAD_COUNTS)
+def test_counts_that_are_none_neither_pay_nor_lose_an_answer(
+    server: StandIn, tmp_path: Path, provider: str, name: str, count: object
+) -> None:
+    server.first(Trouble(counts={name: count}), None)
+    found = ask(tmp_path, spec(server, provider, prices=PRICES, attempts=2), [0])
+    assert texts(found) == [expected(0)]
+    (record,) = stored(tmp_path)
+    assert record["cost"] > 0 and ledger(tmp_path, "USD").used()[1] >= record["cost"]
+    # Gemini's own SDK refuses some of these replies as a whole.
+    assert record["usage"] is None or len(server.heard) == 2
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_an_answer_in_a_field_for_reasoning_is_kept(server: StandIn, tmp_path: Path, field: str) -> None:
+    server.first(Trouble(text="", thoughts={field: "positive"}))
+    assert texts(ask(tmp_path, spec(server, "openai"), [0])) == ["positive"] and len(server.heard) == 1
+    server.first(None, Trouble(text="", thoughts={field: "Let me see, posi"}, finish="length"))
+    with pytest.raises(StudyError, match="max_output_tokens"):
+        ask(tmp_path, spec(server, "openai"), [1])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_reply_that_is_nested_without_end_is_asked_for_again(server: StandIn, tmp_path: Path, provider: str) -> None:
+    server.first(Trouble(body=b"[" * 100_000), Trouble(500, body=b"[" * 100_000), None)
+    assert texts(ask(tmp_path, spec(server, provider), [0])) == [expected(0)] and len(server.heard) == 3
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -213,11 +213,8 @@ def test_an_openai_account_without_credit_is_not_asked_again(server: StandIn) ->
     [
         ("gemini", Trouble(finish="safety", text=""), "SAFETY"),
         ("gemini", Trouble(block="PROHIBITED_CONTENT"), "BLOCKED_PROHIBITED_CONTENT"),
-        ("gemini", Trouble(text=""), "STOP"),
-        ("gemini", Trouble(text="", finish="length"), "MAX_TOKENS"),
         ("openai", Trouble(finish="safety", text=""), "content_filter"),
         ("openai", Trouble(refusal="I cannot listen to that."), "refusal"),
-        ("openai", Trouble(text=""), "stop"),
         ("openai", Trouble(400, error={"code": "content_filter", "message": "filtered"}), "content_filter"),
     ],
 )
@@ -247,4 +244,22 @@ def test_a_clip_that_no_request_can_hold_is_not_sent(server: StandIn) -> None:
     client = open_client(spec(server), KEY)
     with pytest.raises(StudyError, match="too long"):
         client.ask([Turn("user", (bytes(16_000_000),))], 9)
+    assert not server.heard
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://me:hunter22@host:80x", "me:hunter22@host:1:2", "ftp://me:hunter22@host", "http://me:hunter22@[::1"],
+)
+def test_a_proxy_that_is_none_is_told_without_its_password(
+    server: StandIn, provider: str, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "elsewhere")
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
+    with pytest.raises((StudyError, Unanswered)) as refused:
+        ask(open_client(spec(server, provider), KEY))
+    assert "hunter22" not in str(refused.value)
     assert not server.heard

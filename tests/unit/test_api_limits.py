@@ -100,6 +100,21 @@ def test_pauses_grow_to_an_end_and_differ(attempt: int, seed: int) -> None:
     assert pause != pause_before(attempt, random.Random(seed + 1))
 
 
+@pytest.mark.parametrize("hours", [0.5, 20, 24 * 400])
+def test_a_clock_that_is_set_back_changes_no_wait(tmp_path: Path, hours: float) -> None:
+    clock = FastClock()
+    job = limit(tmp_path, clock, requests=6)
+    for _ in range(4):
+        job.book(1)
+    wait = limit(tmp_path, clock, requests=6).book(1)
+    job.hold(300)
+    clock.time -= hours * 3600
+    assert job.held() == pytest.approx(300)
+    assert job.book(1) == pytest.approx(300)
+    clock.time += 301
+    assert job.held() == 0 and job.book(1) <= wait
+
+
 # -- the ledger -----------------------------------------------------------------------------------------------
 
 
@@ -208,12 +223,49 @@ def test_a_line_that_a_killed_job_left_half_is_cut_off(tmp_path: Path) -> None:
     assert ledger(tmp_path).used() == (2, 0.5)
 
 
-@pytest.mark.parametrize("line", ["nonsense", "3", "{}", '{"event": "reserved", "ticket": "t"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("nonsense", "3", "{}", '{"event": "reserved", "ticket": "t"}'),
+        *(f'{{"event": "reserved", "ticket": "t", "money": {money}}}' for money in ("-1", "NaN", "1e999", '"x"')),
+    ],
+)
 def test_a_damaged_line_is_told(tmp_path: Path, line: str) -> None:
     account = ledger(tmp_path)
     account.path.write_text(line + "\n", encoding="utf-8")
     with pytest.raises(StudyError, match="is damaged at"):
         account.used()
+
+
+@pytest.mark.parametrize("money", [None, -2000.0, float("nan"), float("inf")])
+def test_what_is_no_sum_of_money_charges_what_was_reserved(tmp_path: Path, money: float | None) -> None:
+    account = ledger(tmp_path, money=1.0)
+    account.settle(account.reserve("ears", 0.75), money)
+    assert account.used() == ledger(tmp_path).used() == (1, 0.75) and not account.knows("ears")
+    with pytest.raises(BudgetReached):
+        account.reserve("ears", 0.75)
+
+
+def test_what_calls_cost_more_than_estimated_is_reserved_for_the_next(tmp_path: Path) -> None:
+    account = ledger(tmp_path, money=10.0)
+    account.settle(account.reserve("ears", 0.5), 2.0)
+    account.settle(account.reserve("eyes", 0.5), 0.1)
+    for again in (account, ledger(tmp_path, money=10.0)):
+        before = again.used()[1]
+        again.reserve("ears", 0.5)
+        assert again.used()[1] == pytest.approx(before + 2.0)
+        again.reserve("eyes", 0.5)
+        assert again.used()[1] == pytest.approx(before + 2.5)
+
+
+def test_a_ledger_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    account = ledger(tmp_path, money=1.0)
+    old = [
+        {"event": "reserved", "ticket": "a", "system": "ears", "money": 0.5, "currency": "USD"},
+        {"event": "charged", "ticket": "a", "money": 0.125, "currency": "USD"},
+    ]
+    account.path.write_text("".join(json.dumps(line) + "\n" for line in old), encoding="utf-8")
+    assert account.used() == (1, 0.125)
 
 
 def test_two_currencies_are_not_added(tmp_path: Path) -> None:

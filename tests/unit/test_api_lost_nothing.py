@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,35 @@ def test_money_is_never_spent_beyond_the_budget(server: StandIn, tmp_path: Path)
     assert ledger(tmp_path, "USD").used() == (len(stored(tmp_path)), pytest.approx(spent))
 
 
+@pytest.mark.parametrize("provider", ["gemini", "openai"])
+def test_a_provider_that_counts_more_than_was_estimated_stays_within_the_budget(
+    server: StandIn, tmp_path: Path, provider: str
+) -> None:
+    server.plan = lambda _: Trouble(times=50)
+    prices = {"input_text": 1000, "input_audio": 1000, "output": 1000}
+    dear, limit = spec(server, provider, prices=prices, concurrency=16), 50.0
+    with pytest.raises(StudyError, match="budget of"):
+        ask(tmp_path, dear, range(40), budget(money=limit))
+    spent = sum(record["cost"] for record in stored(tmp_path))
+    # More than one call, each dearer than it was said to be at most; and as many as the budget has room for.
+    dearest = max(record["cost"] for record in stored(tmp_path))
+    assert len(stored(tmp_path)) > 2 and limit - 2 * dearest < spent <= limit
+    assert ledger(tmp_path, "USD").used() == (len(stored(tmp_path)), pytest.approx(spent))
+    # Another job, and another run, know it from the beginning.
+    with pytest.raises(StudyError, match="budget of"):
+        ask(tmp_path, dear, range(40), budget(money=limit + dearest / 2), node="other")
+    assert sum(record["cost"] for node in ("clean", "other") for record in stored(tmp_path, node)) <= limit + dearest
+
+
+def test_counts_that_rise_overshoot_by_the_calls_under_way_alone(server: StandIn, tmp_path: Path) -> None:
+    server.plan = lambda number: Trouble(times=1 if number < 5 else 50)
+    prices, limit = {"input_text": 1000, "input_audio": 1000, "output": 1000}, 6.0
+    with pytest.raises(StudyError, match="budget of"):
+        ask(tmp_path, spec(server, prices=prices, concurrency=16), range(40), budget(money=limit))
+    costs = sorted(record["cost"] for record in stored(tmp_path))
+    assert sum(costs) - sum(costs[-16:]) <= limit
+
+
 def test_a_budget_counts_what_may_be_charged_and_not_what_was_refused(server: StandIn, tmp_path: Path) -> None:
     server.first(BUSY, status(429), Trouble(cut=True), None)
     ask(tmp_path, spec(server), [0], budget(calls=2))
@@ -100,8 +130,10 @@ def test_jobs_share_a_budget(server: StandIn, tmp_path: Path) -> None:
 # -- kill ------------------------------------------------------------------------------------------------------
 
 
+# What starts the tests may have it ignored.
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from api_asking import ask
 from cascade_equivalence.config.api import ApiSpec
@@ -146,6 +178,27 @@ def test_a_killed_job_loses_only_what_was_under_way(
     # Those requests may be charged, and are counted so.
     calls, money = ledger(tmp_path, "USD").used()
     assert calls == 20 + concurrency and money > sum(record["cost"] for record in stored(tmp_path))
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_job_that_is_told_to_end_keeps_what_is_under_way(server: StandIn, tmp_path: Path, sent: int) -> None:
+    done, concurrency, go_on = 5, 4, threading.Event()
+    server.plan = lambda number: Trouble(hold=go_on) if number >= done else None
+    asked = spec(server, concurrency=concurrency, prices=PRICES)
+    process = start(tmp_path, asked, 20)
+    wait_until(lambda: len(server.heard) == done + concurrency)
+    process.send_signal(sent)
+    if sent == signal.SIGTERM:  # which a process group gets more than once
+        time.sleep(0.3)
+        process.send_signal(sent)
+    time.sleep(0.3)
+    go_on.set()
+    assert process.wait(60) != 0
+    assert len(server.heard) == len(stored(tmp_path)) == done + concurrency
+    spent = sum(record["cost"] for record in stored(tmp_path))
+    assert ledger(tmp_path, "USD").used() == (done + concurrency, pytest.approx(spent))
+    assert texts(ask(tmp_path, asked, range(20))) == [expected(number) for number in range(20)]
+    assert len(server.heard) == 20
 
 
 def test_a_torn_last_line_is_asked_for_again(server: StandIn, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ ELSEWHERE = {
         "models/recording.py": "the form of a clip",
         **{
             f"models/api/{name}.py": "when and whether a question is asked decides no answer"
-            for name in ("failures", "keys", "ledger", "limits")
+            for name in ("ending", "failures", "keys", "ledger", "limits")
         },
     },
     "agree": {

@@ -7,6 +7,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -217,3 +218,14 @@ def test_a_cut_off_file_is_refused(source: Path, tmp_path: Path) -> None:
         source.write_bytes(content[:kept])
         with pytest.raises(StudyError, match=r"tiny\.gguf"):
             convert(source, tmp_path / "out")
+
+
+def test_offline_makes_the_same_files(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_gguf(source, gguf_tensors(tiny_llama(tied=True)))
+    convert(source, tmp_path / "online")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    convert(source, tmp_path / "offline")
+    made = [{path.name: sha256(path) for path in (tmp_path / how).iterdir()} for how in ("online", "offline")]
+    assert made[0] == made[1]
+    # The bytes that revisions of stored answers were made from.
+    assert json.loads((tmp_path / "offline" / "tokenizer_config.json").read_text())["local_files_only"] is False

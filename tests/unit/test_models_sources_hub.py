@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import close_session, constants
 
 from cascade_equivalence.config.sources import HubSource, ModelSpec
 from cascade_equivalence.errors import StudyError
@@ -289,3 +289,32 @@ def test_a_hub_that_does_not_answer_is_explained(server: StandIn, monkeypatch: p
     with pytest.raises(StudyError, match="cannot be reached"):
         hub.fetch(source())
     assert not server.requests
+
+
+@pytest.mark.parametrize("token", ["hf_secret1\nhf_secret2", "hf_secret1\r\nX: y", "hf_sécret1", "hf_secret1 secret2"])
+def test_a_token_that_no_header_can_carry_is_refused_without_being_told(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(StudyError, match="HF_TOKEN") as refused:
+        hub.fetch(source())
+    assert "secret" not in str(refused.value) and "cret1" not in str(refused.value)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("proxy", ["http://me:hunter22@host:80x", "http://me:hunter22@[host", "me:hunter22@host:1:2"])
+def test_a_malformed_proxy_is_explained_without_its_password(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "elsewhere")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
+    # The library reads the environment once, when it first connects.
+    close_session()
+    try:
+        with pytest.raises(StudyError) as refused:
+            hub.fetch(source())
+    finally:
+        close_session()
+    assert "hunter22" not in str(refused.value)

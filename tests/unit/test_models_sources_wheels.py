@@ -93,7 +93,7 @@ def test_a_corrupt_cached_wheel_is_fetched_again(index: Path, cache: Path) -> No
 def test_a_wrong_hash_names_both_and_keeps_nothing(index: Path, cache: Path) -> None:
     wheel = build_wheel(index, "wrong", {"a": b"x"})
     expected = "0" * 64
-    with pytest.raises(StudyError, match=f"{wheel.sha256}, expected {expected}"):
+    with pytest.raises(StudyError, match=rf"(?si)expected.*{expected}.*{wheel.sha256}"):
         fetch_wheel(wheel.model_copy(update={"sha256": expected}), cache)
     assert not kept_in(cache)
     assert not list((cache / "wheels").glob("partial-*"))

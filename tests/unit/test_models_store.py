@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models import store as stores
-from cascade_equivalence.models.store import Store, key_of
+from cascade_equivalence.models.store import Store, damaged_lines, key_of
 
 SOURCE = Path(__file__).parents[2] / "src"
 LINE_ENDS = "a\nb\r\nc\x0bd\x0ce\x1cf\x85g\u2028h\u2029i"
@@ -187,6 +187,31 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(tmp_path: Path) -> None
 def test_a_file_of_nothing_but_a_torn_line_is_empty(tmp_path: Path) -> None:
     (tmp_path / "s").write_bytes(b'{"key": "a", "val')
     assert contents(tmp_path / "s") == {}
+
+
+def test_no_changed_letter_is_taken_for_a_record(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Store(path) as store:
+        store.add([("a", {"text": "positive", "scores": [0.5, -1e-9]}), ("b", "\ud800"), ("c", 1)])
+    whole = path.read_bytes()
+    assert not damaged_lines(path) and list(contents(path)) == ["a", "b", "c"]
+    first = whole.index(b"\n")
+    for place in range(first):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(StudyError, match=r"line 1\b"):
+            contents(path)
+        assert damaged_lines(path)[0] == 1
+
+
+def test_lines_of_an_earlier_version_are_read_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    old = b'{"key":"a","value":{"text":"x"}}\n'
+    path.write_bytes(old)
+    with Store(path) as store:
+        store.add([("a", 1), ("b", 2)])
+        assert store["a"] == {"text": "x"}
+    assert path.read_bytes().startswith(old) and not damaged_lines(path)
+    assert contents(path) == {"a": {"text": "x"}, "b": 2}
 
 
 @pytest.mark.parametrize(

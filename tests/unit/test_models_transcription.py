@@ -82,8 +82,8 @@ def test_a_transcript_says_what_it_cost_and_costs_nothing_again(counting: type[C
 def test_a_record_of_an_earlier_version_still_serves(counting: type[Counting], tmp_path: Path) -> None:
     texts = transcribe(tmp_path / "s")
     records = [json.loads(line) for line in (tmp_path / "s").read_bytes().split(b"\n")[:-1]]
-    (field,) = records[0].keys() - {"key"}
-    earlier = [record | {field: record[field]["text"]} for record in records]
+    (field,) = records[0].keys() - {"key", "check"}
+    earlier = [{"key": record["key"], field: record[field]["text"]} for record in records]
     (tmp_path / "s").write_text("".join(json.dumps(record) + "\n" for record in earlier), encoding="utf-8")
     found = transcribe_recordings(CLIPS, Path("weights"), "r1", CONFIG, tmp_path / "s", "tiny")
     assert found == [Transcript(text) for text in texts] and counting.opened == 1

@@ -9,7 +9,9 @@ import pytest
 from recorded_study import MODEL, RESULTS, inside, make_study, write
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.store import UNANSWERED, Store
 from cascade_equivalence.provenance.commands import run
+from cascade_equivalence.provenance.pack import pack
 from cascade_equivalence.provenance.record import RECORDS, read_records
 from cascade_equivalence.provenance.verify import verify
 
@@ -147,3 +149,45 @@ def test_other_commands_are_left_to_others() -> None:
     import argparse
 
     assert run(argparse.Namespace(command="check")) is False
+
+
+def test_the_advice_names_what_snakemake_has_to_be_given(results: Path) -> None:
+    (results / ANSWERS).unlink()
+    (finding,) = verify(results).findings
+    # As the study's config names it, from the folder that the study was run in.
+    assert f"{RESULTS}/{ANSWERS}" in finding.advice.replace(":", " ").replace(",", " ").split()
+    (results / ANSWERS).write_bytes(b"changed")
+    assert all(f"{RESULTS}/{each.path}" in each.advice for each in verify(results).findings)
+
+
+def test_a_changed_line_of_a_store_is_found(results: Path) -> None:
+    path, before = results / "store/answers/first/sst2/clean.jsonl", verify(results).stored
+    with Store(path) as store:
+        store.add([("a", "positive"), ("b", "negative")])
+    (results / "store/api").mkdir()
+    (results / "store/api/ledger.jsonl").write_text('{"event": "reserved"}\n')
+    path.with_suffix(UNANSWERED).write_text("no record\n")
+    assert verify(results).ok and verify(results).stored == before + 1
+    path.write_bytes(path.read_bytes().replace(b"negative", b"positive"))
+    (finding,) = verify(results).findings
+    assert (finding.kind, finding.path) == ("changed", "store/answers/first/sst2/clean.jsonl")
+    assert "line 2" in finding.advice and str(path) in finding.advice
+
+
+@pytest.mark.parametrize("path", ["../secret.txt", "/etc/passwd", "a/../../b", "", "..", "C:/x", "a\\..\\b"])
+def test_a_record_that_leads_out_of_the_folder_is_refused(results: Path, path: str) -> None:
+    record = results / RECORDS / "answer/first/sst2/clean.json"
+    content = json.loads(record.read_text())
+    content["outputs"][0]["path"] = path
+    record.write_text(json.dumps(content))
+    with pytest.raises(StudyError, match=record.name):
+        verify(results)
+
+
+@pytest.mark.parametrize("shared", ["config", "environment"])
+def test_a_record_names_shared_files_by_hash_only(results: Path, shared: str) -> None:
+    record = results / RECORDS / "answer/first/sst2/clean.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {shared: "../../../secret"}))
+    with pytest.raises(StudyError, match=record.name):
+        pack(results, results.parent / "s.zip", force=True)
+    assert not (results.parent / "s.zip").exists()

@@ -1,5 +1,7 @@
 """The tables of a small made-up study."""
 
+import csv
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -110,6 +112,31 @@ def test_csv_loses_nothing(tables: Tables, tmp_path: Path) -> None:
     for name, table in vars(tables).items():
         assert table.equals(vars(read)[name]), name
     assert not list(tmp_path.glob(".*"))
+
+
+FORMULAS = ["=HYPERLINK(1)", "+cmd|' /C x'!A0", "-2+3+cmd|x", "@SUM(1)", "\t=1", "\r=1", "\uff1d1", "'=1", "''@x"]
+PLAIN = ["-0.5", "+3", "-1e-9", "-", "+", "-5%", "-inf", "5", "positive", "it's", "'quoted'", "", None, "a=b", "<b>"]
+
+
+def test_no_text_of_a_csv_is_a_formula_and_all_come_back(tables: Tables, tmp_path: Path) -> None:
+    texts = [*FORMULAS, *PLAIN]
+    rows = tables.shared_errors.clear()
+    column = next(name for name, kind in rows.schema.items() if kind == pl.String)
+    made = pl.DataFrame({column: texts}, schema={column: pl.String})
+    changed = dataclasses.replace(tables, shared_errors=pl.concat([rows, made], how="diagonal").select(rows.columns))
+    changed.write(tmp_path)
+    with (tmp_path / "shared_errors.csv").open(newline="", encoding="utf-8") as file:
+        written = [row[column] for row in csv.DictReader(file)]
+    assert [text[0] for text in written[: len(FORMULAS)]] == ["'"] * len(FORMULAS)
+    assert written[len(FORMULAS) :] == [text or "" for text in PLAIN]
+    assert Tables.read(tmp_path).shared_errors[column].to_list() == texts
+
+
+@pytest.mark.parametrize("text", ["<script>x</script>", "<!-- x", "![x](http://127.0.0.1/x)", "[x](javascript:x)"])
+def test_no_text_of_a_table_in_markdown_is_html_or_a_link(text: str) -> None:
+    shown = display.markdown(display.Display("name", text, ["A", text], [[text, "p < 0.05"]], [text, "p < 0.05."], 1))
+    assert not re.search(r"<[a-z!/]", shown) and "p < 0.05." in shown
+    assert not [line for line in shown.splitlines() if line.startswith("|") and "](" in line]
 
 
 @pytest.mark.parametrize(

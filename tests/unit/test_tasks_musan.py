@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -209,6 +210,7 @@ class Shelf(ThreadingHTTPServer):
         self.ranges = True
         self.cuts: list[int] = []  # answers end after so many bytes
         self.statuses: list[int] = []  # answers that are refusals
+        self.length: str | None = None  # in place of the number
         self.asked: list[str | None] = []
 
     @property
@@ -236,7 +238,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(shelf.content) - 1}/{len(shelf.content)}")
         if shelf.tag:
             self.send_header("ETag", shelf.tag)
-        self.send_header("Content-Length", str(len(shelf.content) - start))
+        self.send_header("Content-Length", shelf.length or str(len(shelf.content) - start))
         self.end_headers()
         body = shelf.content[start:]
         self.wfile.write(body[: shelf.cuts.pop(0)] if shelf.cuts else body)
@@ -294,6 +296,30 @@ def test_a_stopped_job_goes_on_with_what_has_arrived(
     shelf.asked.clear()
     assert fetch(shelf, tmp_path) == shelf.content
     assert shelf.asked == ["bytes=4000-"]
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "1e3", "9" * 30])
+def test_a_length_that_is_no_number_is_left_aside(shelf: Shelf, tmp_path: Path, length: str) -> None:
+    shelf.length = length
+    try:
+        assert fetch(shelf, tmp_path) == shelf.content
+    except StudyError as error:
+        assert shelf.url in str(error)
+
+
+def test_a_malformed_proxy_is_told_at_once_without_its_password(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://me:hunter22@host:80x")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "elsewhere")
+    # The library reads the environment once, when it first connects.
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    pauses: list[float] = []
+    with pytest.raises(StudyError) as refused:
+        fetch(shelf, tmp_path, pauses)
+    assert "hunter22" not in str(refused.value) and not pauses
 
 
 def test_a_file_that_changed_meanwhile_begins_anew(shelf: Shelf, tmp_path: Path) -> None:

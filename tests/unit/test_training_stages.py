@@ -12,13 +12,14 @@ from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.speech import EspeakVoice
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import DistilConfig, FramesConfig, TrainingVoice
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.connector import ConnectorShape, TokenMixtureConnector
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.training.alignment import Aligner
 from cascade_equivalence.training.clips import Batcher, TrainingClip, vocabulary
 from cascade_equivalence.training.distil import answer_logits, distil, repeat_asking, task_asking
-from cascade_equivalence.training.frames import evaluate, train_frames
+from cascade_equivalence.training.frames import CHECKPOINT, evaluate, train_frames
 from cascade_equivalence.training.labels import spell
 from cascade_equivalence.training.run import input_embeddings
 from cascade_equivalence.training.shards import Utterance, make_shard, open_encoder, read_shard, voice_of
@@ -104,6 +105,17 @@ def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(
     train_frames(again, clips, {}, text.tokenizer, frames(4), tmp_path / "broken", 3)
     for name, weight in whole.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-4, atol=1e-5)
+
+
+def test_a_checkpoint_that_is_none_of_this_connector_is_named(
+    text: TextLLM, clips: list[TrainingClip], tmp_path: Path
+) -> None:
+    # What an earlier version left is a pickle: it is not opened.
+    (tmp_path / "checkpoint.pt").write_bytes(b"no matter what")
+    train_frames(connector(text, clips), clips, {}, text.tokenizer, frames(1), tmp_path, 3)
+    (tmp_path / CHECKPOINT).write_bytes(b"\x80\x04 damaged")
+    with pytest.raises(StudyError, match=CHECKPOINT):
+        train_frames(connector(text, clips), clips, {}, text.tokenizer, frames(1), tmp_path, 3)
 
 
 PROMPT = TaskSpec(prompt="Topic?\n{speech}", answer_prefix="It is", label_words={"World": "politics"})

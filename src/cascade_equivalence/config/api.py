@@ -22,6 +22,17 @@ _OF_ONE = {
 }
 # Fields that the client fills in itself; what stands in extra_body would win over it.
 _OWN_FIELDS = ("model", "messages", "temperature", "seed", "max_tokens", "max_completion_tokens", "stream", "n")
+# What is called or looks like a key. Special tokens of a tokenizer are called tokens, too.
+_SECRET_NAME = re.compile(
+    r"(^|_)(api|access|secret|private|auth|client|subscription|account|bearer)_?keys?$|^x?_?key$|(^|_)apikeys?$"
+    r"|(?<!bos)(?<!eos)(?<!pad)(?<!unk)(?<!stop)(?<!end)(?<!start)(?<!special)_token$|^token$"
+    r"|secret|passw|credential|authori[sz]ation|(^|_)bearer|cookie|(^|_)jwt"
+)
+_SECRET = re.compile(
+    r"^\s*(bearer|basic)\s+\S|\b(sk|pk|rk|hf|gsk|xai|ghp|gho|glpat|r8|nvapi)[-_][A-Za-z0-9_-]{12,}|\bAIza[\w-]{20,}"
+    r"|\beyJ[\w-]{10,}\.[\w-]{10,}|-----BEGIN|//[^/\s:@]+:[^/\s@]+@",
+    re.IGNORECASE,
+)
 
 
 class ApiPrices(Closed):
@@ -209,9 +220,35 @@ def _setting_problems(spec: ApiSpec) -> Iterator[str]:
             yield from (f"{name}: only for provider {provider}" for name in changed)
     if taken := sorted(set(spec.extra_body) & set(_OWN_FIELDS)):
         yield f"extra_body: {', '.join(taken)} cannot be set here"
+    for path in sorted(_secrets(spec.extra_body)):
+        yield (
+            f"extra_body.{path}: this looks like a secret, and all of extra_body is written into records and reports. "
+            "Put it in the environment variable that key_env names, and revoke it if it stood in a file that others see"
+        )
     if spec.provider != "gemini":
         return
     if spec.thinking_level is not None and spec.thinking_budget is not None:
         yield "thinking_level: a model takes a level or a budget; set thinking_budget to null"
     elif (spec.thinking_level is not None or spec.thinking_budget != 0) and spec.max_output_tokens is None:
         yield "max_output_tokens: thoughts count as output, so set it to what thoughts and answer need together"
+
+
+def _secrets(value: JsonValue, path: str = "") -> Iterator[str]:
+    """Where in a request's fields something stands that looks like a secret, by its name or by itself."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            here = f"{path}.{name}".lstrip(".")
+            if isinstance(each, str | list | dict) and each and _SECRET_NAME.search(_words(name)):
+                yield here
+            else:
+                yield from _secrets(each, here)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _secrets(each, f"{path}.{number}")
+    elif isinstance(value, str) and _SECRET.search(value):
+        yield path
+
+
+def _words(name: str) -> str:
+    """A name's words in lower case, joined by `_`: `apiKey` and `api-key` are one."""
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())

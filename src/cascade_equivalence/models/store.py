@@ -1,6 +1,7 @@
 """An append-only JSON-lines store: nothing a model has computed is computed or paid for twice.
 
 Each record is one line, keyed by a hash of everything that determines it, and is on disk before the next batch starts.
+The line begins with a checksum of the rest, so that a changed letter is not taken for what a model answered.
 The store lies outside Snakemake's declared outputs, so it survives a job that fails or is killed.
 """
 
@@ -16,6 +17,9 @@ from typing import Any, Self
 
 from cascade_equivalence.errors import StudyError
 
+UNANSWERED = ".unanswered.jsonl"
+"""Ends the name of the file beside a store that says which questions got no answer, and why."""
+
 SECONDS_TO_WAIT = 5.0
 """How long to wait for another process to let go of a store."""
 
@@ -30,6 +34,47 @@ def key_of(parts: Mapping[str, Any]) -> str:
         SHA-256 in hexadecimal of the canonical JSON.
     """
     return hashlib.sha256(_dump(parts)).hexdigest()
+
+
+_CHECK, _DIGITS = b'{"check":"', 16
+_REST = len(_CHECK) + _DIGITS + len(b'",')
+
+
+def write_line(key: str, value: Any) -> bytes:
+    """The line of a record: `{"check":"...","key":"...","value":...}`, the checksum that of the line without it."""
+    body = _dump({"key": key, "value": value})
+    return _CHECK + _checksum(body) + b'",' + body[1:] + b"\n"
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:_DIGITS].encode()
+
+
+def read_line(line: bytes) -> tuple[str, Any]:
+    """Key and value of a line, without its end. Lines of earlier versions have no checksum and are taken as they are.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    record = json.loads(line)
+    if not isinstance(record, dict) or record.keys() - {"check"} != {"key", "value"}:
+        raise ValueError("no record")
+    if not isinstance(record["key"], str):
+        raise ValueError("no key")
+    if "check" in record and line != _CHECK + _checksum(b"{" + line[_REST:]) + b'",' + line[_REST:]:
+        raise ValueError("another checksum")
+    return record["key"], record["value"]
+
+
+def damaged_lines(path: Path) -> list[int]:
+    """Numbers of the lines of a store that are damaged; a half-written last line is none."""
+    damaged = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            read_line(line)
+        except (ValueError, RecursionError):
+            damaged.append(number)
+    return damaged
 
 
 def _dump(value: object) -> bytes:
@@ -95,9 +140,9 @@ class Store:
         records: dict[str, Any] = {}
         for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
             try:
-                record = json.loads(line)
-                records.setdefault(record["key"], record["value"])
-            except (ValueError, KeyError, TypeError) as error:
+                key, value = read_line(line)
+                records.setdefault(key, value)
+            except (ValueError, RecursionError) as error:
                 raise StudyError(
                     f"{self.path}, line {number}, is damaged: remove that line to compute its record again"
                 ) from error
@@ -124,7 +169,7 @@ class Store:
         lines: dict[str, bytes] = {}
         for key, value in records:
             if key not in self._records and key not in lines:
-                lines[key] = _dump({"key": key, "value": value}) + b"\n"
+                lines[key] = write_line(key, value)
         # One write for the batch: a kill can tear the last line only.
         self._file.write(b"".join(lines.values()))
         self._file.flush()

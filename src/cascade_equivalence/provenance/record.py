@@ -6,11 +6,12 @@ user and no path of the machine: files are named from the folder they belong to.
 """
 
 import json
+import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cascade_equivalence.errors import StudyError
 
@@ -20,6 +21,7 @@ ENVIRONMENTS = "environments"
 HASHES = ".hashes"
 NO_NODES = (CONFIGS, ENVIRONMENTS, HASHES)
 DIGITS = 16
+SHA256 = r"^[0-9a-f]{64}$"
 
 Place = Literal["results", "models", "sets", "project", "elsewhere"]
 
@@ -30,11 +32,25 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def _inside(path: str) -> str:
+    """A path that stays in the folder it starts from: whoever unpacks what it names gets no file anywhere else."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path or _DRIVE.match(path):
+        raise ValueError("the path leads out of its folder")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
+
+
 class FileUse(Frozen):
     """A file that a node read or wrote."""
 
     place: Place = Field(description="The folder that `path` starts from; of a file `elsewhere` only the name is kept.")
-    path: str = Field(description="Path below that folder.")
+    path: Inside = Field(description="Path below that folder.")
     sha256: str = Field(description="SHA-256 as hexadecimal digits.")
     bytes: int = Field(description="Length in bytes.")
 
@@ -87,8 +103,10 @@ class Record(Frozen):
     inputs: list[FileUse] = Field(description="Files it was made from.")
     params: dict[str, Any] = Field(description="Its parameters, as Snakemake compares them.")
     code: Code = Field(description="What ran.")
-    config: str = Field(description=f"SHA-256 of the resolved config, kept in `{RECORDS}/{CONFIGS}`.")
-    environment: str = Field(description=f"SHA-256 of the installed packages, kept in `{RECORDS}/{ENVIRONMENTS}`.")
+    config: str = Field(pattern=SHA256, description=f"SHA-256 of the resolved config, kept in `{RECORDS}/{CONFIGS}`.")
+    environment: str = Field(
+        pattern=SHA256, description=f"SHA-256 of the installed packages, kept in `{RECORDS}/{ENVIRONMENTS}`."
+    )
     seeds: dict[str, int] = Field(description="Every seed of the config, by its key.")
     models: dict[str, Model] = Field(description="Weights it used, by name.")
     engine: str | None = Field(description="The engine that its parameters name.")

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.sources.files import MANIFEST as WEIGHTS_MANIFEST
 from cascade_equivalence.models.sources.files import hash_files
 from cascade_equivalence.models.sources.manifest import verify as verify_weights
+from cascade_equivalence.models.store import UNANSWERED, damaged_lines
 from cascade_equivalence.provenance.places import folders_of
 from cascade_equivalence.provenance.record import CONFIGS, RECORDS, FileUse, Record, read_records, read_shared
 from cascade_equivalence.provenance.recording import files_below
@@ -15,8 +17,14 @@ from cascade_equivalence.provenance.supplement import MANIFEST, Supplement, read
 
 CRATE = "ro-crate-metadata.json"
 WORKFLOW = "workflow"
+STORE = "store"
+NO_RECORDS = ("ledger.jsonl", "curve.jsonl")
+"""Files of a store folder whose lines are no records of a store."""
+SHOWN_LINES = 5
+FOLDERS = ("paper",)
+"""Outputs that are folders: Snakemake knows them as a whole."""
 UNRECORDED_BY_DESIGN = frozenset(
-    {RECORDS, "store", "logs", "benchmarks", CRATE, WORKFLOW, MANIFEST, "README.md", "snakemake-report.html"}
+    {RECORDS, STORE, "logs", "benchmarks", CRATE, WORKFLOW, MANIFEST, "README.md", "snakemake-report.html"}
 )
 """What a results folder holds beside the outputs of nodes: stores and logs, and what is made of the records."""
 
@@ -58,6 +66,7 @@ class Verification:
         findings: What is not as recorded, by kind and path.
         left_out: Files that a supplement leaves out on purpose.
         unchecked: Inputs outside the folder that are not at hand.
+        stored: Stores whose lines were checked.
     """
 
     folder: Path
@@ -67,6 +76,7 @@ class Verification:
     findings: list[Finding] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+    stored: int = 0
 
     @property
     def ok(self) -> bool:
@@ -80,7 +90,7 @@ class Verification:
     def text(self) -> str:
         """The same for a reader."""
         head = f"{self.folder}: {self.nodes:,} nodes, {self.files:,} files, {self.bytes / 1e6:,.1f} MB read"
-        lines = [head]
+        lines = [head, *([f"stores whose lines were checked: {self.stored}"] if self.stored else [])]
         for kind, meaning in KINDS.items():
             mine = [finding for finding in self.findings if finding.kind == kind]
             if mine:
@@ -120,6 +130,7 @@ def verify(folder: Path, *, weights: bool = False) -> Verification:
     checking.inputs()
     checking.strangers()
     checking.listed()
+    checking.stores()
     if weights:
         checking.weights()
     done = checking.done
@@ -160,10 +171,11 @@ class _Checking:
             if path in self._supplement.left_out:
                 self.done.left_out.append(path)
             elif path not in known:
-                advice = "run snakemake with the study's config: it is made again, from the store as far as that goes"
+                rest = f"delete {self._target(path)} and " if path.partition("/")[0] in FOLDERS else ""
+                advice = f"{rest}{self._again(path)}: it is made again, from the store as far as that goes"
                 self._add("missing", path, record.name, advice)
             elif self._hashes[known[path]] != self._expected(path, use):
-                advice = "delete it and run snakemake with the study's config; a change made by hand belongs elsewhere"
+                advice = f"delete {self._target(path)} and {self._again(path)}; a change made by hand belongs elsewhere"
                 self._add("changed", path, record.name, advice)
 
     def inputs(self) -> None:
@@ -176,8 +188,8 @@ class _Checking:
                 elif current != self._expected(use.path, use):
                     first = record.outputs[0].path if record.outputs else record.name
                     advice = (
-                        f"{use.place}/{use.path} is not what it was made from: run snakemake; if that finds nothing to "
-                        f"do, delete {first} and run it again"
+                        f"{use.place}/{use.path} is not what it was made from: delete {self._target(first)} and "
+                        f"{self._again(first)}"
                     )
                     self._add("stale", first, record.name, advice)
 
@@ -192,7 +204,7 @@ class _Checking:
                 if path not in self._made:
                     advice = (
                         "remove it if a node did not make it; else an interrupted or older version did: delete it and "
-                        "run snakemake"
+                        f"{self._again(path)}"
                     )
                     self._add("unrecorded", path, "", advice)
 
@@ -215,8 +227,35 @@ class _Checking:
                 self.done.unchecked.append(f"weights of {name}")
                 continue
             for problem in verify_weights(models / name):
-                advice = f"delete {models / name} and run snakemake: it is resolved again"
+                manifest = models / name / WEIGHTS_MANIFEST
+                advice = f"delete {models / name} and give {manifest} to snakemake as the target: it is resolved again"
                 self._add("changed", problem, f"resolve_model {name}", advice)
+
+    def stores(self) -> None:
+        """Every line of the stores, from which nodes are made again, is as it was written."""
+        for file in sorted((self._folder / STORE).rglob("*.jsonl")):
+            if file.name in NO_RECORDS or file.name.endswith(UNANSWERED):
+                continue
+            self.done.stored += 1
+            if lines := damaged_lines(file):
+                numbers = ", ".join(map(str, lines[:SHOWN_LINES])) + (" ..." if len(lines) > SHOWN_LINES else "")
+                path = file.relative_to(self._folder).as_posix()
+                advice = (
+                    f"remove line{'s' * (len(lines) > 1)} {numbers} of {file}, delete what was made of it, and run "
+                    "snakemake with the study's config: only these records are computed, or asked for, again"
+                )
+                self._add("changed", path, "", advice)
+
+    def _target(self, path: str) -> str:
+        """The output a file belongs to, as Snakemake knows it from the folder that the study was run in."""
+        own = PurePosixPath(str(self._config.get("results", "")))
+        base = self._folder if own.is_absolute() or not own.parts else own
+        top = path.partition("/")[0]
+        return (base / (top if top in FOLDERS else path)).as_posix()
+
+    def _again(self, path: str) -> str:
+        # By itself Snakemake makes nothing again that lies between outputs which are all there.
+        return f"run snakemake with the study's config and the target {self._target(path)}, then once more without it"
 
     def _expected(self, path: str, use: FileUse) -> str:
         """The hash a file should have: as recorded, or of what a supplement made of it."""

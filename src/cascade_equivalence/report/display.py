@@ -1,5 +1,6 @@
 """A table as a reader sees it: rounded, titled, with remarks; source of the Markdown, HTML and terminal forms."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -107,8 +108,16 @@ def markdown(display: Display) -> str:
         for i, width in enumerate(widths)
     ]
     table = [line(header), f"| {' | '.join(rule)} |", *(line(row) for row in body)]
-    return "\n".join([f"## {display.title}", "", *table, "", *(f"{remark}\n" for remark in display.remarks)])
+    prose = [f"{_without_html(remark)}\n" for remark in display.remarks]
+    return "\n".join([f"## {_without_html(display.title)}", "", *table, "", *prose])
 
 
 def _escape(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    """A cell's text as text: no column of its own, no HTML, no link and no image."""
+    shown = cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(")
+    return " ".join(shown.splitlines())
+
+
+def _without_html(text: str) -> str:
+    """Prose that may quote names and answers; a sign of comparison stays."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)

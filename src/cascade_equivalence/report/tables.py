@@ -1,7 +1,7 @@
 """The study's tidy tables as files: one row an observation, full precision."""
 
 import io
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,10 +139,15 @@ class Tables:
         return cls(**read | {"costs": costs})
 
 
+# What a spreadsheet takes for a formula, unless it is a number; a text so begun is written behind an apostrophe.
+FORMULA = r"^'*[=+\-@\t\r\n\u{FF1D}\u{FF0B}\u{FF0D}\u{FF20}]"
+NUMBER = r"^[+\-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+\-]?[0-9]+)?%?$|^[+\-]?(inf|nan)$|^[+\-]$"
+
+
 def write_csv(table: pl.DataFrame, path: Path) -> None:
-    """Write a table with full precision."""
+    """Write a table with full precision, and with no text that a spreadsheet would run."""
     buffer = io.StringIO()
-    table.write_csv(buffer)
+    _of_texts(table, lambda text: _runs(text) & ~text.str.contains(NUMBER), lambda text: "'" + text).write_csv(buffer)
     write_text(path, buffer.getvalue())
 
 
@@ -153,4 +158,20 @@ def _read(path: Path, schema: Schema) -> pl.DataFrame:
         columns = file.readline().strip().split(",")
     if columns != list(schema):
         raise StudyError(f"{path} was made by another version of this project; run snakemake again to renew it")
-    return pl.read_csv(path, schema=schema)
+    # The apostrophe that writing has put there.
+    table = pl.read_csv(path, schema=schema)
+    return _of_texts(table, lambda text: text.str.starts_with("'") & _runs(text), lambda text: text.str.slice(1))
+
+
+def _runs(text: pl.Expr) -> pl.Expr:
+    return text.str.contains(FORMULA)
+
+
+def _of_texts(
+    table: pl.DataFrame, chosen: Callable[[pl.Expr], pl.Expr], change: Callable[[pl.Expr], pl.Expr]
+) -> pl.DataFrame:
+    """A table with some of its texts changed."""
+    texts = [pl.col(name) for name, kind in table.schema.items() if kind == pl.String]
+    return table.with_columns(
+        pl.when(chosen(text)).then(change(text)).otherwise(text).alias(text.meta.output_name()) for text in texts
+    )

@@ -130,7 +130,7 @@ def distil(
         askings: Task prompts.
         repeating: The transcription prompt.
         config: The stage's settings.
-        folder: Where ``checkpoint.pt`` and ``curve.jsonl`` are.
+        folder: Where ``checkpoint.safetensors`` and ``curve.jsonl`` are.
         seed: Seed of the batches and prompts.
     """
     folder.mkdir(parents=True, exist_ok=True)

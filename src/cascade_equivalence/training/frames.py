@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase
 
 from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.training import FramesConfig
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnector
 from cascade_equivalence.models.transcription.words import word_errors
@@ -24,6 +27,8 @@ FLOOR = 0.02
 """Share of the peak learning rate at the end of the schedule."""
 MASKED_FRAMES = 12
 """Longest run of encoder frames that is hidden at once (0.24 s)."""
+CHECKPOINT = "checkpoint.safetensors"
+"""Where a stage goes on after an interruption; a ``checkpoint.pt`` of an earlier version is not read."""
 
 
 def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
@@ -64,7 +69,7 @@ def train_frames(
         held_out: Evaluation clips by voice.
         tokenizer: The text LLM's.
         config: The stage's settings.
-        folder: Where ``checkpoint.pt`` and ``curve.jsonl`` are.
+        folder: Where ``checkpoint.safetensors`` and ``curve.jsonl`` are.
         seed: Seed of the batches.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -151,18 +156,36 @@ def record(folder: Path, step: int, values: dict[str, Any]) -> None:
 
 
 def keep(folder: Path, connector: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Write the checkpoint, whole or not at all."""
-    state = {"connector": connector.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    with replacing(folder / "checkpoint.pt") as part:
-        torch.save(state, part)
+    """Write the checkpoint, whole or not at all: tensors and numbers only, in one safetensors file."""
+    state = optimizer.state_dict()
+    tensors = {f"connector.{name}": value for name, value in connector.state_dict().items()}
+    for number, values in state["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    told = {"step": str(step), "groups": json.dumps(state["param_groups"])}
+    with replacing(folder / CHECKPOINT) as part:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, part, metadata=told)
 
 
 def resume(folder: Path, connector: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Load the checkpoint where there is one, and return the steps it has done."""
-    path = folder / "checkpoint.pt"
+    """Load the checkpoint where there is one, and return the steps it has done.
+
+    Raises:
+        StudyError: There is one that cannot be read, or that belongs to a connector of another shape.
+    """
+    path = folder / CHECKPOINT
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
-    connector.load_state_dict(state["connector"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+    try:
+        with safe_open(path, "pt") as file:
+            told = file.metadata()
+            groups, step = json.loads(told["groups"]), int(told["step"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name in [name for name in tensors if name.startswith("optimizer.")]:
+            _, number, kind = name.split(".")
+            state.setdefault(int(number), {})[kind] = tensors.pop(name)
+        connector.load_state_dict({name.removeprefix("connector."): value for name, value in tensors.items()})
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise StudyError(f"{path} is no checkpoint of this connector ({error}): delete it to train anew") from error
+    return step

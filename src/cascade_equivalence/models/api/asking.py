@@ -3,19 +3,25 @@
 import random
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api.costs import price
 from cascade_equivalence.models.api.exchange import Client, Reply, Turn, Unanswered, Usage
+from cascade_equivalence.models.api.failures import cut_off
 from cascade_equivalence.models.api.ledger import Ledger
 from cascade_equivalence.models.api.limits import Clock, RateLimit, pause_before
 
 LONGEST_HOLD = 900.0
 """Seconds a job waits for a provider that wants to be left alone; beyond that it ends."""
 
+GRACE = 1.0
+"""Seconds beyond the time-out, which the network library counts anew with every byte that arrives."""
+
 _STEP = 1.0  # seconds between looks at whether to stop
+_LOOK = 0.02  # seconds between looks at whether the first call has come back
 _JITTER = 0.1
 
 
@@ -31,6 +37,7 @@ class Call:
         reply: What the provider said.
         ticket: Of the ledger.
         cost: Money; None without prices.
+        counted: Whether the cost is by the provider's own counts.
         seconds: From the request to the reply, the last attempt alone.
         attempts: Requests it took.
     """
@@ -38,6 +45,7 @@ class Call:
     reply: Reply
     ticket: str
     cost: float | None
+    counted: bool
     seconds: float
     attempts: int
 
@@ -68,6 +76,7 @@ class Asker:
         self._name, self._spec, self._client = name, spec, client
         self._limit, self._ledger, self._clock, self._stop = limit, ledger, clock, stop
         self._chance = random.Random()  # noqa: S311 - jitter
+        self._first, self._leader = threading.Lock(), 0
 
     def ask(self, turns: Sequence[Turn], most: Usage) -> Call:
         """Ask until there is an answer, as often as the spec allows.
@@ -82,7 +91,16 @@ class Asker:
             StudyError: Asking again would not help.
             Stopped: The job ends.
         """
-        highest = price(most, self._spec.prices, most.audio_tokens or 0) or 0.0
+        self._wait_for_experience()
+        try:
+            return self._ask(turns, most)
+        except BaseException:
+            self._let_others_ask()
+            raise
+
+    def _ask(self, turns: Sequence[Turn], most: Usage) -> Call:
+        audio = most.audio_tokens or 0
+        highest = price(most, self._spec.prices, audio) or 0.0
         for attempt in range(1, self._spec.attempts + 1):
             if attempt > 1:
                 self._wait(pause_before(attempt, self._chance))
@@ -90,28 +108,64 @@ class Asker:
             ticket = self._ledger.reserve(self._name, highest)
             began = self._clock.now()
             try:
-                reply = self._client.ask(turns, most.output_tokens)
+                reply = self._in_time(turns, most.output_tokens)
             except StudyError:
                 self._ledger.release(ticket)
                 raise
             except Unanswered as error:
                 if error.perhaps_charged:
-                    self._ledger.settle(ticket, highest)
+                    counted = None if error.usage is None else price(error.usage, self._spec.prices, audio)
+                    self._ledger.settle(ticket, counted)
                 else:
                     self._ledger.release(ticket)
                 self._obey(error)
-                last = error
+                last, last.attempts = error, attempt
+                if error.lasting:
+                    break
                 continue
-            seconds = self._clock.now() - began
-            cost = None if reply.usage is None else price(reply.usage, self._spec.prices, most.audio_tokens or 0)
-            if cost is None and self._spec.prices is not None:
-                cost = highest
-            return Call(reply, ticket, cost, seconds, attempt)
+            # A clock may be set back meanwhile.
+            seconds = max(0.0, self._clock.now() - began)
+            cost = price(reply.usage or most, self._spec.prices, audio)
+            return Call(reply, ticket, cost, reply.usage is not None, seconds, attempt)
         raise last
+
+    def _in_time(self, turns: Sequence[Turn], max_output_tokens: int) -> Reply:
+        """Send a request, and wait no longer than the spec allows, however slowly a reply drips in.
+
+        A reply that comes later is lost, like any that comes after a time-out: it may be charged.
+        """
+        arrives: Future[Reply] = Future()
+
+        def send() -> None:
+            try:
+                arrives.set_result(self._client.ask(turns, max_output_tokens))
+            except BaseException as error:
+                arrives.set_exception(error)
+
+        threading.Thread(target=send, name="request", daemon=True).start()
+        if not wait([arrives], self._spec.timeout + GRACE).done:
+            raise cut_off(TimeoutError(), sent=True)
+        return arrives.result()
+
+    def _wait_for_experience(self) -> None:
+        """Where money is limited, let one call alone tell how far the provider's counts are from the estimates."""
+        while self._ledger.limits_money and not self._ledger.knows(self._name):
+            if self._stop.is_set():
+                raise Stopped
+            if self._first.acquire(blocking=False):
+                self._leader = threading.get_ident()
+                return
+            self._stop.wait(_LOOK)
+
+    def _let_others_ask(self) -> None:
+        if self._leader == threading.get_ident():
+            self._leader = 0
+            self._first.release()
 
     def settle(self, call: Call) -> None:
         """Count what a call did cost; its answer is kept by now."""
-        self._ledger.settle(call.ticket, call.cost or 0.0)
+        self._ledger.settle(call.ticket, (call.cost or 0.0) if call.counted else None)
+        self._let_others_ask()
 
     def _obey(self, error: Unanswered) -> None:
         """Leave the provider alone as long as it wants, in all jobs."""

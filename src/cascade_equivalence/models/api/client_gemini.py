@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.api.exchange import Reply, Turn, Unanswered, Usage
+from cascade_equivalence.models.api.exchange import Reply, Turn, Unanswered, answered, usage_of
 from cascade_equivalence.models.api.failures import (
     cut_off,
     describe,
@@ -74,7 +74,7 @@ class GeminiClient:
             raise cut_off(error, sent=False) from None
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise cut_off(error, sent=True) from None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             # The SDK takes a reply's form for granted.
             raise cut_off(error, sent=True) from None
         return _read(response)
@@ -168,21 +168,16 @@ def _read(response: "types.GenerateContentResponse") -> Reply:
     if counts is not None and counts.prompt_token_count is not None:
         parts = {part.modality: part.token_count or 0 for part in counts.prompt_tokens_details or ()}
         audio = next((count for modality, count in parts.items() if modality and modality.value == "AUDIO"), 0)
-        thoughts = counts.thoughts_token_count or 0
-        usage = Usage(
-            input_tokens=counts.prompt_token_count,
-            audio_tokens=audio if parts else None,
-            output_tokens=(counts.candidates_token_count or 0) + thoughts,
-            thought_tokens=thoughts,
-        )
+        thoughts, shown = counts.thoughts_token_count or 0, counts.candidates_token_count or 0
+        # Each for itself: a sum could hide a negative count.
+        if usage_of(shown, None, thoughts, None) is not None:
+            usage = usage_of(counts.prompt_token_count, audio if parts else None, shown + thoughts, thoughts)
     text, reason = "", "NO_CANDIDATES"
     if response.candidates:
         candidate = response.candidates[0]
-        shown = candidate.content.parts if candidate.content and candidate.content.parts else []
-        text = "".join(part.text for part in shown if part.text and not part.thought)
+        said = candidate.content.parts if candidate.content and candidate.content.parts else []
+        text = "".join(part.text for part in said if part.text and not part.thought)
         reason = candidate.finish_reason.value if candidate.finish_reason else "UNKNOWN"
     elif feedback is not None and feedback.block_reason is not None:
         reason = f"BLOCKED_{feedback.block_reason.value}"
-    elif usage is None:
-        raise Unanswered("a reply without an answer or a reason", perhaps_charged=True)
-    return Reply(text, reason, response.model_version, response.response_id, usage)
+    return answered(Reply(text, reason, response.model_version, response.response_id, usage))

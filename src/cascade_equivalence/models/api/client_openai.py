@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.api.exchange import Reply, Turn, Unanswered, Usage
+from cascade_equivalence.models.api.exchange import (
+    CUT_SHORT,
+    Reply,
+    Turn,
+    Unanswered,
+    Usage,
+    answered,
+    usage_of,
+)
 from cascade_equivalence.models.api.failures import cut_off, describe, failure, no_credit, parse_retry_after
 
 if TYPE_CHECKING:
@@ -64,7 +72,7 @@ class OpenAIClient:
             cause = error.__cause__ or error
             unsent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
             raise cut_off(cause, sent=not isinstance(cause, unsent)) from None
-        except (openai.APIError, ValueError) as error:
+        except (openai.APIError, ValueError, RecursionError) as error:
             raise cut_off(error, sent=True) from None
         return _read(completion)
 
@@ -107,20 +115,38 @@ def _read(completion: Any) -> Reply:
     try:
         choice = completion.choices[0]
         message = choice.message
-        refused = message.content is None and getattr(message, "refusal", None) is not None
+        text, thoughts = _text(message.content), _thoughts(message)
+        refused = not text and getattr(message, "refusal", None) is not None
+        reason = "refusal" if refused else str(choice.finish_reason or "unknown")
+        if not text.strip() and not refused and reason not in CUT_SHORT:
+            # Some servers put a whole answer there if a model that may think did not; thoughts cut short are none.
+            text = thoughts
         counts = completion.usage
         usage = None
         if counts is not None:
             given, made = counts.prompt_tokens_details, counts.completion_tokens_details
-            usage = Usage(
-                input_tokens=int(counts.prompt_tokens),
-                audio_tokens=getattr(given, "audio_tokens", None),
-                output_tokens=int(counts.completion_tokens),
-                thought_tokens=getattr(made, "reasoning_tokens", None) or 0,
+            usage = usage_of(
+                counts.prompt_tokens,
+                getattr(given, "audio_tokens", None),
+                counts.completion_tokens,
+                getattr(made, "reasoning_tokens", None),
             )
-        fingerprint = completion.system_fingerprint
-        version = "/".join(filter(None, (completion.model, fingerprint))) or None
-        reason = "refusal" if refused else str(choice.finish_reason or "unknown")
-        return Reply(str(message.content or ""), reason, version, completion.id, usage)
-    except (AttributeError, IndexError, TypeError, ValueError):
+        version = "/".join(filter(None, (completion.model, completion.system_fingerprint))) or None
+        reply = Reply(text, reason, version, completion.id, usage)
+    except (AttributeError, IndexError, TypeError, ValueError, RecursionError):
         raise Unanswered("a reply that is no chat completion", perhaps_charged=True) from None
+    return answered(reply)
+
+
+def _text(content: Any) -> str:
+    """Text of a message's content: a string, or a list of parts."""
+    if isinstance(content, list):
+        return "".join(str(part["text"]) for part in content if isinstance(part, dict) and "text" in part)
+    if content is not None and not isinstance(content, str):
+        raise TypeError
+    return content or ""
+
+
+def _thoughts(message: Any) -> str:
+    found = [getattr(message, name, None) for name in ("reasoning_content", "reasoning")]
+    return next((each for each in found if isinstance(each, str) and each.strip()), "")

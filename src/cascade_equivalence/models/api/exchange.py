@@ -64,6 +64,65 @@ class Reply:
     usage: Usage | None
 
 
+MOST_TOKENS = 10_000_000
+"""No model takes or makes so many in one call."""
+
+CUT_SHORT = ("length", "max_tokens")
+# Ends of an answer, in lower case, that give no reason for having no text; any other end does, such as a filter's name.
+_NO_REASON = (
+    *(*CUT_SHORT, "stop", "unknown", "no_candidates", "finish_reason_unspecified", "tool_calls", "function_call"),
+    *("malformed_function_call", "unexpected_tool_call"),
+)
+
+
+def usage_of(given: object, audio: object, made: object, thoughts: object) -> Usage | None:
+    """Tokens as a provider counts them.
+
+    Args:
+        given: Of the input.
+        audio: Of these the audio's; None if they are not told apart.
+        made: Of the output, thoughts included.
+        thoughts: Of these the thoughts'; None if there are none.
+
+    Returns:
+        The counts; None where one is no number of tokens, so that nobody pays, or is paid, by it.
+    """
+    try:
+        return Usage(
+            _count(given),
+            None if audio is None else _count(audio),
+            _count(made),
+            0 if thoughts is None else _count(thoughts),
+        )
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError
+    count = int(value)
+    if not 0 <= count <= MOST_TOKENS or (isinstance(value, float) and value != count):
+        raise ValueError
+    return count
+
+
+def answered(reply: "Reply") -> "Reply":
+    """A reply that is an answer: it has text, or says why it has none.
+
+    Raises:
+        Unanswered: It has neither; nothing of it is worth keeping.
+    """
+    reason = reply.finish_reason.lower()
+    if reply.text.strip() or reason not in _NO_REASON:
+        return reply
+    cut = reason in CUT_SHORT
+    said = f"a reply without text ({reply.finish_reason})" + (
+        ": max_output_tokens was used up before the first word, so raise it" if cut else ""
+    )
+    raise Unanswered(said, perhaps_charged=True, usage=reply.usage, lasting=cut)
+
+
 class Unanswered(Exception):
     """No answer came this time, and asking again may help.
 
@@ -71,13 +130,27 @@ class Unanswered(Exception):
         reason: What happened, without anything secret.
         retry_after: Seconds the provider wants to be left alone; None if it does not say.
         perhaps_charged: Whether the provider may have computed, and charged, an answer that did not arrive.
+        usage: Tokens of what did arrive, where the provider counts them.
+        lasting: Whether the same would come again: the question is left for another run, with other settings.
+        attempts: Requests that were made, once they are known.
     """
 
-    def __init__(self, reason: str, retry_after: float | None = None, perhaps_charged: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        retry_after: float | None = None,
+        perhaps_charged: bool = False,
+        *,
+        usage: Usage | None = None,
+        lasting: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
         self.perhaps_charged = perhaps_charged
+        self.usage = usage
+        self.lasting = lasting
+        self.attempts = 0
 
 
 class Client(Protocol):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.sources.secrets import is_sendable
 
 OFFLINE = "CASCADE_EQUIVALENCE_OFFLINE"
 
@@ -42,6 +43,6 @@ def api_key(name: str, spec: ApiSpec, environ: Mapping[str, str] = os.environ) -
     if problems := missing_keys({name: spec}, environ):
         raise StudyError(problems[0])
     key = environ.get(spec.key_variable, "").strip() if spec.key_variable else ""
-    if not (key.isascii() and key.isprintable()):
+    if not is_sendable(key):
         raise StudyError(f"{spec.key_variable} holds characters that no API key has: copy the key again")
     return key

@@ -1,10 +1,12 @@
 """The ledger: what the API systems of a study have used, and may still use; all jobs of all runs share it.
 
-Before a call its highest price is reserved, after it the real one takes that place. A job that is killed in between
-leaves its reservation standing, for the provider may charge the call: the ledger is never below what was spent.
+Before a call its highest price is reserved, after it the real one takes that place. Where a system's calls cost more
+than they were estimated at, that ratio is reserved for the next ones. A job that is killed in between leaves its
+reservation standing, for the provider may charge the call: the ledger is never below what was spent.
 """
 
 import json
+import math
 import os
 import threading
 import uuid
@@ -29,12 +31,16 @@ class _Account:
 
     Attributes:
         reserved: Highest price of each call that is under way or was cut off, by its ticket.
+        estimates: The system and the estimate of each of them.
+        ratios: The highest ratio of real to estimated price, of each system with a call that was counted; at least 1.
         calls: Calls that were charged, or may have been.
         money: What they cost.
         read: Bytes of the ledger that are counted.
     """
 
     reserved: dict[str, float] = field(default_factory=dict)
+    estimates: dict[str, tuple[str, float]] = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
     calls: int = 0
     money: float = 0.0
     read: int = 0
@@ -59,7 +65,7 @@ class Ledger:
 
         Args:
             system: Who asks.
-            money: What the call costs at most.
+            money: What the call is estimated to cost at most; more is set aside where earlier ones cost more.
 
         Returns:
             The ticket to settle or release it with.
@@ -69,14 +75,33 @@ class Ledger:
         """
         with self._mutex, locked(self.path) as file:
             self._catch_up(file)
-            self._check(money)
+            most = money * self._account.ratios.get(system, 1.0)
+            self._check(most)
             ticket = uuid.uuid4().hex
-            self._append(file, {"event": "reserved", "ticket": ticket, "system": system, "money": money})
+            line = {"event": "reserved", "ticket": ticket, "system": system, "money": most, "estimate": money}
+            self._append(file, line)
         return ticket
 
-    def settle(self, ticket: str, money: float) -> None:
-        """Put what a call did cost in the place of what was reserved for it."""
-        self._close(ticket, {"event": "charged", "money": money})
+    def settle(self, ticket: str, money: float | None) -> None:
+        """Put what a call did cost in the place of what was reserved for it.
+
+        Args:
+            ticket: The call's.
+            money: By the provider's counts; None, or what is no sum of money, charges what was reserved.
+        """
+        counted = money is not None and 0 <= money < math.inf
+        self._close(ticket, {"event": "charged", "money": money, "counted": True} if counted else {"event": "charged"})
+
+    @property
+    def limits_money(self) -> bool:
+        """Whether there is a limit of money."""
+        return self._budget.money is not None
+
+    def knows(self, system: str) -> bool:
+        """Whether a call of a system was counted, so that the next ones are reserved by it."""
+        with self._mutex, locked(self.path) as file:
+            self._catch_up(file)
+            return system in self._account.ratios
 
     def release(self, ticket: str) -> None:
         """Take back a reservation: the call was refused and is not charged."""
@@ -118,8 +143,10 @@ class Ledger:
     def _close(self, ticket: str, line: dict[str, Any]) -> None:
         with self._mutex, locked(self.path) as file:
             self._catch_up(file)
-            if ticket in self._account.reserved:
-                self._append(file, {**line, "ticket": ticket})
+            reserved = self._account.reserved.get(ticket)
+            if reserved is not None:
+                paid = {"money": reserved} if line["event"] == "charged" else {}
+                self._append(file, {**paid, **line, "ticket": ticket})
 
     def _append(self, file: BinaryIO, line: dict[str, Any]) -> None:
         if self._currency is not None:
@@ -158,8 +185,17 @@ class Ledger:
                 f"{self.path} counts {currency}, and the prices are now in {self._currency}: keep one currency in a "
                 "study, or give it another `results` folder"
             )
+        money = float(line.get("money", 0.0))
+        if not 0 <= money < math.inf:
+            raise ValueError("no sum of money")
         if line["event"] == "reserved":
             account.reserved[ticket] = float(line["money"])
-        elif account.reserved.pop(ticket, None) is not None and line["event"] == "charged":
+            account.estimates[ticket] = str(line.get("system", "")), float(line.get("estimate", money))
+            return
+        system, estimate = account.estimates.pop(ticket, ("", 0.0))
+        if account.reserved.pop(ticket, None) is not None and line["event"] == "charged":
             account.calls += 1
             account.money += float(line["money"])
+            if line.get("counted"):
+                ratio = money / estimate if estimate > 0 else 1.0
+                account.ratios[system] = max(1.0, ratio, account.ratios.get(system, 1.0))

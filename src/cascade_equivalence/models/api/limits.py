@@ -1,6 +1,7 @@
 """How often a provider may be asked: a token bucket that all jobs of a study share, and pauses it asks for itself."""
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable
@@ -16,7 +17,10 @@ BURST_SECONDS = 1.0
 """What a bucket holds: as much as flows in during this time, so that no minute has much more than a minute's worth."""
 
 STALE_SECONDS = 86_400.0
-"""Times further ahead than this are of a clock that was wrong."""
+"""Times further ahead than this are damaged."""
+
+SKEW_SECONDS = 60.0
+"""Clocks of two machines differ by less; a state from further ahead was written by a clock that was set back since."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
@@ -75,7 +79,7 @@ class RateLimit:
                     full = max(state.get(name, now), now)
                     free = max(free, full - BURST_SECONDS)
                     state[name] = full + amounts[name] * 60.0 / rate
-            _write(file, state)
+            _write(file, state, now)
         return max(0.0, free - now)
 
     def hold(self, seconds: float) -> None:
@@ -84,7 +88,7 @@ class RateLimit:
             now = self._clock.now()
             state = _read(file, now)
             state["held"] = max(state.get("held", now), now + seconds)
-            _write(file, state)
+            _write(file, state, now)
 
     def held(self) -> float:
         """Seconds until the provider may be asked again, if it wanted to be left alone."""
@@ -94,15 +98,20 @@ class RateLimit:
 
 
 def _read(file: BinaryIO, now: float) -> dict[str, float]:
+    """The times of a state, by the clock as it goes now."""
     try:
         state = json.loads(file.read() or b"{}")
+        written = float(state.get("written", now))
         times = {name: float(state[name]) for name in ("requests", "tokens", "held") if name in state}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return {}
-    return {name: moment for name, moment in times.items() if moment - now < STALE_SECONDS}
+    if not all(map(math.isfinite, (written, *times.values()))):
+        return {}
+    back = written - now if written - now > SKEW_SECONDS else 0.0
+    return {name: moment - back for name, moment in times.items() if moment - back - now < STALE_SECONDS}
 
 
-def _write(file: BinaryIO, state: dict[str, float]) -> None:
+def _write(file: BinaryIO, state: dict[str, float], now: float) -> None:
     file.truncate(0)
-    file.write(json.dumps(state).encode())
+    file.write(json.dumps(state | {"written": now}).encode())
     file.flush()

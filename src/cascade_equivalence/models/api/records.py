@@ -12,13 +12,10 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import Answer, Question
 from cascade_equivalence.models.api.costs import most, output_limit, text_tokens
 from cascade_equivalence.models.api.exchange import Usage, without_prefix
-from cascade_equivalence.models.store import key_of
+from cascade_equivalence.models.store import UNANSWERED, key_of, read_line
 
 API_FORMAT = 1
 """Raised when the same question and settings would be asked in another way."""
-
-UNANSWERED = ".unanswered.jsonl"
-"""Ends the name of the file beside a store that says which questions got no answer, and why."""
 
 
 def question_key(spec: ApiSpec, question: Question, max_new_tokens: int) -> str:
@@ -114,9 +111,8 @@ def _lines(path: Path) -> Iterator[tuple[str, Any]]:
         return
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
-            record = json.loads(line)
-            yield record["key"], record["value"]
-        except (ValueError, KeyError, TypeError) as error:
+            yield read_line(line)
+        except (ValueError, RecursionError) as error:
             raise StudyError(
                 f"{path}, line {number}, is damaged: remove that line to ask for its answer again"
             ) from error

@@ -116,5 +116,7 @@ def convert(source: Path, target: Path) -> dict[str, str]:
     target.mkdir(parents=True, exist_ok=True)
     with _own_progress():
         model.save_pretrained(target)
+    # It is written down, too: how a file was read once, which HF_HUB_OFFLINE changes, is no part of what a model is.
+    tokenizer.init_kwargs["local_files_only"] = False
     tokenizer.save_pretrained(target)
     return {name: version(name) for name in ("gguf", "tokenizers", "torch", "transformers")}

@@ -1,22 +1,22 @@
 """Repositories of the Hugging Face hub, through `huggingface_hub` and its own cache."""
 
 import hashlib
-import os
 from fnmatch import fnmatch
 from pathlib import Path
 
 from cascade_equivalence.config.sources import HubSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import PICKLE_SUFFIXES, Fetched, check_name, refuse_pickles, sha256
-from cascade_equivalence.models.sources.hub_errors import advice, gate, network_error
+from cascade_equivalence.models.sources.hub_errors import advice, failures, gate
+from cascade_equivalence.models.sources.secrets import hub_token
 
 _SHA256_DIGITS = 64
 _GIT_SHA1_DIGITS = 40
 
 
 def _token(source: HubSource, offline: bool) -> str | bool:
-    """The token to send: only what HF_TOKEN holds, never a stored login; False sends none."""
-    token = os.environ.get("HF_TOKEN", "").strip()
+    """The token to send; False sends none."""
+    token = hub_token()
     if source.gated and not token and not offline:
         raise StudyError(
             f"{source.repo} is {gate(_page(source), 'licence')} (with files that are already in the hub's cache, "
@@ -112,7 +112,7 @@ def fetch(source: HubSource) -> Fetched:
     """
     try:
         folder, files = _download(source)
-    except (OSError, RuntimeError, ValueError, network_error()) as error:
+    except failures() as error:
         raise _explain(error, source) from error
     refuse_pickles(files, source.repo)
     return Fetched({check_name(name, source.repo): path.resolve() for name, path in files.items()}, folder.name)

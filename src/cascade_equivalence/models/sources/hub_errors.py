@@ -1,6 +1,9 @@
 """Why the Hugging Face hub did not deliver, in the user's terms: for repositories of models and of data sets."""
 
+import sys
 from functools import cache
+
+from cascade_equivalence.models.sources.secrets import hidden
 
 REFUSED = (401, 403)
 
@@ -13,6 +16,15 @@ def network_error() -> type[Exception]:
     base = HfHubHTTPError.__bases__[0]
     assert issubclass(base, Exception)
     return base
+
+
+@cache
+def failures() -> tuple[type[Exception], ...]:
+    """Everything that the hub's library raises where the hub does not deliver, or cannot be asked."""
+    http = sys.modules[network_error().__module__.partition(".")[0]]
+    # A proxy or an endpoint that is no address; in the HTTP library it belongs to no other kind.
+    malformed = getattr(http, "InvalidURL", ValueError)
+    return OSError, RuntimeError, ValueError, network_error(), malformed
 
 
 def gate(page: str, terms: str) -> str:
@@ -57,7 +69,7 @@ def advice(error: Exception, *, kind: str, page: str, terms: str) -> str:
         return "the hub refuses the token in HF_TOKEN: make a new one with read access, or unset it"
     if isinstance(error, network_error()) and status is None:
         return (
-            f"the hub cannot be reached ({error}): check the network, the proxy settings and HF_ENDPOINT; where all "
-            "files are in the hub's cache already, set HF_HUB_OFFLINE=1"
+            f"the hub cannot be reached ({hidden(error)}): check the network, the proxy settings and HF_ENDPOINT; "
+            "where all files are in the hub's cache already, set HF_HUB_OFFLINE=1"
         )
-    return f"{type(error).__name__}: {error}; what has arrived is kept, so run again to go on"
+    return f"{type(error).__name__}: {hidden(error)}; what has arrived is kept, so run again to go on"

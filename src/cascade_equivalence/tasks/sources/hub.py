@@ -1,12 +1,12 @@
 """Files of the Hugging Face hub's data set repositories, through `huggingface_hub` and its own cache."""
 
-import os
 import shutil
 from pathlib import Path
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.files import sha256
-from cascade_equivalence.models.sources.hub_errors import advice, network_error
+from cascade_equivalence.models.sources.hub_errors import advice, failures
+from cascade_equivalence.models.sources.secrets import hub_token
 from cascade_equivalence.tasks.sources.pins import HubFile
 
 _SPARE = 1 << 28
@@ -31,6 +31,7 @@ def fetch_hub_file(pin: HubFile) -> Path:
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
     offline = constants.is_offline_mode()
+    token = hub_token() or False  # False: not even a stored login
     cached = try_to_load_from_cache(pin.repo, pin.file, revision=pin.revision, repo_type="dataset")
     if not offline and not isinstance(cached, str):
         _check_space(pin, Path(constants.HF_HUB_CACHE))
@@ -43,13 +44,12 @@ def fetch_hub_file(pin: HubFile) -> Path:
                     pin.file,
                     repo_type="dataset",
                     revision=pin.revision,
-                    # Only what the user put there for this: never a stored login.
-                    token=os.environ.get("HF_TOKEN", "").strip() or False,
+                    token=token,
                     local_files_only=offline,
                     force_download=force,
                 )
             )
-        except (OSError, RuntimeError, ValueError, network_error()) as error:
+        except failures() as error:
             raise _explain(error, pin) from error
         if (found := sha256(path)) == pin.sha256:
             return path

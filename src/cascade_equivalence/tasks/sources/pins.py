@@ -8,10 +8,9 @@ from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
 
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.names import TaskName
+from cascade_equivalence.config.packages import Repository, Revision
 from cascade_equivalence.config.sources import Sha256
 from cascade_equivalence.errors import StudyError
-
-Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Repository, `owner/name`.")]
 
 
 class _Pinned(Closed):
@@ -32,7 +31,7 @@ class HubFile(_Pinned):
     """A file of a data set repository of the Hugging Face hub."""
 
     kind: Literal["hub"] = Field(description="Data set repository of the Hugging Face hub.")
-    revision: str = Field(min_length=1, description="Commit, tag or branch; the hash holds the file fast in any case.")
+    revision: Revision = Field(description="Commit, tag or branch; the hash holds the file fast in any case.")
 
     @property
     def page(self) -> str:

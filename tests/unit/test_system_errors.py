@@ -1,0 +1,88 @@
+"""A full disk, a file in the way, a folder that may not be written: one line that says which, and nothing half made."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cascade_equivalence.atomic import replacing, write_text
+from cascade_equivalence.config.sources import Wheel
+from cascade_equivalence.errors import of_system
+from cascade_equivalence.models.sources.wheels import fetch_wheel
+
+NODE = """
+import sys, types
+from cascade_equivalence.dag import work
+
+def fail(job):
+    {fault}
+
+work.study_of = fail
+with work.at_work(types.SimpleNamespace(rule="answer", log=[sys.argv[1]], threads=1)):
+    pass
+"""
+
+
+def run(folder: Path, fault: str) -> tuple[list[str], str]:
+    """What a node that meets a fault says on the terminal, and in its log."""
+    log = folder / "logs" / "node.log"
+    command = [sys.executable, "-c", NODE.format(fault=fault), str(log)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert outcome.returncode == 1
+    return [line for line in outcome.stderr.splitlines() if line], log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("open('/dev/full', 'w').write('x' * 10**6)", "disk is full"),
+        ("raise OSError(28, 'No space left on device', '/x/y')", "/x/y"),
+        ("raise RuntimeError('I/O error: No space left on device (os error 28)')", "disk is full"),
+        ("import pathlib; pathlib.Path(sys.argv[1], 'below').mkdir(parents=True)", "node.log"),
+        ("import pathlib; pathlib.Path('/', 'x' * 300).open()", "too long"),
+    ],
+)
+def test_a_node_tells_what_the_system_means_in_one_line(tmp_path: Path, fault: str, said: str) -> None:
+    lines, log = run(tmp_path, fault)
+    assert len(lines) == 1 and said in lines[0] and lines[0].startswith("answer: ")
+    assert "Traceback" in log
+
+
+def test_a_fault_of_the_program_is_none_of_the_system() -> None:
+    assert of_system(ValueError("x")) is None and of_system(FileNotFoundError(errno.ENOENT, "no", "x")) is None
+
+
+def test_a_cache_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(OSError) as met:
+        fetch_wheel(Wheel(name="x", version="1", sha256="0" * 64), tmp_path / "cache")
+    assert str(tmp_path / "cache") in str(of_system(met.value))
+
+
+def test_bytes_are_on_disk_before_their_name_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, seen = write_text(tmp_path / "a", "old"), []
+
+    def sync(number: int) -> None:
+        seen.append((os.fstat(number).st_size, path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_text(path, "newer")
+    assert seen == [(5, "old")] and path.read_text() == "newer"
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_text(tmp_path / "a", "old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="space"), replacing(path) as part:
+        part.write_text("new")
+    assert [each.name for each in tmp_path.iterdir()] == ["a"] and path.read_text() == "old"
