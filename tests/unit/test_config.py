@@ -180,8 +180,9 @@ def test_what_is_listed_twice_is_named(places: dict[str, Any], key: str) -> None
         ({"noise__voices": ["us-female"]}, "noise.voices: there is no spoken voice 'us-female'"),
         ({"noise__babble_voices": ["gb-male"]}, "noise.babble_voices: there is no spoken voice 'gb-male'"),
         ({"noise__voices": []}, "noise: snr_db is set, so name the `voices`"),
-        ({"noise__snr_db": [10, float("inf")]}, "noise.snr_db: inf is no number of dB"),
-        ({"noise__snr_db": [float("nan")]}, "noise.snr_db: nan is no number of dB"),
+        ({"noise__snr_db": [10, float("inf")]}, "noise.snr_db.1: "),
+        ({"noise__music_snr_db": [float("nan")]}, "noise.music_snr_db.0: "),
+        ({"noise__stationary_snr_db": [1e300]}, "noise.stationary_snr_db.0: "),
         ({"noise__snr_db": ["loud"]}, "noise.snr_db.0: "),
         ({"noise__babble_voices": ["heart"]}, "noise.babble_voices: nobody is left to babble behind 'heart'"),
         (

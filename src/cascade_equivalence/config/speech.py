@@ -120,7 +120,9 @@ TALKERS_OF_MUSAN = (3, 7)
 RT60_MS = (200, 1200)
 """Shortest and longest reverberation time that the simulated rooms can have."""
 
-Decibels = list[float]
+LOUDEST = 200
+"""Beyond this ratio in dB either the speech or the noise has left every number that sound is kept in."""
+Decibels = list[Annotated[float, Field(ge=-LOUDEST, le=LOUDEST)]]
 ReverberationTime = Annotated[int, Field(ge=RT60_MS[0], le=RT60_MS[1])]
 
 
