@@ -55,7 +55,11 @@ def test_the_given_config_is_not_changed() -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.floats(-60, 60) | st.integers(-20, 40), min_size=1, max_size=4, unique_by=float))
+@given(
+    st.lists(
+        st.floats(-60, 60).map(lambda x: round(x, 9)) | st.integers(-20, 40), min_size=1, max_size=4, unique_by=float
+    )
+)
 def test_any_ratio_is_a_condition(ratios: list[float]) -> None:
     study = load_study(changed(noise__snr_db=ratios), ROOT)
     assert study.noise.snr_db == ratios

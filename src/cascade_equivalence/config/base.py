@@ -1,5 +1,6 @@
 """The base of every config section: closed, immutable, described, and strict where a value is easily mistaken."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,9 @@ def _gathered(found: list[InitErrorDetails]) -> Iterator[None]:
             kind: Any = PydanticCustomError("other", "{said}", {"said": problem["msg"]})
             if problem["type"] not in ("value_error", "assertion_error"):
                 kind = problem["type"]
-            found.append(InitErrorDetails(type=kind, loc=problem["loc"], input=problem["input"], ctx=problem.get("ctx", {})))
+            found.append(
+                InitErrorDetails(type=kind, loc=problem["loc"], input=problem["input"], ctx=problem.get("ctx", {}))
+            )
 
 
 def _mistaken(section: type[BaseModel], data: dict[Any, Any]) -> Iterator[InitErrorDetails]:
@@ -76,19 +79,20 @@ def _mistaken(section: type[BaseModel], data: dict[Any, Any]) -> Iterator[InitEr
 
 def path_problem(text: str) -> str | None:
     """What makes a text no path that a config can hold; None if nothing does."""
+    problem = None
     if not text.strip():
-        return "it must be a path, such as results/study"
-    if any(ord(sign) < ord(" ") or ord(sign) == 127 for sign in text):  # noqa: PLR2004 - DEL
-        return "it must be a path without line breaks and other control characters"
-    if text.startswith("~"):
-        return "it must be a path that is written in full: ~ stands for no folder here"
-    if _VARIABLE.search(text):
-        return "it must be a path that is written in full: variables such as $HOME stand for nothing here"
-    if set("{}") & set(text.replace(PROJECT, "")):
-        return "it must be a path without braces"
-    if max(len(part.encode(errors="replace")) for part in text.split("/")) > LONGEST_PART or len(text) > LONGEST_PATH:
-        return f"it must be a path whose names have at most {LONGEST_PART} bytes"
-    return None
+        problem = "a path, such as results/study"
+    elif any(ord(sign) < ord(" ") or ord(sign) == 127 for sign in text):  # noqa: PLR2004 - DEL
+        problem = "a path without line breaks and other control characters"
+    elif text.startswith("~"):
+        problem = "a path that is written in full: ~ stands for no folder here"
+    elif _VARIABLE.search(text):
+        problem = "a path that is written in full: variables such as $HOME stand for nothing here"
+    elif set("{}") & set(text.replace(PROJECT, "")):
+        problem = "a path without braces"
+    elif len(text) > LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_PART for part in text.split("/")):
+        problem = f"a path whose names have at most {LONGEST_PART} bytes"
+    return problem and f"it must be {problem}"
 
 
 @cache

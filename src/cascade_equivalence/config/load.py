@@ -1,6 +1,6 @@
 """Merge a config with its registry files and check every name; one clear message when something is wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,15 @@ def read_definitions(path: Path) -> dict[str, Any]:
     return {section: definitions for section, definitions in content.items() if definitions is not None}
 
 
+def is_registry(content: Any) -> bool:
+    """Whether a file holds definitions: it has a section of a registry, and nothing that only a study has."""
+    if not isinstance(content, Mapping):
+        return False
+    only_studies = StudyConfig.model_fields.keys() - Definitions.model_fields.keys()
+    sections = [content[section] for section in SECTIONS if section in content]
+    return any(isinstance(each, Mapping) for each in sections) and not only_studies & content.keys()
+
+
 def registry_problems(content: Mapping[str, Any], file: str) -> list[str]:
     """What is wrong with the definitions of a registry file, a line a problem."""
     try:
@@ -58,6 +67,14 @@ def registry_problems(content: Mapping[str, Any], file: str) -> list[str]:
     except ValidationError as error:
         return explain(error, Definitions, file)
     return []
+
+
+def merge_definitions(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Definitions of several registries, by section; a later one of a name wins."""
+    defined: dict[str, Any] = {section: {} for section in SECTIONS}
+    for content in contents:
+        _merge(defined, content)
+    return defined
 
 
 def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Path] = ()) -> StudyConfig:
@@ -79,7 +96,7 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
     if (problem := bound_problem(raw)) is not None:
         raise StudyError(f"The config cannot be checked: {problem}")
     lines: list[str] = []
-    defined: dict[str, Any] = {section: {} for section in SECTIONS}
+    defined = merge_definitions(())
     entries = raw.get("registry")
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, str | Path):
