@@ -52,6 +52,8 @@ REFUSED: dict[str, bytes] = {
     "3,000 open levels": b"tasks: " + b"[" * 3000,
     "100,000 levels in JSON": b'{"tasks": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "3,000 levels by indent": "".join(f"{' ' * i}a:\n" for i in range(1000)).encode(),
+    "half a character": b'tasks: ["\\ud800"]\n',
+    "half a character in JSON": b'{"\\ud800": 1}',
     "many values": b"tasks: [" + b"a," * 60_000 + b"]\n",
     "many bytes": b"#" * (MOST_BYTES + 1),
 }

@@ -35,7 +35,7 @@ class Closed(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _plain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Refuse what types take for something else: yes for 1, and a path that each reader expands in its own way."""
+        """Refuse what types take for something else: yes for 1, 1 for yes, a path that readers expand differently."""
         found = list(_mistaken(cls, data)) if isinstance(data, dict) else []
         if not found:
             return handler(data)
@@ -70,6 +70,8 @@ def _mistaken(section: type[BaseModel], data: dict[Any, Any]) -> Iterator[InitEr
                 problem = "it must be a number, and yes, no, on, off, true and false are none"
             elif numbers and isinstance(each, int) and abs(each) > largest:
                 problem = f"it must be a number of at most {largest:,}"
+            elif bool in kinds and isinstance(each, int | float) and not isinstance(each, bool):
+                problem = "it must be true or false, and a number is neither"
             elif Path in kinds and isinstance(each, str | Path):
                 problem = path_problem(str(each))
             if problem is not None:
@@ -107,8 +109,13 @@ def _inside(annotation: Any) -> set[Any]:
     return {kind for argument in get_args(annotation) for kind in _inside(argument)}
 
 
-def _leaves(value: Any) -> list[tuple[tuple[int | str, ...], Any]]:
-    """A value, or the values in a list or mapping of them: no field holds numbers or paths any deeper."""
+def _leaves(value: Any, place: tuple[int | str, ...] = ()) -> Iterator[tuple[tuple[int | str, ...], Any]]:
+    """The values in lists and mappings of them, each with its place."""
     if isinstance(value, dict):
-        return [((str(key),), each) for key, each in value.items()]
-    return [((i,), each) for i, each in enumerate(value)] if isinstance(value, list | tuple) else [((), value)]
+        for key, each in value.items():
+            yield from _leaves(each, (*place, str(key)))
+    elif isinstance(value, list | tuple):
+        for i, each in enumerate(value):
+            yield from _leaves(each, (*place, i))
+    else:
+        yield place, value

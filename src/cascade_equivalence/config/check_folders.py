@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.config.speech import RecordingsVoice
-from cascade_equivalence.config.study import ApiSpec, CascadeSpec, StudyConfig
+from cascade_equivalence.config.study import CascadeSpec, StudyConfig
 from cascade_equivalence.errors import StudyError
 
 SOURCES = ("src", "workflow", "config", "tests", "docs", "profiles", "requirements", "resources", ".git")

@@ -128,7 +128,7 @@ def refuse_ambiguous(paths: Iterable[Path]) -> None:
 
 
 def bound_problem(content: Any) -> str | None:
-    """What makes a value too large to be checked: too many values, too deep, or a cycle; None if nothing does.
+    """What makes a value unfit to be checked: too many values, too deep, a cycle, no text; None if nothing does.
 
     Args:
         content: Lists and mappings; parts of them may be the same object.
@@ -141,8 +141,10 @@ def bound_problem(content: Any) -> str | None:
             return f"it holds more than {MOST_VALUES:,} values"
         if depth > DEEPEST:
             return f"it has more than {DEEPEST} levels inside one another"
+        if isinstance(value, str) and not _is_text(value):
+            return f"{ascii(value)[:_SHOWN]} is half a character"
         if isinstance(value, Mapping):
-            inner += [(each, depth + 1) for each in value.values()]
+            inner += [(each, depth + 1) for pair in value.items() for each in pair]
         elif isinstance(value, list | tuple):
             # One level at a time would copy a list that is repeated many times.
             if count + len(inner) + len(value) > MOST_VALUES:
@@ -202,6 +204,15 @@ def _first_repeated(keys: Iterable[Any]) -> Any:
             return key
         seen.add(key)
     return None
+
+
+def _is_text(value: str) -> bool:
+    """Whether a text can be written: an escape can make half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refusal(problem: str, at: Any) -> yaml.constructor.ConstructorError:

@@ -12,7 +12,7 @@ TEMPLATE = f"""\
 #   {PROGRAM} estimate FILE            what it takes
 #   snakemake --configfile FILE --cores 2     run it
 #   {PROGRAM} show FILE                its headline
-# Every key with its default and meaning: config/defaults.yaml. What can be named: {PROGRAM} list systems (models, ...)
+# Every key with its default: config/defaults.yaml. What can be named: {PROGRAM} list systems
 
 # What can be named below; files of your own may follow, and later definitions win.
 registry: [config/models.yaml, config/systems.yaml, config/voices.yaml, config/tasks.yaml]
@@ -55,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     voice. A file that is there already is left alone.
     """
     path: Path = arguments.file
+    if not str(path).isprintable():
+        raise StudyError(f"{ascii(str(path))} is no name for a study: leave out what cannot be printed")
     name = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in path.stem).strip("-") or "study"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise StudyError(f"{path} is there already: name another file") from error
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} cannot be written: {error}") from error
-    print(
-        f"Written: {path}. Check it with `{PROGRAM} check {path}`, run it with `snakemake --configfile {path} --cores 2`"
-    )
+    print(f"Written: {path}")
+    print(f"Check it with `{PROGRAM} check {path}`, run it with")
+    print(f"  snakemake --configfile {path} --cores 2")
     return 0
