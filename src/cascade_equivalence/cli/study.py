@@ -58,15 +58,16 @@ def results_of(path: Path) -> Path:
     return read_study(path).config.results if path.is_file() else path
 
 
-def recorded_config(results: Path) -> dict[str, Any]:
-    """The config that the results in a folder were made with, as their records have it.
+def recorded_confidence(results: Path) -> float:
+    """Level of the intervals in a folder of results, as the config in its records has it.
 
     Raises:
-        StudyError: There are no records.
+        StudyError: There is no such record.
     """
     from cascade_equivalence.provenance.record import CONFIGS, read_records, read_shared
 
-    records = list(read_records(results).values())
-    if not records:
-        raise StudyError(f"{results} holds no records of a study; name a folder of results, or a study's config")
-    return read_shared(results, CONFIGS, records[-1].config)
+    for record in read_records(results).values():
+        level = read_shared(results, CONFIGS, record.config).get("statistics", {}).get("confidence")
+        if isinstance(level, float):
+            return level
+    raise StudyError(f"{results} holds no record of its study's config: name the config instead")

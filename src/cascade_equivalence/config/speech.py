@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from cascade_equivalence.conditions import Kind, condition_name
-from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.base import LONGEST_PART, Closed
 from cascade_equivalence.config.sources import Sha256
 
 
@@ -94,6 +94,8 @@ class RecordingsVoice(Voice):
         path = PurePosixPath(pattern)
         if path.is_absolute() or ".." in path.parts:
             raise ValueError("it must lead to files below the folder")
+        if not pattern.isprintable() or max(map(len, path.parts)) > LONGEST_PART:
+            raise ValueError(f"it must be a path that can be printed, of names with at most {LONGEST_PART} bytes")
         return pattern
 
     def sound(self) -> dict[str, Any]:

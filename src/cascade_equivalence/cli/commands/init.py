@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     path: Path = arguments.file
     if not str(path).isprintable():
-        raise StudyError(f"{ascii(str(path))} is no name for a study: leave out what cannot be printed")
+        raise StudyError(f"{str(path)!a} is no name for a study: leave out what cannot be printed")
     name = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in path.stem).strip("-") or "study"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the headline of a finished study, and where its results are."""
-    from cascade_equivalence.cli.study import read_study, recorded_config
+    from cascade_equivalence.cli.study import read_study, recorded_confidence
     from cascade_equivalence.report.headline import print_headline
     from cascade_equivalence.report.tables import Tables
 
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_headline(results, tables), indent=1, ensure_ascii=False))
         return 0
     print()
-    print_headline(tables, confidence or recorded_config(results)["statistics"]["confidence"])
+    print_headline(tables, confidence or recorded_confidence(results))
     for name, place in (("Tables", "tables"), ("Figures", "figures"), ("Report", "report.html")):
         print(f"{name:8} {results / place}")
     return 0
