@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 import yaml
+from recorded_study import config, make_study
 from report_study import build, write_study
 from study_config import BASE, ROOT, changed
 
@@ -19,6 +20,7 @@ from cascade_equivalence import __version__
 from cascade_equivalence.cli.commands.check import check_file
 from cascade_equivalence.cli.main import INTERRUPTED, UNEXPECTED
 from cascade_equivalence.cli.parser import build_parser
+from cascade_equivalence.cli.study import recorded_confidence, results_of
 from cascade_equivalence.config.check_folders import place_problems
 from cascade_equivalence.config.load import is_registry, load_study
 from cascade_equivalence.config.mechanism import CONCEPTS, ConceptName
@@ -192,6 +194,16 @@ def test_the_headline_is_numbers_too(
     found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert {row["system"] for row in found["accuracy"]} == set(tables.accuracy["system"])
     assert found["agreement"] and {row["condition"] for row in found["agreement"]} == {"clean"}
+
+
+def test_a_command_takes_the_config_or_the_results(tmp_path: Path, command: Command) -> None:
+    assert command("init", tmp_path / "s.yaml") == 0
+    assert results_of(tmp_path / "s.yaml") == Path("results/s")
+    results = make_study(tmp_path)
+    assert results_of(results) == results
+    assert recorded_confidence(results) == config().statistics.confidence
+    with pytest.raises(StudyError, match="name the config"):
+        recorded_confidence(results / "tables")
 
 
 # -- folders ------------------------------------------------------------------------------------------------

@@ -292,3 +292,26 @@ def test_empty_sections_and_anchors_are_no_mistake(tmp_path: Path) -> None:
     registry = [*(str(ROOT / path) for path in BASE["registry"]), "empty.yaml", "some.yaml"]
     voices = load_study(changed(registry=registry), tmp_path).definitions.voices
     assert (voices["new"].rate, voices["other"].rate) == (100, 120)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("audio_model", "gemma-3-270m"),
+        ("audio_model", "whisper-bas"),
+        ("text_model", "whisper-base"),
+        ("evaluation_voices", ["harts"]),
+        ("evaluation_voices", ["us", "us"]),
+    ],
+)
+def test_what_a_connector_names_must_be_there(part: str, value: object) -> None:
+    connectors = copy.deepcopy(FILES["connectors.yaml"]["connectors"])
+    load_study(changed(definitions={"connectors": connectors}, connectors=["mini"]), ROOT)
+    connectors["mini"][part] = value
+    line = one_line(changed(definitions={"connectors": connectors}, connectors=["mini"]))
+    assert line.startswith(f"connectors.mini.{part}: ")
+
+
+@pytest.mark.parametrize("name", ["oracle", "logs"])
+def test_a_name_that_stands_for_something_else_is_refused(name: str) -> None:
+    assert one_line(changed(definitions__models={name: MODEL})).startswith(f"models.{name}: ")

@@ -25,6 +25,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     chosen = {name: study.definitions.systems.get(name) for name in study.systems}
     apis = {name: spec for name, spec in chosen.items() if isinstance(spec, ApiSpec)}
     yield from api_problems(apis, study.api, study.answer.mode)
+    yield from _connector_problems(study)
     yield from _engine_problems(study)
     yield from _task_problems(study)
     yield from noise_problems(study.noise, study.speech.voices)
@@ -129,6 +130,18 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
                 yield from _model_problems(study, f"systems.{name}.llm", system.llm, ("llm", "speech-llm"))
             case E2ESpec() | ImplicitSpec() as system:
                 yield from _model_problems(study, f"systems.{name}.model", system.model, ("speech-llm",))
+
+
+def _connector_problems(study: StudyConfig) -> Iterator[str]:
+    for name in study.connectors:
+        connector = study.definitions.connectors.get(name)
+        if connector is None:
+            continue
+        key = f"connectors.{name}"
+        yield from _model_problems(study, f"{key}.audio_model", connector.audio_model, ("asr",))
+        yield from _model_problems(study, f"{key}.text_model", connector.text_model, ("llm",))
+        yield from unknown(f"{key}.evaluation_voices", connector.evaluation_voices, connector.voices, "training voice")
+        yield from repeated(f"{key}.evaluation_voices", connector.evaluation_voices)
 
 
 def _engine_problems(study: StudyConfig) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import difflib
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 LONGEST_VALUE = 80
+MOST_LINES = 40
+"""Most problems that are told at once."""
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxlist, _REPR.maxdict = 3, 12, 8
 _REPR.maxstring = _REPR.maxother = 2 * LONGEST_VALUE
@@ -34,6 +36,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if close:
         return f" - did you mean {close[0]!r}?"
     return f" - known: {', '.join(names)}" if names else " - none is defined"
+
+
+def block(heading: str, lines: Sequence[str]) -> str:
+    """Problems as one message: a heading, and a line each, of so many as anybody reads."""
+    more = [f"and {len(lines) - MOST_LINES} more problems"] if len(lines) > MOST_LINES else []
+    return "\n".join([heading, *(f"  {line}" for line in (*lines[:MOST_LINES], *more))])
 
 
 def explain(error: ValidationError, model: type[BaseModel], file: str = "") -> list[str]:

@@ -7,14 +7,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from cascade_equivalence.config.check import problems
-from cascade_equivalence.config.explain import explain
+from cascade_equivalence.config.explain import block, explain
 from cascade_equivalence.config.read import bound_problem, read_config
 from cascade_equivalence.config.study import Definitions, StudyConfig
 from cascade_equivalence.errors import StudyError
 
 SECTIONS = tuple(Definitions.model_fields)
-MOST_LINES = 40
-"""Most problems that are told at once."""
 
 
 def find_registry(entry: Path, places: Sequence[Path]) -> Path:
@@ -119,9 +117,7 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
     if not lines:
         lines = list(problems(study))
     if lines:
-        if len(lines) > MOST_LINES:
-            lines = [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES} more problems"]
-        raise StudyError("The config is not valid:\n" + "\n".join(f"  {line}" for line in lines))
+        raise StudyError(block("The config is not valid:", lines))
     return study
 
 

@@ -54,6 +54,7 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
         StudyError: What is wrong with it; the message names it.
     """
     from cascade_equivalence.cli.study import study_of
+    from cascade_equivalence.config.explain import block
     from cascade_equivalence.config.load import is_registry, registry_problems
     from cascade_equivalence.config.read import read_config
     from cascade_equivalence.config.schema import is_defaults
@@ -68,7 +69,7 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
         return "the list of all keys and their defaults, no study"
     if is_registry(content):
         if lines := registry_problems(content, str(path)):
-            raise StudyError("\n".join([f"{path} is not a valid registry:", *(f"  {line}" for line in lines)]))
+            raise StudyError(block(f"{path} is not a valid registry:", lines))
         held = ", ".join(f"{len(entries)} {section}" for section, entries in content.items() if entries)
         return f"valid registry ({held or 'of nothing'})"
     study = study_of(content, path)
@@ -81,8 +82,9 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
 
 def _check_places(path: Path, study: "Study") -> None:
     from cascade_equivalence.config.check_folders import place_problems
+    from cascade_equivalence.config.explain import block
     from cascade_equivalence.dag.layout import REPOSITORY
     from cascade_equivalence.models.sources.folder import location
 
     if lines := list(place_problems(study.config, REPOSITORY, location)):
-        raise StudyError("\n".join([f"{path} cannot run here:", *(f"  {line}" for line in lines)]))
+        raise StudyError(block(f"{path} cannot run here:", lines))
