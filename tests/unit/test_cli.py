@@ -129,6 +129,13 @@ def test_a_place_that_cannot_be_written_is_named(command: Command, tmp_path: Pat
         assert "Error: " in str(caught.value.code) and len(str(caught.value.code).splitlines()) == 1
 
 
+def test_what_is_written_is_said(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("schema", tmp_path / "new") == 0
+    assert {line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()} == {
+        str(path) for path in (tmp_path / "new").iterdir()
+    }
+
+
 # -- commands that help to begin ----------------------------------------------------------------------------
 
 

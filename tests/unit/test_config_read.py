@@ -1,6 +1,7 @@
 """A config file is read as people read it, in bounded time and memory, or refused in one line that names it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,20 @@ def test_a_name_that_leads_to_no_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.yaml", tmp_path / ("n" * 300), tmp_path / "a\0b", Path("/dev/null")):
         with pytest.raises(StudyError):
             read_config(path)
+
+
+def test_a_file_that_nobody_may_read_and_a_pipe_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StudyError, match="pipe"):
+        read_config(tmp_path / "pipe")
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "mine.yaml").touch()
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(StudyError, match=r"mine\.yaml cannot be read: Permission denied"):
+        read_config(tmp_path / "mine.yaml")
 
 
 @pytest.mark.parametrize("name", FILES)
