@@ -59,7 +59,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/snakefmt --check workflow
 	@$(SNAKEMAKE) --lint --configfile config/demo.yaml
-	@$(BIN)/cascade-equivalence check config/*.yaml
+	@$(BIN)/cascade-equivalence check --elsewhere config/*.yaml
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy

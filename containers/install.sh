@@ -54,7 +54,7 @@ project() {
     # Where results, what Snakemake remembers of them, and logs are mounted.
     mkdir -p results .snakemake logs
     "$VENV/bin/snakemake" --version >/dev/null
-    "$VENV/bin/cascade-equivalence" check config/*.yaml
+    "$VENV/bin/cascade-equivalence" check --elsewhere config/*.yaml
 }
 
 "$@"

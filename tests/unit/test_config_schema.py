@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 from pydantic import BaseModel
-from study_config import BASE, FILES, ROOT, STUDIES, lines_of, sections
+from study_config import BASE, FILES, REGISTRIES, ROOT, lines_of, sections
 
 from cascade_equivalence.config import schema
 from cascade_equivalence.config.study import StudyConfig
@@ -26,17 +26,33 @@ def test_every_key_is_described_and_every_section_closed(section: type[BaseModel
     assert section.model_config["frozen"]
 
 
-@pytest.mark.parametrize("name", [schema.SCHEMA, schema.DEFAULTS])
+@pytest.mark.parametrize("name", [schema.SCHEMA, schema.REGISTRY_SCHEMA, schema.DEFAULTS])
 def test_the_written_files_are_those_the_code_would_write(name: str, tmp_path: Path) -> None:
     schema.write(tmp_path)
     written = (ROOT / "config" / name).read_bytes()
     assert written == (tmp_path / name).read_bytes(), "run `cascade-equivalence schema config`"
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_the_schema_accepts_the_studies_of_the_project(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(schema.json_schema())
-    jsonschema.validate(FILES[name], schema.json_schema(), cls=jsonschema.Draft202012Validator)
+REQUIRED = {"tasks": ["sst2"], "systems": ["s"], "speech": {"voices": ["v"]}}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_of_the_project_names_its_schema_and_keeps_to_it(name: str) -> None:
+    first = (ROOT / "config" / name).read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith(schema.MODELINE)
+    named = ROOT / "config" / first.removeprefix(schema.MODELINE)
+    assert named.name == (schema.REGISTRY_SCHEMA if name in REGISTRIES else schema.SCHEMA)
+    rules = json.loads(named.read_bytes())
+    jsonschema.Draft202012Validator.check_schema(rules)
+    content = FILES[name] | (REQUIRED if name == schema.DEFAULTS else {})
+    jsonschema.validate(content, rules, cls=jsonschema.Draft202012Validator)
+
+
+def test_the_schema_of_registries_refuses_what_the_types_refuse() -> None:
+    rules = jsonschema.Draft202012Validator(schema.registry_schema())
+    assert rules.is_valid({"voices": None, "models": {}})
+    for wrong in ({"voice": {}}, {"voices": {"v": {"provider": "espeak", "pich": 1}}}, {"voices": []}, []):
+        assert not rules.is_valid(wrong)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +64,10 @@ def test_the_schema_accepts_the_studies_of_the_project(name: str) -> None:
         lambda raw: raw["tasks"].append("sst3"),
         lambda raw: raw["transcribe"].update(engine="x"),
         lambda raw: raw["noise"].update(talkers=0),
+        lambda raw: raw["items"].update(per_task=True),
+        lambda raw: raw["noise"].update(snr_db=[True]),
+        lambda raw: raw["noise"].update(snr_db=[1e300]),
+        lambda raw: raw["systems"].append("a" * 300),
         lambda raw: raw.update(definitions={"voices": {"v": {"provider": "espeak", "pich": 1}}}),
     ],
 )

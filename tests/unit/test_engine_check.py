@@ -12,7 +12,7 @@ import vllm_double
 from test_api_study import make
 from transformers import AutoModelForCausalLM
 
-from cascade_equivalence import __main__ as command_line
+from cascade_equivalence.cli.commands.check import check_file
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.dag import engine_check
 from cascade_equivalence.dag.engine_check import agreement_of, compare_engines, comparison_text
@@ -158,11 +158,11 @@ def test_a_missing_engine_is_named_before_jobs_start(tmp_path: Path, monkeypatch
         check_engines(study.engines())
     check_engines(study.engines(), ["conda"])
     check_engines(make(tmp_path, systems=["text"]).engines())
-    monkeypatch.setattr(command_line, "_is_study", lambda _: True)
-    monkeypatch.setattr(command_line, "read_study", lambda _: study)
+    monkeypatch.setattr("cascade_equivalence.cli.study.study_of", lambda *_: study)
+    (tmp_path / "study.yaml").write_text("tasks: [sst2]\n")
     with pytest.raises(StudyError, match=r"requirements/vllm\.txt"):
-        command_line.check([tmp_path])
-    command_line.check([tmp_path], conda=True)
+        check_file(tmp_path / "study.yaml", elsewhere=True)
+    assert "valid study" in check_file(tmp_path / "study.yaml", conda=True, elsewhere=True)
 
 
 def missing(name: str) -> str:

@@ -10,7 +10,6 @@ from recorded_study import MODEL, RESULTS, inside, make_study, write
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.store import UNANSWERED, Store
-from cascade_equivalence.provenance.commands import run
 from cascade_equivalence.provenance.pack import pack
 from cascade_equivalence.provenance.record import RECORDS, read_records
 from cascade_equivalence.provenance.verify import verify
@@ -143,12 +142,6 @@ def test_the_command_says_it_in_words_and_in_json(
     assert command("verify", results, "--json") == 1
     content = json.loads(capsys.readouterr().out)
     assert content["ok"] is False and content["findings"][0]["path"] == ANSWERS
-
-
-def test_other_commands_are_left_to_others() -> None:
-    import argparse
-
-    assert run(argparse.Namespace(command="check")) is False
 
 
 def test_the_advice_names_what_snakemake_has_to_be_given(results: Path) -> None:

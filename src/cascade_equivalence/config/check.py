@@ -3,24 +3,29 @@
 from collections.abc import Hashable, Iterator, Sequence
 
 from cascade_equivalence.config.api import ApiSpec, api_problems
+from cascade_equivalence.config.check_folders import folder_problems
 from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.check_noise import LEVELS, babble_of_voices, noise_problems
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
+LOGS = "logs"
 # Of these the demo's items carry their label in the voice.
 PROSODY_TASKS = ("meld", "mustard")
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
     """Say what is wrong with a study whose sections are each valid; one line a problem."""
+    yield from folder_problems(study)
+    yield from _reserved_names(study)
     yield from _name_problems(study)
     yield from _repetitions(study)
     yield from _system_problems(study)
     chosen = {name: study.definitions.systems.get(name) for name in study.systems}
     apis = {name: spec for name, spec in chosen.items() if isinstance(spec, ApiSpec)}
     yield from api_problems(apis, study.api, study.answer.mode)
+    yield from _connector_problems(study)
     yield from _engine_problems(study)
     yield from _task_problems(study)
     yield from noise_problems(study.noise, study.speech.voices)
@@ -39,6 +44,15 @@ def clean_voices(study: StudyConfig, task: str) -> list[str]:
     if task in PROSODY_TASKS and (study.items.source == "demo" or study.speech.prosody_voices):
         return study.speech.prosody_voices
     return study.speech.voices
+
+
+def _reserved_names(study: StudyConfig) -> Iterator[str]:
+    """Names that stand for something else already, where a name of the user's would be read."""
+    models = study.definitions.models
+    if ORACLE in models:
+        yield f"models.{ORACLE}: {ORACLE!r} stands for the true text; give the model another name"
+    if LOGS in models:
+        yield f"models.{LOGS}: {LOGS!r} is the folder of the logs beside the models; give the model another name"
 
 
 def _name_problems(study: StudyConfig) -> Iterator[str]:
@@ -118,6 +132,18 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
                 yield from _model_problems(study, f"systems.{name}.model", system.model, ("speech-llm",))
 
 
+def _connector_problems(study: StudyConfig) -> Iterator[str]:
+    for name in study.connectors:
+        connector = study.definitions.connectors.get(name)
+        if connector is None:
+            continue
+        key = f"connectors.{name}"
+        yield from _model_problems(study, f"{key}.audio_model", connector.audio_model, ("asr",))
+        yield from _model_problems(study, f"{key}.text_model", connector.text_model, ("llm",))
+        yield from unknown(f"{key}.evaluation_voices", connector.evaluation_voices, connector.voices, "training voice")
+        yield from repeated(f"{key}.evaluation_voices", connector.evaluation_voices)
+
+
 def _engine_problems(study: StudyConfig) -> Iterator[str]:
     if study.answer.engine != "transformers" and not any(
         isinstance(study.definitions.systems.get(name), CascadeSpec | ImplicitSpec) for name in study.systems
@@ -133,6 +159,8 @@ def _model_problems(study: StudyConfig, key: str, name: str, roles: Sequence[str
     model = models[name]
     if model.role not in roles:
         yield f"{key}: {name!r} is a model of role {model.role!r}, not {' or '.join(map(repr, roles))}"
+        # Nor is it followed any further: it may lead back to where it is named.
+        return
     if model.role != "speech-llm":
         return
     if model.text_model is None and model.audio_model is not None:

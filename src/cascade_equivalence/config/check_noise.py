@@ -1,11 +1,10 @@
 """What cannot work in a study's noise: what a type cannot say."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cascade_equivalence.conditions import Kind
+from cascade_equivalence.conditions import Kind, condition_name
 from cascade_equivalence.config.explain import repeated
 from cascade_equivalence.config.speech import TALKERS_OF_MUSAN, MusanSource, NoiseConfig
 
@@ -16,6 +15,8 @@ LEVELS: dict[Kind, str] = {
     "reverb": "reverb_rt60_ms",
 }
 """Key of each kind's levels."""
+LONGEST_CONDITION = 40
+"""Most signs of a condition's name, which is the name of files."""
 PARTS: dict[Kind, str] = {"babble": "speech", "music": "music"}
 """Folder of MUSAN that a kind of noise is made of. Its `noise` holds events (steps, horns, rain), which are neither."""
 
@@ -27,9 +28,10 @@ def noise_problems(noise: NoiseConfig, voices: Sequence[str]) -> Iterator[str]:
         noise: The noise.
         voices: Voices of the study.
     """
-    for key in LEVELS.values():
-        levels = getattr(noise, key)
-        yield from (f"noise.{key}: {level} is no number of dB" for level in levels if not math.isfinite(level))
+    for kind, levels in noise.levels().items():
+        for level in levels:
+            if len(condition_name(level, kind)) > LONGEST_CONDITION:
+                yield f"noise.{LEVELS[kind]}: {level} has too many digits for the name of a condition; round it"
     if noise.max_talkers is not None and noise.max_talkers < noise.talkers:
         yield f"noise.max_talkers: {noise.max_talkers} is below noise.talkers ({noise.talkers})"
     if noise.musan is not None:

@@ -1,8 +1,9 @@
 """What is wrong with a config, in lines that name each key as the user wrote it and say what to do."""
 
 import difflib
+import reprlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -10,6 +11,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 LONGEST_VALUE = 80
+MOST_LINES = 40
+"""Most problems that are told at once."""
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxlist, _REPR.maxdict = 3, 12, 8
+_REPR.maxstring = _REPR.maxother = 2 * LONGEST_VALUE
 
 
 def unknown(key: str, names: Iterable[str], known: Iterable[str], kind: str) -> list[str]:
@@ -30,6 +36,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if close:
         return f" - did you mean {close[0]!r}?"
     return f" - known: {', '.join(names)}" if names else " - none is defined"
+
+
+def block(heading: str, lines: Sequence[str]) -> str:
+    """Problems as one message: a heading, and a line each, of so many as anybody reads."""
+    more = [f"and {len(lines) - MOST_LINES} more problems"] if len(lines) > MOST_LINES else []
+    return "\n".join([heading, *(f"  {line}" for line in (*lines[:MOST_LINES], *more))])
 
 
 def explain(error: ValidationError, model: type[BaseModel], file: str = "") -> list[str]:
@@ -66,11 +78,17 @@ def _line(key: str, around: Any, problem: ErrorDetails) -> str:
         if kind == "union_tag_invalid":
             given, context = context["tag"], {"expected": context["expected_tags"]}
     if kind in ("literal_error", "union_tag_invalid"):
-        return f"{key}: {given!r} is not possible{did_you_mean(str(given), _quoted(context['expected']))}"
+        hint = did_you_mean(str(given)[:LONGEST_VALUE], _quoted(context["expected"]))
+        return f"{key}: {shown(given)} is not possible{hint}"
     if kind in ("missing", "union_tag_not_found"):
         return f"{key}: missing; give it a value"
-    value = repr(given)
-    return f"{key}: {problem['msg']} (got {value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + '...'})"
+    return f"{key}: {problem['msg']} (got {shown(given)})"
+
+
+def shown(given: Any) -> str:
+    """A value as it stands in a message: on one line, and short however much the value holds."""
+    value = _REPR.repr(given)
+    return value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "..."
 
 
 def _quoted(listing: str) -> list[str]:

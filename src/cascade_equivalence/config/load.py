@@ -1,52 +1,87 @@
-"""Read a config, merge the registry files, check every name; one clear message when something is wrong."""
+"""Merge a config with its registry files and check every name; one clear message when something is wrong."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from cascade_equivalence.config.check import problems
-from cascade_equivalence.config.explain import explain
+from cascade_equivalence.config.explain import block, explain
+from cascade_equivalence.config.read import bound_problem, read_config
 from cascade_equivalence.config.study import Definitions, StudyConfig
 from cascade_equivalence.errors import StudyError
 
 SECTIONS = tuple(Definitions.model_fields)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is given twice is an error, and not the first one's end."""
+def find_registry(entry: Path, places: Sequence[Path]) -> Path:
+    """Find a registry file of a config.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Construct a mapping whose keys differ."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if not key.tag.endswith(":merge")]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is defined twice", node.start_mark)
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        return mapping
+    Args:
+        entry: The file as the config names it.
+        places: Folders to look in, the first that has it wins; of no use to an absolute path.
+
+    Returns:
+        The file.
+
+    Raises:
+        StudyError: None of the places has it; the message names them all.
+    """
+    tried = list(dict.fromkeys(place / entry for place in places))
+    for path in tried:
+        if path.is_file():
+            return path
+    looked = ", ".join(dict.fromkeys(str(path) for path in tried))
+    raise StudyError(f"registry: {entry} does not exist; it is named in the config's `registry` (looked for {looked})")
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise StudyError(f"registry: {path} does not exist; it is named in the config's `registry`")
-    try:
-        # A subclass of the safe loader.
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) or {}  # noqa: S506
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} is not valid YAML: {error}") from error
+def read_definitions(path: Path) -> dict[str, Any]:
+    """Read a registry file; a section without a value is left out.
+
+    Raises:
+        StudyError: It cannot be read, or does not hold keys.
+    """
+    content = read_config(path)
+    content = {} if content is None else content
     if not isinstance(content, dict):
         raise StudyError(f"{path} must hold keys such as {', '.join(SECTIONS)}")
     return {section: definitions for section, definitions in content.items() if definitions is not None}
 
 
-def load_study(raw: Mapping[str, Any], root: Path = Path()) -> StudyConfig:
+def is_registry(content: Any) -> bool:
+    """Whether a file holds definitions: it has a section of a registry, and nothing that only a study has."""
+    if not isinstance(content, Mapping):
+        return False
+    only_studies = StudyConfig.model_fields.keys() - Definitions.model_fields.keys()
+    sections = [content[section] for section in SECTIONS if section in content]
+    return any(isinstance(each, Mapping) for each in sections) and not only_studies & content.keys()
+
+
+def registry_problems(content: Mapping[str, Any], file: str) -> list[str]:
+    """What is wrong with the definitions of a registry file, a line a problem."""
+    try:
+        Definitions.model_validate(content)
+    except ValidationError as error:
+        return explain(error, Definitions, file)
+    return []
+
+
+def merge_definitions(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Definitions of several registries, by section; a later one of a name wins."""
+    defined: dict[str, Any] = {section: {} for section in SECTIONS}
+    for content in contents:
+        _merge(defined, content)
+    return defined
+
+
+def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Path] = ()) -> StudyConfig:
     """Check a config and fill in what its registry files define.
 
     Args:
         raw: The config as Snakemake merged it, or as read from YAML.
         root: Folder that relative registry paths start from.
+        places: Further folders in which registry files are looked for, one after the other.
 
     Returns:
         The study, with every definition it can name under ``definitions``.
@@ -56,16 +91,17 @@ def load_study(raw: Mapping[str, Any], root: Path = Path()) -> StudyConfig:
     """
     if not isinstance(raw, Mapping):
         raise StudyError(f"The config must hold keys such as {', '.join(list(StudyConfig.model_fields)[:5])}")
+    if (problem := bound_problem(raw)) is not None:
+        raise StudyError(f"The config cannot be checked: {problem}")
     lines: list[str] = []
-    defined: dict[str, Any] = {section: {} for section in SECTIONS}
+    defined = merge_definitions(())
     entries = raw.get("registry")
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, str | Path):
-            content = _read_yaml(root / entry)
-            try:
-                Definitions.model_validate(content)
-            except ValidationError as error:
-                lines += explain(error, Definitions, str(root / entry))
+            path = find_registry(Path(entry), (root, *places))
+            content = read_definitions(path)
+            if wrong := registry_problems(content, str(path)):
+                lines += wrong
             else:
                 _merge(defined, content)
     own = raw.get("definitions")
@@ -81,7 +117,7 @@ def load_study(raw: Mapping[str, Any], root: Path = Path()) -> StudyConfig:
     if not lines:
         lines = list(problems(study))
     if lines:
-        raise StudyError("The config is not valid:\n" + "\n".join(f"  {line}" for line in lines))
+        raise StudyError(block("The config is not valid:", lines))
     return study
 
 

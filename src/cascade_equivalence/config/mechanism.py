@@ -8,8 +8,15 @@ from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.names import Name, TaskName
 
 ConceptName = Literal["proxy", "ctc", "boc", "acoustic", "permuted"]
-"""What is erased. `proxy`: the first word; `ctc`: the characters that the layer's own CTC probe reads, frame by frame;
-`boc`: the bag of characters; `acoustic`: pitch and energy; `permuted`, a control: the proxy, labels shuffled."""
+"""What is erased."""
+CONCEPTS: dict[ConceptName, str] = {
+    "proxy": "the first word",
+    "ctc": "the characters that the layer's own CTC probe reads, frame by frame",
+    "boc": "the bag of characters",
+    "acoustic": "pitch and energy",
+    "permuted": "a control: the proxy, with its labels shuffled",
+}
+"""What each concept is."""
 ControlName = Literal["random", "principal"]
 """What is drawn for each concept, at each layer as many directions as its eraser takes away: `random` ones, or random
 ones among principal components that carry as much variance (`principal`)."""

@@ -1,4 +1,4 @@
-"""The config's JSON schema, for editors, and its defaults with a line on each key, for people."""
+"""The JSON schemas of studies and registries, for editors, and its defaults with a line on each key, for people."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,11 @@ import yaml
 from pydantic import BaseModel
 
 from cascade_equivalence.atomic import write_text
-from cascade_equivalence.config.study import StudyConfig
+from cascade_equivalence.config.study import Definitions, StudyConfig
 
-SCHEMA, DEFAULTS = "schema.json", "defaults.yaml"
+SCHEMA, REGISTRY_SCHEMA, DEFAULTS = "schema.json", "registry.schema.json", "defaults.yaml"
+MODELINE = "# yaml-language-server: $schema="
+"""How a YAML file begins that tells editors its schema, as a path from the file."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 HEADING = """Every key of a study with its default, written by `cascade-equivalence schema config`. A study gives the
 keys marked REQUIRED and those it wants to be different. Behind `#` stands the form of the entries of a list or mapping.
@@ -25,15 +27,39 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": DIALECT} | StudyConfig.model_json_schema() | {"title": "Study of cascade equivalence"}
 
 
+def registry_schema() -> dict[str, Any]:
+    """JSON schema of a registry file; a section may be empty."""
+    schema = Definitions.model_json_schema()
+    for section in schema["properties"].values():
+        section["type"] = ["object", "null"]
+    return {"$schema": DIALECT} | schema | {"title": "Registry of cascade equivalence"}
+
+
 def defaults_yaml() -> str:
     """All keys of a config with their defaults as YAML, each below its description; a required key has no value."""
-    return "\n".join([*_comment(HEADING, ""), *_section(StudyConfig, ""), ""])
+    return "\n".join([f"{MODELINE}{SCHEMA}", *_comment(HEADING, ""), *_section(StudyConfig, ""), ""])
 
 
-def write(folder: Path) -> None:
-    """Write ``schema.json`` and ``defaults.yaml`` into a folder."""
-    write_text(folder / SCHEMA, json.dumps(json_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    write_text(folder / DEFAULTS, defaults_yaml())
+def is_defaults(path: Path) -> bool:
+    """Whether a file is the list of defaults, which is no study: its required keys have no values."""
+    return path.read_text(encoding="utf-8") == defaults_yaml()
+
+
+def write(folder: Path) -> list[Path]:
+    """Write the two schemas and ``defaults.yaml`` into a folder.
+
+    Returns:
+        The files.
+    """
+    schemas = {SCHEMA: json_schema(), REGISTRY_SCHEMA: registry_schema()}
+    texts = {
+        name: json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        for name, schema in schemas.items()
+    }
+    texts[DEFAULTS] = defaults_yaml()
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in texts]
 
 
 def _comment(text: str, indent: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from cascade_equivalence.conditions import Kind, condition_name
-from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.base import LONGEST_PART, Closed
 from cascade_equivalence.config.sources import Sha256
 
 
@@ -94,6 +94,8 @@ class RecordingsVoice(Voice):
         path = PurePosixPath(pattern)
         if path.is_absolute() or ".." in path.parts:
             raise ValueError("it must lead to files below the folder")
+        if not pattern.isprintable() or max(map(len, path.parts)) > LONGEST_PART:
+            raise ValueError(f"it must be a path that can be printed, of names with at most {LONGEST_PART} bytes")
         return pattern
 
     def sound(self) -> dict[str, Any]:
@@ -120,7 +122,9 @@ TALKERS_OF_MUSAN = (3, 7)
 RT60_MS = (200, 1200)
 """Shortest and longest reverberation time that the simulated rooms can have."""
 
-Decibels = list[float]
+LOUDEST = 200
+"""Beyond this ratio in dB either the speech or the noise has left every number that sound is kept in."""
+Decibels = list[Annotated[float, Field(ge=-LOUDEST, le=LOUDEST)]]
 ReverberationTime = Annotated[int, Field(ge=RT60_MS[0], le=RT60_MS[1])]
 
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, NonNegativeFloat, PositiveFloat, ValidationError
 
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.explain import explain
 from cascade_equivalence.config.names import TaskName
+from cascade_equivalence.config.read import read_config
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.resources import RESOURCES
 
@@ -125,9 +125,7 @@ def read_figures(path: Path = FIGURES) -> Figures:
         StudyError: The file is missing or does not hold what it should; one line a problem.
     """
     try:
-        return Figures.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StudyError(f"{path} cannot be read as figures for estimates: {error}") from error
+        return Figures.model_validate(read_config(path))
     except ValidationError as error:
         lines = "\n".join(f"  {line}" for line in explain(error, Figures))
         raise StudyError(f"{path} does not hold the figures for estimates:\n{lines}") from error

@@ -1,0 +1,61 @@
+"""Show a finished study."""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cascade_equivalence.cli.parser import Commands, add_command, add_json
+from cascade_equivalence.errors import StudyError
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.tables import Tables
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "show", run)
+    parser.add_argument("study", type=Path, help="the folder of the results, or the study's config file")
+    add_json(parser, "print accuracy, agreement and contrasts on clean speech as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the headline of a finished study, and where its results are."""
+    from cascade_equivalence.cli.study import read_study, recorded_confidence
+    from cascade_equivalence.report.headline import print_headline
+    from cascade_equivalence.report.tables import Tables
+
+    path: Path = arguments.study
+    if path.is_dir():
+        results, confidence = path, None
+    else:
+        study = read_study(path).config
+        results, confidence = study.results, study.statistics.confidence
+    if not (results / "report.html").exists():
+        how = "name a folder of results" if path.is_dir() else f"run `snakemake --configfile {path}` first"
+        raise StudyError(f"{results}/report.html does not exist: {how}")
+    tables = Tables.read(results / "tables")
+    if arguments.json:
+        print(json.dumps(_headline(results, tables), indent=1, ensure_ascii=False))
+        return 0
+    print()
+    print_headline(tables, confidence or recorded_confidence(results))
+    for name, place in (("Tables", "tables"), ("Figures", "figures"), ("Report", "report.html")):
+        print(f"{name:8} {results / place}")
+    return 0
+
+
+def _headline(results: Path, tables: "Tables") -> dict[str, Any]:
+    from cascade_equivalence.conditions import CLEAN
+
+    shown = {"accuracy": tables.accuracy, "agreement": tables.agreement, "contrasts": tables.contrasts}
+    rows = {
+        name: [row for row in table.to_dicts() if row.get("condition", CLEAN) == CLEAN] for name, table in shown.items()
+    }
+    return {"results": str(results)} | {name: [_plain(row) for row in each] for name, each in rows.items()}
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without what JSON has no number for."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}

@@ -1,0 +1,83 @@
+"""The tree of commands, and what their arguments have in common."""
+
+import argparse
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+from cascade_equivalence import __version__, cli
+from cascade_equivalence.cli import commands as modules
+
+PROGRAM = "cascade-equivalence"
+Commands = Callable[..., argparse.ArgumentParser]
+"""``add_parser`` of the tree."""
+Run = Callable[[argparse.Namespace], int]
+"""What a command does: takes its arguments, gives the exit status."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; each module of ``cli.commands`` adds its own commands."""
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=cli.__doc__)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    for module in iter_modules(modules.__path__):
+        import_module(f"{modules.__name__}.{module.name}").add(commands.add_parser)
+    return parser
+
+
+def add_command(commands: Commands, name: str, run: Run) -> argparse.ArgumentParser:
+    """Add a command whose help is the docstring of what it runs.
+
+    Args:
+        commands: ``add_parser`` of the tree.
+        name: Its name.
+        run: What it does.
+    """
+    text = inspect.cleandoc(run.__doc__ or "")
+    parser = commands(
+        name, help=text.splitlines()[0], description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names a study's config."""
+    parser.add_argument("config", type=Path, help="the study's config file, such as config/demo.yaml")
+
+
+def add_json(parser: argparse.ArgumentParser, what: str = "print everything as JSON") -> None:
+    """Add the option that asks for JSON."""
+    parser.add_argument("--json", action="store_true", help=what)
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1, for an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return value
+
+
+def tolerance(text: str) -> float:
+    """A number from 0 to below 1, for an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no tolerance: give a number from 0 to below 1, such as 1e-6")
+    return value

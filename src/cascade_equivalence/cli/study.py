@@ -1,0 +1,73 @@
+"""What commands are given: a study's config, or the folder of its results."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cascade_equivalence.errors import StudyError
+
+if TYPE_CHECKING:
+    from cascade_equivalence.dag.study import Study
+
+
+def registry_places(path: Path) -> Sequence[Path]:
+    """Where the registry files of a config are looked for, after the working folder.
+
+    Args:
+        path: The config.
+    """
+    from cascade_equivalence.dag.layout import REPOSITORY
+
+    return path.parent, path.parent.parent, REPOSITORY
+
+
+def read_study(path: Path) -> "Study":
+    """Read and check a study's config file.
+
+    Raises:
+        StudyError: The file is missing, is not YAML, or is not a valid config.
+    """
+    from cascade_equivalence.config.read import read_config
+
+    return study_of(read_config(path), path)
+
+
+def study_of(raw: Any, path: Path) -> "Study":
+    """Check what a config file holds.
+
+    Raises:
+        StudyError: It is not a valid config; the message begins with the file.
+    """
+    from cascade_equivalence.config.load import load_study
+    from cascade_equivalence.dag.study import Study
+
+    if raw is None:
+        raise StudyError(f"{path} is empty: a study needs `tasks`, `systems` and `speech`")
+    try:
+        return Study(load_study(raw, places=registry_places(path)))
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from error
+
+
+def results_of(path: Path) -> Path:
+    """The folder of a study's results.
+
+    Args:
+        path: The folder itself, or the study's config.
+    """
+    return read_study(path).config.results if path.is_file() else path
+
+
+def recorded_confidence(results: Path) -> float:
+    """Level of the intervals in a folder of results, as the config in its records has it.
+
+    Raises:
+        StudyError: There is no such record.
+    """
+    from cascade_equivalence.provenance.record import CONFIGS, read_records, read_shared
+
+    for record in read_records(results).values():
+        level = read_shared(results, CONFIGS, record.config).get("statistics", {}).get("confidence")
+        if isinstance(level, float):
+            return level
+    raise StudyError(f"{results} holds no record of its study's config: name the config instead")

@@ -1,0 +1,113 @@
+"""What is wrong with the folders of a study: what a path's type cannot say, and what only the machine can."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.sources import PathSource
+from cascade_equivalence.config.speech import RecordingsVoice
+from cascade_equivalence.config.study import CascadeSpec, StudyConfig
+from cascade_equivalence.errors import StudyError
+
+SOURCES = ("src", "workflow", "config", "tests", "docs", "profiles", "requirements", "resources", ".git")
+"""Folders of a project that are written by people, where results would be lost among them."""
+DEPLOYED = ("config", "workflow", ".git")
+"""Those of a folder that the workflow was deployed to."""
+RECORDINGS = "recordings"
+"""Folder below `items.sets_folder` that recordings of published sets are unpacked into."""
+
+Locate = Callable[[PathSource], Path]
+
+
+def folder_problems(study: StudyConfig) -> Iterator[str]:
+    """Say what is wrong with the folders a study writes to, on any machine; one line a problem."""
+    for key, folder in _written(study).items():
+        # These are parts of the patterns of files.
+        if set("{}") & set(str(folder)):
+            yield f"{key}: {str(folder)!r} has braces; name a folder without them"
+        elif not folder.name:
+            kind = "the root of the disk" if folder.is_absolute() else "the working folder itself"
+            yield f"{key}: {str(folder)!r} is {kind}; name a folder below it, such as {folder / 'results'}"
+
+
+def place_problems(study: StudyConfig, project: Path, locate: Locate) -> Iterator[str]:
+    """Say which folders of a study are missing on this machine, or not to be written to; one line a problem.
+
+    Args:
+        study: A study whose sections are each valid.
+        project: The project's own folder.
+        locate: Finds a model's folder, or raises ``StudyError``.
+    """
+    yield from _write_problems(study, project)
+    items, noise, voices = study.items, study.noise, study.definitions.voices
+    if items.source == "published" and items.folder is not None:
+        if not items.folder.is_dir():
+            yield _missing("items.folder", items.folder)
+        else:
+            yield from (
+                _missing("items.folder", items.folder / task)
+                for task in study.tasks
+                if not (items.folder / task).is_dir()
+            )
+    if noise.folder is not None and not noise.folder.is_dir():
+        yield _missing("noise.folder", noise.folder)
+    for name in dict.fromkeys([*study.speech.voices, *study.speech.prosody_voices]):
+        voice = voices[name]
+        # The recordings of a published set are unpacked before they are needed.
+        unpacked = items.source == "published" and items.sets_folder / RECORDINGS
+        if isinstance(voice, RecordingsVoice) and voice.folder != unpacked and not voice.folder.is_dir():
+            yield _missing(f"voices.{name}.folder", voice.folder)
+    for name in _models(study):
+        source = study.definitions.models[name].source
+        if isinstance(source, PathSource):
+            try:
+                locate(source)
+            except StudyError as error:
+                yield f"models.{name}.source.path: {error}"
+
+
+def _written(study: StudyConfig) -> dict[str, Path]:
+    return {
+        "results": study.results,
+        "models_folder": study.models_folder,
+        "items.sets_folder": study.items.sets_folder,
+    }
+
+
+def _write_problems(study: StudyConfig, project: Path) -> Iterator[str]:
+    for key, folder in _written(study).items():
+        whole = folder.resolve()
+        for root in dict.fromkeys((project.resolve(), Path.cwd())):
+            own = [root / name for name in (SOURCES if root == project.resolve() else DEPLOYED)]
+            if whole == root or root.is_relative_to(whole):
+                yield f"{key}: {folder} holds the project itself; name a folder of its own, such as results/study"
+                break
+            if any(whole.is_relative_to(source) for source in own):
+                yield f"{key}: {folder} lies among the project's sources; name another folder, such as results/study"
+                break
+        else:
+            if (above := _first_existing(whole)) and not above.is_dir():
+                yield f"{key}: {above} is a file; name a folder"
+
+
+def _first_existing(path: Path) -> Path | None:
+    return next((each for each in (path, *path.parents) if each.exists()), None)
+
+
+def _models(study: StudyConfig) -> list[str]:
+    """Models whose weights a study needs, those that they name included."""
+    names: list[str | None] = list(study.mechanism.models) if study.mechanism else []
+    names += [study.surplus.asr] if study.surplus.tasks else []
+    for system in (study.definitions.systems[name] for name in study.systems):
+        if isinstance(system, CascadeSpec):
+            names += [system.asr, system.llm]
+        elif not isinstance(system, ApiSpec):
+            names.append(system.model)
+    known = study.definitions.models
+    found = dict.fromkeys(name for name in names if name in known)
+    inner = [part for name in found for part in (known[name].text_model, known[name].audio_model)]
+    return [name for name in dict.fromkeys([*found, *inner]) if name in known]
+
+
+def _missing(key: str, folder: Path) -> str:
+    return f"{key}: there is no folder {folder} (looked for {folder.resolve()})"
