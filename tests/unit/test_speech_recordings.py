@@ -224,9 +224,7 @@ def cut(path: Path) -> None:
 def test_recordings_that_break_off_are_refused(tmp_path: Path, extension: str) -> None:
     voice = RecordingsVoice(provider="recordings", folder=tmp_path)
     cut(record(voice, f"meld/a.{extension}", 300.0, 3.0))
-    with pytest.raises(
-        StudyError, match=rf"1 of 1 .*\n.*a\.{extension}: it (breaks off|cannot be read)"
-    ):
+    with pytest.raises(StudyError, match=rf"1 of 1 .*\n.*a\.{extension}: it (breaks off|cannot be read)"):
         read(voice, tmp_path / "store", [Utterance("a", "Ah.")])
 
 
