@@ -165,6 +165,14 @@ def test_a_count_that_is_only_too_large_is_a_break(tmp_path: Path) -> None:
         assert "a.wav: it breaks off" in refusal(tmp_path, {"a": flac_of(samples)})
 
 
+@pytest.mark.parametrize("kind", ["WAV", "WAVEX", "RF64", "AIFF", "FLAC", "MP3"])
+def test_a_file_that_was_cut_is_told(tmp_path: Path, kind: str) -> None:
+    content = encode(np.tile(SOUND, 4), kind)
+    for part in (0.3, 0.6, 0.9):
+        message = refusal(tmp_path, {"a": content[: int(part * len(content))]})
+        assert "a.wav: it breaks off" in message or "a.wav: it cannot be read" in message
+
+
 def test_an_hour_is_no_recording_of_an_item(tmp_path: Path) -> None:
     content = encode(np.tile(SOUND, LONGEST_SECONDS // 2 + 1), "FLAC")
     assert f"a.wav: it is longer than {LONGEST_SECONDS} s" in refusal(tmp_path, {"a": content})

@@ -107,6 +107,7 @@ STAGES = {
     ),
     "erasure": (
         *(f"mechanism/{name}.py" for name in ("eraser_files", "erasure", "hooks", "leace", "utterances")),
+        *(f"tasks/{name}.py" for name in ("base", "dress", "parsing")),
         "dag/erasure.py",
     ),
     "surplus": (

@@ -45,8 +45,7 @@ def decode_recording(content: bytes) -> Waveform:
             or far beyond full scale, or its channels cancel each other. The message speaks of the file as "it".
     """
     content = _completed(content)
-    order = _SIZED.get(content[:4])
-    size = int.from_bytes(content[4:8], order) if order else 0
+    size = _said_size(content)
     # libsndfile takes what there is. A program that could not know the size gives the largest there is, or none.
     if len(content) + SLACK < size < UNKNOWN_SIZE:
         raise StudyError(f"it breaks off after {len(content)} of {size + 8} bytes.")
@@ -118,6 +117,14 @@ def _check_numbers(audio: npt.NDArray[np.float32]) -> None:
             f"its peak is {peak:.4g}, and full scale is 1: its samples are on another scale, such as that of integers; "
             "divide them by it."
         )
+
+
+def _said_size(content: bytes) -> int:
+    """Bytes that a file says it has, without the first eight; 0 where its kind says none."""
+    if content[:4] == b"RF64" and content[12:16] == b"ds64":
+        return int.from_bytes(content[20:28], "little")
+    order = _SIZED.get(content[:4])
+    return int.from_bytes(content[4:8], order) if order else 0
 
 
 def _completed(content: bytes) -> bytes:
