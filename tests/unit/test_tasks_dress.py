@@ -2,7 +2,6 @@
 
 import json
 import string
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -111,6 +110,8 @@ TWO = (
     "{}, not {}",
     "{} (or {})",
     "{}? {}!",
+    "<{}> or <{}>",
+    "[{}]\n[{}]",
 )
 DENIALS = (
     "not {}",
@@ -170,16 +171,25 @@ def test_one_answer_is_read_in_any_dress(dress: str) -> None:
             assert parse(task, parsed, item) == parsed
 
 
-@given(st.lists(st.sampled_from(list(DRESSES.values())[:38]), min_size=2, max_size=3), st.sampled_from(CASES))
-def test_dresses_may_be_worn_over_each_other(dresses: Sequence[str], case: tuple[Task, Item]) -> None:
-    task, item = case
-    raw = item.label
-    lines = 0
-    for dress in dresses:
-        lines += "\n" in dress
-        raw = fill(dress, raw) if "$" not in raw or "$" not in dress else raw
-    # What takes a line of its own is outermost.
-    assert lines or "think" in raw or task.score(parse(task, raw, item), item), raw
+@pytest.mark.parametrize("brackets", ["({})", "[{}]", "<{}>", "({}).", "**[{}]**", "Answer: <{}>", "({})\n[{}]"])
+def test_brackets_may_surround_an_answer(brackets: str) -> None:
+    for task, item in CLOSED:
+        for answer in (item.label, item.label.lower(), *forms_of(item)[3:4]):
+            assert parse(task, fill(brackets, answer), item) == item.label
+
+
+OUTER = ("bold", "heading", "quote", "fence", "bullet", "thought", "tag", "end", "byte order mark", "bold answer")
+OUTER += ("the answer is", "heading before", "emoji", "reason")
+INNER = ("bold", "code", "dollars", "boxed", "boxed text", "round maths", "double quotes", "zero width", "stop", "link")
+
+
+@pytest.mark.parametrize("outer", OUTER)
+def test_dresses_may_be_worn_over_each_other(outer: str) -> None:
+    for task, item in CASES:
+        for inner in INNER:
+            if "$" not in item.label or "$" not in DRESSES[inner]:
+                raw = fill(DRESSES[outer], fill(DRESSES[inner], item.label))
+                assert task.score(parse(task, raw, item), item), (task.name, raw)
 
 
 @pytest.mark.parametrize("dress", TWO)

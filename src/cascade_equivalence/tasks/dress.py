@@ -20,9 +20,10 @@ _THOUGHT_ENDS = re.compile(
 )
 _TOKEN = re.compile(r"<\|[^|<>]*\|>|</?s>|<(?:start|end)_of_turn>|<(?:eos|bos|pad)>|\[/?INST\]")
 _BREAK_TAG = re.compile(r"<(?:br|/?(?:p|div|li|ul|ol|h[1-6]))\b[^<>]*>", re.IGNORECASE)
-_TAG = re.compile(
-    r"</?(?:answer|final_answer|final|label|output|response|result|b|strong|i|em|u|mark|code|pre|span|center)\b[^<>]*>",
-    re.IGNORECASE,
+_TAG = re.compile(r"</?(?:answer|final_answer|final|label|output|response|result)\b[^<>]*>", re.IGNORECASE)
+# In pairs only: "<B>" alone is a letter in brackets.
+_PAIRED_TAG = re.compile(
+    r"<(b|strong|i|em|u|mark|code|pre|span|center)\b[^<>]*>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE
 )
 _FENCE = re.compile(
     r"^\s*(?:`{3,}|~{3,})\s*(?:text|txt|plaintext|plain|markdown|md|json|latex|tex|html|xml|answer)?\s*$"
@@ -43,7 +44,11 @@ WRAPPING = (
 )
 """Quotes and frames around an answer."""
 _QUOTES = str.maketrans(
-    {**dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032\uff07", "'"), "\u00a0": " ", "\u3000": " "}
+    {
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u300c\u300d\u300e\u300f", '"'),
+        **dict.fromkeys("\u00a0\u3000", " "),
+    }
 )
 _COMPATIBLE = ("<wide>", "<font>", "<circle>")
 # Arrows, variation selectors, the frame of a key.
@@ -58,7 +63,7 @@ def plain_characters(text: str) -> str:
 
 
 def plain_quotes(text: str) -> str:
-    """A text whose apostrophes and spaces are those of a keyboard."""
+    """A text whose quotes and spaces are those of a keyboard."""
     return text.translate(_QUOTES)
 
 
@@ -91,6 +96,8 @@ def undress(raw: str) -> list[str]:
     if _THOUGHT_OPENS.search(text):
         return []
     text = _TAG.sub("", _BREAK_TAG.sub("\n", _TOKEN.sub("\n", text)))
+    while (bare := _PAIRED_TAG.sub(r"\2", text)) != text:
+        text = bare
     lines = (line for line in text.splitlines() if not _FENCE.match(line))
     return [undressed for line in lines if _says_something(undressed := undress_line(line))]
 

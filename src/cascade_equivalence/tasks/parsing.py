@@ -13,6 +13,7 @@ INVALID = "invalid"
 
 _FOREIGN_STOPS = "\u2026\u3002"
 _TERMINAL = ".!?,;:" + _FOREIGN_STOPS
+_BRACKETS = "()[]<> \t"
 _LEAD_IN = (
     r"^(?:(?:so|thus|therefore|hence)\b,?\s+)?(?:(?:the|my)\s+)?(?:(?:correct|final|best|right)\s+)*"
     r"(?:{subjects})[\"']?"
@@ -28,7 +29,7 @@ _CONFIRMED = (
 # What may follow a label on its line: the end; closing punctuation and then no letter or digit; an opening bracket;
 # a dash that stands apart; a reason.
 _AFTER = re.compile(
-    r"^(?:$|\s*[.,:;!?)\]\"'\u2026]+(?![^\W_])|\s+[(\[]|\s*[-\u2013\u2014]+\s|\s*\u2014"
+    r"^(?:$|\s*[.,:;!?)\]>\"'\u2026]+(?![^\W_])|\s+[(\[]|\s*[-\u2013\u2014]+\s|\s*\u2014"
     rf"|{_REASON}|{_CONFIRMED})",
     re.IGNORECASE,
 )
@@ -40,7 +41,7 @@ _DENIED = re.compile(
 _STANDING_LETTER = re.compile(r"(?<![^\W_'])([A-Z])(?![^\W_'])")
 # A full stop or comma needs a space behind it, or "e.g." would answer E.
 _LETTERED = re.compile(
-    r"^[(\[]?([A-Za-z])(?:\s*[)\]:]+\.?|\s*[.,;!?\u2026]+(?=\s|$)|\s+[-\u2013\u2014]+(?=\s)"
+    r"^[(\[]?([A-Za-z])(?:\s*[)\]:\"]+\.?|\s*[.,;!?\u2026]+(?=\s|$)|\s+[-\u2013\u2014]+(?=\s)"
     rf"|(?={_REASON})|(?={_CONFIRMED}))(.*)$",
     re.DOTALL,
 )
@@ -88,7 +89,7 @@ def parse_label(raw: str, answers: Mapping[str, str], subjects: Sequence[str] = 
     return _first_alone(
         answer_lines(raw, subjects),
         lambda line: _read_label(line, forms),
-        lambda line: forms.get(_plain(line), set()),
+        lambda line: forms.get(_plain(line.strip(_BRACKETS + _TERMINAL)), set()),
     )
 
 
@@ -147,7 +148,9 @@ def parse_free(raw: str) -> str:
     while answer != before:
         before = answer
         lines = answer_lines(answer)
-        answer = normalize_answer(_FREE_REASON.sub("", lines[0]).strip(_FOREIGN_STOPS) if lines else _signs(answer))
+        answer = normalize_answer(
+            _FREE_REASON.sub("", lines[0]).strip(WRAPPING + ".,;:" + _FOREIGN_STOPS) if lines else _signs(answer)
+        )
     return answer or INVALID
 
 
@@ -181,7 +184,7 @@ def _lead_in(subjects: Sequence[str]) -> str:
 
 
 def _read_label(line: str, forms: Mapping[str, set[str]]) -> str:
-    line = plain_quotes(line).lower()
+    line = plain_quotes(line).lower().lstrip("([<")
     for form in sorted(forms, key=len, reverse=True):
         rest = line[len(form) :]
         if form and line.startswith(form) and _AFTER.match(rest):
@@ -214,9 +217,9 @@ def _read_option(line: str, texts: Mapping[str, str]) -> str:
 def _bare_option(line: str, texts: Mapping[str, str]) -> set[str]:
     """Letters that a line stands for if it is nothing but a letter, the text of an option, or both."""
     line = _NAMED_LETTER.sub("", plain_quotes(line))
-    named = {letter for letter, text in texts.items() if text and text == _plain(line)}
+    named = {letter for letter, text in texts.items() if text and _is_text_of(line, letter, texts)}
     # Brackets and closing punctuation may surround a letter that stands alone.
-    bare = line.strip("()[] \t" + _TERMINAL).upper()
+    bare = line.strip(_BRACKETS + _TERMINAL).upper()
     if bare in texts:
         named.add(bare)
     elif (match := _LETTERED.match(line) or _BRACKETED.match(line)) and _is_text_of(match[2], match[1].upper(), texts):
@@ -227,7 +230,7 @@ def _bare_option(line: str, texts: Mapping[str, str]) -> set[str]:
 
 
 def _is_text_of(text: str, letter: str, texts: Mapping[str, str]) -> bool:
-    return texts.get(letter) in (_plain(text), _plain(text.strip("()[] \t" + _TERMINAL)))
+    return texts.get(letter) in (_plain(text), _plain(text.strip(_BRACKETS + _TERMINAL)))
 
 
 def _names_any(text: str, forms: Iterable[str]) -> bool:
