@@ -29,13 +29,49 @@ def test_word_errors_are_the_fewest_edits(pairs: list[tuple[list[str], list[str]
     assert counts == [(len(said), edits(said, heard)) for said, heard in pairs]
 
 
+PLAIN = st.text().map(lambda text: text.translate(str.maketrans("()[]<>", "      ")))
+
+
 @settings(deadline=None, max_examples=50)
-@given(st.text(), st.text())
+@given(PLAIN, PLAIN)
 def test_any_two_texts_can_be_compared(said: str, heard: str) -> None:
     [(words, errors)] = word_errors([said], [heard])
     [(others, _)] = word_errors([heard], [said])
     assert abs(words - others) <= errors <= max(words, others)
-    assert word_errors([said], [said]) == [(words, 0)]
+
+
+BRACKETED = st.lists(st.sampled_from([*"()[]<> .',", "cat", "(dog)", "[bird]", "5", "film(s)", "Music"])).map(" ".join)
+
+
+@settings(deadline=None)
+@given(st.text() | BRACKETED | BRACKETED.map(lambda text: text.replace(" ", "")))
+def test_a_text_that_was_heard_as_it_stands_has_no_errors(said: str) -> None:
+    [(_, errors)] = word_errors([said], [said])
+    assert errors == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "count"),
+    [
+        ("Stocks (Reuters) rose", "Stocks Reuters rose", (3, 0)),
+        ("Stocks (Reuters) rose", "Stocks (Reuters) rose", (3, 0)),
+        ("Stocks (Reuters) rose", "Stocks [Reuters], rose.", (3, 0)),
+        ("Stocks (Reuters) rose", "Stocks rose", (3, 1)),
+        ("Stocks (Reuters) rose", "Stocks Writers rose", (3, 1)),
+        ("Stocks (Reuters) rose", "[Music] Stocks Reuters rose (applause)", (3, 0)),
+        ("It was (really, truly) 20 dollars", "It was really truly twenty dollars", (5, 0)),
+        ("It was (really, truly) good", "It was (really) truly good", (5, 0)),
+        ("Stocks rose", "[Music] Stocks rose", (2, 0)),
+        ("Stocks rose", "Stocks (rose)", (2, 1)),
+        ("The film(s) of <b> and [c]", "the films of B and C", (6, 0)),
+        ("(Music) by Abba", "[Music] by Abba", (3, 0)),
+        ("a (b", "a b", (2, 0)),
+    ],
+)
+def test_what_is_spoken_in_brackets_counts_and_what_only_whisper_writes_there_does_not(
+    said: str, heard: str, count: tuple[int, int]
+) -> None:
+    assert word_errors([said], [heard]) == [count]
 
 
 def test_writing_does_not_count() -> None:
@@ -46,9 +82,14 @@ def test_writing_does_not_count() -> None:
     assert words > 5
 
 
-@pytest.mark.parametrize("nothing", ["", "   ", "[laughs]", "uh", "(noise) "])
+@pytest.mark.parametrize("nothing", ["", "   ", "uh", "() "])
 def test_where_nothing_was_said_every_word_is_an_error(nothing: str) -> None:
     assert word_errors([nothing, "a cat"], ["two words", nothing]) == [(0, 1 + 1), (2, 2)]
+
+
+@pytest.mark.parametrize("nothing", ["[laughs]", "(noise) ", "[ Music ] <i>"])
+def test_what_whisper_brackets_was_not_heard(nothing: str) -> None:
+    assert word_errors(["a cat", ""], [nothing, nothing]) == [(2, 2), (0, 0)]
 
 
 def test_texts_must_come_in_pairs() -> None:

@@ -77,7 +77,7 @@ def test_sound_prompts_have_no_problems() -> None:
             "has none",
         ),
         ("commonsense_qa", {"prompt": "{speech}{options}", "shots": [{"speech": "x", "answer": "A"}]}, "0 options"),
-        ("trivia_qa", {"prompt": "{speech}", "shots": [{"speech": "x", "answer": "the"}]}, "'the'"),
+        ("trivia_qa", {"prompt": "{speech}", "shots": [{"speech": "x", "answer": "---"}]}, "'---'"),
     ],
 )
 def test_problems_are_named(task: str, spec: dict[str, Any], problem: str) -> None:

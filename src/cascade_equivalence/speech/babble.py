@@ -19,8 +19,12 @@ from cascade_equivalence.config.speech import NoiseConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.clips import Clip, decode
 from cascade_equivalence.speech.noise import mix_clips, noise_generator
-from cascade_equivalence.speech.sound_files import find_sound_files, read_window
-from cascade_equivalence.speech.waveform import Waveform, rms
+from cascade_equivalence.speech.sound_files import LONGEST_SECONDS, find_sound_files, read_window
+from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, rms
+
+ATTEMPTS = 20
+"""Places of a long sound file that are tried before it counts as silent."""
+WINDOW = int(LONGEST_SECONDS * SAMPLING_RATE)
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,23 @@ def load_talker(talker: Talker, rng: np.random.Generator) -> Waveform:
     return read_window(talker.source, rng)
 
 
+def hear_talker(talker: Talker, rng: np.random.Generator) -> Waveform | None:
+    """Samples of a talker as `load_talker` gives them, from a place where something is heard; None if there is none.
+
+    The first place is taken wherever it can be heard, so that a file without rests is heard where it always was.
+
+    Raises:
+        StudyError: If the file cannot be read.
+    """
+    for _ in range(ATTEMPTS):
+        sound = load_talker(talker, rng)
+        if rms(sound) > 0:
+            return sound
+        if sound.size < WINDOW:
+            break
+    return None
+
+
 def babble(talkers: Sequence[Waveform], samples: int, rng: np.random.Generator) -> Waveform:
     """Let several recordings speak at once, equally loud.
 
@@ -162,14 +183,26 @@ def clip_babble(clip: Clip, pool: Sequence[Talker], task: str, config: NoiseConf
         Samples at 16 kHz, as many as the clip has; the gain is free.
 
     Raises:
-        StudyError: If the pool is too small or a talker cannot be heard.
+        StudyError: If the pool is too small without the talkers that cannot be heard, or a file cannot be read.
     """
     rng = noise_generator(config.seed, task, clip)
     count = config.talkers
     if config.max_talkers is not None:
         count = int(rng.integers(count, config.max_talkers + 1))
-    talkers = choose_talkers(pool, count, clip.text, clip.id, clip.voice, rng)
-    return babble([load_talker(talker, rng) for talker in talkers], decode(clip).size, rng)
+    silent: list[Talker] = []
+    while True:
+        # A talker that cannot be heard is passed over and all are drawn again; without any, it is the first draw.
+        fit = [talker for talker in pool if talker not in silent]
+        try:
+            talkers = choose_talkers(fit, count, clip.text, clip.id, clip.voice, rng)
+        except StudyError as error:
+            names = ", ".join(f"{talker.voice}: {talker.id}" for talker in silent)
+            raise StudyError(f"{error} Silent, and passed over: {names}." if silent else str(error)) from error
+        sounds = [hear_talker(talker, rng) for talker in talkers]
+        heard = [sound for sound in sounds if sound is not None]
+        if len(heard) == count:
+            return babble(heard, decode(clip).size, rng)
+        silent += [talker for talker, sound in zip(talkers, sounds, strict=True) if sound is None]
 
 
 def add_babble(

@@ -53,12 +53,18 @@ def mix(speech: Waveform, noise: Waveform, snr_db: float) -> Waveform:
 
     Returns:
         Speech with its gain unchanged, plus scaled noise: shape (n,), possibly beyond full scale.
+
+    Raises:
+        StudyError: If the folder for temporary files is full.
     """
     from audiomentations import AddBackgroundNoise
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "noise.wav"
-        soundfile.write(path, noise, SAMPLING_RATE, subtype="FLOAT")
+        try:
+            soundfile.write(path, noise, SAMPLING_RATE, subtype="FLOAT")
+        except (OSError, soundfile.SoundFileError) as error:
+            raise StudyError(f"{folder} cannot be written to ({error}): make room there, or set TMPDIR.") from error
         add_noise = AddBackgroundNoise(path, min_snr_db=snr_db, max_snr_db=snr_db, p=1.0)
         add_noise.randomize_parameters(speech, SAMPLING_RATE)
         add_noise.parameters["duration"] = None

@@ -1,26 +1,23 @@
 """Recorded speech: natural speech, or speech made elsewhere, one file an item."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
-from typing import Literal
-
-import soundfile
 
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.audit import find_problem
 from cascade_equivalence.speech.clips import Clip, hash_audio
-from cascade_equivalence.speech.recordings_files import SHOWN, find_recordings
+from cascade_equivalence.speech.recordings_decoding import decode_recording
+from cascade_equivalence.speech.recordings_files import find_recordings
 from cascade_equivalence.speech.store import ClipStore, clip_key
 from cascade_equivalence.speech.synthesize import Utterance
-from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, decode_flac, encode_flac, resample
+from cascade_equivalence.speech.waveform import SAMPLING_RATE, decode_flac, encode_flac
 
-_SIZED: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"FORM": "big"}  # WAV, AIFF
-UNKNOWN_SIZE = 0x7FFF0000
-SLACK = 64
-"""Bytes by which some programs are wrong about the size."""
+LARGEST = 2**30
+"""Bytes of a file that is read; an hour of 16-bit stereo at 48 kHz has fewer."""
+EXPLAINED = 20
+"""Recordings of which a message says what is wrong; further ones are named."""
 
 
 def read_recordings(
@@ -40,64 +37,36 @@ def read_recordings(
         store: Folder that keeps finished clips. Any number of runs may share it.
 
     Returns:
-        One clip an item, in the order of the items, problems noted but not yet reported.
+        One clip an item, in the order of the items, each with sound in it; other problems are noted but not yet
+        reported.
 
     Raises:
-        StudyError: If recordings are missing, ambiguous, or cannot be read; all such items are told at once.
+        StudyError: If recordings are missing or ambiguous; or if any cannot be read or have no sound, all of which are
+            told at once.
     """
     paths = find_recordings(spec, task, (item.id for item in items))
     shelf = ClipStore(store)
     clips: list[Clip] = []
-    broken: list[str] = []
+    broken: dict[str, str] = {}
     with progress(f"Recordings, voice {voice_name}", total=len(items)) as advance:
         for item in items:
             path = paths[item.id]
             try:
                 clips.append(_clip(item, path.relative_to(spec.folder), voice_name, spec, max_seconds, shelf))
             except StudyError as error:
-                broken.append(f"{path}: {error}")
+                broken[path.relative_to(spec.folder).as_posix()] = str(error)
             advance()
     if broken:
-        more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        raise StudyError(
-            f"{len(broken)} recordings of {task} cannot be used; mend or replace them:\n"
-            + "\n".join(broken[:SHOWN])
-            + more
-        )
+        raise StudyError(_explain(broken, spec, task, voice_name, len(items)))
     return clips
-
-
-def decode_recording(content: bytes) -> Waveform:
-    """Decode a sound file of any format, rate and number of channels.
-
-    Args:
-        content: The file's bytes.
-
-    Returns:
-        The mean of its channels at 16 kHz, shape (n,).
-
-    Raises:
-        StudyError: If it is no sound, or ends before its own header says. An Ogg file does not say it.
-    """
-    order = _SIZED.get(content[:4])
-    size = int.from_bytes(content[4:8], order) if order else 0
-    # libsndfile takes what there is. A program that could not know the size gives the largest there is, or none.
-    if len(content) + SLACK < size < UNKNOWN_SIZE:
-        raise StudyError(f"it breaks off after {len(content)} of {size + 8} bytes.")
-    try:
-        with soundfile.SoundFile(BytesIO(content)) as file:
-            audio = file.read(dtype="float32", always_2d=True)
-            if len(audio) < file.frames:
-                raise StudyError(f"it breaks off after {len(audio) / file.samplerate:.1f} s.")
-            return resample(audio.mean(axis=1), file.samplerate)
-    except soundfile.LibsndfileError as error:
-        raise StudyError("it cannot be read as sound: it is damaged, or no sound file.") from error
 
 
 def _clip(
     item: Utterance, name: Path, voice_name: str, spec: RecordingsVoice, max_seconds: float, shelf: ClipStore
 ) -> Clip:
     try:
+        if (size := (spec.folder / name).stat().st_size) > LARGEST:
+            raise StudyError(f"it has {size:,} bytes, which no recording of one item has.")
         content = (spec.folder / name).read_bytes()
     except OSError as error:
         raise StudyError(f"it cannot be read ({error.strerror}).") from error
@@ -108,6 +77,11 @@ def _clip(
         flac = encode_flac(decode_recording(content))
         shelf.put(key, flac)
     audio = decode_flac(flac)
+    problem = find_problem(audio, max_seconds)
+    if problem == "empty":
+        raise StudyError(f"it holds no speech: it is {audio.size / SAMPLING_RATE:.3f} s long.")
+    if problem == "silent":
+        raise StudyError("it holds no speech: it is silent.")
     return Clip(
         id=item.id,
         voice=voice_name,
@@ -117,5 +91,14 @@ def _clip(
         provider=f"{identity}, {name.as_posix()}",
         text=item.text,
         sha256=hash_audio(flac),
-        problem=find_problem(audio, max_seconds),
+        problem=problem,
     )
+
+
+def _explain(broken: dict[str, str], spec: RecordingsVoice, task: str, voice_name: str, count: int) -> str:
+    """All recordings that cannot be used, the first ones with what is wrong."""
+    lines = [f"  {name}: {problem}" for name, problem in list(broken.items())[:EXPLAINED]]
+    if rest := list(broken)[EXPLAINED:]:
+        lines.append(f"  and {len(rest)} more: {', '.join(rest)}")
+    head = f"{task}, voice {voice_name}: {len(broken)} of {count} recordings in {spec.folder} cannot be used:"
+    return "\n".join([head, *lines, "Mend or replace them, or leave their items out."])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.cleaning import as_sentence, settle
-from cascade_equivalence.tasks.published import read_csv, read_records
+from cascade_equivalence.tasks.published import read_csv, read_records, text_field
 
 # Agencies and papers that the set's texts name as their source.
 _AGENCIES = (
@@ -50,9 +50,9 @@ class AgNews(Task):
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
         if path.suffix == ".parquet":
-            rows = [(int(row["label"]), *_split_title(row["text"])) for row in read_records(path)]
+            rows = ((int(row["label"]), *_split_title(text_field(row, "text"))) for row in read_records(path))
         else:
-            rows = [(int(label) - 1, title, description) for label, title, description in read_csv(path)]
+            rows = ((int(label) - 1, title, description) for label, title, description in read_csv(path))
         for number, (label, title, description) in enumerate(rows, start=earlier + 1):
             if not 0 <= label < len(self.labels):
                 raise ValueError(f"row {number} is of class {label}")

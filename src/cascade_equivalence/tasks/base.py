@@ -12,11 +12,15 @@ import polars as pl
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.parsing import INVALID, parse_label
-from cascade_equivalence.tasks.published import find_files
+from cascade_equivalence.tasks.published import find_files, text_field
 
 Split = Literal["test", "dev"]
 # What reading a file in another layout ends in.
-_FOREIGN = (ValueError, KeyError, TypeError, IndexError, AttributeError, csv.Error, pl.exceptions.PolarsError)
+_FOREIGN = (
+    *(ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError),
+    *(csv.Error, pl.exceptions.PolarsError),
+)
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -81,17 +85,18 @@ class Task(ABC):
         if not path.is_file():
             raise StudyError(f"The demo items of {self.name} are missing: there is no file {path}.")
         items: list[Item] = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(_own_lines(path), start=1):
             try:
-                row = json.loads(line)
+                row = json.loads(line) if line.strip() else {"split": None}
                 if row["split"] == split:
-                    items.extend(self._demo_items(row))
-            except (ValueError, KeyError, TypeError) as error:
+                    items.extend(map(_checked, self._demo_items(row)))
+            except _FOREIGN as error:
                 raise StudyError(
                     f"{path}, line {number}: not an item of {self.name} ({type(error).__name__}: {error})."
                 ) from error
         if not items:
             raise StudyError(f"{path} has no item of the split {split!r}.")
+        self._check_golds(items, path)
         return items
 
     def published_files(self, folder: Path) -> list[Path]:
@@ -110,15 +115,20 @@ class Task(ABC):
         """
         items: list[Item] = []
         for path in self.published_files(folder):
+            found: list[Item] = []
             try:
-                found = list(self._published_items(path, len(items)))
+                for item in self._published_items(path, len(items)):
+                    found.append(_checked(item))
+            except OSError as error:
+                raise StudyError(f"{path} cannot be read ({error.strerror}).") from error
             except _FOREIGN as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = f"row {len(found) + 1}: {type(error).__name__}: {error}"
                 raise StudyError(
                     f"{path} is not in the layout published for {self.name} ({reason}). Expected: {self.obtain}"
                 ) from error
             if not found:
                 raise StudyError(f"{path} holds no item of {self.name}. Expected: {self.obtain}")
+            self._check_golds(found, path)
             items.extend(found)
         return items
 
@@ -135,11 +145,26 @@ class Task(ABC):
         del options
         return {label: label_words.get(label, label) for label in self.labels}
 
+    def _check_golds(self, items: Sequence[Item], path: Path) -> None:
+        """Refuse items that no answer can be right for; labels outside the label set are `check_items`' to tell."""
+        lost = []
+        for item in items:
+            known = not self.labels or item.label in self.answers(item.options, {})
+            golds = (item.label, *item.aliases)
+            if known and item.label and not any(self.score(self.parse(gold, item.options, {}), item) for gold in golds):
+                lost.append(item.id)
+        if lost:
+            more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+            raise StudyError(
+                f"{path}: no answer can be scored as right for these items of {self.name}: "
+                f"{', '.join(lost[:_SHOWN])}{more}. Mend their gold answers or leave them out."
+            )
+
     def _demo_items(self, row: dict[str, Any]) -> list[Item]:
         """One demo row: an item, or one item a style for a carrier sentence."""
         if self.styles:
             return [
-                Item(id=f"{row['id']}-{style}", text=row["text"], label=style, group=row["id"], style=style)
+                Item(id=f"{text_field(row, 'id')}-{style}", text=row["text"], label=style, group=row["id"], style=style)
                 for style in self.styles
             ]
         return [Item(id=row["id"], text=row["text"], label=row["label"], group=row["id"])]
@@ -152,3 +177,33 @@ class Task(ABC):
             path: The file.
             earlier: Items in the set's earlier files, for sets whose items have numbers for names.
         """
+
+
+def _own_lines(path: Path) -> list[str]:
+    """The lines of a file of own items, which is UTF-8."""
+    try:
+        data = path.read_bytes()
+        # Not splitlines(): JSON strings may hold U+2028 and other separators unescaped.
+        return data.decode("utf-8-sig").split("\n")
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise StudyError(
+            f"{path}, line {number}: the byte 0x{data[error.start]:02X} is not UTF-8: save the file in that encoding."
+        ) from error
+
+
+def _checked(item: Item) -> Item:
+    """An item whose fields are texts, or tuples of texts, that can be written to a file.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name in ("id", "text", "label", "group", "options", "aliases"):
+        value = getattr(item, name)
+        for text in value if isinstance(value, tuple) else (value,):
+            if not isinstance(text, str):
+                raise ValueError(f"`{name}` holds {text!r}, which is no text")
+            text.encode()
+    return item

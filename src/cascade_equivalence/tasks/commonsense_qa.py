@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.cleaning import clean_text
 from cascade_equivalence.tasks.parsing import parse_option
-from cascade_equivalence.tasks.published import read_records
+from cascade_equivalence.tasks.published import list_field, read_records, text_field
 
 
 class CommonsenseQa(Task):
@@ -35,19 +35,20 @@ class CommonsenseQa(Task):
         return {letter: letter for letter, _ in zip(self.labels, options, strict=False)}
 
     def _demo_items(self, row: dict[str, Any]) -> list[Item]:
-        options = tuple(row["options"][letter] for letter in self.labels)
+        options = tuple(text_field(row["options"], letter) for letter in self.labels)
         return [Item(id=row["id"], text=row["text"], label=row["label"], group=row["id"], options=options)]
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
         del earlier
         for row in read_records(path):
-            letters, texts = row["choices"]["label"], row["choices"]["text"]
+            name, choices = text_field(row, "id"), row["choices"]
+            letters, texts = list_field(choices, "label"), list_field(choices, "text")
             if list(letters) != list(string.ascii_uppercase[: len(texts)]):
-                raise ValueError(f"the options of {row['id']} are not lettered from A")
+                raise ValueError(f"the options of {name} are not lettered from A")
             yield Item(
-                id=row["id"],
-                text=clean_text(row["question"]),
-                label=row["answerKey"],
-                group=row["id"],
+                id=name,
+                text=clean_text(text_field(row, "question")),
+                label=text_field(row, "answerKey"),
+                group=name,
                 options=tuple(" ".join(text.split()) for text in texts),
             )

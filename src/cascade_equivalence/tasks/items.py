@@ -22,7 +22,10 @@ SCHEMA = pl.Schema(
         "style": pl.String(),
     }
 )
+LONGEST_ID = 200
+"""Bytes of an item's id, with room for a voice and an extension in the 255 of a file's name."""
 _SHOWN = 5
+_LONGEST_SHOWN = 80
 
 
 def check_items(items: Sequence[Item], labels: Sequence[str] = (), source: str = "the items") -> None:
@@ -44,6 +47,9 @@ def check_items(items: Sequence[Item], labels: Sequence[str] = (), source: str =
         "these ids are empty or have spaces around them",
         (i.id for i in items if i.id.strip() != i.id or not i.id),
     )
+    long = (i.id for i in items if len(i.id.encode()) > LONGEST_ID)
+    _refuse(source, f"these ids are longer than {LONGEST_ID} bytes, too long for the name of a file", long)
+    _refuse(source, "these ids hold characters that cannot be shown", (i.id for i in items if not i.id.isprintable()))
     silent = (item.id for item in items if not any(character.isalnum() for character in item.text))
     _refuse(source, "these items have no text to speak", silent)
     _refuse(source, "these items have no gold label", (item.id for item in items if not item.label.strip()))
@@ -106,4 +112,10 @@ def _plain(value: object) -> object:
 def _refuse(source: str, problem: str, names: Iterable[str]) -> None:
     if found := list(names):
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise StudyError(f"In {source}, {problem}: {', '.join(map(str, found[:_SHOWN]))}{more}.")
+        raise StudyError(f"In {source}, {problem}: {', '.join(map(_short, found[:_SHOWN]))}{more}.")
+
+
+def _short(name: str) -> str:
+    """A name as shown: on one line."""
+    plain = name if name.isprintable() else repr(name)
+    return plain if len(plain) <= _LONGEST_SHOWN else f"{plain[:_LONGEST_SHOWN]}..."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.cleaning import settle
-from cascade_equivalence.tasks.published import read_csv_records
+from cascade_equivalence.tasks.published import read_csv_records, text_field
 
 
 class Meld(Task):
@@ -33,8 +33,8 @@ class Meld(Task):
             yield Item(
                 # The name of the set's own clip, so that recorded speech finds its item.
                 id=f"{dialogue}_utt{int(row['Utterance_ID'])}",
-                text=clean_utterance(row["Utterance"]),
-                label=row["Emotion"].strip().lower(),
+                text=clean_utterance(text_field(row, "Utterance")),
+                label=text_field(row, "Emotion").strip().lower(),
                 group=dialogue,
             )
 

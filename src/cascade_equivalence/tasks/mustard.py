@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.cleaning import settle
-from cascade_equivalence.tasks.published import read_text
+from cascade_equivalence.tasks.published import read_text, text_field
 
 
 class Mustard(Task):
@@ -30,9 +30,9 @@ class Mustard(Task):
                 raise ValueError(f"clip {key}: `sarcasm` is neither true nor false")
             yield Item(
                 id=key,
-                text=clean_line(row["utterance"]),
+                text=clean_line(text_field(row, "utterance")),
                 label="sarcastic" if row["sarcasm"] else "sincere",
-                group=row["show"],
+                group=text_field(row, "show"),
             )
 
 

@@ -75,7 +75,7 @@ def _describe(task: Task, folder: Path, resources: Path, count: int, max_words: 
         f"{len(loaded.excluded):,}",
         f"{len(asked):,}",
         _shares(dict(Counter(item.label for item in asked).most_common())) if task.labels else "free answers",
-        "; ".join(loaded.differences) or "yes",
+        "; ".join((*loaded.differences, *loaded.mended)) or "yes",
     )
 
 

@@ -3,15 +3,16 @@
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.cleaning import settle
-from cascade_equivalence.tasks.published import read_records, read_text
+from cascade_equivalence.tasks.published import read_records, read_text, text_field
 
 _BRACKETS = {"-lrb-": "(", "-rrb-": ")", "-lsb-": "(", "-rsb-": ")", "-lcb-": "(", "-rcb-": ")"}
 _BRACKET = re.compile(r"-[lr][rsc]b-", re.IGNORECASE)
@@ -73,11 +74,13 @@ class Sst2(Task):
             yield _item(f"sst2-{index:04d}", sentence, label)
 
 
-def _read(path: Path) -> list[tuple[str, int]]:
+def _read(path: Path) -> Iterator[tuple[str, int]]:
+    table: Iterable[dict[str, Any]]
     if path.suffix == ".parquet":
-        return [(str(row["sentence"]), int(row["label"])) for row in read_records(path)]
-    table = csv.DictReader(io.StringIO(read_text(path)), delimiter="\t", quoting=csv.QUOTE_NONE)
-    return [(row["sentence"], int(row["label"])) for row in table]
+        table = read_records(path)
+    else:
+        table = csv.DictReader(io.StringIO(read_text(path)), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return ((text_field(row, "sentence"), int(row["label"])) for row in table)
 
 
 def _item(name: str, sentence: str, label: int) -> Item:

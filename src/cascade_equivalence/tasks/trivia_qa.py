@@ -8,7 +8,7 @@ from typing import Any
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.cleaning import settle
 from cascade_equivalence.tasks.parsing import matches_alias, parse_free
-from cascade_equivalence.tasks.published import read_records
+from cascade_equivalence.tasks.published import list_field, read_records, text_field
 
 
 class TriviaQa(Task):
@@ -40,20 +40,25 @@ class TriviaQa(Task):
         return matches_alias(parsed, (item.label, *item.aliases))
 
     def _demo_items(self, row: dict[str, Any]) -> list[Item]:
-        return [
-            Item(id=row["id"], text=row["text"], label=row["answer"], group=row["id"], aliases=tuple(row["aliases"]))
-        ]
+        aliases = tuple(list_field(row, "aliases"))
+        return [Item(id=row["id"], text=row["text"], label=row["answer"], group=row["id"], aliases=aliases)]
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
         del earlier
         for row in read_records(path):
             if "answer" in row:
-                name, answer = row["question_id"], row["answer"]
-                label, aliases = answer["value"], [*answer["aliases"], *(answer.get("normalized_aliases") or [])]
+                name, answer = text_field(row, "question_id"), row["answer"]
+                label, aliases = text_field(answer, "value"), list_field(answer, "aliases")
+                aliases = [*aliases, *(answer.get("normalized_aliases") or [])]
             else:
-                name, label, aliases = row["qid"], row["gold_answer"], row["aliases"]
+                name, label, aliases = (
+                    text_field(row, "qid"),
+                    text_field(row, "gold_answer"),
+                    list_field(row, "aliases"),
+                )
+            question = clean_question(text_field(row, "question"))
             accepted = tuple(dict.fromkeys([label, *aliases]))
-            yield Item(id=name, text=clean_question(row["question"]), label=label, group=name, aliases=accepted)
+            yield Item(id=name, text=question, label=label, group=name, aliases=accepted)
 
 
 def clean_question(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.items import check_items
+from cascade_equivalence.tasks.published import foreign_bytes
 from cascade_equivalence.tasks.sources.exclusions import Exclusions
 from cascade_equivalence.tasks.sources.pins import Expected
 
@@ -21,12 +22,14 @@ class LoadedSet:
         rows: Rows that were read.
         excluded: Items that are not asked, with the reason of each.
         differences: How the set differs from the published one; one line each.
+        mended: Bytes of its files that are not UTF-8, and what they are read as; one line each.
     """
 
     items: list[Item]
     rows: int
     excluded: Mapping[str, str] = field(default_factory=dict)
     differences: Sequence[str] = ()
+    mended: Sequence[str] = ()
 
     @property
     def repeated_rows(self) -> int:
@@ -48,7 +51,7 @@ class LoadedSet:
 
     def notes(self, max_words: int) -> list[str]:
         """What happened to the set's rows, for a log; one line each."""
-        lines = [f"{self.rows} rows, {len(self.items)} items", *self.differences]
+        lines = [f"{self.rows} rows, {len(self.items)} items", *self.differences, *self.mended]
         if self.repeated_rows:
             lines.append(f"{self.repeated_rows} rows say an item again; the first of each counts")
         if self.repeated_texts:
@@ -97,7 +100,8 @@ def load_set(
         known = {item.id for item in items}
         lines = tuple(line for line in exclusions.lines if line.treatment == "ignore" or line.clip in known)
         exclusions = Exclusions(exclusions.path, lines)
-    return LoadedSet(exclusions.apply(items), len(rows), exclusions.clips("drop"), differences)
+    mended = [line for path in task.published_files(folder) for line in foreign_bytes(path)]
+    return LoadedSet(exclusions.apply(items), len(rows), exclusions.clips("drop"), differences, mended)
 
 
 def _differences(found: Expected, expected: Sequence[Expected]) -> list[str]:

@@ -1,0 +1,130 @@
+"""What an answer is dressed in: marks that say nothing of their own, taken off before it is read.
+
+Markdown, LaTeX, HTML, the tags of thinking models and of chat templates, invisible and full-width characters, quotes,
+emoji at the ends, and what is struck out. Nothing else that says something goes: a second answer or a reason stays.
+"""
+
+import re
+import unicodedata
+
+# Thinking is no answer, and thinking that has not ended never came to one.
+_THOUGHT = re.compile(
+    r"[<\u25c1]\s*(think(?:ing)?|thought|reasoning|reflection|scratchpad)\s*[>\u25b7]"
+    r".*?[<\u25c1]\s*/\s*\1\s*[>\u25b7]",
+    re.DOTALL | re.IGNORECASE,
+)
+_THOUGHT_OPENS = re.compile(r"[<\u25c1]\s*(?:think(?:ing)?|thought|reasoning|reflection|scratchpad)\s*[>\u25b7]", re.I)
+# Where the template has opened it, only the end stands in the answer.
+_THOUGHT_ENDS = re.compile(
+    r"^.*[<\u25c1]\s*/\s*(?:think(?:ing)?|thought|reasoning|reflection|scratchpad)\s*[>\u25b7]", re.DOTALL | re.I
+)
+_TOKEN = re.compile(r"<\|[^|<>]*\|>|</?s>|<(?:start|end)_of_turn>|<(?:eos|bos|pad)>|\[/?INST\]")
+_BREAK_TAG = re.compile(r"<(?:br|/?(?:p|div|li|ul|ol|h[1-6]))\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"</?(?:answer|final_answer|final|label|output|response|result)\b[^<>]*>", re.IGNORECASE)
+# In pairs only: "<B>" alone is a letter in brackets.
+_PAIRED_TAG = re.compile(
+    r"<(b|strong|i|em|u|mark|code|pre|span|center)\b[^<>]*>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE
+)
+_FENCE = re.compile(
+    r"^\s*(?:`{3,}|~{3,})\s*(?:text|txt|plaintext|plain|markdown|md|json|latex|tex|html|xml|answer)?\s*$"
+)
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox|text\w*|math\w+|emph|operatorname\*?)\s*\{([^{}]*)\}")
+_BOXED_BARE = re.compile(r"\\boxed\s+(?=\w)")
+# As Pandoc reads them: no space inside, no digit behind, so that "$5 and $10" are amounts.
+_MATHS = re.compile(r"(?<![\w\\$])(\${1,2})(?=[^\s$])([^$]*[^\s$\\])\1(?![\w$])")
+_MATHS_SIGN = re.compile(r"\\[()\[\]]")
+_ESCAPED = re.compile(r"\\(?=[%&_#$*`{}])")
+_STRUCK = re.compile(r"~~[^~]+~~")
+_LINK = re.compile(r"\[([^\[\]]+)\]\((?:https?:|#|/)[^()\s]*\)")
+_EMPHASIS = re.compile(r"(?<!\w)[*_`]+|[*_`]+(?!\w)")
+_LISTED = re.compile(r"^(?:(?:#+|>+|[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2043\u2219\u00b7]|[-=]{1,2}>)\s+)+")
+
+WRAPPING = (
+    " \t\"'{}|\u00a0\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb\u300c\u300d\u300e\u300f"
+)
+"""Quotes and frames around an answer."""
+_QUOTES = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u300c\u300d\u300e\u300f", '"'),
+        **dict.fromkeys("\u00a0\u3000", " "),
+    }
+)
+_COMPATIBLE = ("<wide>", "<font>", "<circle>")
+# Arrows, variation selectors, the frame of a key.
+_PART_OF_PICTURE = re.compile(r"[\u2190-\u21ff\u27f0-\u27ff\ufe00-\ufe0f\u20e3]")
+
+
+def plain_characters(text: str) -> str:
+    """A text without invisible characters and with full-width, bold and circled letters as plain ones."""
+    if text.isascii():
+        return text
+    return "".join(map(_plain_character, text))
+
+
+def plain_quotes(text: str) -> str:
+    """A text whose quotes and spaces are those of a keyboard."""
+    return text.translate(_QUOTES)
+
+
+def undress_line(line: str) -> str:
+    """A line without list marks, emphasis, links, mathematics signs, quotes, and emoji at its ends."""
+    line = _LINK.sub(r"\1", _STRUCK.sub("", line))
+    while (opened := _BOX.sub(r"\1", line)) != line:
+        line = opened
+    line = _MATHS.sub(r"\2", _BOXED_BARE.sub("", _MATHS_SIGN.sub("", line)))
+    line = _EMPHASIS.sub("", _ESCAPED.sub("", line))
+    before = None
+    while line != before:
+        before = line
+        line = _LISTED.sub("", _without_pictures(line.strip(WRAPPING))).strip(WRAPPING)
+    return line
+
+
+def undress(raw: str) -> list[str]:
+    """The lines of an answer that say something, undressed.
+
+    Args:
+        raw: A model's answer.
+
+    Returns:
+        Its lines with a letter or digit on them, in their order; none where it is only thinking, or thinking that has
+        not come to an end.
+    """
+    text = _THOUGHT.sub("\n", plain_characters(raw))
+    text = _THOUGHT_ENDS.sub("", text)
+    if _THOUGHT_OPENS.search(text):
+        return []
+    text = _TAG.sub("", _BREAK_TAG.sub("\n", _TOKEN.sub("\n", text)))
+    while (bare := _PAIRED_TAG.sub(r"\2", text)) != text:
+        text = bare
+    lines = (line for line in text.splitlines() if not _FENCE.match(line))
+    return [undressed for line in lines if _says_something(undressed := undress_line(line))]
+
+
+def _says_something(line: str) -> bool:
+    return any(character.isalnum() for character in line)
+
+
+def _plain_character(character: str) -> str:
+    if unicodedata.category(character) == "Cf":
+        return ""
+    if unicodedata.decomposition(character).startswith(_COMPATIBLE):
+        return unicodedata.normalize("NFKC", character)
+    return character
+
+
+def _without_pictures(line: str) -> str:
+    """A line without emoji and arrows at its ends, but for one that has nothing else."""
+    start, end = 0, len(line)
+    while start < end and _is_picture(line[start]):
+        start += 1
+    while end > start and _is_picture(line[end - 1]):
+        end -= 1
+    return line[start:end]
+
+
+def _is_picture(character: str) -> bool:
+    if character.isascii():
+        return character.isspace()
+    return unicodedata.category(character) in ("So", "Sk", "Zs") or bool(_PART_OF_PICTURE.match(character))
