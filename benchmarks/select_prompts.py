@@ -16,12 +16,11 @@ import yaml
 
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.study import ItemsConfig, TaskSpec
-from cascade_equivalence.dag.study import REPOSITORY
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.models.text_llm import TextLLM
-from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.resources import REPOSITORY, RESOURCES
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.parsing import INVALID
 from cascade_equivalence.tasks.prepare import prepare_items

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.pins.families import ADDED, RUN, canonical_name, read_families, read_pins
 from cascade_equivalence.pins.lock import read_lock
 from cascade_equivalence.pins.write import TITLES, conda_file, lock_path
+from cascade_equivalence.resources import REPOSITORY
 
 SOURCES = read_families()
 SHARED = [family for family in SOURCES.families.values() if family.source == RUN]

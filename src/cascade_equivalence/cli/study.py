@@ -16,9 +16,9 @@ def registry_places(path: Path) -> Sequence[Path]:
     Args:
         path: The config.
     """
-    from cascade_equivalence.dag.layout import REPOSITORY
+    from cascade_equivalence.resources import SHIPPED
 
-    return path.parent, path.parent.parent, REPOSITORY
+    return path.parent, path.parent.parent, SHIPPED
 
 
 def read_study(path: Path) -> "Study":

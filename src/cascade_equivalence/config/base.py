@@ -22,8 +22,8 @@ LARGEST, LARGEST_SEED = 2**63 - 1, 2**32 - 1
 """Largest whole number that every table holds, and largest seed that every library takes."""
 LONGEST_PART, LONGEST_PATH = 255, 1000
 """Most bytes of a name in a path, and of a path."""
-PROJECT = "{project}"
-"""Stands in the path of a model for the project's own folder."""
+PLACEHOLDERS = re.compile(r"\{(project|resources)\}")
+"""Stand in the path of a model for the project's own folder, and for that of what it ships beside its code."""
 _VARIABLE = re.compile(r"\$[A-Za-z_{(]")
 
 
@@ -90,7 +90,7 @@ def path_problem(text: str) -> str | None:
         problem = "a path that is written in full: ~ stands for no folder here"
     elif _VARIABLE.search(text):
         problem = "a path that is written in full: variables such as $HOME stand for nothing here"
-    elif set("{}") & set(text.replace(PROJECT, "")):
+    elif set("{}") & set(PLACEHOLDERS.sub("", text)):
         problem = "a path without braces"
     elif len(text) > LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_PART for part in text.split("/")):
         problem = f"a path whose names have at most {LONGEST_PART} bytes"

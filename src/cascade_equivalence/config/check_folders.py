@@ -9,7 +9,7 @@ from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.config.study import CascadeSpec, StudyConfig
 from cascade_equivalence.errors import StudyError
 
-SOURCES = ("src", "workflow", "config", "tests", "docs", "profiles", "requirements", "resources", ".git")
+SOURCES = ("src", "workflow", "config", "tests", "docs", "profiles", "requirements", ".git")
 """Folders of a project that are written by people, where results would be lost among them."""
 DEPLOYED = ("config", "workflow", ".git")
 """Those of a folder that the workflow was deployed to."""

@@ -47,8 +47,8 @@ class PathSource(Closed):
 
     kind: Literal["path"] = Field(description="Folder on this machine.")
     path: Path = Field(
-        description="The folder; relative paths start at the working directory. `{project}` stands for this project's "
-        "own folder."
+        description="The folder; relative paths start at the working directory. `{resources}` stands for the "
+        "folder of what ships with this project, `{project}` for its checkout."
     )
 
 

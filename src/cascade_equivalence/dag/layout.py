@@ -11,8 +11,6 @@ from cascade_equivalence.config.check import clean_voices
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, StudyConfig, SystemSpec, TaskSpec
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-
 
 @dataclass(frozen=True)
 class Node:

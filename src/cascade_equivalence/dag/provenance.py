@@ -7,8 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from cascade_equivalence import __version__
-from cascade_equivalence.dag.study import REPOSITORY, Study
+from cascade_equivalence.dag.study import Study
 from cascade_equivalence.models.sources.manifest import Manifest
+from cascade_equivalence.resources import REPOSITORY
 
 PACKAGES = (
     "snakemake",

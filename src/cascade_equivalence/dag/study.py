@@ -12,13 +12,13 @@ from cascade_equivalence.config.speech import EdgeVoice, RecordingsVoice
 from cascade_equivalence.config.study import ORACLE, AnswerConfig, CascadeSpec, E2ESpec, ImplicitSpec
 from cascade_equivalence.dag.api_nodes import ApiNodes
 from cascade_equivalence.dag.fingerprint import code_fingerprint
-from cascade_equivalence.dag.layout import REPOSITORY, Node
+from cascade_equivalence.dag.layout import Node
 from cascade_equivalence.dag.needs import NodeNeeds
 from cascade_equivalence.dag.noise_nodes import NoiseNodes
 from cascade_equivalence.provenance.hashes import state_of
 from cascade_equivalence.resources import RESOURCES
 
-__all__ = ["REPOSITORY", "Node", "Study"]
+__all__ = ["Node", "Study"]
 
 
 class Study(NodeNeeds, ApiNodes, NoiseNodes):

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.resources import REPOSITORY
 
 REQUIREMENTS = REPOSITORY / "requirements"
 RUN = "run.txt"

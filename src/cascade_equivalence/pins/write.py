@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from cascade_equivalence.atomic import write_text
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.pins.families import ADDED, RUN, Families, Family, read_families, read_pins
 from cascade_equivalence.pins.lock import Lock, Pin, read_lock
 from cascade_equivalence.pins.platforms import supported
 from cascade_equivalence.pins.resolve import Resolver, without
+from cascade_equivalence.resources import REPOSITORY
 
 ENVIRONMENTS = REPOSITORY / "workflow" / "envs"
 CPU_LOCK, CUDA_LOCK = "cpu", "cuda"

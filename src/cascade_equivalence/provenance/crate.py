@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.atomic import write_text
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.entities import add_entity, file_facts, unique, version_text
 from cascade_equivalence.provenance.record import (
@@ -25,6 +24,7 @@ from cascade_equivalence.provenance.record import (
     shared_file,
 )
 from cascade_equivalence.provenance.verify import CRATE, WORKFLOW, made_by
+from cascade_equivalence.resources import REPOSITORY
 
 if TYPE_CHECKING:
     from rocrate.model.entity import Entity

@@ -6,8 +6,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from cascade_equivalence.config.study import StudyConfig
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.provenance.record import Place
+from cascade_equivalence.resources import REPOSITORY
 
 ELSEWHERE = "elsewhere"
 

@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.dag.layout import REPOSITORY
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.record import Device, Machine
+from cascade_equivalence.resources import REPOSITORY
 
 CODE = ("workflow", "src", "requirements")
 INSTALLED = (".dist-info", ".egg-info")

@@ -83,8 +83,8 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
 def _check_places(path: Path, study: "Study") -> None:
     from cascade_equivalence.config.check_folders import place_problems
     from cascade_equivalence.config.explain import block
-    from cascade_equivalence.dag.layout import REPOSITORY
     from cascade_equivalence.models.sources.folder import location
+    from cascade_equivalence.resources import REPOSITORY
 
     if lines := list(place_problems(study.config, REPOSITORY, location)):
         raise StudyError(block(f"{path} cannot run here:", lines))

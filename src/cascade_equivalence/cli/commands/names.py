@@ -39,11 +39,11 @@ def _definitions(config: Path | None) -> "Definitions":
     from cascade_equivalence.cli.study import read_study
     from cascade_equivalence.config.load import is_registry, merge_definitions, read_definitions
     from cascade_equivalence.config.study import Definitions
-    from cascade_equivalence.dag.layout import REPOSITORY
+    from cascade_equivalence.resources import SHIPPED
 
     if config is not None:
         return read_study(config).config.definitions
-    files = [path for path in sorted((REPOSITORY / "config").glob("*.yaml")) if is_registry(read_definitions(path))]
+    files = [path for path in sorted((SHIPPED / "config").glob("*.yaml")) if is_registry(read_definitions(path))]
     return Definitions.model_validate(merge_definitions(map(read_definitions, files)))
 
 

@@ -11,9 +11,8 @@ from cascade_equivalence.models.sources.files import (
     Fetched,
     is_pickle,
 )
-from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.resources import REPOSITORY, RESOURCES
 
-PROJECT = Path(__file__).resolve().parents[4]
 # The second is the form of earlier registries.
 SHIPPED = ("{resources}", "{project}/resources")
 
@@ -27,7 +26,7 @@ def location(source: PathSource) -> Path:
     path = str(source.path)
     for shipped in SHIPPED:
         path = path.replace(shipped, str(RESOURCES))
-    folder = Path(path.replace("{project}", str(PROJECT))).expanduser().resolve()
+    folder = Path(path.replace("{project}", str(REPOSITORY))).resolve()
     if not folder.is_dir():
         raise StudyError(f"model folder {source.path} does not exist (looked for {folder}); correct `path`")
     return folder
