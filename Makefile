@@ -40,12 +40,10 @@ $(VENV)/.slurm: $(VENV)/.dev requirements/locks/slurm.txt
 	@touch $@
 
 demo: $(VENV)/.run ## Run the whole study on small real models (minutes; two cores; no GPU)
-	@$(BIN)/python -m cascade_equivalence.dag.lock
 	@$(WARM) $(SNAKEMAKE) $(DEMO)
 	@$(BIN)/cascade-equivalence show config/demo.yaml
 
 embedded: $(VENV)/.run ## The same models on the real texts (hours; name their folder with DATA=...)
-	@$(BIN)/python -m cascade_equivalence.dag.lock
 	@$(WARM) $(SNAKEMAKE) $(EMBEDDED) $(if $(DATA),--config items='{"folder": "$(DATA)"}')
 	@$(BIN)/cascade-equivalence show config/embedded.yaml
 

@@ -7,11 +7,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-NEEDED = ("src", "config")
+NEEDED = ("src", "config", "workflow")
 
 
 def project_folder(rules: Any, cache: Path) -> Path:
-    """The folder that holds ``src`` and ``config`` of the version that the rules belong to.
+    """The folder that holds ``src``, ``config`` and ``workflow`` of the version that the rules belong to.
 
     Args:
         rules: Snakemake's source file of the folder of the rules: on this machine, or in a repository of a git host,

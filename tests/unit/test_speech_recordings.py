@@ -1,6 +1,7 @@
 """Recorded speech: each item has its own file, a changed file is another clip, and no id leads out of the folder."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,17 +16,24 @@ from pydantic import ValidationError
 
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.speech import recordings_voice
 from cascade_equivalence.speech.clips import Clip, decode, hash_audio, read_clips, write_clips
 from cascade_equivalence.speech.provider import check_styles, open_provider
 from cascade_equivalence.speech.recordings_decoding import decode_recording
-from cascade_equivalence.speech.recordings_files import EXTENSIONS, SHOWN, find_recordings, hash_listing
+from cascade_equivalence.speech.recordings_files import EXTENSIONS, SHOWN, find_recordings, list_recordings
 from cascade_equivalence.speech.recordings_voice import read_recordings
 from cascade_equivalence.speech.synthesize import Utterance
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, rms
 
 SUBTYPES = {"ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "aif": ("AIFF", "PCM_16")}
 ITEMS = [Utterance(f"dia0_utt{n}", "Okay.") for n in range(7)]
+
+
+def state(voice: RecordingsVoice, task: str) -> str:
+    """What a node depends on, of the recordings of a task."""
+    nowhere = voice.folder / "nowhere"
+    return FileHashes(nowhere, within=nowhere).of_set(list_recordings(voice, task))
 
 
 @pytest.fixture
@@ -168,10 +176,10 @@ def test_extensions_may_be_in_capitals(tmp_path: Path) -> None:
 def test_patterns_say_where_recordings_are(tmp_path: Path, pattern: str, name: str) -> None:
     voice = RecordingsVoice(provider="recordings", folder=tmp_path, pattern=pattern)
     path = record(voice, name, 300.0)
-    before = hash_listing(voice, "meld")
+    before = state(voice, "meld")
     assert find_recordings(voice, "meld", ["a.b {c}"]) == {"a.b {c}": path}
     path.unlink()
-    assert hash_listing(voice, "meld") != before
+    assert state(voice, "meld") != before
 
 
 ELSEWHERE = ("{task}.wav", "../{id}.wav", "/data/{id}.wav", "a/../../{id}.wav", "{id.__class__}.wav", "{0}.wav")
@@ -211,7 +219,7 @@ def test_no_id_is_looked_for_outside(item: str) -> None:
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     voice = RecordingsVoice(provider="recordings", folder=tmp_path / "none")
-    for ask in (lambda: find_recordings(voice, "meld", ["a"]), lambda: hash_listing(voice, "meld")):
+    for ask in (lambda: find_recordings(voice, "meld", ["a"]), lambda: state(voice, "meld")):
         with pytest.raises(StudyError, match=r"no folder .*none"):
             ask()
 
@@ -274,18 +282,28 @@ def test_changed_recordings_change_what_a_node_depends_on(
     # A clock that ticks too seldom must not hide a change.
     for path in natural.folder.rglob("*.wav"):
         os.utime(path, (1e9, 1e9))
-    before = hash_listing(natural, "meld")
+    before = state(natural, "meld")
     change(natural)
-    assert hash_listing(natural, "meld") != before
+    assert state(natural, "meld") != before
+
+
+def test_recordings_that_only_look_newer_or_lie_elsewhere_change_nothing(
+    natural: RecordingsVoice, tmp_path: Path
+) -> None:
+    before = state(natural, "meld")
+    for path in natural.folder.rglob("*.wav"):
+        path.touch()
+    copy = shutil.copytree(natural.folder, tmp_path / "copied elsewhere")
+    assert state(natural, "meld") == before == state(natural.model_copy(update={"folder": copy}), "meld")
 
 
 def test_other_files_do_not_change_what_a_node_depends_on(natural: RecordingsVoice) -> None:
-    before = hash_listing(natural, "meld")
+    before = state(natural, "meld")
     record(natural, "mustard/1_60.wav", 300.0)
     (natural.folder / "meld" / "README.md").write_text("where these are from")
     (natural.folder / "meld" / "dia0_utt0.mp4").write_bytes(b"video")
-    assert hash_listing(natural, "meld") == before
-    assert hash_listing(natural, "mustard") != before
+    assert state(natural, "meld") == before
+    assert state(natural, "mustard") != before
 
 
 def test_the_graph_needs_no_sound_library_to_look() -> None:

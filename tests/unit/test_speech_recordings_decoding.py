@@ -11,9 +11,10 @@ import soundfile
 
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.speech.clips import Clip, decode
 from cascade_equivalence.speech.recordings_decoding import LONGEST_SECONDS, decode_recording
-from cascade_equivalence.speech.recordings_files import find_recordings, hash_listing
+from cascade_equivalence.speech.recordings_files import find_recordings, list_recordings
 from cascade_equivalence.speech.recordings_voice import EXPLAINED, read_recordings
 from cascade_equivalence.speech.synthesize import Utterance
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform
@@ -21,6 +22,12 @@ from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform
 RATE = 16_000
 TIMES = np.arange(2 * RATE) / RATE
 SOUND = (0.3 * np.sin(2 * np.pi * 300 * TIMES) * (1 + np.sin(2 * np.pi * 2 * TIMES)) / 2).astype(np.float32)
+
+
+def state(voice: RecordingsVoice, task: str) -> str:
+    """What a node depends on, of the recordings of a task."""
+    nowhere = voice.folder / "nowhere"
+    return FileHashes(nowhere, within=nowhere).of_set(list_recordings(voice, task))
 
 
 def encode(
@@ -241,10 +248,10 @@ def test_all_bad_files_are_named_in_one_message(tmp_path: Path) -> None:
 def test_hidden_files_of_the_system_do_not_count(tmp_path: Path) -> None:
     voice = RecordingsVoice(provider="recordings", folder=tmp_path, pattern="{id}.{ext}")
     (tmp_path / "a.wav").write_bytes(encode(SOUND))
-    before = hash_listing(voice, "sst2")
+    before = state(voice, "sst2")
     for name in ("._a.wav", ".DS_Store", "._a.flac"):
         (tmp_path / name).write_bytes(b"system")
-    assert hash_listing(voice, "sst2") == before
+    assert state(voice, "sst2") == before
     assert find_recordings(voice, "sst2", ["a"]) == {"a": tmp_path / "a.wav"}
     with pytest.raises(StudyError, match=r"'\._a'.*hidden"):
         find_recordings(voice, "sst2", ["._a"])
@@ -255,7 +262,7 @@ def test_a_folder_of_that_name_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.wav").mkdir()
     with pytest.raises(StudyError, match=r"a\.wav is a folder"):
         find_recordings(voice, "sst2", ["a"])
-    assert hash_listing(voice, "sst2")
+    assert state(voice, "sst2")
 
 
 def test_an_id_that_is_too_long_for_a_file_is_named(tmp_path: Path) -> None:

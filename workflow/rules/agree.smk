@@ -16,6 +16,7 @@ rule agree:
         mem_mb=lambda wildcards, attempt: STUDY.agreement_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.agreement_need().runtime(attempt),
     params:
+        made_by=MADE_BY("agree", "statistics"),
         statistics=lambda wildcards: STUDY.agreement_params(),
     message:
         "Comparing {wildcards.system} with {wildcards.reference} on {wildcards.task} ({wildcards.condition})"
@@ -42,6 +43,7 @@ rule contrast:
         mem_mb=lambda wildcards, attempt: STUDY.agreement_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.agreement_need().runtime(attempt),
     params:
+        made_by=MADE_BY("contrast", "statistics"),
         statistics=lambda wildcards: STUDY.contrast_params(),
     message:
         "Comparing how {wildcards.system} agrees with {wildcards.first} and with {wildcards.second} on {wildcards.task} ({wildcards.condition})"

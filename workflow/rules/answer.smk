@@ -1,6 +1,5 @@
 rule preflight:
     input:
-        clips=STUDY.preflight_files(),
         manifests=lambda wildcards: STUDY.transcribing_manifests(wildcards.model),
     output:
         record=f"{RESULTS}/preflight/{{model}}.json",
@@ -16,6 +15,7 @@ rule preflight:
         runtime=lambda wildcards, attempt: STUDY.preflight_need(wildcards.model).runtime(attempt),
         gpu=STUDY.gpus("answer"),
     params:
+        made_by=MADE_BY("preflight", "models"),
         settings=lambda wildcards: STUDY.preflight_params(wildcards.model),
     message:
         "Preflight of {wildcards.model}"
@@ -46,6 +46,7 @@ rule answer:
         batch_size=lambda wildcards, attempt: STUDY.answer_need(**wildcards).batch(attempt),
         gpu=STUDY.gpus("answer"),
     params:
+        made_by=MADE_BY("answer", "models"),
         settings=lambda wildcards: STUDY.answer_params(wildcards.system, wildcards.task),
     message:
         "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system}"
@@ -58,5 +59,8 @@ use rule answer as answer_vllm with:
         system=STUDY.either_answered_by("vllm"),
     conda:
         "../envs/vllm.yaml"
+    params:
+        made_by=MADE_BY("answer", "vllm"),
+        settings=lambda wildcards: STUDY.answer_params(wildcards.system, wildcards.task),
     message:
         "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system} in vLLM"

@@ -23,6 +23,7 @@ rule answer_api:
         mem_mb=2000,
         runtime=1440,
     params:
+        made_by=MADE_BY("answer_api", "api"),
         settings=lambda wildcards: STUDY.api_params(wildcards.system, wildcards.task),
     message:
         "Asking {wildcards.system} about {wildcards.task} ({wildcards.condition})"

@@ -15,6 +15,7 @@ if STUDY.config.mechanism:
             mem_mb=lambda wildcards, attempt: STUDY.utterances_need().memory(attempt),
             runtime=lambda wildcards, attempt: STUDY.utterances_need().runtime(attempt),
         params:
+            made_by=MADE_BY("draw_utterances", "models"),
             settings=STUDY.utterances_params(),
         message:
             "Drawing the utterances that models are watched on, and measuring their pitch and energy"
@@ -49,6 +50,7 @@ if STUDY.config.mechanism:
                 batch_size=lambda wildcards, attempt, need=STUDY.capture_need(opened): need.batch(attempt),
                 gpu=STUDY.gpus_of_states(),
             params:
+                made_by=MADE_BY("capture_states", "models"),
                 opened=opened,
                 settings=STUDY.states_params(opened),
             message:

@@ -1,27 +1,28 @@
 # The study behind all rules: a checked config turned into paths, targets and parameters.
+import importlib.util
 import sys
-from pathlib import Path
+from functools import partial
 
-LIBRARY = Path(workflow.basedir) / "src"
-sys.path.insert(0, str(LIBRARY))
+# The library is found first: where this workflow is a module of another, no package need be installed.
+finder = importlib.util.spec_from_file_location("library", workflow.source_path("../library.py"))
+library = importlib.util.module_from_spec(finder)
+finder.loader.exec_module(library)
+PROJECT = library.project_folder(workflow.current_basedir, workflow.sourcecache.cache_path)
+sys.path.insert(0, str(PROJECT / "src"))
 
-from cascade_equivalence.config.load import load_study
-from cascade_equivalence.dag.lock import hold_folder
+from cascade_equivalence.dag.fingerprint import made_by
+from cascade_equivalence.dag.metadata import carry_metadata
 from cascade_equivalence.dag.processes import prepare_scripts
 from cascade_equivalence.dag.slurm import end_left_behind
-from cascade_equivalence.dag.study import Study
+from cascade_equivalence.dag.start import begin, check_places
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.engines import check_engines
 
 try:
-    STUDY = Study(load_study(config))
-    check_engines(STUDY.engines(), workflow.deployment_settings.deployment_method)
+    STUDY = begin(workflow, config)
 except StudyError as problem:
     raise WorkflowError(str(problem)) from None
 
-if workflow.is_main_process:
-    hold_folder()
-prepare_scripts(LIBRARY)
+prepare_scripts(PROJECT / "src")
 
 # Jobs get the definitions as they were read now, whatever happens to the registry files while they wait.
 config.update(STUDY.resolved())
@@ -29,6 +30,7 @@ config.update(STUDY.resolved())
 RESULTS = STUDY.results
 MODELS = STUDY.models
 SETS = STUDY.sets
+MADE_BY = partial(made_by, PROJECT / "workflow", workflow.deployment_settings.deployment_method)
 
 
 wildcard_constraints:
@@ -39,7 +41,16 @@ wildcard_constraints:
 # killed has left in SLURM's queue would work beside this one.
 onstart:
     try:
+        check_places(STUDY)
         STUDY.check_keys()
         end_left_behind(workflow)
     except StudyError as problem:
         raise WorkflowError(str(problem)) from None
+
+
+onsuccess:
+    carry_metadata(STUDY.config)
+
+
+onerror:
+    carry_metadata(STUDY.config)

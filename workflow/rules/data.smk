@@ -14,6 +14,7 @@ rule resolve_model:
         mem_mb=4000,
         runtime=120,
     params:
+        made_by=MADE_BY("resolve_model", "models"),
         spec=lambda wildcards: STUDY.model_params(wildcards.model),
     message:
         "Resolving the weights of {wildcards.model}"
@@ -23,7 +24,7 @@ rule resolve_model:
 
 rule prepare_items:
     input:
-        source=lambda wildcards: STUDY.item_files(wildcards.task),
+        source=lambda wildcards: STUDY.fetched_items(wildcards.task),
     output:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
     log:
@@ -38,6 +39,7 @@ rule prepare_items:
         mem_mb=2000,
         runtime=10,
     params:
+        made_by=MADE_BY("prepare_items", "statistics"),
         sample=lambda wildcards: STUDY.item_params(wildcards.task),
     message:
         "Preparing the items of {wildcards.task}"

@@ -17,6 +17,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
             mem_mb=lambda wildcards, attempt: STUDY.layer_need(wildcards.model).memory(attempt),
             runtime=lambda wildcards, attempt: STUDY.layer_need(wildcards.model).runtime(attempt),
         params:
+            made_by=MADE_BY("layer_moments", "models"),
             settings=STUDY.moments_params(),
         message:
             "Mean and covariance of layer {wildcards.layer} of {wildcards.model}"
@@ -48,6 +49,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
                 mem_mb=lambda wildcards, attempt, need=STUDY.erasers_need(model): need.memory(attempt),
                 runtime=lambda wildcards, attempt, need=STUDY.erasers_need(model): need.runtime(attempt),
             params:
+                made_by=MADE_BY("fit_erasers", "models"),
                 model=model,
                 settings=lambda wildcards: STUDY.eraser_params(wildcards.concept),
             message:
@@ -78,6 +80,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
             batch_size=lambda wildcards, attempt: STUDY.erased_need(**wildcards).batch(attempt),
             gpu=STUDY.gpus("answer"),
         params:
+            made_by=MADE_BY("answer_erased", "models"),
             settings=lambda wildcards: STUDY.erased_params(wildcards.model, wildcards.concept, wildcards.task),
         message:
             "Answering {wildcards.task} with {wildcards.model} while erasing: {wildcards.concept}"

@@ -14,6 +14,7 @@ rule fetch_set:
         mem_mb=1000,
         runtime=30,
     params:
+        made_by=MADE_BY("fetch_set", "models"),
         sources=lambda wildcards: STUDY.fetch_params(wildcards.task),
     message:
         "Fetching the published items of {wildcards.task}"
@@ -37,6 +38,7 @@ rule fetch_archive:
         mem_mb=1000,
         runtime=720,
     params:
+        made_by=MADE_BY("fetch_set", "models"),
         source=lambda wildcards: STUDY.archive_params(wildcards.task),
     message:
         "Fetching the recordings of {wildcards.task}"
@@ -46,7 +48,7 @@ rule fetch_archive:
 
 rule extract_audio:
     input:
-        source=lambda wildcards: STUDY.item_files(wildcards.task),
+        source=lambda wildcards: STUDY.fetched_items(wildcards.task),
         archive=f"{SETS}/{{task}}/archive.json",
     output:
         manifest=f"{SETS}/recordings/{{task}}/manifest.json",
@@ -60,6 +62,7 @@ rule extract_audio:
         mem_mb=2000,
         runtime=120,
     params:
+        made_by=MADE_BY("extract_audio", "models"),
         recordings=lambda wildcards: STUDY.recordings_params(wildcards.task),
     message:
         "Extracting the recordings of {wildcards.task}"
@@ -83,6 +86,7 @@ rule fetch_musan:
         mem_mb=1000,
         runtime=720,
     params:
+        made_by=MADE_BY("fetch_musan", "models"),
         source=STUDY.musan_params(),
     message:
         "Fetching MUSAN"
@@ -105,6 +109,7 @@ rule unpack_musan:
         mem_mb=1000,
         runtime=120,
     params:
+        made_by=MADE_BY("unpack_musan", "models"),
         part=lambda wildcards: STUDY.unpack_params(wildcards.part),
     message:
         "Unpacking the {wildcards.part} of MUSAN"

@@ -21,6 +21,7 @@ if STUDY.config.mechanism:
             runtime=lambda wildcards, attempt: STUDY.lens_need(wildcards.model).runtime(attempt),
             gpu=STUDY.gpus_of_states(),
         params:
+            made_by=MADE_BY("read_lens", "models"),
             settings=lambda wildcards: STUDY.lens_params(wildcards.model),
         message:
             "Reading layer {wildcards.layer} of {wildcards.model} through the logit lens"
@@ -49,6 +50,7 @@ rule implicit_transcripts:
         batch_size=lambda wildcards, attempt: STUDY.implicit_need(**wildcards).batch(attempt),
         gpu=STUDY.gpus("answer"),
     params:
+        made_by=MADE_BY("implicit_transcripts", "models"),
         settings=lambda wildcards: STUDY.implicit_params(wildcards.lens, wildcards.task),
     message:
         "Reading {wildcards.task} ({wildcards.condition}) off the last layer: {wildcards.lens}"

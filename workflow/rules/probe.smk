@@ -19,6 +19,7 @@ if STUDY.config.mechanism:
             mem_mb=lambda wildcards, attempt: STUDY.layer_need(wildcards.opened).memory(attempt),
             runtime=lambda wildcards, attempt: STUDY.layer_need(wildcards.opened).runtime(attempt),
         params:
+            made_by=MADE_BY("probe_layer", "models"),
             settings=lambda wildcards: STUDY.probe_params(wildcards.opened),
         message:
             "Probing layer {wildcards.layer} of {wildcards.opened}"

@@ -29,6 +29,7 @@ rule collect_tables:
         mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),
     params:
+        made_by=MADE_BY("collect_tables", "statistics"),
         settings=STUDY.report_params("tables"),
     message:
         "Collecting the tables"
@@ -39,7 +40,6 @@ rule collect_tables:
 rule compare_with_paper:
     input:
         tables=rules.collect_tables.output.csv,
-        numbers=STUDY.paper_numbers(),
     output:
         comparison=report(
             STUDY.comparison(),
@@ -60,6 +60,7 @@ rule compare_with_paper:
         mem_mb=2000,
         runtime=10,
     params:
+        made_by=MADE_BY("compare_with_paper", "statistics"),
         settings=STUDY.report_params("paper"),
     message:
         "Setting the numbers beside the paper's"
@@ -93,6 +94,7 @@ rule draw_figures:
         mem_mb=2000,
         runtime=20,
     params:
+        made_by=MADE_BY("draw_figures", "statistics"),
         settings=STUDY.report_params("figures"),
     message:
         "Drawing the figures"
@@ -105,7 +107,6 @@ rule write_report:
         tables=rules.collect_tables.output.csv,
         figures=rules.draw_figures.output.svg,
         comparison=rules.compare_with_paper.output.comparison,
-        numbers=STUDY.paper_numbers(),
         answers=STUDY.all_answers(),
         transcripts=STUDY.all_transcripts(),
         speech=STUDY.all_clips(),
@@ -128,6 +129,7 @@ rule write_report:
         mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),
     params:
+        made_by=MADE_BY("write_report", "statistics"),
         settings=STUDY.report_params("page"),
     message:
         "Writing the report"

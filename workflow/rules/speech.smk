@@ -16,6 +16,7 @@ rule synthesize_speech:
         runtime=lambda wildcards, attempt: STUDY.speech_need(wildcards.task).runtime(attempt),
         speech_connections=lambda wildcards: STUDY.speech_connections(wildcards.voice),
     params:
+        made_by=MADE_BY("synthesize_speech", "speech"),
         voice=lambda wildcards: STUDY.speech_params(wildcards.task, wildcards.voice),
     message:
         "Speaking {wildcards.task} in the voice {wildcards.voice}"
@@ -39,6 +40,7 @@ rule mix_noise:
         mem_mb=lambda wildcards, attempt: STUDY.noise_need(wildcards.task, wildcards.voice).memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.noise_need(wildcards.task, wildcards.voice).runtime(attempt),
     params:
+        made_by=MADE_BY("mix_noise", "speech"),
         noise=lambda wildcards: STUDY.noise_params(wildcards.voice, wildcards.noise),
     message:
         "Making {wildcards.noise} of {wildcards.task}, voice {wildcards.voice}"

@@ -15,6 +15,7 @@ rule measure_surplus:
         mem_mb=lambda wildcards, attempt: STUDY.surplus_need(wildcards.task).memory(attempt),
         runtime=lambda wildcards, attempt: STUDY.surplus_need(wildcards.task).runtime(attempt),
     params:
+        made_by=MADE_BY("measure_surplus", "models"),
         settings=lambda wildcards: STUDY.surplus_params(wildcards.task),
     message:
         "Measuring what the audio of {wildcards.task} tells beyond its transcripts"

@@ -1,6 +1,4 @@
 rule connector_texts:
-    input:
-        own=STUDY.own_item_files(),
     output:
         texts=f"{RESULTS}/connectors/{{connector}}/texts.parquet",
     log:
@@ -16,6 +14,7 @@ rule connector_texts:
         mem_mb=4000,
         runtime=30,
     params:
+        made_by=MADE_BY("connector_texts", "models"),
         settings=lambda wildcards: STUDY.connector_texts_params(wildcards.connector),
     message:
         "Choosing the training texts of {wildcards.connector}"
@@ -39,6 +38,7 @@ rule connector_shard:
         mem_mb=4000,
         runtime=60,
     params:
+        made_by=MADE_BY("connector_shard", "models"),
         settings=lambda wildcards: STUDY.connector_shard_params(wildcards.connector),
     message:
         "Speaking and encoding training clips of {wildcards.connector} ({wildcards.shard})"
@@ -66,6 +66,7 @@ rule connector_frames:
         mem_mb=16000,
         runtime=240,
     params:
+        made_by=MADE_BY("connector_frames", "models"),
         settings=lambda wildcards: STUDY.connector_frames_params(wildcards.connector),
     message:
         "Training {wildcards.connector}, first stage"
@@ -95,6 +96,7 @@ rule connector_distil:
         mem_mb=16000,
         runtime=240,
     params:
+        made_by=MADE_BY("connector_distil", "models"),
         settings=lambda wildcards: STUDY.connector_distil_params(wildcards.connector),
     message:
         "Training {wildcards.connector}, second stage"
@@ -122,6 +124,7 @@ rule connector_evaluation:
         mem_mb=8000,
         runtime=60,
     params:
+        made_by=MADE_BY("connector_evaluation", "models"),
         settings=lambda wildcards: STUDY.connector_evaluation_params(wildcards.connector),
     message:
         "Evaluating {wildcards.connector}"

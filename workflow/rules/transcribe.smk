@@ -18,6 +18,7 @@ rule transcribe:
         batch_size=lambda wildcards, attempt: STUDY.transcribe_need(**wildcards).batch(attempt),
         gpu=STUDY.gpus("transcribe"),
     params:
+        made_by=MADE_BY("transcribe", "models"),
         settings=lambda wildcards: STUDY.transcribe_params(wildcards.asr),
     message:
         "Transcribing {wildcards.task} ({wildcards.condition}) with {wildcards.asr}"

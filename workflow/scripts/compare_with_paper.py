@@ -6,6 +6,7 @@ from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.atomic import write_text
+    from cascade_equivalence.dag.report_nodes import PAPER_NUMBERS
     from cascade_equivalence.report.comparison import comparison
     from cascade_equivalence.report.display import markdown
     from cascade_equivalence.report.paper_index import paper_index
@@ -14,7 +15,7 @@ with node(snakemake) as study:
     from cascade_equivalence.report.tables import Tables, write_csv
 
     tables = Tables.read(Path(snakemake.input.tables[0]).parent)
-    numbers = read_numbers(Path(snakemake.input.numbers))
+    numbers = read_numbers(PAPER_NUMBERS)
     write_csv(comparison(numbers, tables, study.config.paper), Path(snakemake.output.comparison))
     shown = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
     folder = Path(snakemake.output.paper)

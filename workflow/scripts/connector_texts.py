@@ -7,10 +7,10 @@ from cascade_equivalence.dag.script import node
 with node(snakemake) as study:
     from cascade_equivalence.atomic import replacing
     from cascade_equivalence.models.sources.wheels import default_cache
+    from cascade_equivalence.resources import RESOURCES
     from cascade_equivalence.training.texts import prepare_texts
 
     spec = study.connector(snakemake.wildcards.connector)
-    own_items = Path(snakemake.input.own[0]).parent
-    texts = prepare_texts(spec.texts, spec.clips, spec.evaluation_clips, default_cache(), own_items)
+    texts = prepare_texts(spec.texts, spec.clips, spec.evaluation_clips, default_cache(), RESOURCES / "items")
     with replacing(Path(snakemake.output.texts)) as part:
         texts.write_parquet(part)

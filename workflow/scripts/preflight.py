@@ -14,6 +14,7 @@ with node(snakemake) as study:
     from cascade_equivalence.dag.transcripts import transcription_prompt
     from cascade_equivalence.models.answering import open_model
     from cascade_equivalence.models.speech_llm.preflight import preflight
+    from cascade_equivalence.resources import RESOURCES
     from cascade_equivalence.speech.waveform import decode_flac
 
     torch.set_num_threads(snakemake.threads)
@@ -21,7 +22,7 @@ with node(snakemake) as study:
     manifests = [Path(path) for path in snakemake.input.manifests]
     files = model_files(manifests, study.model(study.text_model(name)).chat)
     text, model = open_model(files, study.config.answer)
-    folder = Path(snakemake.input.clips[0]).parent
+    folder = RESOURCES / "preflight"
     said = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
     clips = [decode_flac((folder / f"{clip}.flac").read_bytes()) for clip in said]
     prompt = text.render(*transcription_prompt(study.model(name)))

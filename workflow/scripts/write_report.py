@@ -8,6 +8,7 @@ with node(snakemake) as study:
     import polars as pl
 
     from cascade_equivalence.dag.provenance import provenance
+    from cascade_equivalence.dag.report_nodes import PAPER_NUMBERS
     from cascade_equivalence.models.sources.manifest import read_manifest
     from cascade_equivalence.report import comparison_display
     from cascade_equivalence.report.browser import browser_items
@@ -26,7 +27,7 @@ with node(snakemake) as study:
     }
     outline, confidence = study.outline(), study.config.statistics.confidence
     tables = Tables.read(Path(snakemake.input.tables[0]).parent)
-    numbers = read_numbers(Path(snakemake.input.numbers))
+    numbers = read_numbers(PAPER_NUMBERS)
     beside = comparison_display.display(pl.read_csv(snakemake.input.comparison, schema=COMPARISON), confidence)
     layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
     index = paper_index({table.name for table in layout}, study.figures())

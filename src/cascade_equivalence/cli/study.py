@@ -1,6 +1,5 @@
 """What commands are given: a study's config, or the folder of its results."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,17 +7,6 @@ from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
     from cascade_equivalence.dag.study import Study
-
-
-def registry_places(path: Path) -> Sequence[Path]:
-    """Where the registry files of a config are looked for, after the working folder.
-
-    Args:
-        path: The config.
-    """
-    from cascade_equivalence.resources import SHIPPED
-
-    return path.parent, path.parent.parent, SHIPPED
 
 
 def read_study(path: Path) -> "Study":
@@ -39,12 +27,13 @@ def study_of(raw: Any, path: Path) -> "Study":
         StudyError: It is not a valid config; the message begins with the file.
     """
     from cascade_equivalence.config.load import load_study
+    from cascade_equivalence.dag.start import registry_places
     from cascade_equivalence.dag.study import Study
 
     if raw is None:
         raise StudyError(f"{path} is empty: a study needs `tasks`, `systems` and `speech`")
     try:
-        return Study(load_study(raw, places=registry_places(path)))
+        return Study(load_study(raw, places=registry_places([path])))
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
 

@@ -175,6 +175,27 @@ def files_of(patterns: Iterable[str], package: Path = PACKAGE) -> list[Path]:
     return [path for path in found if path not in gone]
 
 
+def made_by(workflow: Path, deployment: Iterable[object], script: str, environment: str) -> dict[str, str | None]:
+    """What a rule's nodes are made by, for its parameters: content counts, and not when a file was written.
+
+    Args:
+        workflow: The folder with ``scripts`` and ``envs``.
+        deployment: How Snakemake deploys software.
+        script: The rule's script, without its ending.
+        environment: The rule's conda environment, without its ending.
+
+    Returns:
+        Hash of the script's code, comments and docstrings left out; hash of the environment where Snakemake makes it.
+    """
+    code = _without_prose(workflow / "scripts" / f"{script}.py")
+    made = any(getattr(method, "name", "") == "CONDA" for method in deployment)
+    file = workflow / "envs" / f"{environment}.yaml"
+    return {
+        "script": hashlib.sha256(code.encode()).hexdigest()[:16],
+        "environment": hashlib.sha256(file.read_bytes()).hexdigest()[:16] if made else None,
+    }
+
+
 @cache
 def code_fingerprint(stage: str, *extra: str, package: Path = PACKAGE) -> str:
     """Hash the source of a stage.

@@ -1,11 +1,14 @@
 """Snakemake's lock on a folder outlives a Snakemake that was killed; here is how to know that it does.
 
 Every Snakemake of this project holds a file of its own as long as it lives: the kernel lets go of it when the process
-ends, however it ends. ``python -m cascade_equivalence.dag.lock`` removes Snakemake's lock if nobody holds that file.
+ends, however it ends. The next one removes Snakemake's lock if nobody holds that file.
 """
 
 import fcntl
 import os
+import platform
+from collections.abc import Collection
+from hashlib import sha256
 from pathlib import Path
 
 HELD = Path(".snakemake") / "cascade-equivalence.held"
@@ -28,20 +31,29 @@ def hold_folder(folder: Path = Path()) -> None:
     _open.append(descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
+        os.pwrite(descriptor, _machine(), 0)
     except OSError:
         return
 
 
-def release_stale(folder: Path = Path()) -> bool:
-    """Remove Snakemake's lock on a folder if the Snakemake that took it is gone.
+def release_stale(folders: Collection[str], project: Path = Path()) -> bool:
+    """Remove Snakemake's lock if the Snakemake that took it is gone, ran on this machine, and made files of this study.
+
+    Args:
+        folders: The folders that the study writes to, as its config names them.
+        project: The folder that Snakemake runs in.
 
     Returns:
         Whether there was such a lock.
     """
-    stale = sorted((folder / LOCKS).glob("*"))
-    if not stale or not (folder / HELD).is_file():
+    held = project / HELD
+    stale = sorted((project / LOCKS).glob("*"))
+    if not stale or not held.is_file() or not all(_made_in(folders, path) for path in stale):
         return False
-    with (folder / HELD).open("rb") as file:
+    with held.open("rb") as file:
+        # Some file systems of clusters keep such locks to one machine.
+        if file.read() != _machine():
+            return False
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -51,5 +63,13 @@ def release_stale(folder: Path = Path()) -> bool:
     return True
 
 
-if __name__ == "__main__" and release_stale():
-    print("Going on after a run that was stopped.")
+def _machine() -> bytes:
+    return sha256(platform.node().encode()).hexdigest()[:16].encode()
+
+
+def _made_in(folders: Collection[str], lock: Path) -> bool:
+    """Whether a lock on outputs, if it is one, names files of some folders only."""
+    if not lock.name.endswith(".output.lock"):
+        return True
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    return all(any(line.startswith(f"{folder}/") for folder in folders) for line in lines if line)

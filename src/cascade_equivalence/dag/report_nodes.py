@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
+from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.report.paper_index import figure_file
 from cascade_equivalence.resources import RESOURCES
 
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from cascade_equivalence.report.naming import Outline
 
 BINARY = 2
-PAPER_NUMBERS = (RESOURCES / "paper" / "numbers.csv").as_posix()
+SHOW_PAPER = ("paper", "page")
+"""Stages that show the paper's numbers."""
+PAPER_NUMBERS = RESOURCES / "paper" / "numbers.csv"
 
 
 class ReportNodes(SurplusNodes):
@@ -24,10 +27,6 @@ class ReportNodes(SurplusNodes):
     def paper_folder(self) -> str:
         """The tables in the paper's own layout; which there are depends on what is found."""
         return f"{self.results}/paper"
-
-    def paper_numbers(self) -> str:
-        """The paper's numbers."""
-        return PAPER_NUMBERS
 
     def tables(self) -> list[str]:
         """Names of the tables."""
@@ -84,5 +83,6 @@ class ReportNodes(SurplusNodes):
             "pairs": pairs,
             "statistics": self.config.statistics.model_dump(mode="json"),
             "paper": self.config.paper.model_dump(mode="json") if self.config.paper else None,
+            "numbers": contents_of([PAPER_NUMBERS]) if stage in SHOW_PAPER else None,
             "code": code_fingerprint(stage),
         }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import Layout
+from cascade_equivalence.provenance.hashes import FileHashes, contents_of
+from cascade_equivalence.provenance.record import HASHES, RECORDS
 from cascade_equivalence.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -44,18 +46,32 @@ class SetNodes(Layout):
             self._known_sets[task] = read_resources(task, RESOURCES)
         return self._known_sets[task]
 
-    def item_files(self, task: str) -> list[str]:
-        """Files that the items of a task are read from."""
+    def fetched_items(self, task: str) -> list[str]:
+        """What a node fetched that the items of a task are read from; none of own items and of a user's folder."""
+        fetches = self.config.items.source != "demo" and self.config.items.folder is None
+        return [f"{self.sets}/{task}/manifest.json"] if fetches else []
+
+    def item_files(self, task: str) -> list[Path]:
+        """Files that the items of a task are read from, where no node fetches them."""
         if self.config.items.source == "demo":
-            return [(RESOURCES / "items" / f"{task}.jsonl").as_posix()]
+            return [RESOURCES / "items" / f"{task}.jsonl"]
         if self.config.items.folder is None:
-            return [f"{self.sets}/{task}/manifest.json"]
+            return []
         from cascade_equivalence.tasks.registry import get_task
         from cascade_equivalence.tasks.sources.draw import HasReserve
 
         folder, known = self.config.items.folder, get_task(task)
         reserve = known.reserve_files(folder) if isinstance(known, HasReserve) else []
-        return [path.as_posix() for path in (*known.published_files(folder), *reserve)]
+        return [*known.published_files(folder), *reserve]
+
+    def item_contents(self, task: str) -> dict[str, str | None]:
+        """Hashes of those files: where they lie, and since when, makes no other items of them."""
+        return contents_of(self.item_files(task), self.remembered_hashes)
+
+    @cached_property
+    def remembered_hashes(self) -> FileHashes:
+        """Hashes of files that no node makes; they lie with the results."""
+        return FileHashes(Path(self.results) / RECORDS / HASHES, within=Path(self.results))
 
     def extracted(self, task: str, voice: str) -> list[str]:
         """Manifest of the recordings that a voice reads, where they come from a set's archive."""
@@ -66,11 +82,12 @@ class SetNodes(Layout):
 
     def item_params(self, task: str) -> dict[str, Any]:
         """What the items of a task depend on."""
-        items = self.config.items.model_dump(mode="json", exclude={"sets_folder"})
+        items = self.config.items.model_dump(mode="json", exclude={"sets_folder", "folder"})
         for key in ("per_task", "max_words"):
             if isinstance(items[key], dict):
                 items[key] = items[key].get(task)
-        params = {"items": items, "code": code_fingerprint("items", f"tasks/{task}.py")}
+        params = {"items": items, "files": self.item_contents(task)}
+        params |= {"code": code_fingerprint("items", f"tasks/{task}.py")}
         if self.config.items.source == "demo":
             return params
         known = self.set_resources(task)
@@ -95,6 +112,7 @@ class SetNodes(Layout):
         settings = known.pin.recordings.model_dump(mode="json") if known.pin.recordings else None
         return {
             "recordings": settings,
+            "files": self.item_contents(task),
             "known": lines,
             "max_seconds": self.config.speech.max_seconds,
             "complete": self.config.items.complete,

@@ -15,7 +15,7 @@ from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import Node
 from cascade_equivalence.dag.needs import NodeNeeds
 from cascade_equivalence.dag.noise_nodes import NoiseNodes
-from cascade_equivalence.provenance.hashes import state_of
+from cascade_equivalence.provenance.hashes import contents_of, state_of
 from cascade_equivalence.resources import RESOURCES
 
 __all__ = ["Node", "Study"]
@@ -84,13 +84,10 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
         spec = self.system(system)
         return self.preflights(spec.model) if isinstance(spec, E2ESpec) else []
 
-    def preflight_files(self) -> list[str]:
-        """The known clips, and what is said in them."""
-        return sorted(path.as_posix() for path in (RESOURCES / "preflight").iterdir())
-
     def preflight_params(self, model: str) -> dict[str, Any]:
-        """What a preflight depends on, beside the weights."""
-        return self.transcribe_params(model) | {"check": code_fingerprint("preflight")}
+        """What a preflight depends on, beside the weights: on the known clips, too."""
+        clips = contents_of((RESOURCES / "preflight").iterdir())
+        return self.transcribe_params(model) | {"clips": clips, "check": code_fingerprint("preflight")}
 
     def answering_manifests(self, system: str) -> list[str]:
         """Manifests of the models that a system's answers need, its text LLM's first."""
@@ -163,9 +160,9 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
         code = code_fingerprint("speech", f"speech/{spec.provider}*.py")
         params = {"voice": spec.sound(), "max_seconds": self.config.speech.max_seconds, "code": code}
         if isinstance(spec, RecordingsVoice) and not self.extracted(task, voice):
-            from cascade_equivalence.speech.recordings_files import hash_listing
+            from cascade_equivalence.speech.recordings_files import list_recordings
 
-            params["recordings"] = hash_listing(spec, task)
+            params["recordings"] = self.remembered_hashes.of_set(list_recordings(spec, task))
         return params
 
     def speech_connections(self, voice: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.set_nodes import SetNodes
+from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ class TrainingNodes(SetNodes):
     def connector(self, name: str) -> ConnectorSpec:
         """A connector's definition."""
         return self.config.definitions.connectors[name]
-
-    def own_item_files(self) -> list[str]:
-        """Files of the project's own items, which training texts keep away from."""
-        return sorted(path.as_posix() for path in (RESOURCES / "items").glob("*.jsonl"))
 
     def connector_folder(self, name: str) -> str:
         """Folder of everything that a connector's training makes."""
@@ -85,10 +82,15 @@ class TrainingNodes(SetNodes):
         return [f"{self.connector_folder(name)}/model/{file}" for name in self.config.connectors for file in files]
 
     def connector_texts_params(self, name: str) -> dict[str, Any]:
-        """What the training texts depend on."""
+        """What the training texts depend on; they keep away from the project's own items."""
         spec = self.connector(name)
-        counts = {"clips": spec.clips, "evaluation_clips": spec.evaluation_clips}
-        return {"texts": spec.texts.model_dump(mode="json"), **counts, "code": code_fingerprint("training_texts")}
+        return {
+            "texts": spec.texts.model_dump(mode="json"),
+            "clips": spec.clips,
+            "evaluation_clips": spec.evaluation_clips,
+            "own_items": contents_of((RESOURCES / "items").glob("*.jsonl")),
+            "code": code_fingerprint("training_texts"),
+        }
 
     def connector_shard_params(self, name: str) -> dict[str, Any]:
         """What a shard depends on, beside texts and encoder."""

@@ -92,7 +92,7 @@ def planned_items(study: "SetNodes", task: str, figures: Figures) -> tuple[list[
     if table.exists():
         return list(read_items(table)), "items"
     fetched = config.source == "published" and config.folder is None
-    if fetched and not Path(*study.item_files(task)).exists():
+    if fetched and not Path(*study.fetched_items(task)).exists():
         count = planned_count(study.set_resources(task), task, of_task("per_task", task, config.per_task))
         return assumed_items(task, count, figures), "figures"
     return prepare_items(task, config, RESOURCES, study.sets_folder)[0], "items"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,6 +55,43 @@ class FileHashes:
         with suppress(OSError):
             write_text(memory, json.dumps({"seen": seen, "sha256": found}) + "\n")
         return found, status.st_size
+
+    def of_set(self, files: Mapping[str, Path]) -> str:
+        """One hash for a set of files, by their names and contents; read again when one of them was touched.
+
+        Returns:
+            16 hexadecimal digits.
+        """
+        status = {name: path.stat() for name, path in sorted(files.items())}
+        seen = [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for name, s in status.items()]
+        memory = self._folder / f"set-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:32]}"
+        with suppress(OSError):
+            return memory.read_text(encoding="utf-8")
+        lines = "".join(f"{name}\t{sha256(files[name])}\n" for name in status)
+        found = hashlib.sha256(lines.encode()).hexdigest()[:16]
+        if self._within is None or self._within.is_dir():
+            with suppress(OSError):
+                write_text(memory, found)
+        return found
+
+
+def contents_of(files: Iterable[Path], hashes: FileHashes | None = None) -> dict[str, str | None]:
+    """Hashes of files by their names: what a node depends on, wherever the files lie.
+
+    Args:
+        files: The files; their names differ.
+        hashes: Where hashes of large files are remembered; without it each file is read.
+
+    Returns:
+        SHA-256 in hexadecimal digits by name; None for a file that is not there, which the node that reads it tells.
+    """
+    found: dict[str, str | None] = {}
+    for path in sorted(files):
+        try:
+            found[path.name] = hashes.of(path)[0] if hashes else sha256(path)
+        except OSError:
+            found[path.name] = None
+    return found
 
 
 def state_of(source: PathSource, gguf: str | None, models: Path) -> str | None:

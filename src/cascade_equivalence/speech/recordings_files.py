@@ -1,8 +1,6 @@
 """Which recording belongs to which item. Imports nothing heavy: the graph of a study asks, too."""
 
 import glob
-import hashlib
-import json
 from collections.abc import Callable, Iterable
 from operator import methodcaller
 from pathlib import Path
@@ -55,30 +53,29 @@ def find_recordings(spec: RecordingsVoice, task: str, ids: Iterable[str]) -> dic
     return found
 
 
-def hash_listing(spec: RecordingsVoice, task: str) -> str:
-    """Tell one state of a task's recordings from another without reading them, by names, sizes and times of change.
+def list_recordings(spec: RecordingsVoice, task: str) -> dict[str, Path]:
+    """Everything that can be a recording of a task.
 
     Args:
         spec: The folder.
         task: The task; the recordings of others do not matter where the pattern holds `{task}`.
 
     Returns:
-        16 hexadecimal digits.
+        The files, by their names below the folder.
 
     Raises:
         StudyError: If the folder is missing.
     """
     _check_folder(spec)
     pattern = glob.escape(spec.pattern).format(task=glob.escape(task), id="*", ext="*")
-    listed = []
+    listed = {}
     for path in spec.folder.glob(pattern):
         # Systems put hidden files of their own beside others ("._a.wav"): nobody's recordings.
         if path.name.startswith(".") and not spec.pattern.rpartition("/")[2].startswith("."):
             continue
         if _guarded(path, _IS_FILE) and ("{ext}" not in spec.pattern or path.suffix[1:].lower() in EXTENSIONS):
-            status = path.stat()
-            listed.append((_name(spec, path), status.st_size, status.st_mtime_ns))
-    return hashlib.sha256(json.dumps(sorted(listed)).encode()).hexdigest()[:16]
+            listed[_name(spec, path)] = path
+    return listed
 
 
 def _check_folder(spec: RecordingsVoice) -> None:

@@ -1,5 +1,6 @@
 """Put the files of a model into its folder, so that a half-filled folder is never taken for a model."""
 
+import os
 from pathlib import Path
 
 from cascade_equivalence.errors import StudyError
@@ -34,7 +35,10 @@ def _place(source: Path, target: Path, work: Path) -> None:
         return
     link = work / "link"
     link.unlink(missing_ok=True)
-    link.symlink_to(source)
+    # A project that is moved or copied whole takes its own folders along, and the links between them.
+    here = Path.cwd()
+    inside = source.is_relative_to(here) and target.is_relative_to(here)
+    link.symlink_to(os.path.relpath(source, target.parent) if inside else source)
     link.replace(target)
 
 

@@ -1,0 +1,83 @@
+"""What a run of the workflow begins with: the study behind its rules, read from wherever its files lie."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.read import refuse_ambiguous
+from cascade_equivalence.dag.lock import hold_folder, release_stale
+from cascade_equivalence.dag.metadata import carry_metadata
+from cascade_equivalence.dag.study import Study
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.engines import check_engines
+from cascade_equivalence.provenance.made import bases
+from cascade_equivalence.provenance.settle import settle
+from cascade_equivalence.resources import REPOSITORY, SHIPPED
+
+
+def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
+    """Read the study that a workflow was given, and look after what earlier runs have left in its folder.
+
+    Args:
+        workflow: Snakemake's workflow.
+        config: Its config, merged.
+
+    Returns:
+        The study.
+
+    Raises:
+        StudyError: The config is not valid, or an engine that it asks for is not there.
+    """
+    files = [Path(file) for file in workflow.overwrite_configfiles or workflow.configfiles]
+    if workflow.is_main_process:
+        refuse_ambiguous(files)
+    study = Study(load_study(config, places=registry_places(files)))
+    check_engines(study.engines(), workflow.deployment_settings.deployment_method)
+    if workflow.is_main_process:
+        # Before this process holds the folder itself.
+        if release_stale({folder.as_posix() for folder in bases(study.config).values()}):
+            print("Going on after a run that was stopped.", file=sys.stderr)
+        hold_folder()
+        carry_metadata(study.config)
+        settle(study.config)
+        if not workflow.modifier.is_module:
+            judge_by_content(workflow)
+    return study
+
+
+def registry_places(files: Sequence[Path]) -> list[Path]:
+    """Where registry files are looked for after the working folder: beside the configs, above them, and as shipped."""
+    return [*(place for file in files for place in (file.parent, file.parent.parent)), SHIPPED]
+
+
+def judge_by_content(workflow: Any) -> None:
+    """Have Snakemake leave alone what only looks newer: a script that was touched, an environment that was moved.
+
+    Rules have the hashes of their script and environment among their parameters (:func:`.fingerprint.made_by`), so
+    that each counts by its content. Whoever names triggers on the command line gets those. As a module of another
+    workflow this one changes nothing, since triggers hold for all rules.
+
+    Args:
+        workflow: Snakemake's workflow.
+    """
+    from snakemake.settings.types import RerunTrigger
+
+    settings = workflow.dag_settings
+    if settings is not None and set(settings.rerun_triggers) == set(RerunTrigger.all()):
+        settings.rerun_triggers = frozenset(RerunTrigger.all()) - {RerunTrigger.CODE, RerunTrigger.SOFTWARE_ENV}
+
+
+def check_places(study: Study) -> None:
+    """Look for the folders that a study names, before any job runs.
+
+    Raises:
+        StudyError: Some are missing, or are not to be written to.
+    """
+    from cascade_equivalence.config.check_folders import place_problems
+    from cascade_equivalence.config.explain import block
+    from cascade_equivalence.models.sources.folder import location
+
+    if lines := list(place_problems(study.config, REPOSITORY, location)):
+        raise StudyError(block("The study cannot run here:", lines))
