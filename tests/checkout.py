@@ -166,12 +166,6 @@ class Checkout:
         # At the end, where an option that takes several values swallows no target.
         return [*arguments, "--configfile", name]
 
-    def release_lock(self) -> str:
-        """Remove the lock of a Snakemake that was killed, as ``make demo`` does; what it said."""
-        done = self.python("-m", "cascade_equivalence.dag.lock", PYTHONPATH=str(self.root / "src"))
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
     def python(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run Python in the copy; standard output and error come together."""
         return subprocess.run(

@@ -75,7 +75,11 @@ class Study:
 
     def config(self) -> Config:
         """The config of the finished study, to be changed freely."""
-        return micro_config(self.models)
+        study = micro_config(self.models)
+        for model in study["definitions"]["models"].values():
+            # As seen from the copy, so that it can be moved.
+            model["source"]["path"] = Path(model["source"]["path"]).relative_to(self.root).as_posix()
+        return study
 
     def restore(self) -> None:
         """Bring everything back, with its times of change: Snakemake compares them."""

@@ -262,7 +262,6 @@ def test_a_killed_snakemake_leaves_jobs_that_neither_double_nor_stay(
         assert_kept(before, whole_lines(site.files(STORES)))
         cluster.run("scontrol", "update", f"nodename={drained}", "state=resume")
         # The plain way to go on.
-        assert site.release_lock()
         again = Sent(site, study)
         assert again.process.wait(PATIENCE) == 0, again.said()
         assert "SLURM jobs of a run that was stopped" in again.said() and comment(frozen) in again.said()

@@ -42,31 +42,12 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
         hold_folder()
         carry_metadata(study.config)
         settle(study.config)
-        if not workflow.modifier.is_module:
-            judge_by_content(workflow)
     return study
 
 
 def registry_places(files: Sequence[Path]) -> list[Path]:
     """Where registry files are looked for after the working folder: beside the configs, above them, and as shipped."""
     return [*(place for file in files for place in (file.parent, file.parent.parent)), SHIPPED]
-
-
-def judge_by_content(workflow: Any) -> None:
-    """Have Snakemake leave alone what only looks newer: a script that was touched, an environment that was moved.
-
-    Rules have the hashes of their script and environment among their parameters (:func:`.fingerprint.made_by`), so
-    that each counts by its content. Whoever names triggers on the command line gets those. As a module of another
-    workflow this one changes nothing, since triggers hold for all rules.
-
-    Args:
-        workflow: Snakemake's workflow.
-    """
-    from snakemake.settings.types import RerunTrigger
-
-    settings = workflow.dag_settings
-    if settings is not None and set(settings.rerun_triggers) == set(RerunTrigger.all()):
-        settings.rerun_triggers = frozenset(RerunTrigger.all()) - {RerunTrigger.CODE, RerunTrigger.SOFTWARE_ENV}
 
 
 def check_places(study: Study) -> None:
