@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 
 import pytest
@@ -10,6 +11,7 @@ from packaging.requirements import Requirement
 
 from cascade_equivalence.pins.families import ADDED, RUN, canonical_name, read_families, read_pins
 from cascade_equivalence.pins.lock import read_lock
+from cascade_equivalence.pins.loose import BASE, loose_path, loose_text, lower_bound
 from cascade_equivalence.pins.write import TITLES, conda_file, lock_path
 from cascade_equivalence.resources import REPOSITORY
 
@@ -79,6 +81,27 @@ def test_every_requirement_serves_some_rule():
     served = {package for family in SHARED for package in family.pins}
     # What runs the rules, and what describes their results when they are done.
     assert set(read_pins(SOURCES.folder / RUN)) - served == {"snakemake", "rocrate"}
+
+
+@pytest.mark.parametrize("extra", SOURCES.extras)
+def test_lower_bounds_are_written_from_the_pins(extra: str):
+    assert loose_path(SOURCES, extra).read_text(encoding="utf-8") == loose_text(SOURCES, extra), "run `make locks`"
+
+
+def test_base_and_extras_are_the_pins_of_a_study():
+    asked = {package for extra in (BASE, "run", "report", "api") for package in SOURCES.extras[extra]}
+    assert asked == read_pins(SOURCES.folder / RUN).keys()
+    named = {file.stem for file in loose_path(SOURCES, BASE).parent.iterdir()}
+    stated = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["dynamic"]
+    assert named == set(SOURCES.extras) == {BASE, *stated["optional-dependencies"]}
+
+
+@pytest.mark.parametrize(
+    ("version", "bound"), [("2.13.0", "2"), ("0.41.0", "0.41"), ("20250625", "20250625"), ("0.5.0.post1", "0.5")]
+)
+def test_a_lower_bound_is_the_first_version_of_a_pins_series(version: str, bound: str):
+    assert lower_bound(version) == bound
+    assert Requirement(f"some>={bound}").specifier.contains(version)
 
 
 def test_no_package_is_pinned_twice():

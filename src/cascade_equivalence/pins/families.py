@@ -54,6 +54,13 @@ class _Environment(BaseModel):
     packages: list[str] | None = None
 
 
+class _Extra(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    environment: str | None = None
+    pins: str = RUN
+    packages: list[str] | None = None
+
+
 class Build(BaseModel):
     """One file of a package.
 
@@ -71,6 +78,7 @@ class _Families(BaseModel):
     model_config = ConfigDict(extra="forbid")
     conda: _Conda
     environments: dict[str, _Environment]
+    extras: dict[str, _Extra] = {}
     cpu: dict[str, Build]
 
 
@@ -99,6 +107,7 @@ class Families:
         python: Version of Python that conda installs.
         pip: Version of pip that conda installs.
         families: The environments, by name.
+        extras: What the installed package asks for, as pins by package: always (``base``), or by the name of an extra.
         cpu: Builds for processors only, by package.
         folder: Where the files stand.
     """
@@ -106,6 +115,7 @@ class Families:
     python: str
     pip: str
     families: dict[str, Family]
+    extras: dict[str, dict[str, str]]
     cpu: dict[str, Build]
     folder: Path
 
@@ -140,13 +150,27 @@ def read_families(folder: Path = REQUIREMENTS) -> Families:
         raise StudyError(f"{path.name}: {error}") from error
     families = {}
     for name, stated in raw.environments.items():
-        pins = read_pins(folder / stated.pins)
-        named = list(pins) if stated.packages is None else stated.packages
-        if unknown := sorted(set(named) - set(pins)):
-            raise StudyError(f"{path.name}: {name} names {', '.join(unknown)}, which {stated.pins} does not pin")
-        families[name] = Family(name, stated.title, stated.pins, {package: pins[package] for package in named})
+        pins = _chosen(name, folder / stated.pins, stated.packages)
+        families[name] = Family(name, stated.title, stated.pins, pins)
+    extras = {}
+    for name, extra in raw.extras.items():
+        if extra.environment is None:
+            extras[name] = _chosen(name, folder / extra.pins, extra.packages)
+        elif extra.environment in families:
+            extras[name] = families[extra.environment].pins | _chosen(name, folder / extra.pins, extra.packages or [])
+        else:
+            raise StudyError(f"{path.name}: {name} names the environment {extra.environment}, which is not there")
     pinned = read_pins(folder / RUN)
     for package, build in raw.cpu.items():
         if build.version.partition("+")[0] != pinned.get(package):
             raise StudyError(f"{path.name}: {package} {build.version} is no build of {RUN}'s {pinned.get(package)}")
-    return Families(raw.conda.python, raw.conda.pip, families, raw.cpu, folder)
+    return Families(raw.conda.python, raw.conda.pip, families, extras, raw.cpu, folder)
+
+
+def _chosen(name: str, file: Path, packages: list[str] | None) -> dict[str, str]:
+    """The pins of some packages, or of all that a file pins."""
+    pins = read_pins(file)
+    named = list(pins) if packages is None else packages
+    if unknown := sorted(set(named) - set(pins)):
+        raise StudyError(f"families.yaml: {name} names {', '.join(unknown)}, which {file.name} does not pin")
+    return {package: pins[package] for package in named}

@@ -1,10 +1,11 @@
-"""Write the locks and conda's files: ``make locks``."""
+"""Write what follows from the pins: locks, conda's files, the package's own requirements; ``make locks``."""
 
 from pathlib import Path
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.pins.families import ADDED, RUN, Families, Family, read_families, read_pins
 from cascade_equivalence.pins.lock import Lock, Pin, read_lock
+from cascade_equivalence.pins.loose import write_loose
 from cascade_equivalence.pins.platforms import supported
 from cascade_equivalence.pins.resolve import Resolver, without
 from cascade_equivalence.resources import REPOSITORY
@@ -108,7 +109,7 @@ def write_environments(sources: Families, folder: Path = ENVIRONMENTS) -> None:
 
 
 def write_locks(upgrade: bool = False) -> None:
-    """Resolve, and write locks and conda's files.
+    """Resolve, and write locks, conda's files, and what the installed package asks for.
 
     Raises:
         StudyError: The pins cannot be resolved.
@@ -122,3 +123,4 @@ def write_locks(upgrade: bool = False) -> None:
         changed = sorted(f"{package} {version}" for package, version in lock.versions.items() - before.items())
         print(f"{path.name}: {len(lock.pins)} packages" + (f"; now {', '.join(changed)}" if before and changed else ""))
     write_environments(sources)
+    write_loose(sources)
