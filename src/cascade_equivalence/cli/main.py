@@ -31,6 +31,11 @@ def main() -> None:
             status = _report(error)
         else:
             sys.exit(f"Error: {error.filename}: {error.strerror}")
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] == __package__.partition(".")[0]:
+            status = _report(error)
+        else:
+            sys.exit(f"Error: this needs {error.name}, which is not installed: pip install 'cascade-equivalence[run]'")
     except Exception as error:
         status = _report(error)
     if status:

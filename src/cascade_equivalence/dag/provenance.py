@@ -9,7 +9,7 @@ from typing import Any
 from cascade_equivalence import __version__
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.models.sources.manifest import Manifest
-from cascade_equivalence.resources import REPOSITORY
+from cascade_equivalence.resources import IS_CHECKOUT, REPOSITORY
 
 PACKAGES = (
     "snakemake",
@@ -36,6 +36,8 @@ def _version(package: str) -> str:
 
 
 def _git(*arguments: str) -> str:
+    if not IS_CHECKOUT:
+        return ""
     try:
         command = ["git", "-C", str(REPOSITORY), *arguments]
         result = subprocess.run(command, capture_output=True, text=True, check=True)

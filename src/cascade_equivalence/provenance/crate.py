@@ -57,7 +57,7 @@ def write_crate(folder: Path, licence: str | None = None) -> Path:
         The file.
 
     Raises:
-        StudyError: The folder holds no records.
+        StudyError: The folder holds no records, or this package is installed without the workflow.
     """
     records = read_records(folder)
     if not records:
@@ -72,8 +72,17 @@ def write_crate(folder: Path, licence: str | None = None) -> Path:
 
 
 def workflow_sources() -> dict[str, Path]:
-    """The workflow's files, by their paths in a crate."""
+    """The workflow's files, by their paths in a crate.
+
+    Raises:
+        StudyError: They are not here.
+    """
     found = [path for pattern in SOURCES for path in sorted(REPOSITORY.glob(pattern))]
+    if not found:
+        raise StudyError(
+            "crates and supplements hold the workflow's rules, and this package is installed without them: "
+            "use the project's checkout, as in `PYTHONPATH=CHECKOUT/src python -m cascade_equivalence crate RESULTS`"
+        )
     return {
         (PurePosixPath(WORKFLOW) / path.relative_to(REPOSITORY).as_posix().removeprefix("workflow/")).as_posix(): path
         for path in found

@@ -13,7 +13,7 @@ from typing import Any
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.record import Device, Machine
-from cascade_equivalence.resources import REPOSITORY
+from cascade_equivalence.resources import IS_CHECKOUT, REPOSITORY
 
 CODE = ("workflow", "src", "requirements")
 INSTALLED = (".dist-info", ".egg-info")
@@ -26,12 +26,15 @@ class Commit:
     """The project's commit, asked for while the node works.
 
     Args:
-        repository: The project.
+        repository: The project; None where the package is installed without it. Whatever repository an environment
+            lies in is not asked.
     """
 
-    def __init__(self, repository: Path = REPOSITORY) -> None:
-        command = ["git", "--no-optional-locks", "-C", str(repository), "status", "--porcelain=v2", "--branch", "--"]
+    def __init__(self, repository: Path | None = REPOSITORY if IS_CHECKOUT else None) -> None:
         self._git: subprocess.Popen[str] | None = None
+        if repository is None:
+            return
+        command = ["git", "--no-optional-locks", "-C", str(repository), "status", "--porcelain=v2", "--branch", "--"]
         # Without git the commit is not known, and nothing else is amiss.
         try:
             self._git = subprocess.Popen(

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from cascade_equivalence.cli.parser import Commands, add_command
+from cascade_equivalence.errors import StudyError
 
 
 def add(commands: Commands) -> None:
@@ -28,8 +29,12 @@ def schema(arguments: argparse.Namespace) -> int:
 def lock(arguments: argparse.Namespace) -> int:
     """Resolve the pins of requirements/ anew: write the locks and the rules' environments.
 
-    Asks the package index.
+    Asks the package index. For the project's own checkout.
     """
+    from cascade_equivalence.resources import IS_CHECKOUT
+
+    if not IS_CHECKOUT:
+        raise StudyError("lock: this package is installed without the pins of the project: run it in a checkout of it")
     from cascade_equivalence.pins.write import write_locks
 
     write_locks(upgrade=arguments.upgrade)
