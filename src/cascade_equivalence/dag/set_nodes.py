@@ -86,8 +86,8 @@ class SetNodes(Layout):
         for key in ("per_task", "max_words"):
             if isinstance(items[key], dict):
                 items[key] = items[key].get(task)
-        params = {"items": items, "files": self.item_contents(task)}
-        params |= {"code": code_fingerprint("items", f"tasks/{task}.py")}
+        code = code_fingerprint("items", f"tasks/{task}.py")
+        params: dict[str, Any] = {"items": items, "files": self.item_contents(task), "code": code}
         if self.config.items.source == "demo":
             return params
         known = self.set_resources(task)

@@ -87,7 +87,7 @@ class Family:
     """An environment that rules run in.
 
     Attributes:
-        name: Name of its file in ``envs/``, without the ending.
+        name: Name of its file in ``workflow/envs/``, without the ending.
         title: What the rules that run in it do.
         source: The file that pins its packages.
         pins: Versions of the packages that it names, by name.
