@@ -4,6 +4,7 @@ import atexit
 import os
 import select
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 STARTED_BY = "CASCADE_EQUIVALENCE_SNAKEMAKE"
 SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_TO_END = 60.0
 # Large tensors come and go with every batch. The C library would hand their memory back each time, and the kernel would
 # clear it anew: a fifth of the time of a training step.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 << 30), "MALLOC_TRIM_THRESHOLD_": str(16 << 30)}
@@ -68,6 +70,10 @@ def _outlive(pid: int) -> None:
             time.sleep(SECONDS_BETWEEN_LOOKS)
     except ProcessLookupError:
         pass
+    if callable(signal.getsignal(signal.SIGTERM)):
+        # This process ends in order when it is told to: it waits for what is under way and was paid for.
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SECONDS_TO_END)
     os._exit(1)
 
 

@@ -33,8 +33,12 @@ def at_work(job: Any) -> Iterator[Study]:
     recording = Recording()
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
     log = Path(job.log[0])
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as file:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = log.open("w", encoding="utf-8")
+    except OSError as error:
+        sys.exit(f"{job.rule}: {of_system(error) or error}")
+    with file:
         sys.stdout.flush()
         sys.stderr.flush()
         os.dup2(file.fileno(), 1)
