@@ -172,7 +172,8 @@ def test_what_is_no_clip_is_refused(encoder: AudioEncoder, audio: np.ndarray, wr
 def test_other_floats_and_the_longest_clip_are_taken(encoder: AudioEncoder) -> None:
     check_audio(np.zeros(MAX_SECONDS * SAMPLE_RATE, np.float32), "clip")
     single, double = encoder.embed([sound(4_000), sound(4_000).astype(np.float64)])
-    assert torch.equal(single, double)
+    # Rows of one batch can differ in the last bit: kernels split them as the processor wants.
+    assert torch.allclose(single, double, atol=1e-5)
     assert encoder.embed([]) == []
 
 

@@ -6,13 +6,13 @@ from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.atomic import write_text
-    from cascade_equivalence.dag.report_nodes import PAPER_NUMBERS
     from cascade_equivalence.report.comparison import comparison
     from cascade_equivalence.report.display import markdown
     from cascade_equivalence.report.paper_index import paper_index
     from cascade_equivalence.report.paper_numbers import read_numbers
     from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
     from cascade_equivalence.report.tables import Tables, write_csv
+    from cascade_equivalence.resources import PAPER_NUMBERS
 
     tables = Tables.read(Path(snakemake.input.tables[0]).parent)
     numbers = read_numbers(PAPER_NUMBERS)

@@ -8,7 +8,6 @@ with node(snakemake) as study:
     import polars as pl
 
     from cascade_equivalence.dag.provenance import provenance
-    from cascade_equivalence.dag.report_nodes import PAPER_NUMBERS
     from cascade_equivalence.models.sources.manifest import read_manifest
     from cascade_equivalence.report import comparison_display
     from cascade_equivalence.report.browser import browser_items
@@ -20,6 +19,7 @@ with node(snakemake) as study:
     from cascade_equivalence.report.services import services
     from cascade_equivalence.report.tables import Tables
     from cascade_equivalence.report.verdict_equivalence import grid
+    from cascade_equivalence.resources import PAPER_NUMBERS
 
     files = {
         name: [Path(path) for path in getattr(snakemake.input, name)]

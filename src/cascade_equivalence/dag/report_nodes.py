@@ -6,7 +6,7 @@ from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.report.paper_index import figure_file
-from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.resources import PAPER_NUMBERS
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.naming import Outline
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 BINARY = 2
 SHOW_PAPER = ("paper", "page")
 """Stages that show the paper's numbers."""
-PAPER_NUMBERS = RESOURCES / "paper" / "numbers.csv"
 
 
 class ReportNodes(SurplusNodes):
