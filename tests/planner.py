@@ -45,6 +45,7 @@ def describe(rule: Any) -> dict[str, Any]:
     """What a rule declares."""
     return {
         "name": rule.name,
+        "says": rule.docstring,
         "target": rule.norun,
         "inputs": [len(rule.input), named(rule.input)],
         "outputs": [len(rule.output), named(rule.output)],

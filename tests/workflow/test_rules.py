@@ -2,6 +2,8 @@
 
 import importlib.util
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,20 @@ def test_every_rule_declares_what_a_reader_and_a_scheduler_need(demo: Plan) -> N
         assert rule["message"] and {"mem_mb", "runtime"} <= set(rule["resources"])
         for key in ("script", "conda"):
             assert (REPOSITORY / "workflow" / "rules" / rule[key]).resolve().is_file(), (rule["name"], key)
+
+
+def test_the_list_of_rules_is_a_menu(demo: Plan) -> None:
+    assert [rule["name"] for rule in demo.rules if not rule["says"]] == []
+    # Who reads the list sees what can be asked for by name.
+    assert all(rule["says"].startswith("TARGET") == rule["target"] for rule in demo.rules)
+
+
+def test_the_workflow_runs_in_another_folder_from_another_place(checkout: Checkout, tmp_path: Path) -> None:
+    arguments = ["--snakefile", str(checkout.root / "workflow" / "Snakefile"), "--directory", "runs/first"]
+    arguments += ["--configfile", str(checkout.root / "config" / "demo.yaml"), "--cores", "1", "--dry-run"]
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    done = subprocess.run(command, check=False, cwd=tmp_path, env=checkout.environment, text=True, capture_output=True)
+    assert done.returncode == 0 and "write_report" in done.stdout + done.stderr, done.stderr
 
 
 def test_every_script_belongs_to_a_rule(demo: Plan) -> None:

@@ -1,4 +1,5 @@
 rule agree:
+    """Compare a pair of systems on a task in a condition."""
     input:
         system=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
         reference=f"{RESULTS}/answers/{{reference}}/{{task}}/{{condition}}.parquet",
@@ -25,6 +26,7 @@ rule agree:
 
 
 rule contrast:
+    """Compare a system's agreements with two references."""
     input:
         system=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
         first=f"{RESULTS}/answers/{{first}}/{{task}}/{{condition}}.parquet",

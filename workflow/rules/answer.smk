@@ -1,4 +1,5 @@
 rule preflight:
+    """Check that a speech LLM hears two known clips."""
     input:
         manifests=lambda wildcards: STUDY.transcribing_manifests(wildcards.model),
     output:
@@ -24,6 +25,7 @@ rule preflight:
 
 
 rule answer:
+    """Answer a task in a condition with one system."""
     input:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
         heard=lambda wildcards: STUDY.heard_by(wildcards.system, wildcards.task, wildcards.condition),

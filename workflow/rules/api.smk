@@ -3,6 +3,7 @@
 
 
 rule answer_api:
+    """Ask a service about a task in a condition; answers are paid once."""
     input:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
         heard=lambda wildcards: STUDY.heard_by(wildcards.system, wildcards.task, wildcards.condition),

@@ -1,6 +1,7 @@
 if STUDY.config.mechanism:
 
     rule draw_utterances:
+        """Draw the clips that open models are watched on."""
         input:
             clips=STUDY.state_clips(),
         output:
@@ -26,6 +27,7 @@ if STUDY.config.mechanism:
     for opened in STUDY.opened():
 
         rule:
+            """Write down the states of a model's layers, in one pass."""
             name:
                 STUDY.rule_name("capture", opened)
             input:

@@ -1,4 +1,5 @@
 rule resolve_model:
+    """Fetch a model's weights and convert them, with a manifest."""
     output:
         manifest=f"{MODELS}/{{model}}/manifest.json",
     log:
@@ -23,6 +24,7 @@ rule resolve_model:
 
 
 rule prepare_items:
+    """Load, clean, check and sample the items of a task."""
     input:
         source=lambda wildcards: STUDY.fetched_items(wildcards.task),
     output:

@@ -1,6 +1,7 @@
 if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
 
     rule layer_moments:
+        """Mean and covariance of the states of a layer."""
         input:
             states=f"{RESULTS}/states/{{model}}/layer{{layer}}.safetensors",
             index=f"{RESULTS}/states/{{model}}/index.parquet",
@@ -28,6 +29,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
     for model in STUDY.opened_speech_llms():
 
         rule:
+            """Fit the erasers of a concept at all layers of a model."""
             name:
                 STUDY.rule_name("fit_erasers", model)
             input:
@@ -58,6 +60,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
                 "../scripts/fit_erasers.py"
 
     rule answer_erased:
+        """Answer a task while a concept is erased."""
         input:
             erasers=lambda wildcards: STUDY.erasers_of(wildcards.model, wildcards.concept),
             utterances=STUDY.utterances(),

@@ -1,4 +1,5 @@
 rule fetch_set:
+    """Fetch the texts of a published set."""
     output:
         manifest=f"{SETS}/{{task}}/manifest.json",
     log:
@@ -23,6 +24,7 @@ rule fetch_set:
 
 
 rule fetch_archive:
+    """Fetch the recordings of a published set."""
     output:
         record=f"{SETS}/{{task}}/archive.json",
     log:
@@ -47,6 +49,7 @@ rule fetch_archive:
 
 
 rule extract_audio:
+    """Make one recording an item of a published archive."""
     input:
         source=lambda wildcards: STUDY.fetched_items(wildcards.task),
         archive=f"{SETS}/{{task}}/archive.json",
@@ -71,6 +74,7 @@ rule extract_audio:
 
 
 rule fetch_musan:
+    """Fetch the archive of MUSAN."""
     output:
         record=f"{SETS}/musan/archive.json",
     log:
@@ -95,6 +99,7 @@ rule fetch_musan:
 
 
 rule unpack_musan:
+    """Unpack a part of MUSAN."""
     input:
         archive=f"{SETS}/musan/archive.json",
     output:

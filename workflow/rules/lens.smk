@@ -1,6 +1,7 @@
 if STUDY.config.mechanism:
 
     rule read_lens:
+        """Read text off a layer with the logit lens."""
         input:
             states=f"{RESULTS}/states/{{model}}/layer{{layer}}.safetensors",
             last=lambda wildcards: STUDY.all_states(wildcards.model)[-1],
@@ -30,6 +31,7 @@ if STUDY.config.mechanism:
 
 
 rule implicit_transcripts:
+    """Read transcripts off a speech LLM's last layer."""
     input:
         clips=lambda wildcards: STUDY.clips_of(wildcards.task, wildcards.condition),
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",

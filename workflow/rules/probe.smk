@@ -1,6 +1,7 @@
 if STUDY.config.mechanism:
 
     rule probe_layer:
+        """Train and test the probes of a layer."""
         input:
             states=f"{RESULTS}/states/{{opened}}/layer{{layer}}.safetensors",
             index=f"{RESULTS}/states/{{opened}}/index.parquet",

@@ -1,4 +1,5 @@
 rule collect_tables:
+    """Collect all results into tables."""
     input:
         **STUDY.mechanism_files(),
         answers=STUDY.all_answers(),
@@ -38,6 +39,7 @@ rule collect_tables:
 
 
 rule compare_with_paper:
+    """Set the study's numbers beside the paper's."""
     input:
         tables=rules.collect_tables.output.csv,
     output:
@@ -69,6 +71,7 @@ rule compare_with_paper:
 
 
 rule draw_figures:
+    """Draw the figures."""
     input:
         tables=expand(f"{RESULTS}/tables/{{table}}.csv", table=STUDY.tables()),
     output:
@@ -103,6 +106,7 @@ rule draw_figures:
 
 
 rule write_report:
+    """Write the report, one page."""
     input:
         tables=rules.collect_tables.output.csv,
         figures=rules.draw_figures.output.svg,

@@ -1,4 +1,5 @@
 rule synthesize_speech:
+    """Speak the items of a task in a voice."""
     input:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
         recordings=lambda wildcards: STUDY.extracted(wildcards.task, wildcards.voice),
@@ -25,6 +26,7 @@ rule synthesize_speech:
 
 
 rule mix_noise:
+    """Make the noisy clips of a task and voice."""
     input:
         clean=f"{RESULTS}/speech/{{task}}/{{voice}}/clean.parquet",
         pool=lambda wildcards: STUDY.pool_of(wildcards.task, wildcards.voice, wildcards.noise),

@@ -1,4 +1,5 @@
 rule measure_surplus:
+    """Measure what the sound tells beyond the words."""
     input:
         clips=lambda wildcards: STUDY.surplus_clips(wildcards.task),
         transcripts=lambda wildcards: STUDY.surplus_transcripts(wildcards.task),

@@ -1,4 +1,5 @@
 rule connector_texts:
+    """Choose the texts of a connector's training."""
     output:
         texts=f"{RESULTS}/connectors/{{connector}}/texts.parquet",
     log:
@@ -23,6 +24,7 @@ rule connector_texts:
 
 
 rule connector_shard:
+    """Speak and encode a shard of a connector's training clips."""
     input:
         texts=f"{RESULTS}/connectors/{{connector}}/texts.parquet",
         manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[0],
@@ -47,6 +49,7 @@ rule connector_shard:
 
 
 rule connector_frames:
+    """Train a connector's first stage."""
     input:
         train=lambda wildcards: STUDY.training_shards(wildcards.connector),
         held_out=lambda wildcards: STUDY.held_out_shards(wildcards.connector),
@@ -75,6 +78,7 @@ rule connector_frames:
 
 
 rule connector_distil:
+    """Train a connector's second stage."""
     input:
         train=lambda wildcards: STUDY.training_shards(wildcards.connector),
         held_out=lambda wildcards: STUDY.held_out_shards(wildcards.connector),
@@ -105,6 +109,7 @@ rule connector_distil:
 
 
 rule connector_evaluation:
+    """Evaluate a connector and write its model card."""
     input:
         held_out=lambda wildcards: STUDY.held_out_shards(wildcards.connector),
         manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[1],

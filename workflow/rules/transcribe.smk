@@ -1,4 +1,5 @@
 rule transcribe:
+    """Transcribe a task in a condition, all voices."""
     input:
         clips=lambda wildcards: STUDY.clips_of(wildcards.task, wildcards.condition),
         manifests=lambda wildcards: STUDY.transcribing_manifests(wildcards.asr),
