@@ -309,3 +309,20 @@ def test_a_client_s_words_hide_what_the_environment_holds(name: str, value: str)
     for said in (f"Invalid URL {value!r}", f"Illegal header value b'Bearer {value}'", f"cannot reach {value}: no"):
         assert "hunter22" not in hidden(said, {name: value})
     assert hidden("GET https://other:word99@host/x failed", {}) == "GET https://(hidden)@host/x failed"
+
+
+def test_every_automatic_class_is_told_to_run_no_code_of_a_checkpoint() -> None:
+    package = Path(hidden.__code__.co_filename).parents[2]
+    seen = 0
+    for path in package.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            # Without a word the library asks the terminal, and a "y" runs what came with the weights.
+            if (
+                isinstance(call, ast.Call)
+                and ast.unparse(call.func).startswith("Auto")
+                and "pretrained" in ast.unparse(call.func)
+            ):
+                seen += 1
+                said = {word.arg: ast.unparse(word.value) for word in call.keywords}
+                assert said.get("trust_remote_code") == "False", f"{path.name}: {ast.unparse(call)}"
+    assert seen

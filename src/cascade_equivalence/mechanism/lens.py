@@ -127,7 +127,7 @@ def open_unembedding(folder: Path, device: str, dtype: torch.dtype) -> Unembeddi
     Raises:
         StudyError: Weights are missing, or the model is of a kind whose final norm is not known.
     """
-    config = AutoConfig.from_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     text = config.get_text_config()
     text.num_hidden_layers = 0
     if getattr(text, "layer_types", None):
@@ -137,7 +137,12 @@ def open_unembedding(folder: Path, device: str, dtype: torch.dtype) -> Unembeddi
     logging.set_verbosity_error()
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            trust_remote_code=False,
         )
     finally:
         logging.set_verbosity(loudness)

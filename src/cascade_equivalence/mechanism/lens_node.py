@@ -79,7 +79,7 @@ def lens_layer(
         )
     index = read_index(index_path, states)
     spoken = _spoken(index, utterances_path)
-    pieces = Pieces(AutoTokenizer.from_pretrained(text_folder))
+    pieces = Pieces(AutoTokenizer.from_pretrained(text_folder, trust_remote_code=False))
     references = [pieces.reference(text) for text in spoken["text"]]
     heard = audio_frames(index)
 

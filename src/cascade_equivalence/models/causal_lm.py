@@ -19,7 +19,7 @@ def load_causal_lm(folder: Path, dtype: torch.dtype) -> Any:
         StudyError: Weights are missing or have other shapes than the config says.
     """
     loaded: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, output_loading_info=True
+        folder, dtype=dtype, use_safetensors=True, output_loading_info=True, trust_remote_code=False
     )
     model, report = loaded
     # The library would make up what is missing.

@@ -23,7 +23,7 @@ class PromptWriter:
     """
 
     def __init__(self, folder: Path, chat: bool) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         if chat and not self.tokenizer.chat_template:
             self.tokenizer.chat_template = library_chat_template(folder)
         if chat and not self.tokenizer.chat_template:

@@ -148,7 +148,7 @@ def generation_defaults(folder: Path) -> GenerationConfig:
     """A checkpoint's generation config, as the transformers library makes it: of its file, else of its config."""
     if (folder / "generation_config.json").is_file():
         return GenerationConfig.from_pretrained(folder)
-    return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder))
+    return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
 
 
 def open_vllm(folder: Path, dtype: str, writer: PromptWriter, rows: Sequence[list[int]], new_tokens: int) -> VllmEngine:
@@ -164,5 +164,5 @@ def open_vllm(folder: Path, dtype: str, writer: PromptWriter, rows: Sequence[lis
     Raises:
         StudyError: vLLM is not installed or cannot run the model, or a prompt does not fit.
     """
-    check_lengths(AutoConfig.from_pretrained(folder), rows, new_tokens)
+    check_lengths(AutoConfig.from_pretrained(folder, trust_remote_code=False), rows, new_tokens)
     return VllmEngine(folder, dtype, writer, max(map(len, rows)) + new_tokens)

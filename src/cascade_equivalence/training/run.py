@@ -71,7 +71,7 @@ def first_stage(spec: ConnectorSpec, material: Material, work: Path, target: Pat
         work: Folder of the checkpoint, which outlives an interruption.
         target: Model folder to write.
     """
-    tokenizer = AutoTokenizer.from_pretrained(material.text_folder)
+    tokenizer = AutoTokenizer.from_pretrained(material.text_folder, trust_remote_code=False)
     clips, held_out = material.clips(tokenizer)
     embeddings = input_embeddings(TextLLM(material.text_folder, "cpu", torch.float32, chat=False))
     widths = (clips[0].utterance.states.shape[1], embeddings.shape[1])

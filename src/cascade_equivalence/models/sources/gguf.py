@@ -91,12 +91,12 @@ def convert(source: Path, target: Path) -> dict[str, str]:
     where: dict[str, Any] = {"pretrained_model_name_or_path": source.parent, "gguf_file": source.name}
     try:
         with _read_once(), _own_progress(), progress(f"converting {source.name}", total=_STEPS) as advance:
-            config = AutoConfig.from_pretrained(**where)
+            config = AutoConfig.from_pretrained(**where, trust_remote_code=False)
             advance()
-            tokenizer = AutoTokenizer.from_pretrained(**where)
+            tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
             advance()
             loaded: Any = AutoModelForCausalLM.from_pretrained(
-                **where, config=config, dtype=torch.float32, output_loading_info=True
+                **where, config=config, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
             )
             advance()
     except ImportError as error:
