@@ -67,9 +67,8 @@ class Elsewhere:
 
     def _installed(self) -> list[str]:
         """The places of imports that hold the package."""
-        text = (
-            "import pathlib, sys; print(*[p for p in sys.path if (pathlib.Path(p) / 'cascade_equivalence').is_dir()])"
-        )
+        text = "import sys; from pathlib import Path; name = 'cascade_equivalence'; "
+        text += "print(*[place for place in sys.path if Path(place, name).is_dir()], sep='\\n')"
         done = subprocess.run(
             [sys.executable, "-c", text],
             check=True,
@@ -78,7 +77,7 @@ class Elsewhere:
             text=True,
             capture_output=True,
         )
-        return done.stdout.split()
+        return done.stdout.splitlines()
 
     def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python in the folder; standard output and error come together."""

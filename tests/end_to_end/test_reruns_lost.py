@@ -2,6 +2,7 @@
 
 import re
 
+import polars as pl
 import pytest
 from reruns import END, RESULTS, Study
 
@@ -32,6 +33,24 @@ def test_lost_answers_are_made_again_from_the_store(micro: Study) -> None:
     assert file.read_bytes() == content and micro.stored() == stored
     # They are the same as before, and so is what depends on them.
     assert micro.run(micro.config()).jobs == set()
+
+
+def test_what_verify_advises_for_a_changed_line_of_a_store_repairs_it(micro: Study) -> None:
+    store = micro.root / RESULTS / "store/answers/first/sst2/snr10.jsonl"
+    lines, answers = store.read_bytes().splitlines(keepends=True), pl.read_parquet(micro.root / ANSWERS)
+    store.write_bytes(b"".join([lines[0], lines[1].replace(b":", b";", 1), *lines[2:]]))
+    said = micro.checkout.python("-m", "cascade_equivalence", "verify", str(RESULTS), PYTHONPATH="src")
+    found = re.search(r"remove line 2 of (\S+), delete (\S+) and .* the target (\S+), then once more", said.stdout)
+    assert said.returncode == 1 and found and found[2] == found[3] == ANSWERS, said.stdout
+    (micro.root / found[1]).write_bytes(b"".join([lines[0], *lines[2:]]))
+    (micro.root / found[2]).unlink()
+    micro.ran(micro.config(), found[3])
+    micro.ran(micro.config())
+    # The answer that is asked for again takes another time.
+    again = pl.read_parquet(micro.root / ANSWERS)
+    assert again.drop("seconds").equals(answers.drop("seconds")) and len(store.read_bytes().splitlines()) == len(lines)
+    said = micro.checkout.python("-m", "cascade_equivalence", "verify", str(RESULTS), PYTHONPATH="src")
+    assert said.returncode == 0, said.stdout
 
 
 def flip(content: bytes) -> bytes:

@@ -240,9 +240,13 @@ class _Checking:
             if lines := damaged_lines(file):
                 numbers = ", ".join(map(str, lines[:SHOWN_LINES])) + (" ..." if len(lines) > SHOWN_LINES else "")
                 path = file.relative_to(self._folder).as_posix()
+                made = file.relative_to(self._folder / STORE).with_suffix(".parquet").as_posix()
+                then = f"delete {self._target(made)} and {self._again(made)}"
+                if not (self._folder / made).is_file():
+                    then = "delete what was made of it, and name that to snakemake as the target"
                 advice = (
-                    f"remove line{'s' * (len(lines) > 1)} {numbers} of {file}, delete what was made of it, and run "
-                    "snakemake with the study's config: only these records are computed, or asked for, again"
+                    f"remove line{'s' * (len(lines) > 1)} {numbers} of {file}, {then}: only these records are "
+                    "computed, or asked for, again"
                 )
                 self._add("changed", path, "", advice)
 
