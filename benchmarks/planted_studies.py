@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from cascade_equivalence.stats.bootstrap import Clusters, Floats
+from cascade_equivalence.stats.clusters import Clusters, Floats
 from cascade_equivalence.stats.paired import Paired
 
 Codes = NDArray[np.intp]

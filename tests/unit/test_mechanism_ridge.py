@@ -10,7 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cascade_equivalence.mechanism.ridge import Decomposition, fit_predict, item_folds, r_squared
-from cascade_equivalence.stats.bootstrap import Clusters, estimate
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import estimate
 
 PENALTIES = [10.0**power for power in range(-2, 7)]
 SHAPES = pytest.mark.parametrize(("rows", "width"), [(60, 7), (24, 24), (25, 90)])

@@ -15,7 +15,7 @@ from cascade_equivalence.report.display import UNDEFINED, markdown
 from cascade_equivalence.stats import equivalence
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import kappa
-from cascade_equivalence.stats.bootstrap import estimate
+from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.power import power
 

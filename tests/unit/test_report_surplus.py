@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from cascade_equivalence.report.display import UNDEFINED, Display, interval, markdown
 from cascade_equivalence.report.surplus_table import SCHEMA, display, frame
-from cascade_equivalence.stats.bootstrap import Clusters
+from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.nested import Sample
 from cascade_equivalence.stats.surplus import surplus
 

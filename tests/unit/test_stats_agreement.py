@@ -13,7 +13,9 @@ from statsmodels.stats.inter_rater import cohens_kappa
 
 from cascade_equivalence.stats import bootstrap
 from cascade_equivalence.stats.agreement import cohen_kappa, count_table, kappa, lumped, observed_agreement
-from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Statistic, draw_weights, estimate, intervals, ratio
+from cascade_equivalence.stats.bootstrap import draw_weights, intervals
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate, ratio
 from cascade_equivalence.stats.indices import ac1, kappa_max, pabak
 from cascade_equivalence.stats.paired import Paired
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade_equivalence.stats.bootstrap import estimate
+from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.capa import COMPLETE, capa, expected_agreement, no_capa
 from cascade_equivalence.stats.error_consistency import error_consistency
 from cascade_equivalence.stats.paired import Paired

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import change, summarise
-from cascade_equivalence.stats.bootstrap import Estimate
+from cascade_equivalence.stats.statistic import Estimate
 from cascade_equivalence.stats.compare import compare
 
 LABELS = ["a", "b", "c"]

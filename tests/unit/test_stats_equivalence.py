@@ -16,7 +16,8 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from cascade_equivalence.stats import equivalence, tango
 from cascade_equivalence.stats.agreement import UNDEFINED, count_table, kappa
-from cascade_equivalence.stats.bootstrap import Clusters, estimate
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.clustered import RatioEstimator
 from cascade_equivalence.stats.equivalence import accuracy_verdict, judge, kappa_verdict, overall_verdict
 from cascade_equivalence.stats.paired import Paired

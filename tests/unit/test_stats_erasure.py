@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.stats.bootstrap import Clusters, Statistic, estimate
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import Statistic, estimate
 from cascade_equivalence.stats.erasure import (
     ACCURACY,
     FORCED,

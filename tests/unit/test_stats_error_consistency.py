@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from cascade_equivalence.stats.bootstrap import Estimate, Statistic, estimate
+from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
 from cascade_equivalence.stats.error_consistency import (
     ALWAYS_ALIKE,
     CONSTANT,

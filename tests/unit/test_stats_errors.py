@@ -14,7 +14,8 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from cascade_equivalence.stats import overlap
-from cascade_equivalence.stats.bootstrap import Clusters, estimate
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.errors import errors
 from cascade_equivalence.stats.mcnemar import EXACT_BELOW, adjust, mcnemar
 from cascade_equivalence.stats.overlap_permutation import NO_EXCHANGE, permutation_test

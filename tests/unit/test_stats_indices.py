@@ -16,7 +16,7 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from cascade_equivalence.stats.agreement import count_table, kappa, observed_agreement
-from cascade_equivalence.stats.bootstrap import Estimate, estimate
+from cascade_equivalence.stats.statistic import Estimate, estimate
 from cascade_equivalence.stats.by_rows import (
     ROWS_A_KIND,
     answer_kinds,

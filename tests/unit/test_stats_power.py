@@ -13,7 +13,8 @@ from scipy.stats import f_oneway, norm
 
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import kappa
-from cascade_equivalence.stats.bootstrap import Clusters, estimate
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.clustered import RatioEstimator
 from cascade_equivalence.stats.equivalence import judge
 from cascade_equivalence.stats.paired import Paired

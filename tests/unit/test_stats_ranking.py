@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import change
-from cascade_equivalence.stats.bootstrap import Estimate, draw_weights
+from cascade_equivalence.stats.bootstrap import draw_weights
+from cascade_equivalence.stats.statistic import Estimate
 from cascade_equivalence.stats.compare import compare
 from cascade_equivalence.stats.ranking import APPARENT, KEPT, NOT_REVERSED, SHOWN, TIED, crossover, ranking, reversal
 

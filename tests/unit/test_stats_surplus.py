@@ -13,7 +13,8 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from cascade_equivalence.stats import surplus as module
-from cascade_equivalence.stats.bootstrap import Clusters, Estimate
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import Estimate
 from cascade_equivalence.stats.nested import Features, Sample, Step, deal, fit, splits, standardised, step
 from cascade_equivalence.stats.surplus import moved, surplus
 

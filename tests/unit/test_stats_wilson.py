@@ -8,7 +8,8 @@ from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
 from cascade_equivalence.stats import overlap, wilson
-from cascade_equivalence.stats.bootstrap import ONE_GROUP, Clusters, estimate
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import ONE_GROUP, estimate
 from cascade_equivalence.stats.clustered import RatioEstimator
 from cascade_equivalence.stats.paired import Paired
 

@@ -23,7 +23,6 @@ with node(snakemake) as study:
         heard=pl.read_parquet(snakemake.input.heard[0]) if snakemake.input.heard else None,
         accuracy_margin=bounds.accuracy_margin,
         kappa_bound=bounds.kappa_bound,
-        alpha=bounds.alpha,
         draws=statistics.draws,
         confidence=statistics.confidence,
         seed=statistics.seed,

@@ -22,13 +22,10 @@ with node(snakemake) as study:
             return "unknown"
         return backbone_match(*((manifest.revision, manifest.architecture) for manifest in (sides[0], sides[-1])))
 
-    statistics = study.config.statistics
     result = contrast(
         *(pl.read_parquet(snakemake.input[name]) for name in ("system", "first", "second")),
         get_task(snakemake.wildcards.task).labels,
-        draws=statistics.draws,
-        confidence=statistics.confidence,
-        seed=statistics.seed,
+        confidence=study.config.statistics.confidence,
     )
     result["match_first"] = match(snakemake.input.first_manifests)
     result["match_second"] = match(snakemake.input.second_manifests)

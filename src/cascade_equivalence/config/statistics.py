@@ -16,8 +16,19 @@ class EquivalenceConfig(Closed):
     accuracy_margin: float = Field(
         default=0.03, gt=0, lt=1, description="Largest difference of two accuracies that is taken as none, as a share."
     )
-    kappa_bound: float = Field(default=0.8, gt=0, lt=1, description="Smallest kappa that is taken as the same answers.")
-    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="Level of each test of equivalence or difference.")
+    kappa_bound: float = Field(
+        default=0.8,
+        gt=0,
+        lt=1,
+        description="Smallest kappa that is taken as the same answers, where there is no ceiling.",
+    )
+    ceiling_margin: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="By how much kappa may be below that of the ceiling, two cascades with the same LLM that read two "
+        "transcripts, to be taken as the same answers.",
+    )
 
 
 class FamilyConfig(Closed):
@@ -30,9 +41,14 @@ class FamilyConfig(Closed):
 class StatisticsConfig(Closed):
     """How agreement is judged."""
 
-    draws: PositiveInt = Field(default=10_000, description="Bootstrap draws; whole items are drawn, not rows.")
-    confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of the intervals.")
-    fdr: float = Field(default=0.05, gt=0, lt=1, description="False discovery rate of the McNemar tests.")
+    draws: PositiveInt = Field(default=10_000, description="Permutations, and draws of rows as the paper draws them.")
+    confidence: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="Level of the intervals; each claim about a number is judged by its interval.",
+    )
+    fdr: float = Field(default=0.05, gt=0, lt=1, description="False discovery rate of claims that two systems differ.")
     family: Literal["condition", "study"] = Field(
         default="condition",
         description="Tests that are corrected together: all pairs and tasks of one `condition`, or of the whole "

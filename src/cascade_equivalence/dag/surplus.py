@@ -17,7 +17,7 @@ from cascade_equivalence.mechanism.surplus_features import FEATURES, audio_featu
 from cascade_equivalence.mechanism.utterances import draw
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.clips import Clip, decode, read_clips
-from cascade_equivalence.stats.bootstrap import Clusters
+from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.nested import Sample
 from cascade_equivalence.stats.surplus import surplus
 from cascade_equivalence.tasks.base import Item
@@ -79,7 +79,6 @@ def measure_surplus(
         sample,
         folds=config.folds,
         permutations=config.permutations,
-        draws=statistics.draws,
         confidence=statistics.confidence,
         seed=config.seed,
     )

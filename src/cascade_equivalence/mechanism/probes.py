@@ -24,14 +24,16 @@ from cascade_equivalence.config.mechanism import ProbesConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors, feasible
 from cascade_equivalence.mechanism.ctc import CtcProbe, Frames, Lesson, Taught, train_probes
-from cascade_equivalence.mechanism.ridge import Floats, fit_predict, item_folds, r_squared
+from cascade_equivalence.mechanism.ridge import Floats, fit_predict, item_folds, r_squared, r_squared_of_test
 from cascade_equivalence.mechanism.states import States, pooled, read_index
-from cascade_equivalence.stats.bootstrap import Clusters, Statistic, estimate, ratio
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.intervals import smooth
+from cascade_equivalence.stats.statistic import Interval, Statistic, estimate, value_of
 
-DRAWS = 2_000
 CONFIDENCE = 0.95
 VALIDATION = 0.1
 """Share of the training items that stop the CTC probe early."""
+NOTHING_READ = "no interval: there are as many errors as characters, whichever items are left out"
 ENOUGH = 2
 """Items that cross-validation, and utterances that a variance, need at least."""
 
@@ -136,8 +138,9 @@ def ridge_results(
         config: Settings.
 
     Returns:
-        By target: ``r2`` on the test part, weighted by the columns' variance, with its interval ``low`` and ``high``
-        (bootstrap over items); ``r2_uniform``, the mean over columns that vary; the ``penalty``; ``shuffled``, the
+        By target: ``r2`` on the test part against the training mean, with its interval ``low`` and ``high`` (jackknife
+        over items); against the test mean, as scikit-learn has it, ``r2_of_test``, weighted by the columns' variance,
+        and ``r2_uniform``, the mean over columns that vary; the ``penalty``; ``shuffled``, the
         same R2 of probes trained on targets shuffled among the training utterances; ``selectivity``, ``r2`` minus
         their mean; utterances that ``train``, ``test`` and are ``left_out``; and the ``reason`` why a value is null.
     """
@@ -160,7 +163,7 @@ def _same_utterances(
     counts = {"train": len(rows), "test": len(tests), "left_out": int((~kept).sum())}
     if len(set(learnt)) < ENOUGH or len(tests) < ENOUGH:
         reason = f"too few utterances have this target: {len(rows)} to train on, {len(tests)} to test"
-        missing = dict.fromkeys(("r2", "r2_uniform", "penalty", "selectivity", "low", "high"))
+        missing = dict.fromkeys(("r2", "r2_of_test", "r2_uniform", "penalty", "selectivity", "low", "high"))
         return {name: missing | {"shuffled": []} | counts | {"reason": reason} for name in targets}
     rng = np.random.default_rng(config.seed)
     orders = [rows, *(rng.permutation(rows) for _ in range(config.shuffles))]
@@ -180,13 +183,14 @@ def _same_utterances(
     for place, (name, values) in enumerate(targets.items()):
         first = place * len(orders)
         predicted = [prediction.values[:, starts[at] : starts[at + 1]] for at in range(first, first + len(orders))]
-        own, *twins = (r_squared(values[tests], block, items) for block in predicted)
-        uniform = r_squared(values[tests], predicted[0], items, uniform=True)
-        found = estimate({"r2": own}, items.count, draws=DRAWS, confidence=CONFIDENCE, seed=config.seed)["r2"]
+        centre = values[rows].mean(axis=0)
+        own, *twins = (r_squared(values[tests], block, centre, items) for block in predicted)
+        found = estimate({"r2": own}, items.count, CONFIDENCE)["r2"]
         shuffled = [value for twin in twins if (value := _value(twin, items.count)) is not None]
         results[name] = {
             "r2": found.value,
-            "r2_uniform": _value(uniform, items.count),
+            "r2_of_test": r_squared_of_test(values[tests], predicted[0]),
+            "r2_uniform": r_squared_of_test(values[tests], predicted[0], uniform=True),
             "penalty": float(prediction.penalties[starts[first]]),
             "shuffled": shuffled,
             "selectivity": None if found.value is None else found.value - float(np.mean(shuffled)),
@@ -210,7 +214,7 @@ def ctc_result(frames: Frames, utterances: Utterances, config: ProbesConfig) -> 
 
     Returns:
         The result and the probe. ``decodability``, max(0, 1 - CER) over the test utterances, with its interval ``low``
-        and ``high`` (bootstrap over items); the ``cer`` itself; ``shuffled`` and ``prior``, the decodability of probes
+        and ``high`` (jackknife over items); the ``cer`` itself; ``shuffled`` and ``prior``, the decodability of probes
         that learnt other utterances' texts, or saw a constant in place of the states; ``feasible_share``, the share of
         all utterances with enough outputs for their text; ``epochs`` run; ``label_entropy`` in nats and
         ``blank_share`` of the best labels over the training frames; ``alphabet``, ``upsample``, and the ``reason`` why
@@ -232,9 +236,7 @@ def ctc_result(frames: Frames, utterances: Utterances, config: ProbesConfig) -> 
     taught, *controls = train_probes(frames, lessons, train, validation, alphabet, config.ctc, config.seed)
     items = Clusters.of([utterances.items[place] for place in tests])
     cer, *twins = _error_rates(frames, [taught, *controls], utterances, tests, items)
-    found = estimate(
-        {"decodability": _decodability(cer)}, items.count, draws=DRAWS, confidence=CONFIDENCE, seed=config.seed
-    )["decodability"]
+    found = estimate({"decodability": _decodability(cer)}, items.count, CONFIDENCE)["decodability"]
     learnt = found.value is not None and taught.reason is None
     labelled = torch.zeros(alphabet.blank + 1, dtype=torch.int64)
     for _, joined in frames.pieces(learners):
@@ -275,16 +277,36 @@ def _error_rates(
     for texts in heard:
         counted = [character_errors(*pair) for pair in zip(said, texts, strict=True)]
         characters, errors = (items.totals([row[part] for row in counted]) for part in (0, 1))
-        rates.append(ratio(errors, characters, "the test utterances have no characters"))
+        rates.append(_rate(errors, characters, items))
     return rates
 
 
 def _decodability(cer: Statistic) -> Statistic:
     """Text decodability, max(0, 1 - CER)."""
-    return Statistic(lambda weights: np.maximum(0, 1 - cer.of(weights)), cer.undefined)
+
+    def interval() -> Interval:
+        assert cer.interval is not None
+        errors = cer.interval()
+
+        def limits(confidence: float) -> tuple[float, float]:
+            low, high = errors.limits(confidence)
+            return max(0.0, 1 - high), max(0.0, 1 - low)
+
+        nothing = None if errors.reason or errors.limits(CONFIDENCE)[0] < 1 else NOTHING_READ
+        return Interval(limits, -errors.influence, errors.reason or nothing)
+
+    return Statistic(lambda weights: np.maximum(0, 1 - cer.of(weights)), cer.undefined, interval)
+
+
+def _rate(errors: Floats, characters: Floats, items: Clusters) -> Statistic:
+    def of(weights: Floats) -> Floats:
+        bottom = weights @ characters
+        return np.divide(weights @ errors, bottom, out=np.full(len(weights), np.nan), where=bottom > 0)
+
+    return smooth(of, items, "the test utterances have no characters")
 
 
 def _value(statistic: Statistic, groups: int) -> float | None:
     """A statistic on the data as they are; None where it does not exist."""
-    value = float(statistic.of(np.ones((1, groups)))[0])
+    value = value_of(statistic, groups)
     return None if math.isnan(value) else value

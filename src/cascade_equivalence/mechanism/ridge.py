@@ -6,6 +6,7 @@ one of X'X and XX', the prediction for states Z is Z R diag(1 / (s + penalty)) L
 eigenvectors V of X'X and (U, X'U) for the eigenvectors U of XX': only the diagonal depends on the penalty.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from cascade_equivalence.stats.bootstrap import Clusters, Statistic
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.intervals import smooth
+from cascade_equivalence.stats.statistic import Statistic
 
 Floats = NDArray[np.float64]
+CONSTANT_TARGET = "the target is constant on the test part"
 CONSTANT = 1e-12
 """A spread this small against the values themselves is rounding: the column counts as constant."""
 
@@ -134,35 +138,49 @@ def fit_predict(
     return Prediction(predicted[choice, :, np.arange(len(choice))].T, grid[choice])
 
 
-def r_squared(truth: Floats, predicted: Floats, items: Clusters, *, uniform: bool = False) -> Statistic:
-    """The R2 on the test part, against the mean of the test part (as scikit-learn's ``r2_score``).
+def r_squared(truth: Floats, predicted: Floats, centre: Floats, items: Clusters) -> Statistic:
+    """The R2 on the test part against the mean of the training part, 1 - SSE / sum (y - centre)^2.
+
+    A prediction that knows nothing of an utterance is the mean of the training targets, and its R2 is 0. Against the
+    mean of the test part (scikit-learn's ``r2_score``, the paper's) it is below 0 by about one part in the number of
+    test utterances for every column, and no draw of these utterances is centred as they are.
+
+    The interval is that of the jackknife over items on log(1 - R2), with t.
 
     Args:
         truth: Targets (rows, targets).
         predicted: Predictions (rows, targets).
-        items: Item of each row, which the bootstrap draws.
+        centre: Mean of the training targets, (targets,).
+        items: Item of each row.
+    """
+    missed, variation = (
+        items.totals(((truth - each) ** 2).sum(axis=1)) for each in (predicted, np.broadcast_to(centre, truth.shape))
+    )
+    missed, variation = (np.where(each > CONSTANT * (truth**2).sum(), each, 0) for each in (missed, variation))
+
+    def of(weights: Floats) -> Floats:
+        bottom = weights @ variation
+        return 1 - np.divide(weights @ missed, bottom, out=np.full(len(weights), np.nan), where=bottom > 0)
+
+    return smooth(
+        of, items, CONSTANT_TARGET, scale=lambda values: -np.log1p(-values), back=lambda value: -math.expm1(-value)
+    )
+
+
+def r_squared_of_test(truth: Floats, predicted: Floats, *, uniform: bool = False) -> float | None:
+    """The R2 against the mean of the test part, as scikit-learn's ``r2_score``; None where no target varies.
+
+    Args:
+        truth: Targets (rows, targets).
+        predicted: Predictions (rows, targets).
         uniform: Take the plain mean over targets, leaving out those that are constant; by default they are weighted
             by their variance.
     """
-    centred = truth - truth.mean(axis=0)
-
-    def totals(values: Floats) -> Floats:
-        return np.stack([items.totals(column) for column in values.T], axis=1)
-
-    sizes, first, second = items.totals(np.ones(len(truth))), totals(centred), totals(centred**2)
-    residual = totals((truth - predicted) ** 2)
-
-    def of(weights: Floats) -> Floats:
-        squares = weights @ second
-        variation = squares - (weights @ first) ** 2 / (weights @ sizes)[:, None]
-        # A draw of equal values varies by no more than rounding.
-        variation = np.where(variation > CONSTANT * squares, variation, 0)
-        missed = weights @ residual
-        if not uniform:
-            variation, missed = variation.sum(axis=1, keepdims=True), missed.sum(axis=1, keepdims=True)
-        defined = variation > 0
-        found = np.divide(missed, variation, out=np.zeros_like(missed), where=defined)
-        count = defined.sum(axis=1)
-        return 1 - np.divide(found.sum(axis=1), count, out=np.full(len(weights), np.nan), where=count > 0)
-
-    return Statistic(of, "the target is constant on the test part")
+    variation = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
+    varies = variation > CONSTANT * (truth**2).sum(axis=0)
+    if not varies.any():
+        return None
+    missed = ((truth - predicted) ** 2).sum(axis=0)
+    if uniform:
+        return float(1 - (missed[varies] / variation[varies]).mean())
+    return float(1 - missed.sum() / variation[varies].sum())

@@ -11,7 +11,7 @@ import numpy as np
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.acoustics import ENERGY_FRAME, FLOOR, HOP, pitch_track
 from cascade_equivalence.speech.waveform import SAMPLING_RATE
-from cascade_equivalence.stats.bootstrap import Floats
+from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.nested import Features, Matrix, Rows, standardised
 
 ACTIVE_DB = 40.0

@@ -13,6 +13,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import ranking_table, surplus_table
 from cascade_equivalence.report.columns import Schema, spread
 from cascade_equivalence.report.costs import clip_seconds, costs_table
+from cascade_equivalence.report.equivalence_verdicts import with_verdicts
 from cascade_equivalence.report.eraser_frame import erasers_table
 from cascade_equivalence.report.erasure_frame import erasure_tables
 from cascade_equivalence.report.mechanism_frames import lens_table, probes_table
@@ -26,6 +27,7 @@ from cascade_equivalence.report.tables import ACCURACY, NOISE, TRANSCRIPTION, Ta
 from cascade_equivalence.stats.accuracy import change, summarise
 
 NOTHING_OPENED = MechanismFiles()
+COPIED = ("voices", "rows", "groups", "correct", "parsed", "own_chance", "against_chance")
 NO_EXAMPLES = pl.DataFrame(schema=SHARED_ERRORS)
 
 
@@ -79,7 +81,8 @@ def build_tables(
     ]
     accuracy = outline.sort(_frame(clean, ACCURACY))
     pairs = pair_frames(agreement_nodes, outline, statistics)
-    contrasts = contrasts_frame(contrast_nodes, outline)
+    contrasts = contrasts_frame(contrast_nodes, outline, statistics)
+    pairs["equivalence"] = with_verdicts(pairs["equivalence"], pairs["agreement"], contrasts, statistics)
     erasure, erasure_controls = erasure_tables(mechanism.erasure, labels, statistics)
     matches = {(row[0], row[1]): row[2] for row in pairs["agreement"].select("system", "reference", "match").rows()}
     # Without clean speech there is nothing that noise could turn.
@@ -107,23 +110,20 @@ def _frame(rows: list[dict[str, Any]], schema: Schema) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _sampling(statistics: StatisticsConfig) -> dict[str, Any]:
-    return {"draws": statistics.draws, "confidence": statistics.confidence, "seed": statistics.seed}
-
-
 def _accuracy_row(
     node: Node, answers: pl.DataFrame, labels: Sequence[str], outline: Outline, statistics: StatisticsConfig
 ) -> dict[str, Any]:
     whose = f"the answers of {node.who} to {node.task} ({node.condition})"
-    found = summarise(answers, labels, whose=whose, **_sampling(statistics))
+    found = summarise(answers, labels, whose=whose, confidence=statistics.confidence)
     return {
         "system": node.who,
         **outline.parts(node.who),
         **place(node),
-        **{name: found[name] for name in ("voices", "rows", "groups", "correct", "parsed", "against_chance")},
+        **{name: found[name] for name in COPIED},
         **spread("accuracy", found["accuracy"]),
         **spread("parse_rate", found["parse_rate"]),
         **spread("accuracy_among_parsed", found["accuracy_among_parsed"]),
+        "reason": found["accuracy"]["reason"],
         "chance": found["levels"]["chance"],
         "majority": found["levels"]["majority"],
     }
@@ -152,7 +152,7 @@ def _noise(
         rows.append(_accuracy_row(Node(who, task, CLEAN), baseline, labels[task], outline, statistics))
         for node in noisy:
             row = _accuracy_row(node, mine[node], labels[task], outline, statistics)
-            difference = change(mine[node], baseline, **_sampling(statistics))
+            difference = change(mine[node], baseline, confidence=statistics.confidence)
             rows.append(row | spread("change", vars(difference)))
     return _frame(rows, NOISE)
 

@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-MARKS = {"above": "", "at": " ‡", "below": " §", None: ""}
+MARKS = {"above": "", "at": " ‡", "below": " §", "unknown": " ∘", None: ""}
 MARK_LEGEND = {
-    "‡": "at chance: the interval of the accuracy includes 1 / number of labels.",
-    "§": "below chance: the whole interval lies under 1 / number of labels; often answers that could not be parsed.",
+    "‡": "at chance: not shown to be above what the system's own answers would reach if given to other items.",
+    "§": "below chance: shown to be below what its own answers would reach if given to other items.",
+    "∘": "too few groups of texts to say whether it is above chance.",
 }
 NOT_RUN = "\N{EN DASH}"
 UNDEFINED = "n/a"

@@ -7,29 +7,40 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.columns import Schema, estimate
-from cascade_equivalence.report.display import UNDEFINED, Display, interval, p_value, points_interval
+from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, interval, p_value, points_interval
 from cascade_equivalence.report.naming import task_title
 
 SCHEMA: Schema = {
     "accuracy_margin": pl.Float64,
     "kappa_bound": pl.Float64,
-    "alpha": pl.Float64,
     **estimate("accuracy_difference"),
     "tango_low": pl.Float64,
     "tango_high": pl.Float64,
     "p_equivalence": pl.Float64,
     "p_difference": pl.Float64,
+    "p_difference_adjusted": pl.Float64,
     "accuracy_verdict": pl.String,
     "accuracy_reason": pl.String,
     **estimate("kappa"),
+    "p_below": pl.Float64,
+    "p_below_adjusted": pl.Float64,
     "kappa_verdict": pl.String,
     "kappa_reason": pl.String,
+    "ceiling": pl.String,
+    "ceiling_margin": pl.Float64,
+    **estimate("gap"),
+    "p_gap": pl.Float64,
+    "p_gap_adjusted": pl.Float64,
+    "gap_verdict": pl.String,
+    "gap_reason": pl.String,
     "verdict": pl.String,
     "reason": pl.String,
 }
-"""Limits are those of score intervals at 1 - 2 ``alpha``, by groups; ``tango_low`` and ``tango_high`` take rows as
-independent. The verdicts are those of ``stats.equivalence``."""
+"""Limits are those of the study's intervals; ``tango_low`` and ``tango_high`` take rows as independent. ``gap`` is
+kappa minus that of the ``ceiling``, another pair. Verdicts are those of ``stats.equivalence``, and ``ceiling`` of a
+pair that is one itself."""
 
+ENDS = ("", "_low", "_high")
 ACCURACY_WORDS = {
     "equivalent": "equal",
     "both": "equal: a difference, but a small one",
@@ -47,6 +58,7 @@ WORDS = {
     "equivalent": "equivalent",
     "accuracy only": "equally good, with other answers",
     "different": "different",
+    "ceiling": "a ceiling",
     "inconclusive": "not shown",
     "undefined": UNDEFINED,
 }
@@ -59,7 +71,6 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "accuracy_margin": accuracy["margin"],
         "kappa_bound": kappa["bound"],
-        "alpha": accuracy["alpha"],
         "accuracy_difference": accuracy["difference"],
         "accuracy_difference_low": accuracy["low"],
         "accuracy_difference_high": accuracy["high"],
@@ -67,15 +78,11 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
         "tango_high": accuracy["tango_high"],
         "p_equivalence": accuracy["p_equivalence"],
         "p_difference": accuracy["p_difference"],
-        "accuracy_verdict": accuracy["verdict"],
         "accuracy_reason": accuracy["reason"],
         "kappa": kappa["value"],
         "kappa_low": kappa["low"],
         "kappa_high": kappa["high"],
-        "kappa_verdict": kappa["verdict"],
         "kappa_reason": kappa["reason"],
-        "verdict": judged["verdict"],
-        "reason": judged["reason"],
     }
 
 
@@ -89,49 +96,58 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             task_title(row["task"]),
             WORDS[row["verdict"]],
             ACCURACY_WORDS[row["accuracy_verdict"]],
+            KAPPA_WORDS[row["gap_verdict"]],
             KAPPA_WORDS[row["kappa_verdict"]],
-            points_interval(*(row[f"accuracy_difference{end}"] for end in ("", "_low", "_high"))),
+            points_interval(*(row[f"accuracy_difference{end}"] for end in ENDS)),
             p_value(row["p_equivalence"]),
-            p_value(row["p_difference"]),
-            interval(*(row[f"kappa{end}"] for end in ("", "_low", "_high"))),
+            p_value(row["p_difference_adjusted"]),
+            interval(*(row[f"gap{end}"] for end in ENDS), signed=True),
+            row["ceiling"] or NOT_RUN,
+            interval(*(row[f"kappa{end}"] for end in ENDS)),
         ]
         for row in clean.iter_rows(named=True)
     ]
-    bounds = clean.select("accuracy_margin", "kappa_bound", "alpha").unique(maintain_order=True).rows()
+    bounds = clean.select("accuracy_margin", "ceiling_margin", "kappa_bound").unique(maintain_order=True).rows()
     missing = clean["reason"].drop_nulls().unique(maintain_order=True).to_list()
     return Display(
         name="equivalence",
         title="Are they equivalent?"
-        + "".join(f" Within ±{100 * bound[0]:g} points, κ above {bound[1]:g}" for bound in bounds),
+        + "".join(
+            f" Within ±{100 * margin:g} points, κ at most {gap:g} below the ceiling's" for margin, gap, _ in bounds
+        ),
         columns=[
             "Pair",
             "Match",
             "Task",
             "Together",
             "Accuracies",
-            "Answers",
-            "Accuracy difference [limits]",
+            "Answers, against the ceiling",
+            *(f"Answers, κ against {bound:g}" for _, _, bound in bounds),
+            f"Accuracy difference [{confidence:.0%}]",
             "Equality p",
-            "Difference p",
-            "κ [limits]",
+            "Difference p, adjusted",
+            f"κ {MINUS} ceiling's κ [{confidence:.0%}]",
+            "Ceiling",
+            f"κ [{confidence:.0%}]",
         ],
         rows=rows,
         remarks=[
             *(
                 f"Accuracies are equal where the interval of their difference lies within ±{100 * margin:g} points "
                 "(two one-sided tests), different where the clustered McNemar's test shows a difference; they can be "
-                f"both. Answers are the same where the lower limit of κ is above {bound:g}, others where the upper "
-                f"limit is below. Each test is at {alpha:.0%}, each interval at {1 - 2 * alpha:.0%}; all count a text "
-                "as one. The bounds are part of the config, to be set before the answers are seen."
-                for margin, bound, alpha in bounds
+                "both. Answers are the same where κ is shown to be no more than "
+                f"{gap:g} below that of the ceiling, two cascades with the same LLM that read two transcripts; others "
+                f"where it is shown to be further below. Where there is no ceiling, κ is judged against {bound:g}. The "
+                "bounds are part of the config, to be set before the answers are seen."
+                for margin, gap, bound in bounds
             ),
             "Together: equivalent if accuracies are equal and answers the same; equally good, with other answers, if "
-            "accuracies are equal but κ is below its bound; different if one of them shows a difference otherwise. Not "
-            "shown is no verdict: neither is shown with these texts, and more of them could show either.",
-            "The limits are those of score tests, which have a width even where all answers agree; they differ a "
-            "little from the bootstrap's intervals in the other tables. Verdicts are not adjusted for the number of "
-            "rows.",
+            "accuracies are equal but κ is below its bound; different if one of them shows a difference otherwise. A "
+            "ceiling is what others are held against, so it is never called different. Not shown is no verdict: "
+            "neither is shown with these texts, and more of them could show either.",
+            "All intervals are those of the other tables. What is said to be different or below is corrected for the "
+            "number of such tests (Benjamini-Hochberg); what is said to be equal is not, as it needs every test.",
             *(f"Missing ({UNDEFINED}): {reason}." for reason in missing),
         ],
-        text_columns=6,
+        text_columns=7,
     )

@@ -24,7 +24,7 @@ from cascade_equivalence.report.mechanism_names import (
 )
 from cascade_equivalence.stats import erasure as stats
 from cascade_equivalence.stats.answers import KEY
-from cascade_equivalence.stats.bootstrap import Clusters
+from cascade_equivalence.stats.clusters import Clusters
 
 VARIANTS = (LINEAR, AFFINE, *DRAWN)
 ARMS = (HEARD, READ)

@@ -16,8 +16,9 @@ from cascade_equivalence.report.mechanism_names import CONTROLS, HEARD, READ, Er
 from cascade_equivalence.report.mechanism_schemas import ERASURE, ERASURE_CONTROLS
 from cascade_equivalence.report.naming import TASK_TITLES
 from cascade_equivalence.stats import erasure as stats
-from cascade_equivalence.stats.accuracy import against_chance, levels
-from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Statistic, estimate
+from cascade_equivalence.stats.accuracy import against_chance, levels, no_chance
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate, value_of
 
 UNERASED = Condition(HEARD, "none", BASELINE, "none")
 MEASURES = (stats.ACCURACY, stats.FORCED)
@@ -31,7 +32,7 @@ def erasure_tables(
     Args:
         files: ``.../{model}/{concept}/{task}.parquet``; the concept ``none`` is the baseline.
         labels: Closed label set of each task; empty for open answers.
-        statistics: Draws, level and seed of the intervals.
+        statistics: Level of the intervals.
 
     Returns:
         Tables with the columns ``ERASURE`` and ``ERASURE_CONTROLS``.
@@ -88,7 +89,11 @@ def _condition_rows(asked: Asked, statistics: StatisticsConfig) -> Iterator[dict
             "seen_rows": int(answers.seen.sum()),
             **{key: value for name, each in mine.items() for key, value in spread(name, each).items()},
             "chance": chance,
-            "against_chance": against_chance(mine[stats.ACCURACY], chance),
+            **(
+                against_chance(answers.answers, asked.gold, asked.clusters, statistics.confidence)
+                if asked.labels
+                else no_chance()
+            ),
             "reason": reasons(mine),
         }
 
@@ -164,14 +169,11 @@ def _null(answers: stats.Erased, draws: Sequence[stats.Erased], measure: str) ->
 def _estimate(
     statistics_of: Mapping[Any, Statistic], clusters: Clusters, statistics: StatisticsConfig
 ) -> dict[Any, Estimate]:
-    """All from the same draws, which are made once."""
-    return estimate(
-        statistics_of, clusters.count, draws=statistics.draws, confidence=statistics.confidence, seed=statistics.seed
-    )
+    return estimate(statistics_of, clusters.count, statistics.confidence)
 
 
 def _point(statistic: Statistic, clusters: Clusters) -> Estimate:
     """A value alone."""
-    value = float(statistic.of(np.ones((1, clusters.count)))[0])
+    value = value_of(statistic, clusters.count)
     missing = np.isnan(value)
-    return Estimate(None if missing else value, None, None, 0, statistic.undefined if missing else None)
+    return Estimate(None if missing else value, None, None, statistic.undefined if missing else None)

@@ -37,9 +37,13 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = PLAN["sections"]
 MORE = "more"
 """The section of tables that no section names."""
 VERDICTS = {
-    "equivalent": ("=", "equally good within the margin that the study set, with the same answers (κ above its bound)"),
+    "equivalent": (
+        "=",
+        "equally good within the margin that the study set, with the same answers (κ near the ceiling's)",
+    ),
     "accuracy only": ("~", "equally good within the margin, but with other answers (κ below its bound)"),
     "different": ("≠", "a difference is shown: in accuracy, and not within the margin, or κ below its bound"),
+    "ceiling": ("∧", "a ceiling: one LLM and two transcripts, what others are held against"),
     "inconclusive": ("?", "neither is shown: too few texts, or too close to the bounds"),
     GUESSING: ("‡", "at least one of the two is not above chance: what they share may be habits of guessing"),
     "undefined": ("·", "there is nothing to judge by"),

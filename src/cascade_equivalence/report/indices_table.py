@@ -14,13 +14,12 @@ BY_ROWS = ("kappa", "observed_agreement")
 INDICES = {"kappa_max": "kappa max", "pabak": "PABAK", "ac1": "AC1"}
 SCHEMA: Schema = {
     **estimate("kappa"),
-    **estimate("kappa_max"),
+    "kappa_max": pl.Float64,
     "share_of_max": pl.Float64,
     **estimate("pabak"),
     **estimate("ac1"),
     **estimate("observed_agreement"),
     **{f"{name}_{column}": pl.Float64 for name in BY_ROWS for column in ("by_rows_low", "by_rows_high", "width_ratio")},
-    "same_as_clusters": pl.Boolean,
     "indices_reason": pl.String,
 }
 
@@ -33,8 +32,8 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         The columns of ``SCHEMA``. ``share_of_max``: kappa over kappa max, None where kappa max is 0 or missing.
-        ``*_width_ratio``: width of the interval of whole texts over that of rows, None where either has no width; its
-        square is the design effect. ``indices_reason``: why indices are missing.
+        ``*_width_ratio``: width of the interval of whole texts over that of rows, None where either has no width.
+        ``indices_reason``: why indices are missing.
     """
     kappa, indices, by_rows = found["kappa"], found["indices"], found["by_rows"]
     largest = indices["kappa_max"]["value"]
@@ -57,7 +56,6 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
                 ("width_ratio", _width_ratio(found[name], by_rows[name])),
             )
         },
-        "same_as_clusters": by_rows["same_as_clusters"],
         "indices_reason": "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items()) or None,
     }
 
@@ -72,25 +70,25 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             f"{each['rows']:,} ({each['groups']:,})",
             interval(each["kappa"], each["kappa_low"], each["kappa_high"]),
             _ends(each["kappa_by_rows_low"], each["kappa_by_rows_high"]),
-            _ratio(each["kappa_width_ratio"], same=each["same_as_clusters"]),
-            interval(each["kappa_max"], each["kappa_max_low"], each["kappa_max_high"]),
+            _ratio(each["kappa_width_ratio"]),
+            decimal(each["kappa_max"]),
             percent(each["share_of_max"]),
             *(interval(each[name], each[f"{name}_low"], each[f"{name}_high"]) for name in ("pabak", "ac1")),
             percent(each["observed_agreement"]),
-            _ratio(each["observed_agreement_width_ratio"], same=each["same_as_clusters"]),
+            _ratio(each["observed_agreement_width_ratio"]),
         ]
         for each in shown.iter_rows(named=True)
     ]
     reasons = dict.fromkeys(part for reason in shown["indices_reason"].drop_nulls() for part in reason.split("; "))
     return Display(
         name="indices",
-        title="Agreement by other indices, and by other draws",
+        title="Agreement by other indices, and by the paper's intervals",
         columns=[
             "Pair",
             "Task",
             "Clips (texts)",
-            f"κ [{confidence:.0%}, texts drawn]",
-            "[clips drawn]",
+            f"κ [{confidence:.0%}]",
+            "[paper's way: clips drawn]",
             "κ width ratio",
             "κ max",
             "κ / κ max %",
@@ -107,10 +105,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "PABAK is κ as if all answers were equally likely by chance; Gwet's AC1 takes chance agreement to be low "
             "where one answer prevails. Both count the labels of the task, and “invalid” if it occurs. Where they are "
             "high and κ is low, most answers are one and the same, and κ rests on the others.",
-            "Clips drawn: the paper's way, as if the voices of one text were independent. All other intervals here "
-            "draw whole texts. Width ratio is how many times wider that makes an interval; its square, the design "
-            "effect, is how many clips say as much as one independent clip.",
-            *(["Same: every text has one clip, so both draws are one."] if shown["same_as_clusters"].any() else []),
+            "Clips drawn: percentiles of draws of clips, the paper's way, as if the voices of one text were "
+            "independent. All other intervals count whole texts. Width ratio is how many times wider that makes an interval.",
             *(f"{UNDEFINED}: {reason}." for reason in reasons),
         ],
         text_columns=2,
@@ -128,7 +124,5 @@ def _ends(low: float | None, high: float | None) -> str:
     return UNDEFINED if low is None else f"[{decimal(low)}, {decimal(high)}]"
 
 
-def _ratio(ratio: float | None, *, same: bool) -> str:
-    if ratio is None:
-        return UNDEFINED
-    return "same" if same else f"{ratio:.1f}"
+def _ratio(ratio: float | None) -> str:
+    return UNDEFINED if ratio is None else f"{ratio:.1f}"

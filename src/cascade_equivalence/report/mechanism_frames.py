@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
@@ -14,14 +15,21 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import columns
 from cascade_equivalence.report.mechanism_names import PROBE_TITLES, Layer, by_name, ranks
 from cascade_equivalence.report.mechanism_schemas import LENS, PROBES
-from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Statistic, estimate
-from cascade_equivalence.stats.mean import mean, numbers
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.intervals import difference, share
+from cascade_equivalence.stats.mean import numbers
+from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
 
 R2, DECODABILITY = "R2", "1 - CER"
 NOTHING_SHOWN = "the lens shows no token in any utterance"
 SOLE = "there is no other transcript to pair with"
 LENS_COLUMNS = ["utterance", "kept", "precision", "recall", "chance_precision", "chance_recall"]
-LENS_VALUES = (*LENS_COLUMNS[2:], "above_chance", "gain", "tuned_precision", "tuned_recall", "tuned_gain")
+TUNED = ("tuned_precision", "tuned_recall")
+LENS_DIFFERENCES = {
+    "above_chance": ("precision", "chance_precision"),
+    "gain": ("precision", "first_precision"),
+    "tuned_gain": ("tuned_precision", "precision"),
+}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -115,6 +123,7 @@ def _probe_row(place: Layer, found: Mapping[str, Any], probe: str) -> dict[str, 
         "frames": found["frames"],
         "train": one.get("train", found["utterances"]["train"]),
         "test": one.get("test", found["utterances"]["test"]),
+        "of_test_value": one.get("r2_of_test"),
         "uniform_value": one.get("r2_uniform"),
         **{name: one.get(name) for name in ("penalty", "left_out", "reason")},
         **{name: one.get(name) for name in ("prior", "feasible_share", "blank_share", "label_entropy")},
@@ -122,11 +131,11 @@ def _probe_row(place: Layer, found: Mapping[str, Any], probe: str) -> dict[str, 
 
 
 def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
-    """What the logit lens shows at each layer; intervals draw whole utterances, each of which is another item.
+    """What the logit lens shows at each layer; intervals count utterances, each of which is another item.
 
     Args:
         files: ``.../{model}/layer{layer}.parquet``.
-        statistics: Draws, level and seed of the intervals.
+        statistics: Level of the intervals.
 
     Returns:
         Table with the columns ``LENS``, models in the order of the files.
@@ -144,20 +153,16 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
                 f"the lens of {place.model} has other utterances at layer {place.layer} than at layer {first}: run the "
                 "lens again"
             )
-        values = shown.with_columns(
-            above_chance=pl.col("precision") - pl.col("chance_precision"), gain=pl.col("precision") - start["precision"]
-        )
-        tested = 0
-        if "tuned_precision" in values.columns:
-            values = values.with_columns(tuned_gain=pl.col("tuned_precision") - pl.col("precision"))
-            tested = values["tuned_text"].count()
+        values = shown.with_columns(first_precision=start["precision"])
+        tested = values["tuned_text"].count() if "tuned_precision" in values.columns else 0
         clusters = Clusters.of([f"{number:09}" for number in shown["utterance"]])
-        there = {name: _mean(clusters, values[name], name) for name in LENS_VALUES if name in values.columns}
-        if place.layer == first:
-            del there["gain"]
-        estimates = estimate(
-            there, clusters.count, draws=statistics.draws, confidence=statistics.confidence, seed=statistics.seed
-        )
+        there = {name: _share(clusters, values, name) for name in (*LENS_COLUMNS[2:], *TUNED) if name in values.columns}
+        there |= {
+            name: _difference(clusters, values, *terms)
+            for name, terms in LENS_DIFFERENCES.items()
+            if set(terms) <= set(values.columns) and not (name == "gain" and place.layer == first)
+        }
+        estimates = estimate(there, clusters.count, statistics.confidence)
         rows.append(
             {
                 "model": place.model,
@@ -181,9 +186,16 @@ def _utterances(path: Path) -> pl.DataFrame:
     return table.sort("utterance")
 
 
-def _mean(clusters: Clusters, values: pl.Series, name: str) -> Statistic:
-    undefined = SOLE if name.startswith("chance") else NOTHING_SHOWN
-    return mean(clusters, numbers(values), undefined)
+def _share(clusters: Clusters, values: pl.DataFrame, name: str) -> Statistic:
+    each = numbers(values[name])
+    return share(clusters, each, SOLE if name.startswith("chance") else NOTHING_SHOWN, np.isfinite(each))
+
+
+def _difference(clusters: Clusters, values: pl.DataFrame, *names: str) -> Statistic:
+    each = [numbers(values[name]) for name in names]
+    both = np.isfinite(np.sum(each, axis=0))
+    first, second = (share(clusters, one, NOTHING_SHOWN, both) for one in each)
+    return difference(first, second, clusters.count, NOTHING_SHOWN)
 
 
 def _sorted(table: pl.DataFrame, *keys: Any) -> pl.DataFrame:

@@ -23,6 +23,7 @@ PROBES: Schema = {
     "feasible_share": pl.Float64,
     "blank_share": pl.Float64,
     "label_entropy": pl.Float64,
+    "of_test_value": pl.Float64,
     "uniform_value": pl.Float64,
     "penalty": pl.Float64,
     "frames": pl.Int64,
@@ -33,7 +34,8 @@ PROBES: Schema = {
 }
 """A model, trained or not, x layer x probe. ``value`` is an R2 or a decodability (``measure``); ``shuffled`` is the
 mean over probes that were trained on shuffled targets, ``untrained_value`` the same layer's with untrained blocks,
-``first_value`` the first layer's; ``prior`` sees a constant in place of the states."""
+``first_value`` the first layer's; ``prior`` sees a constant in place of the states. An R2 is against the mean of
+the training targets; ``of_test_value`` and ``uniform_value`` are against that of the test targets (scikit-learn's)."""
 
 LENS: Schema = {
     "model": pl.String,
@@ -139,6 +141,7 @@ ERASURE: Schema = {
     **estimate("unseen_accuracy"),
     **estimate("unseen_accuracy_change"),
     "chance": pl.Float64,
+    "own_chance": pl.Float64,
     "against_chance": pl.String,
     "reason": pl.String,
 }

@@ -8,11 +8,12 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import parse_condition
-from cascade_equivalence.config.statistics import FamilyConfig, StatisticsConfig
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report import equivalence_table, errors_table, indices_table, power_table, tests_table
 from cascade_equivalence.report.columns import PLACE, Schema, estimate, spread
+from cascade_equivalence.report.families import correct
 from cascade_equivalence.report.naming import Node, Outline
-from cascade_equivalence.stats.mcnemar import adjust
+from cascade_equivalence.stats.equivalence import p_of_interval
 
 CONTRAST_ARMS = ("system", "first", "second")
 PAIR: Schema = {
@@ -29,7 +30,6 @@ PAIR: Schema = {
 AGREEMENT: Schema = {
     **PAIR,
     **estimate("kappa"),
-    "kappa_undefined_draws": pl.Int64,
     "kappa_reason": pl.String,
     **estimate("observed_agreement"),
     **estimate("accuracy_difference"),
@@ -65,7 +65,9 @@ CONTRASTS: Schema = {
     **estimate("kappa_first"),
     **estimate("kappa_second"),
     **estimate("kappa_difference"),
-    "undefined_draws": pl.Int64,
+    "p": pl.Float64,
+    "p_adjusted": pl.Float64,
+    "agreements_differ": pl.Boolean,
     "reason": pl.String,
     **estimate("observed_difference"),
     "system_against_chance": pl.String,
@@ -80,7 +82,7 @@ PARTS: dict[str, tuple[Schema, Callable[[Mapping[str, Any]], dict[str, Any]]]] =
     "errors": (errors_table.SCHEMA, errors_table.row),
 }
 """Tables beside the agreement, one row a pair, task and condition: their columns, and how a row is read."""
-CORRECTED = {"mcnemar_p": "mcnemar_p_adjusted", "clustered_p": "clustered_p_adjusted"}
+TESTS = ("mcnemar_p", "clustered_p")
 
 
 def pair_schemas() -> dict[str, Schema]:
@@ -104,7 +106,7 @@ def pair_frames(files: Mapping[Node, Path], outline: Outline, statistics: Statis
         for name, (_, read) in PARTS.items():
             rows[name].append(pair | read(found))
     for table in ("agreement", "tests"):
-        _correct(rows[table], statistics)
+        correct(rows[table], TESTS, statistics)
     for row in rows["agreement"]:
         # By texts: the paper's test of clips finds differences that are not there.
         p = row["clustered_p_adjusted"]
@@ -134,7 +136,6 @@ def _agreement(found: Mapping[str, Any]) -> dict[str, Any]:
     test, overlap = found["mcnemar"], found["overlap"]
     return {
         **spread("kappa", found["kappa"]),
-        "kappa_undefined_draws": found["kappa"]["undefined_draws"],
         "kappa_reason": found["kappa"]["reason"],
         **spread("observed_agreement", found["observed_agreement"]),
         **spread("accuracy_difference", found["accuracy_difference"]),
@@ -156,35 +157,15 @@ def _agreement(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _correct(rows: list[dict[str, Any]], statistics: StatisticsConfig) -> None:
-    """Put the adjusted p-values of each family into its rows: by default all pairs and tasks of one condition."""
-    families: dict[tuple[str, bool], list[dict[str, Any]]] = {}
-    for row in rows:
-        row.update(dict.fromkeys(CORRECTED.values()))
-        if f"{row['system']}~{row['reference']}" not in statistics.family_excludes:
-            condition = row["condition"] if statistics.family == "condition" else ""
-            families.setdefault((condition, _is_apart(row, statistics.family_apart)), []).append(row)
-    for family in families.values():
-        for raw, adjusted in CORRECTED.items():
-            for row, p in zip(family, adjust([row.get(raw) for row in family]), strict=True):
-                row[adjusted] = p
-
-
-def _is_apart(row: Mapping[str, Any], apart: FamilyConfig | None) -> bool:
-    """Whether a test belongs to the family that the config sets apart."""
-    if apart is None:
-        return False
-    return f"{row['system']}~{row['reference']}" in apart.pairs and row["task"] in (apart.tasks or [row["task"]])
-
-
-def contrasts_frame(files: Mapping[Node, Path], outline: Outline) -> pl.DataFrame:
+def contrasts_frame(files: Mapping[Node, Path], outline: Outline, statistics: StatisticsConfig) -> pl.DataFrame:
     """The table of contrasts, sorted for a reader.
 
     Args:
         files: ``.../{system}~{first}~{second}/{task}/{condition}.json``.
         outline: Names and order.
+        statistics: False discovery rate and families of the tests.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for node, path in files.items():
         found = json.loads(path.read_text(encoding="utf-8"))
         system, first, second = node.names
@@ -201,12 +182,19 @@ def contrasts_frame(files: Mapping[Node, Path], outline: Outline) -> pl.DataFram
             **spread("kappa_first", found["first"]["kappa"]),
             **spread("kappa_second", found["second"]["kappa"]),
             **spread("kappa_difference", found["kappa_difference"]),
-            "undefined_draws": found["kappa_difference"]["undefined_draws"],
+            "p": _p_of_zero(found["kappa_difference"], statistics.confidence),
             "reason": found["kappa_difference"]["reason"],
             **spread("observed_difference", found["observed_difference"]),
         }
         rows.append(row | {f"{arm}_against_chance": found[arm]["against_chance"] for arm in CONTRAST_ARMS})
+    correct(rows, ("p",), statistics)
+    for row in rows:
+        row["agreements_differ"] = None if row["p_adjusted"] is None else row["p_adjusted"] <= statistics.fdr
     return outline.sort(pl.DataFrame(rows, schema=CONTRASTS, orient="row"))
+
+
+def _p_of_zero(found: Mapping[str, Any], confidence: float) -> float | None:
+    return p_of_interval(found["value"], found["low"], found["high"], 0.0, confidence)
 
 
 def place(node: Node) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from cascade_equivalence.report.display import (
     UNDEFINED,
     Display,
     decimal,
-    excludes_zero,
     interval,
     mark_legend,
     p_value,
@@ -21,10 +20,7 @@ from cascade_equivalence.report.display import (
 )
 from cascade_equivalence.report.naming import CASCADE, condition_title, task_title
 
-OVERLAP_LIMITS = (
-    "Its interval is a score interval (Wilson) with the variance of whole texts: few texts are wrong in both, and "
-    "draws of texts make it too short where nearly all errors are shared."
-)
+OVERLAP_LIMITS = "Its interval is a score interval (Wilson) with the variance of whole texts."
 MATCH_LEGEND = (
     "Match compares the text LLMs inside: exact (the same weights), family (other weights in a network of the same "
     "kind and shape), none, unknown (a system behind an API). It is computed from the files of the models."
@@ -75,10 +71,10 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
         remarks=[
             "; ".join(f"{system} vs. {reference}: {label}" for system, reference, label in pairs) + ".",
             MATCH_LEGEND,
-            "κ is Cohen's; an answer that could not be parsed counts as a category of its own. Its intervals draw "
-            "whole texts, because voices of one text are not independent. McNemar's p, the paper's, takes clips as "
-            "independent; its false alarms say how often it shows a difference that is not there at the level of the "
-            "tests, from the study's own design effects. p by texts (clustered McNemar) does not have this fault. Both "
+            "κ is Cohen's; an answer that could not be parsed counts as a category of its own. Its interval is a score "
+            "interval that counts whole texts, because voices of one text are not independent. McNemar's p, the "
+            "paper's, takes clips as independent; its false alarms say how often it shows a difference that is not "
+            "there at the level of the tests, from the study's own design effects. p by texts (clustered McNemar) does not have this fault. Both "
             "are adjusted (Benjamini-Hochberg) over all pairs and tasks of a condition, or over the families of tests "
             "that the study's config names. A large p is no proof of equality.",
             "Error overlap is the share of clips that both got wrong on which both gave the same wrong answer, beside "
@@ -152,11 +148,11 @@ def contrasts(table: pl.DataFrame, pairs: pl.DataFrame, confidence: float) -> Di
         ],
         rows=rows,
         remarks=[
-            "How much more a system agrees with the first reference than with the second, on the same clips; intervals "
-            "of the difference draw whole texts, the same for both terms.",
+            "How much more a system agrees with the first reference than with the second, on the same clips; the "
+            "interval of the difference comes from those of the two κ and their correlation over texts.",
             MATCH_LEGEND,
-            "Shown: the interval of the difference excludes 0. Where it does not, neither a difference nor equality is "
-            "shown. Not read: one of the three is not above chance. Intervals are not adjusted for the number of rows.",
+            "Shown: the difference is not 0 after correction for the number of contrasts (Benjamini-Hochberg). Where "
+            "it is not shown, neither a difference nor equality is. Not read: one of the three is not above chance.",
             *(["Ceiling: κ of two cascades with this LLM that read two transcripts."] if tops_by_pair else []),
             *(f"{remark} Here: of any of the three." for remark in mark_legend(row[6] for row in rows)),
         ],
@@ -173,8 +169,7 @@ def _kappa(row: Mapping[str, Any], name: str, *, signed: bool = False) -> str:
 
 
 def _shown(row: Mapping[str, Any]) -> str:
-    low, high = row["kappa_difference_low"], row["kappa_difference_high"]
-    return UNDEFINED if low is None else "yes" if excludes_zero(low, high) else "no"
+    return UNDEFINED if row["agreements_differ"] is None else "yes" if row["agreements_differ"] else "no"
 
 
 def _overlap_cells(row: dict) -> tuple[str, str]:

@@ -60,7 +60,7 @@ def accuracy(table: pl.DataFrame, confidence: float) -> Display:
             f"(its own transcription, its own text LLM); of an {E2E} or {API} system the speech LLM.",
             *(["TriviaQA: exact match with one of the accepted answers."] if "trivia_qa" in tasks else []),
             *mark_legend(cell for row in rows for cell in row),
-            f"Intervals ({confidence:.0%}, whole texts drawn) are in accuracy.csv.",
+            f"Intervals ({confidence:.0%}, counting whole texts) are in accuracy.csv.",
         ],
         text_columns=3,
     )

@@ -29,8 +29,10 @@ ACCURACY: Schema = {
     **estimate("accuracy"),
     **estimate("parse_rate"),
     **estimate("accuracy_among_parsed"),
+    "reason": pl.String,
     "chance": pl.Float64,
     "majority": pl.Float64,
+    "own_chance": pl.Float64,
     "against_chance": pl.String,
 }
 NOISE: Schema = ACCURACY | estimate("change")

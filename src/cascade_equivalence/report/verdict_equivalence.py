@@ -9,6 +9,7 @@ SHOWN = {
     "equivalent": "are shown to be equivalent on {}",
     "accuracy only": "are shown to be equally good, but with other answers, on {}",
     "different": "are shown to differ on {}",
+    "ceiling": "are a ceiling, not shown to be equivalent, on {}",
     "inconclusive": "are shown neither to be equivalent nor to differ on {}",
     "undefined": "cannot be judged on {}",
 }
@@ -32,7 +33,7 @@ def grid(equivalence: pl.DataFrame, agreement: pl.DataFrame) -> pl.DataFrame:
     """
     verdicts = equivalence.filter(condition=CLEAN).select(*PLACE, "match", "verdict")
     guesses = pl.any_horizontal(
-        (pl.col(f"{side}_against_chance") != "above").fill_null(False) for side in ("system", "reference")
+        pl.col(f"{side}_against_chance").is_in(["at", "below"]).fill_null(False) for side in ("system", "reference")
     )
     kappas = agreement.filter(condition=CLEAN).select(
         *PLACE, "kappa", "kappa_low", "kappa_high", guesses.alias(GUESSING)
@@ -61,10 +62,12 @@ def judged(equivalence: pl.DataFrame, system: str, reference: str, tasks: list[s
     clauses = [
         words.format(listed_tasks(by_verdict[verdict])) for verdict, words in SHOWN.items() if by_verdict[verdict]
     ]
-    margin, bound, alpha = mine.select("accuracy_margin", "kappa_bound", "alpha").row(0)
+    margin, gap, bound = mine.select("accuracy_margin", "ceiling_margin", "kappa_bound").row(0)
+    ceiling = mine["ceiling"].drop_nulls().unique(maintain_order=True).to_list()
+    answers = f"κ at most {gap:g} below that of {' and of '.join(ceiling)}" if ceiling else f"κ above {bound:g}"
     return (
-        f"By the bounds set before it ran (accuracies within ±{100 * margin:g} points and κ above {bound:g}, each at "
-        f"{100 * alpha:g} %), {system} and {reference} {'; they '.join(clauses)}."
+        f"By the bounds set before it ran (accuracies within ±{100 * margin:g} points and {answers}), {system} and "
+        f"{reference} {'; they '.join(clauses)}."
     )
 
 

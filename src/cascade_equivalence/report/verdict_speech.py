@@ -7,7 +7,6 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec, ImplicitSpec
-from cascade_equivalence.report.display import excludes_zero
 from cascade_equivalence.report.naming import HEARING, Outline
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
@@ -184,7 +183,7 @@ def contrast_sentence(part: pl.DataFrame, outline: Outline) -> str:
         outline: What the systems are made of.
 
     Returns:
-        One or two sentences; a difference counts as shown where its interval excludes 0.
+        One or two sentences; a difference counts as shown after correction for the number of contrasts.
     """
     row = part.row(0, named=True)
     system = row["system"]
@@ -199,7 +198,7 @@ def contrast_sentence(part: pl.DataFrame, outline: Outline) -> str:
             f"two agreements ({row['contrast']}) is not read."
         )
     rows = list(told.iter_rows(named=True))
-    shown = [each for each in rows if excludes_zero(each["kappa_difference_low"], each["kappa_difference_high"])]
+    shown = [each for each in rows if each["agreements_differ"]]
     more = [each for each in shown if each["kappa_difference"] > 0]
     less = [each for each in shown if each["kappa_difference"] < 0]
     unclear = [each for each in rows if each not in shown]

@@ -1,4 +1,4 @@
-"""Accuracy and parse rate of one system, and the levels a system reaches without hearing anything."""
+"""Accuracy and parse rate of one system, and the levels that a system reaches without hearing anything."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,8 +8,12 @@ import numpy as np
 import polars as pl
 
 from cascade_equivalence.stats.answers import INVALID, check_answers
-from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Statistic, estimate, ratio
+from cascade_equivalence.stats.clustered import RatioEstimator
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.intervals import paired_difference, share
 from cascade_equivalence.stats.join import join_pair
+from cascade_equivalence.stats.kappa_interval import KappaScore
+from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate, too_few
 
 NO_ROWS = "there are no rows"
 OPEN = "open answers have no label set"
@@ -17,27 +21,26 @@ OPEN = "open answers have no label set"
 
 def accuracy(clusters: Clusters, correct: np.ndarray) -> Statistic:
     """Share of right rows; an answer that could not be parsed is wrong."""
-    return ratio(clusters.totals(correct), clusters.totals(np.ones(len(correct))), NO_ROWS)
+    return share(clusters, correct, NO_ROWS)
 
 
 def accuracy_difference(clusters: Clusters, correct: np.ndarray, baseline: np.ndarray) -> Statistic:
     """Accuracy minus the accuracy of a baseline on the same rows."""
-    gain = clusters.totals(correct) - clusters.totals(baseline)
-    return ratio(gain, clusters.totals(np.ones(len(correct))), NO_ROWS)
+    return paired_difference(clusters, correct, baseline, NO_ROWS)
 
 
 def parse_rate(clusters: Clusters, parsed: np.ndarray) -> Statistic:
     """Share of rows whose answer could be parsed."""
-    return ratio(clusters.totals(parsed), clusters.totals(np.ones(len(parsed))), NO_ROWS)
+    return share(clusters, parsed, NO_ROWS)
 
 
 def accuracy_among_parsed(clusters: Clusters, correct: np.ndarray, parsed: np.ndarray) -> Statistic:
     """Share of right rows among those whose answer could be parsed."""
-    return ratio(clusters.totals(correct & parsed), clusters.totals(parsed), "no answer could be parsed")
+    return share(clusters, correct, "no answer could be parsed", parsed)
 
 
 def levels(gold: pl.Series, labels: Sequence[str]) -> dict[str, Any]:
-    """What guessing and what a constant answer reach.
+    """What guessing evenly and what a constant answer reach.
 
     Args:
         gold: Gold label of each row.
@@ -52,37 +55,55 @@ def levels(gold: pl.Series, labels: Sequence[str]) -> dict[str, Any]:
     return {"chance": 1 / len(labels), "majority": float(majority), "reason": None}
 
 
-def against_chance(found: Estimate, chance: float | None) -> str | None:
-    """Where an accuracy lies: ``above`` or ``below`` chance, or ``at`` it (the interval includes chance)."""
-    if chance is None or found.low is None or found.high is None:
-        return None
-    if found.low > chance:
-        return "above"
-    return "below" if found.high < chance else "at"
+def against_chance(parsed: pl.Series, gold: pl.Series, clusters: Clusters, confidence: float) -> dict[str, Any]:
+    """Whether a system's answers have anything to do with the gold labels.
+
+    Chance is what the system's own answers would reach if they were given to other items, sum_k p_k(answers) p_k(gold):
+    1 / labels where labels are balanced, but more for a system that prefers the commonest label. An accuracy above it
+    is a Cohen's kappa of answers and gold above 0, so that is what is tested, with kappa's own interval.
+
+    Args:
+        parsed: The system's answer to each row, ``invalid`` included.
+        gold: The gold label of each row, from a closed set.
+        clusters: The group of each row.
+        confidence: Level of the interval.
+
+    Returns:
+        ``own_chance``: that level; ``against_chance``: ``above``, ``below``, ``at`` (the interval includes it), or
+        ``unknown`` (there are too few groups for an interval).
+    """
+    names, codes = np.unique(np.concatenate([parsed.to_numpy(), gold.to_numpy()]).astype(str), return_inverse=True)
+    answers, right = (each.astype(np.intp) for each in np.split(codes, 2))
+    shares = [np.bincount(each, minlength=len(names)) / len(parsed) for each in (answers, right)]
+    own_chance = float(shares[0] @ shares[1])
+    found = "unknown"
+    if own_chance == 1:
+        found = "at"  # one answer throughout, and it is always right: that says nothing
+    elif not too_few(clusters.count):
+        low, high = KappaScore(answers, right, RatioEstimator.of_codes(answers, right, clusters)).limits(confidence)
+        found = "above" if low > 0 else "below" if high < 0 else "at"
+    return {"own_chance": own_chance, "against_chance": found}
+
+
+def no_chance() -> dict[str, Any]:
+    """What ``against_chance`` is of open answers."""
+    return {"own_chance": None, "against_chance": None}
 
 
 def summarise(
-    answers: pl.DataFrame,
-    labels: Sequence[str],
-    *,
-    draws: int = 10_000,
-    confidence: float = 0.95,
-    seed: int = 0,
-    whose: str = "the answers",
+    answers: pl.DataFrame, labels: Sequence[str], *, confidence: float = 0.95, whose: str = "the answers"
 ) -> dict[str, Any]:
     """Summarise one system's answers to one task in one condition.
 
     Args:
-        answers: Answers table, one row a clip.
+        answers: The answers, see ``check_answers``.
         labels: The closed label set; empty for open answers.
-        draws: Bootstrap draws.
         confidence: Level of the intervals.
-        seed: Seed of the draws.
         whose: How messages name the answers.
 
     Returns:
         ``rows``, ``groups``, ``voices``, ``correct``, ``parsed`` (counts), ``accuracy``, ``parse_rate``,
-        ``accuracy_among_parsed`` (each an ``Estimate`` as a dict), ``levels`` and ``against_chance``.
+        ``accuracy_among_parsed`` (each an ``Estimate`` as a dict), ``levels``, ``own_chance`` and ``against_chance``.
 
     Raises:
         StudyError: The answers do not pass ``check_answers``.
@@ -97,11 +118,8 @@ def summarise(
             "accuracy_among_parsed": accuracy_among_parsed(clusters, correct, parsed),
         },
         clusters.count,
-        draws=draws,
-        confidence=confidence,
-        seed=seed,
+        confidence,
     )
-    level = levels(table["label"], labels)
     return {
         "rows": table.height,
         "groups": clusters.count,
@@ -109,27 +127,18 @@ def summarise(
         "correct": int(correct.sum()),
         "parsed": int(parsed.sum()),
         **{name: asdict(value) for name, value in found.items()},
-        "levels": level,
-        "against_chance": against_chance(found["accuracy"], level["chance"]),
+        "levels": levels(table["label"], labels),
+        **(against_chance(table["parsed"], table["label"], clusters, confidence) if labels else no_chance()),
     }
 
 
-def change(
-    answers: pl.DataFrame,
-    baseline: pl.DataFrame,
-    *,
-    draws: int = 10_000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Estimate:
+def change(answers: pl.DataFrame, baseline: pl.DataFrame, *, confidence: float = 0.95) -> Estimate:
     """Change of one system's accuracy between two conditions, on the same clips.
 
     Args:
         answers: Answers in the one condition, such as noise.
         baseline: Answers in the other, such as clean, for exactly the same (id, voice).
-        draws: Bootstrap draws.
         confidence: Level of the interval.
-        seed: Seed of the draws.
 
     Returns:
         Accuracy minus baseline accuracy.
@@ -142,5 +151,4 @@ def change(
     difference = accuracy_difference(
         clusters, joined["system_correct"].to_numpy(), joined["reference_correct"].to_numpy()
     )
-    found = estimate({"change": difference}, clusters.count, draws=draws, confidence=confidence, seed=seed)
-    return found["change"]
+    return estimate({"change": difference}, clusters.count, confidence)["change"]

@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from cascade_equivalence.stats.bootstrap import Floats, Statistic, from_sums, ratio
+from cascade_equivalence.stats.clusters import Floats
+from cascade_equivalence.stats.intervals import share
+from cascade_equivalence.stats.kappa_interval import KappaScore
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Statistic, from_sums
 
 UNDEFINED = "both systems gave one and the same answer to every item, so chance agreement is complete"
 
@@ -39,13 +42,17 @@ def cohen_kappa(matches: Floats, system: Floats, reference: Floats) -> Floats:
 
 def kappa(paired: Paired) -> Statistic:
     """Cohen's kappa with every parsed answer, and ``invalid``, as a category of its own."""
-    return from_sums(margins(paired), lambda sums: cohen_kappa(*split_margins(sums)), UNDEFINED)
+    return from_sums(
+        margins(paired),
+        lambda sums: cohen_kappa(*split_margins(sums)),
+        UNDEFINED,
+        lambda: KappaScore.of(paired).interval(),
+    )
 
 
 def observed_agreement(paired: Paired) -> Statistic:
     """Share of rows on which both systems gave the same answer, or both an invalid one."""
-    matches = paired.clusters.totals(paired.system == paired.reference)
-    return ratio(matches, paired.clusters.totals(np.ones(len(paired.system))), "there are no rows")
+    return share(paired.clusters, paired.system == paired.reference, "there are no rows")
 
 
 def margins(paired: Paired) -> sparse.csr_array:

@@ -1,103 +1,23 @@
-"""The cluster bootstrap: whole texts are drawn, because six voices of one text are not six observations.
+"""Percentile intervals from draws: the paper's way, which draws rows, and the place where two curves cross.
 
 One draw gives every group a weight, the number of times it was drawn (Field & Welsh 2007). A statistic is a function of
 these weights, so it needs only sums over each group's rows, made once; all sums that some statistics ask for come from
-one matrix product. Equal seeds and group counts give equal weights: intervals of differences between systems that
-answered the same groups come from the same draws.
+one matrix product. Intervals of this project's own are found otherwise, see ``statistic``: a percentile interval of few
+texts is too short, and one of a value near its bound misses it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from cascade_equivalence.stats.clusters import Floats
+from cascade_equivalence.stats.statistic import Estimate, Statistic, Totals
+
 Weights = NDArray[np.float32]
-Totals: TypeAlias = Floats | sparse.csr_array
 CHUNK = 500  # draws held at a time; part of what a seed means, so never tune it to the machine
-KEPT_BYTES = 1 << 26  # the largest array of weights that is kept for the next call
 NARROW = 64  # columns; sums of more are taken sparse
 EXACT = 1 << 24  # float32 holds every whole number up to this one
-ONE_GROUP = "no interval: all rows belong to one group"
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """Which group each row belongs to.
-
-    Attributes:
-        index: Group of each row, (rows,).
-        count: Number of groups.
-    """
-
-    index: NDArray[np.intp]
-    count: int
-
-    @classmethod
-    def of(cls, groups: Sequence[str]) -> "Clusters":
-        """Number the groups in the order of their names, so that weights do not depend on the order of the rows."""
-        names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-        return cls(index.astype(np.intp), len(names))
-
-    def totals(self, values: ArrayLike) -> Floats:
-        """Sum a value per row, (rows,), within each group, (groups,)."""
-        return np.bincount(self.index, weights=np.asarray(values), minlength=self.count).astype(np.float64)
-
-    def tally(self, codes: NDArray[np.intp], categories: int) -> sparse.csr_array:
-        """Count each category, given as a code per row, within each group: (groups, categories), sparse."""
-        ones = np.ones(len(codes))
-        return sparse.coo_array((ones, (self.index, codes)), shape=(self.count, categories)).tocsr()
-
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """What most statistics are: a formula of sums over rows.
-
-    Attributes:
-        totals: The sums within each group, (groups, columns), dense or sparse.
-        formula: Sums over the groups (draws, columns) -> values (draws,), NaN where undefined.
-    """
-
-    totals: Totals
-    formula: Callable[[Floats], Floats]
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """A number that depends on how often each group counts.
-
-    Attributes:
-        of: Weights (draws, groups) -> values (draws,), NaN where undefined.
-        undefined: Why the value may not exist, in words.
-        sums: The same as ``of``, where that is a formula of sums; ``estimate`` makes those of all statistics at once.
-    """
-
-    of: Callable[[Floats], Floats]
-    undefined: str
-    sums: Sums | None = None
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its percentile interval.
-
-    Attributes:
-        value: The value on the data as they are; None where undefined.
-        low: Lower end of the interval; None where there is none.
-        high: Upper end of the interval.
-        undefined_draws: Draws in which the value did not exist; they are left out of the interval.
-        reason: Why the value or the interval is missing.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    undefined_draws: int
-    reason: str | None
 
 
 def draw_weights(groups: int, draws: int, seed: int) -> Iterator[Floats]:
@@ -120,67 +40,20 @@ def draw_weights(groups: int, draws: int, seed: int) -> Iterator[Floats]:
         yield np.bincount(drawn.ravel(), minlength=count * groups).reshape(count, groups).astype(np.float64)
 
 
-def from_sums(totals: Totals, formula: Callable[[Floats], Floats], undefined: str) -> Statistic:
-    """A statistic from the sums that it needs.
-
-    Args:
-        totals: The sums within each group, (groups, columns), dense or sparse.
-        formula: Sums over the groups (draws, columns) -> values (draws,), NaN where undefined.
-        undefined: Why the value may not exist, in words.
-    """
-    return Statistic(lambda weights: formula(weights @ totals), undefined, Sums(totals, formula))
-
-
-def ratio(top: Floats, bottom: Floats, undefined: str) -> Statistic:
-    """A ratio of two sums over rows, from their group totals, (groups,) each."""
-
-    def formula(sums: Floats) -> Floats:
-        numerator, denominator = sums.T
-        return np.divide(numerator, denominator, out=np.full(len(sums), np.nan), where=denominator != 0)
-
-    return from_sums(np.stack([top, bottom], axis=1), formula, undefined)
-
-
-def estimate(
-    statistics: Mapping[str, Statistic], groups: int, *, draws: int, confidence: float, seed: int
-) -> dict[str, Estimate]:
-    """Estimate statistics with percentile intervals, all from the same draws.
-
-    Args:
-        statistics: The statistics, by name.
-        groups: Number of groups.
-        draws: Number of draws.
-        confidence: Level of the intervals, in (0, 1).
-        seed: Seed of the draws.
-
-    Returns:
-        An estimate a statistic. With a single group there is nothing to draw from, hence no interval.
-    """
-    return intervals(
-        statistics,
-        np.ones(groups),
-        _blocks(groups, draws, seed),
-        confidence=confidence,
-        no_interval=ONE_GROUP if groups == 1 else None,
-    )
-
-
-def intervals(
+def percentiles(
     statistics: Mapping[str, Statistic],
     data: Floats,
     drawn: Iterable[Weights],
     *,
     confidence: float,
-    no_interval: str | None,
 ) -> dict[str, Estimate]:
-    """Estimate statistics with percentile intervals from given weights.
+    """Estimate statistics with percentile intervals from given weights; none where the value is missing in a draw.
 
     Args:
         statistics: The statistics, by name.
         data: The weights that stand for the data as they are, (groups,).
         drawn: The weights of the draws in parts, (draws, groups) each; a draw sums to what ``data`` sums to.
         confidence: Level of the intervals, in (0, 1).
-        no_interval: Why there are no intervals; None where there are.
 
     Returns:
         An estimate a statistic.
@@ -192,30 +65,11 @@ def intervals(
         name: _summary(
             float(values[name][0]),
             np.concatenate([part[name] for part in parts]),
-            no_interval,
             confidence,
             each.undefined,
         )
         for name, each in statistics.items()
     }
-
-
-@lru_cache(maxsize=2)
-def _kept(groups: int, draws: int, seed: int) -> Weights:
-    weights = np.empty((draws, groups), dtype=np.float32)
-    for number, chunk in enumerate(draw_weights(groups, draws, seed)):
-        weights[number * CHUNK : (number + 1) * CHUNK] = chunk
-    weights.flags.writeable = False
-    return weights
-
-
-def _blocks(groups: int, draws: int, seed: int) -> Iterator[Weights]:
-    """The weights of a seed; those of the last calls are kept, for the systems of a study answer the same texts."""
-    if groups * draws * np.dtype(np.float32).itemsize <= KEPT_BYTES:
-        yield _kept(groups, draws, seed)
-    else:
-        for weights in draw_weights(groups, draws, seed):
-            yield weights.astype(np.float32)
 
 
 def _evaluator(statistics: Mapping[str, Statistic], taken: int) -> Callable[[Weights], dict[str, Floats]]:
@@ -277,15 +131,11 @@ def _content(totals: Totals) -> bytes:
     return b"".join(part.tobytes() for part in parts)
 
 
-def _summary(value: float, drawn: Floats, no_interval: str | None, confidence: float, undefined: str) -> Estimate:
-    defined = drawn[~np.isnan(drawn)]
-    missing = len(drawn) - len(defined)
+def _summary(value: float, drawn: Floats, confidence: float, undefined: str) -> Estimate:
     if np.isnan(value):
-        return Estimate(None, None, None, missing, undefined)
-    if no_interval:
-        return Estimate(value, None, None, missing, no_interval)
-    if not len(defined):
-        return Estimate(value, None, None, missing, f"no interval: in every draw, {undefined}")
+        return Estimate(None, None, None, undefined)
+    if missing := int(np.isnan(drawn).sum()):
+        return Estimate(value, None, None, f"no interval: in {missing:,} of {len(drawn):,} draws, {undefined}")
     tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high), missing, None)
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return Estimate(value, float(low), float(high), None)

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import kappa, lumped, observed_agreement
-from cascade_equivalence.stats.bootstrap import Clusters, Statistic, Weights, estimate, intervals
+from cascade_equivalence.stats.bootstrap import Weights, percentiles
+from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.overlap import error_overlap, same_wrong
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Estimate, Statistic
 
 BLOCK = 1 << 22  # numbers held at a time; draws come one by one, so a seed means the same whatever this is
 ROWS_A_KIND = 16  # drawing the count of a kind takes about as long as drawing so many rows
@@ -35,22 +37,14 @@ def by_rows(paired: Paired, *, draws: int, confidence: float, seed: int) -> dict
 
     Returns:
         ``kappa``, ``observed_agreement``, ``accuracy_difference``, ``overlap``: each an ``Estimate`` as a dict.
-        ``same_as_clusters``: whether every group has a single row; these are then the draws of groups themselves.
     """
-    same = paired.clusters.count == len(paired.system)
-    if same:
-        statistics = _of_answers(paired) | _of_correctness(paired)
-        found = estimate(statistics, len(paired.system), draws=draws, confidence=confidence, seed=seed)
-    else:
-        found = {}
-        # Apart there are fewer kinds, of answers and of correctness, than together.
-        for kinds, statistics_of in ((answer_kinds, _of_answers), (correctness_kinds, _of_correctness)):
-            one_each, rows = distinct(paired, kinds(paired))
-            drawn = draw_kinds(rows, draws, seed)
-            found |= intervals(
-                statistics_of(one_each), rows.astype(float), drawn, confidence=confidence, no_interval=None
-            )
-    return {**{name: asdict(each) for name, each in found.items()}, "same_as_clusters": same}
+    found: dict[str, Estimate] = {}
+    # Apart there are fewer kinds, of answers and of correctness, than together.
+    for kinds, statistics_of in ((answer_kinds, _of_answers), (correctness_kinds, _of_correctness)):
+        one_each, rows = distinct(paired, kinds(paired))
+        drawn = draw_kinds(rows, draws, seed)
+        found |= percentiles(statistics_of(one_each), rows.astype(float), drawn, confidence=confidence)
+    return {name: asdict(each) for name, each in found.items()}
 
 
 def answer_kinds(paired: Paired) -> NDArray[np.intp]:

@@ -22,9 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade_equivalence.stats.accuracy import OPEN
-from cascade_equivalence.stats.bootstrap import Floats, Statistic, from_sums
+from cascade_equivalence.stats.clusters import Floats
+from cascade_equivalence.stats.intervals import above_chance
 from cascade_equivalence.stats.overlap import BINARY
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums
 
 COMPLETE = "accuracies of both systems make agreement complete by chance"
 
@@ -60,7 +62,16 @@ def capa(paired: Paired, *, with_invalid_pairs: bool = False) -> Statistic:
         above = wrong_labels * rows * agreed - by_chance
         return np.divide(above, room, out=np.full(len(room), np.nan), where=room != 0)
 
-    return from_sums(np.stack([paired.clusters.totals(column) for column in columns], axis=1), formula, COMPLETE)
+    def interval() -> Interval:
+        one, other = paired.system_correct.astype(float), paired.reference_correct.astype(float)
+        a, b = one.mean(), other.mean()
+        # How much a row adds to chance agreement, which is a b + (1 - a)(1 - b) / wrong labels.
+        to_a, to_b = b - (1 - b) / wrong_labels, a - (1 - a) / wrong_labels
+        by_chance = a * b + (1 - a) * (1 - b) / wrong_labels + (one - a) * to_a + (other - b) * to_b
+        return above_chance(same, by_chance, paired.clusters)
+
+    totals = np.stack([paired.clusters.totals(column) for column in columns], axis=1)
+    return from_sums(totals, formula, COMPLETE, interval)
 
 
 def _same(paired: Paired, with_invalid_pairs: bool) -> NDArray[np.bool_]:

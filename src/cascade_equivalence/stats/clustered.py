@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-from cascade_equivalence.stats.bootstrap import Clusters, Floats
+from cascade_equivalence.stats.clusters import Clusters, Floats
 from cascade_equivalence.stats.paired import Paired
 
 CHI_SQUARE = "clustered McNemar (Obuchowski 1998), chi-square"
@@ -134,11 +135,15 @@ class RatioEstimator:
         e = b_i + a_j - p_e, whose mean is p_e; then kappa = sum(match - e) / sum(1 - e), and the residuals are those
         of the large-sample variance of Fleiss, Cohen & Everitt (1969).
         """
-        width, rows = len(paired.categories), len(paired.system)
-        system = np.bincount(paired.system, minlength=width) / rows
-        reference = np.bincount(paired.reference, minlength=width) / rows
-        by_chance = reference[paired.system] + system[paired.reference] - system @ reference
-        return cls((paired.system == paired.reference) - by_chance, 1 - by_chance, paired.clusters)
+        return cls.of_codes(paired.system, paired.reference, paired.clusters)
+
+    @classmethod
+    def of_codes(cls, one: NDArray[np.intp], other: NDArray[np.intp], clusters: Clusters) -> "RatioEstimator":
+        """Cohen's kappa of any two codes a row, (rows,) each; see ``kappa``."""
+        width, rows = int(max(one.max(), other.max())) + 1, len(one)
+        first, second = (np.bincount(codes, minlength=width) / rows for codes in (one, other))
+        by_chance = second[one] + first[other] - first @ second
+        return cls((one == other) - by_chance, 1 - by_chance, clusters)
 
     @property
     def value(self) -> float:

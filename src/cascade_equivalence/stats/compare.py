@@ -8,9 +8,15 @@ import numpy as np
 import polars as pl
 
 from cascade_equivalence.stats import agreement, overlap
-from cascade_equivalence.stats.accuracy import accuracy, accuracy_difference, against_chance, levels, parse_rate
+from cascade_equivalence.stats.accuracy import (
+    accuracy,
+    accuracy_difference,
+    against_chance,
+    levels,
+    no_chance,
+    parse_rate,
+)
 from cascade_equivalence.stats.answers import check_answers
-from cascade_equivalence.stats.bootstrap import estimate
 from cascade_equivalence.stats.by_rows import by_rows
 from cascade_equivalence.stats.equivalence import judge, tests
 from cascade_equivalence.stats.errors import errors
@@ -19,6 +25,7 @@ from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.stats.mcnemar import mcnemar
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.power import power
+from cascade_equivalence.stats.statistic import estimate
 
 
 def compare(
@@ -29,7 +36,6 @@ def compare(
     heard: pl.DataFrame | None = None,
     accuracy_margin: float = 0.03,
     kappa_bound: float = 0.8,
-    alpha: float = 0.05,
     draws: int = 10_000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -43,23 +49,22 @@ def compare(
         heard: Transcripts that the pair's cascade reads (id, voice, word_errors); None if neither reads any.
         accuracy_margin: Largest difference of accuracies that is taken as none, as a share.
         kappa_bound: Smallest kappa that is taken as the same answers.
-        alpha: Level of the tests of equivalence and difference.
-        draws: Bootstrap draws, and permutations.
-        confidence: Level of the intervals.
+        draws: Permutations, and draws of rows as the paper draws them.
+        confidence: Level of the intervals; tests are at 1 minus it.
         seed: Seed of both.
 
     Returns:
-        What the agreement node's JSON holds. An estimate is ``{value, low, high, undefined_draws, reason}``; its
-        interval is a percentile interval, and all come from the same draws of whole groups.
+        What the agreement node's JSON holds. An estimate is ``{value, low, high, reason}``; its
+        interval counts whole groups, see ``intervals``.
 
-        - ``rows``, ``groups``, ``bootstrap`` {draws, confidence, seed}
+        - ``rows``, ``groups``, ``confidence``
         - ``levels`` {chance, majority, reason} of the task
-        - ``system``, ``reference``: {accuracy, parse_rate: estimates, against_chance}
+        - ``system``, ``reference``: {accuracy, parse_rate: estimates, own_chance, against_chance}
         - ``accuracy_difference``: system minus reference, an estimate
         - ``kappa``, ``observed_agreement``: estimates
         - ``counts``: {labels, table[system][reference]}; None for open answers
         - ``mcnemar``: {b: only the system right, c: only the reference right, p, method}
-        - ``overlap``: an ``OverlapInterval`` and {percentile: an estimate, both_wrong, same_wrong, with_invalid_pairs,
+        - ``overlap``: an estimate and {both_wrong, same_wrong, with_invalid_pairs,
           informative, chance: {uniform, empirical: {value, reason}}}
         - ``indices``, ``by_rows``, ``tests``, ``equivalence``, ``power``, ``errors``: what the functions of these names
           give (``judge`` for the equivalence)
@@ -87,7 +92,7 @@ def compare(
     for arm, (correct, parsed) in arms.items():
         statistics[f"{arm} accuracy"] = accuracy(clusters, correct)
         statistics[f"{arm} parse_rate"] = parse_rate(clusters, parsed)
-    found = estimate(statistics, clusters.count, draws=draws, confidence=confidence, seed=seed)
+    found = estimate(statistics, clusters.count, confidence)
 
     level = levels(joined["label"], labels)
     test = mcnemar(
@@ -99,13 +104,17 @@ def compare(
     return {
         "rows": joined.height,
         "groups": clusters.count,
-        "bootstrap": settings,
+        "confidence": confidence,
         "levels": level,
         **{
             arm: {
                 "accuracy": asdict(found[f"{arm} accuracy"]),
                 "parse_rate": asdict(found[f"{arm} parse_rate"]),
-                "against_chance": against_chance(found[f"{arm} accuracy"], level["chance"]),
+                **(
+                    against_chance(joined[f"{arm}_parsed"], joined["label"], clusters, confidence)
+                    if labels
+                    else no_chance()
+                ),
             }
             for arm in arms
         },
@@ -117,8 +126,7 @@ def compare(
         ),
         "mcnemar": asdict(test),
         "overlap": {
-            **asdict(overlap.overlap_interval(paired, confidence)),
-            "percentile": asdict(found["overlap"]),
+            **asdict(found["overlap"]),
             "both_wrong": int(overlap.both_wrong(paired).sum()),
             "same_wrong": int(overlap.same_wrong(paired).sum()),
             "with_invalid_pairs": overlap.with_invalid_pairs(paired),
@@ -130,14 +138,13 @@ def compare(
         },
         "indices": indices(found, closed=bool(labels)),
         "by_rows": by_rows(paired, **settings),
-        "tests": tests(paired, alpha),
-        "equivalence": judge(paired, accuracy_margin=accuracy_margin, kappa_bound=kappa_bound, alpha=alpha),
+        "tests": tests(paired, 1 - confidence),
+        "equivalence": judge(paired, accuracy_margin=accuracy_margin, kappa_bound=kappa_bound, confidence=confidence),
         "power": power(
             paired,
             found_kappa=asdict(found["kappa"]),
             found_difference=asdict(found["accuracy_difference"]),
             margin=accuracy_margin,
-            alpha=alpha,
             confidence=confidence,
         ),
         "errors": errors(joined, paired, labels, heard=heard, **settings),

@@ -1,7 +1,7 @@
 """One contrast node: does a system agree more with one reference than with another, on the same clips?
 
-The difference kappa(system, first) - kappa(system, second) is paired: each draw of groups gives both terms the same
-weights, so what makes a group of texts hard for everybody cancels out.
+The difference kappa(system, first) - kappa(system, second) is paired: a text that is hard for everybody moves both
+terms alike, and their correlation makes the interval of the difference narrower, see ``intervals.difference``.
 """
 
 from collections.abc import Sequence
@@ -11,24 +11,15 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.stats import agreement
-from cascade_equivalence.stats.accuracy import accuracy, against_chance, levels
+from cascade_equivalence.stats.accuracy import accuracy, against_chance, no_chance
 from cascade_equivalence.stats.answers import check_answers
-from cascade_equivalence.stats.bootstrap import Clusters, Statistic, estimate
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.intervals import difference, paired_difference
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import estimate
 
 REFERENCES = ("first", "second")
-
-
-def difference(first: Statistic, second: Statistic, undefined: str) -> Statistic:
-    """One statistic minus another, draw by draw.
-
-    Args:
-        first: The one.
-        second: The other, over the same groups.
-        undefined: Why the difference may not exist: it does not where either value does not.
-    """
-    return Statistic(lambda weights: first.of(weights) - second.of(weights), undefined)
 
 
 def contrast(
@@ -37,9 +28,7 @@ def contrast(
     second: pl.DataFrame,
     labels: Sequence[str],
     *,
-    draws: int = 10_000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Compare a system's agreement with two references.
 
@@ -48,18 +37,16 @@ def contrast(
         first: Answers of one reference, to the same clips.
         second: Answers of the other reference, to the same clips.
         labels: The closed label set; empty for open answers.
-        draws: Bootstrap draws.
         confidence: Level of the intervals.
-        seed: Seed of the draws.
 
     Returns:
-        What the contrast node's JSON holds; every interval comes from the same draws of whole groups, which are also
-        those of the agreement nodes. An estimate is ``{value, low, high, undefined_draws, reason}``.
+        What the contrast node's JSON holds. An estimate is ``{value, low, high, reason}``; those of one number are the
+        same as in the agreement nodes.
 
-        - ``rows``, ``groups``, ``bootstrap`` {draws, confidence, seed}
+        - ``rows``, ``groups``, ``confidence``
         - ``kappa_difference``, ``observed_difference``: with the first reference minus with the second, estimates
-        - ``first``, ``second``: {kappa, observed_agreement, accuracy: estimates, against_chance}
-        - ``system``: {accuracy: an estimate, against_chance}
+        - ``first``, ``second``: {kappa, observed_agreement, accuracy: estimates, own_chance, against_chance}
+        - ``system``: {accuracy: an estimate, own_chance, against_chance}
 
     Raises:
         StudyError: A table does not pass ``check_answers``, or the three do not join one to one.
@@ -73,27 +60,28 @@ def contrast(
         )
     }
     # Both joins hold the clips of the system, sorted alike, so their groups have the same numbers.
-    pairs = {
-        name: Paired.of(join_pair(tables["system"], tables[name], f"the {name} reference"), labels)
-        for name in REFERENCES
-    }
+    joints = {name: join_pair(tables["system"], tables[name], f"the {name} reference") for name in REFERENCES}
+    pairs = {name: Paired.of(joint, labels) for name, joint in joints.items()}
+    joined = joints["first"]
+    parsed = {"system": joined["system_parsed"]} | {name: joint["reference_parsed"] for name, joint in joints.items()}
     clusters: Clusters = pairs["first"].clusters
     kappas = {name: agreement.kappa(pair) for name, pair in pairs.items()}
     observed = {name: agreement.observed_agreement(pair) for name, pair in pairs.items()}
     correct = {"system": pairs["first"].system_correct} | {name: pair.reference_correct for name, pair in pairs.items()}
+    agrees = {name: pair.system == pair.reference for name, pair in pairs.items()}
     statistics = {
-        "kappa_difference": difference(kappas["first"], kappas["second"], _undefined(pairs)),
-        "observed_difference": difference(observed["first"], observed["second"], "there are no rows"),
+        "kappa_difference": difference(kappas["first"], kappas["second"], clusters.count, _undefined(pairs)),
+        "observed_difference": paired_difference(clusters, agrees["first"], agrees["second"], "there are no rows"),
         **{f"{name} kappa": statistic for name, statistic in kappas.items()},
         **{f"{name} observed_agreement": statistic for name, statistic in observed.items()},
         **{f"{name} accuracy": accuracy(clusters, right) for name, right in correct.items()},
     }
-    found = estimate(statistics, clusters.count, draws=draws, confidence=confidence, seed=seed)
-    chance = levels(tables["system"]["label"], labels)["chance"]
+    found = estimate(statistics, clusters.count, confidence)
+    gold = joined["label"]
     arms = {
         name: {
             "accuracy": asdict(found[f"{name} accuracy"]),
-            "against_chance": against_chance(found[f"{name} accuracy"], chance),
+            **(against_chance(parsed[name], gold, clusters, confidence) if labels else no_chance()),
         }
         for name in correct
     }
@@ -102,7 +90,7 @@ def contrast(
     return {
         "rows": tables["system"].height,
         "groups": clusters.count,
-        "bootstrap": {"draws": draws, "confidence": confidence, "seed": seed},
+        "confidence": confidence,
         "kappa_difference": asdict(found["kappa_difference"]),
         "observed_difference": asdict(found["observed_difference"]),
         **arms,

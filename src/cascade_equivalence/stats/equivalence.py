@@ -1,14 +1,17 @@
 """Whether two systems are shown to be equivalent, which no large p-value of a test of difference can show.
 
-Two claims are tested, each with whole groups as the independent units and each against a bound set beforehand:
+Each claim is judged against a bound set beforehand, by the interval of the study's level that every table shows of the
+number; whole groups are the independent units.
 
-- Accuracy: the two differ by less than a margin. Two one-sided tests (Schuirmann 1987) with Tango's score statistic
-  (1998), or, which is the same, the interval of level 1 - 2 alpha lies inside the margin.
-- Answers: Cohen's kappa is above a bound. Systems that are right equally often can be right on other items and give
-  other answers, so that accuracy alone says nothing about equivalence.
+- Accuracy: the two differ by less than a margin where the interval of the difference lies inside it. That is two
+  one-sided tests (Schuirmann 1987) with Tango's score statistic (1998).
+- Answers: Cohen's kappa is at most so much below that of the ceiling, two cascades with the same LLM that read two
+  transcripts: the interval of the difference of the two kappas, see ``contrast``. A speech LLM cannot agree with a
+  cascade more than another transcript leaves room for, so a kappa of 0.7 is close where that of the ceiling is 0.72.
+- Answers, where there is no ceiling: kappa is above an absolute bound.
 
-Both statistics take their variance at the supposed value, so that an interval has a width where all rows agree. A
-percentile interval of the bootstrap has none there, and its lower limit of a kappa near 1 is too high too often.
+Systems that are right equally often can be right on other items and give other answers, so that accuracy alone says
+nothing about equivalence.
 """
 
 from dataclasses import asdict
@@ -20,74 +23,82 @@ from scipy import stats
 from cascade_equivalence.stats import tango
 from cascade_equivalence.stats.agreement import UNDEFINED
 from cascade_equivalence.stats.clustered import (
-    ONE_GROUP,
     SIGN_FLIP,
     RatioEstimator,
     clustered_mcnemar,
     row_test_size,
     sign_flip,
 )
+from cascade_equivalence.stats.kappa_interval import KappaScore
 from cascade_equivalence.stats.mcnemar import exact, mcnemar, mid_p
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import too_few
 
 
-def judge(paired: Paired, *, accuracy_margin: float, kappa_bound: float, alpha: float) -> dict[str, Any]:
-    """Judge whether two systems are equivalent.
+def judge(paired: Paired, *, accuracy_margin: float, kappa_bound: float, confidence: float) -> dict[str, Any]:
+    """Test what equivalence is judged by; verdicts need the other tests of a study, see ``overall_verdict``.
 
     Args:
         paired: Two systems' answers to the same clips.
         accuracy_margin: Largest difference of accuracies that is taken as none, as a share, in (0, 1).
         kappa_bound: Smallest kappa that is taken as the same answers, in (0, 1).
-        alpha: Level of each test, in (0, 0.5).
+        confidence: Level of the intervals, in (0, 1).
 
     Returns:
-        ``accuracy``: ``margin``, ``alpha``, ``difference`` (system minus reference), ``low`` and ``high`` (limits at
-        1 - 2 alpha, by groups), ``tango_low`` and ``tango_high`` (the same as if rows were independent),
-        ``p_equivalence`` (the larger of the two one-sided p), ``p_difference`` (clustered McNemar), ``verdict``, see
-        ``accuracy_verdict``, and ``reason``.
+        ``accuracy``: ``margin``, ``difference`` (system minus reference), ``low`` and ``high`` (by groups),
+        ``tango_low`` and ``tango_high`` (as if rows were independent), ``p_equivalence`` (the larger of the two
+        one-sided p; below (1 - confidence) / 2 where the interval is inside the margin), ``p_difference`` (clustered
+        McNemar) and ``reason``.
 
-        ``kappa``: ``bound``, ``value``, ``low`` and ``high`` (one-sided limits at alpha, by groups), ``verdict``, see
-        ``kappa_verdict``, and ``reason``.
-
-        ``verdict``: see ``overall_verdict``, and ``reason``, why it is ``undefined``.
+        ``kappa``: ``bound``, ``value``, ``low`` and ``high`` (by groups) and ``reason``.
     """
-    accuracy = _accuracy(paired, accuracy_margin, alpha)
-    kappa = _kappa(paired, kappa_bound, alpha)
-    verdict = overall_verdict(accuracy["verdict"], kappa["verdict"])
-    reason = accuracy["reason"] or kappa["reason"] if verdict == "undefined" else None
-    return {"accuracy": accuracy, "kappa": kappa, "verdict": verdict, "reason": reason}
+    return {
+        "accuracy": _accuracy(paired, accuracy_margin, confidence),
+        "kappa": _kappa(paired, kappa_bound, confidence),
+    }
 
 
-def accuracy_verdict(low: float | None, high: float | None, margin: float, p: float | None, alpha: float) -> str:
+def accuracy_verdict(low: float | None, high: float | None, margin: float, p_adjusted: float | None, fdr: float) -> str:
     """What is shown about two accuracies.
 
     Args:
-        low: Lower limit of the difference at 1 - 2 alpha; None where there is none.
+        low: Lower limit of the difference; None where there is none.
         high: Upper limit.
         margin: Largest difference that is taken as none.
-        p: Two-sided p of the test of a difference; None where there is none.
-        alpha: Level.
+        p_adjusted: Adjusted p of the test of a difference; None where there is none.
+        fdr: Level of the adjusted p.
 
     Returns:
         ``equivalent``: the interval is inside the margin, and no difference is shown. ``both``: a difference is shown,
         and it is inside the margin: real, but trivial. ``different``: a difference is shown, and it is not shown to be
         trivial. ``inconclusive``: neither is shown. ``undefined``: there is no interval or no test.
     """
-    if low is None or high is None or p is None:
+    if low is None or high is None or p_adjusted is None:
         return "undefined"
-    inside, differs = -margin < low and high < margin, p < alpha
+    inside, differs = -margin < low and high < margin, p_adjusted <= fdr
     if inside:
         return "both" if differs else "equivalent"
     return "different" if differs else "inconclusive"
 
 
-def kappa_verdict(low: float | None, high: float | None, bound: float) -> str:
-    """What is shown about kappa: ``above`` or ``below`` the bound, ``inconclusive``, or ``undefined``."""
+def kappa_verdict(low: float | None, high: float | None, bound: float, p_adjusted: float | None, fdr: float) -> str:
+    """What is shown about kappa, or about its difference from the ceiling's.
+
+    Args:
+        low: Lower limit; None where there is none.
+        high: Upper limit.
+        bound: What it is to be above.
+        p_adjusted: Adjusted p of the test that it lies below; None where there is none.
+        fdr: Level of the adjusted p.
+
+    Returns:
+        ``above`` or ``below`` the bound, ``inconclusive``, or ``undefined``.
+    """
     if low is None or high is None:
         return "undefined"
     if low > bound:
         return "above"
-    return "below" if high < bound else "inconclusive"
+    return "below" if high < bound and p_adjusted is not None and p_adjusted <= fdr else "inconclusive"
 
 
 def overall_verdict(accuracy: str, kappa: str) -> str:
@@ -95,7 +106,7 @@ def overall_verdict(accuracy: str, kappa: str) -> str:
 
     Args:
         accuracy: What ``accuracy_verdict`` gives.
-        kappa: What ``kappa_verdict`` gives.
+        kappa: What ``kappa_verdict`` gives: against the ceiling where there is one, else against the bound.
 
     Returns:
         ``equivalent``: accuracies shown to be within the margin (``equivalent`` or ``both``) and kappa above its bound.
@@ -103,8 +114,8 @@ def overall_verdict(accuracy: str, kappa: str) -> str:
         ``different``: accuracies ``different``, or kappa below its bound, otherwise. ``undefined``: one of the two is,
         and the other does not show a difference. ``inconclusive``: the rest.
 
-        Equivalence needs both claims, so it is claimed wrongly at most as often as alpha; a difference needs one of
-        two, so it can be claimed wrongly up to twice as often.
+        Equivalence needs both claims, so it is claimed wrongly at most as often as either. Differences are corrected
+        over all tests of a family.
     """
     within = accuracy in ("equivalent", "both")
     if within and kappa in ("above", "below"):
@@ -112,6 +123,28 @@ def overall_verdict(accuracy: str, kappa: str) -> str:
     if accuracy == "different" or kappa == "below":
         return "different"
     return "undefined" if "undefined" in (accuracy, kappa) else "inconclusive"
+
+
+def p_of_interval(
+    value: float | None, low: float | None, high: float | None, bound: float, confidence: float
+) -> float | None:
+    """Two-sided p of a value against a bound, from its interval: 1 - confidence where the bound is a limit.
+
+    The interval is taken to grow in proportion with the quantile of the normal distribution on each of its sides.
+
+    Args:
+        value: The value; None where there is none.
+        low: Lower limit; None where there is none.
+        high: Upper limit.
+        bound: What the value is tested against.
+        confidence: Level of the interval, in (0, 1).
+    """
+    if value is None or low is None or high is None:
+        return None
+    reach = high - value if bound > value else value - low
+    if not reach:
+        return 1.0 if bound == value else 0.0
+    return 2 * float(stats.norm.sf(abs(bound - value) / reach * stats.norm.isf((1 - confidence) / 2)))
 
 
 def tests(paired: Paired, alpha: float) -> dict[str, Any]:
@@ -147,31 +180,12 @@ def tests(paired: Paired, alpha: float) -> dict[str, Any]:
     }
 
 
-def kappa_score(estimator: RatioEstimator, by_chance: float, supposed: float) -> float:
-    """Score statistic of kappa, standard normal if kappa is the supposed value.
-
-    At given chance agreement a kappa is an observed agreement, and the score test of a share is Wilson's (1927). The
-    variance accounts for groups, see ``RatioEstimator.null_variance``, and for chance agreement being estimated.
-
-    Args:
-        estimator: Kappa as a ratio of sums.
-        by_chance: Chance agreement p_e, in [0, 1).
-        supposed: The value, in [-p_e / (1 - p_e), 1].
-    """
-    rows = len(estimator.top)
-    agreement = supposed + (1 - supposed) * by_chance
-    variance = estimator.null_variance(supposed, max(0.0, rows * agreement * (1 - agreement)))
-    return tango.standardise(rows * (1 - by_chance) * (estimator.value - supposed), variance)
-
-
-def _accuracy(paired: Paired, margin: float, alpha: float) -> dict[str, Any]:
+def _accuracy(paired: Paired, margin: float, confidence: float) -> dict[str, Any]:
     b, c = (int(each.sum()) for each in _discordant(paired))
     rows = len(paired.system)
-    estimator = RatioEstimator.accuracy_difference(paired)
-    tango_low, tango_high = tango.interval(b, c, rows, 1 - 2 * alpha)
+    tango_low, tango_high = tango.interval(b, c, rows, confidence)
     found: dict[str, Any] = {
         "margin": margin,
-        "alpha": alpha,
         "difference": (b - c) / rows,
         "low": None,
         "high": None,
@@ -179,35 +193,27 @@ def _accuracy(paired: Paired, margin: float, alpha: float) -> dict[str, Any]:
         "tango_high": tango_high,
         "p_equivalence": None,
         "p_difference": None,
-        "reason": f"no interval: {ONE_GROUP}",
+        "reason": too_few(paired.clusters.count),
     }
-    if paired.clusters.count > 1:
-        found["low"], found["high"] = tango.interval(b, c, rows, 1 - 2 * alpha, estimator.null_variance)
+    test = clustered_mcnemar(*(paired.clusters.totals(each) for each in _discordant(paired)))
+    found["p_difference"] = test.p
+    if not found["reason"]:
+        variance = RatioEstimator.accuracy_difference(paired).null_variance
+        found["low"], found["high"] = tango.interval(b, c, rows, confidence, variance)
         found["p_equivalence"] = max(
-            float(stats.norm.sf(-side * tango.score(b, c, rows, side * margin, estimator.null_variance)))
-            for side in (-1, 1)
+            float(stats.norm.sf(-side * tango.score(b, c, rows, side * margin, variance))) for side in (-1, 1)
         )
-        test = clustered_mcnemar(*(paired.clusters.totals(each) for each in _discordant(paired)))
-        found["p_difference"], found["reason"] = test.p, test.reason
-    verdict = accuracy_verdict(found["low"], found["high"], margin, found["p_difference"], alpha)
-    return {**found, "verdict": verdict}
+    return found
 
 
-def _kappa(paired: Paired, bound: float, alpha: float) -> dict[str, Any]:
-    estimator = RatioEstimator.kappa(paired)
-    by_chance = 1 - float(estimator.bottom.mean())
+def _kappa(paired: Paired, bound: float, confidence: float) -> dict[str, Any]:
     found: dict[str, Any] = {"bound": bound, "value": None, "low": None, "high": None, "reason": UNDEFINED}
     if not _constant(paired):
-        found["value"], found["reason"] = estimator.value, f"no interval: {ONE_GROUP}"
-        if paired.clusters.count > 1:
-            found["low"], found["high"] = tango.invert(
-                lambda supposed: kappa_score(estimator, by_chance, supposed),
-                estimator.value,
-                (max(-1.0, -by_chance / (1 - by_chance)), 1.0),
-                1 - 2 * alpha,
-            )
-            found["reason"] = None
-    return {**found, "verdict": kappa_verdict(found["low"], found["high"], bound)}
+        score = KappaScore.of(paired)
+        found |= {"value": score.value, "reason": too_few(paired.clusters.count)}
+        if not found["reason"]:
+            found["low"], found["high"] = score.limits(confidence)
+    return found
 
 
 def _constant(paired: Paired) -> bool:

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from cascade_equivalence.stats.accuracy import NO_ROWS, OPEN, accuracy, accuracy_among_parsed, parse_rate
 from cascade_equivalence.stats.answers import COLUMNS, INVALID, KEY, check_answers
-from cascade_equivalence.stats.bootstrap import Clusters, Floats, Statistic
+from cascade_equivalence.stats.clusters import Bools, Clusters, Floats
+from cascade_equivalence.stats.intervals import difference, paired_difference, share
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.stats.mean import mean, numbers
+from cascade_equivalence.stats.statistic import Statistic
 
 NO_KL = "no divergence is a finite number"
 ALL_SEEN = "the erasers were fitted on every item"
@@ -28,6 +30,7 @@ class Erased:
     """Answers under one condition, in the order of the baseline's items.
 
     Attributes:
+        answers: The free answers, (rows,).
         correct: Whether the free answer is right, (rows,).
         parsed: Whether it could be parsed, (rows,).
         forced: Whether the likeliest label is right, (rows,), NaN where there is none; NaN throughout for open answers.
@@ -35,6 +38,7 @@ class Erased:
         kl: Divergence from the unerased model in nats, (rows,), NaN where there is none; infinite values count as none.
     """
 
+    answers: pl.Series
     correct: NDArray[np.bool_]
     parsed: NDArray[np.bool_]
     forced: Floats
@@ -44,10 +48,6 @@ class Erased:
     def measured(self, measure: str) -> Floats:
         """One value a row, NaN where there is none: ``accuracy`` or ``forced_accuracy``."""
         return self.forced if measure == FORCED else self.correct.astype(np.float64)
-
-    def unseen(self, values: Floats) -> Floats:
-        """A value a row, NaN where the erasers were fitted on the item."""
-        return np.where(self.seen, np.nan, values)
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ def align(answers: pl.DataFrame, baseline: pl.DataFrame, labels: Sequence[str], 
     join_pair(checked, baseline.select(COLUMNS), "the same model with nothing erased")
     table = answers.sort(KEY)
     return Erased(
+        table["parsed"],
         table["correct"].to_numpy(),
         (table["parsed"] != INVALID).to_numpy(),
         numbers(table["forced_correct"]),
@@ -120,27 +121,35 @@ def measures(clusters: Clusters, erased: Erased) -> dict[str, Statistic]:
         ACCURACY: accuracy(clusters, erased.correct),
         "parse_rate": parse_rate(clusters, erased.parsed),
         "accuracy_among_parsed": accuracy_among_parsed(clusters, erased.correct, erased.parsed),
-        FORCED: mean(clusters, erased.forced, OPEN),
+        FORCED: _share(clusters, erased.forced, OPEN),
         "kl": mean(clusters, erased.kl, NO_KL),
-        "unseen_accuracy": mean(clusters, erased.unseen(erased.measured(ACCURACY)), ALL_SEEN),
+        "unseen_accuracy": share(clusters, erased.correct, ALL_SEEN, ~erased.seen),
     }
 
 
 def changes(clusters: Clusters, erased: Erased, baseline: Erased) -> dict[str, Statistic]:
     """Accuracy (also by forced choice and on unseen items) and parse rate minus the baseline's, item by item."""
-    change = erased.measured(ACCURACY) - baseline.measured(ACCURACY)
+    right = erased.correct, baseline.correct
     return {
-        "accuracy_change": mean(clusters, change, NO_ROWS),
-        "unseen_accuracy_change": mean(clusters, erased.unseen(change), ALL_SEEN),
-        "parse_rate_change": mean(clusters, erased.parsed.astype(float) - baseline.parsed.astype(float), NO_ROWS),
-        "forced_accuracy_change": mean(clusters, erased.forced - baseline.forced, OPEN),
+        "accuracy_change": paired_difference(clusters, *right, NO_ROWS),
+        "unseen_accuracy_change": paired_difference(clusters, *right, ALL_SEEN, ~erased.seen),
+        "parse_rate_change": paired_difference(clusters, erased.parsed, baseline.parsed, NO_ROWS),
+        "forced_accuracy_change": change(clusters, erased, baseline, FORCED),
     }
+
+
+def change(clusters: Clusters, erased: Erased, baseline: Erased, measure: str) -> Statistic:
+    """A measure minus the baseline's, item by item, over the items that have both."""
+    one, other = erased.measured(measure), baseline.measured(measure)
+    return paired_difference(clusters, one == 1, other == 1, OPEN, _there(one, other))
 
 
 def against_draws(clusters: Clusters, erased: Erased, draws: Sequence[Erased], measure: str) -> Statistic:
     """A measure minus its mean over the draws of a control, item by item."""
-    values = np.mean([draw.measured(measure) for draw in draws], axis=0)
-    return mean(clusters, erased.measured(measure) - values, OPEN)
+    own, values = erased.measured(measure), np.mean([draw.measured(measure) for draw in draws], axis=0)
+    both = _there(own, values)
+    first, second = (share(clusters, each, OPEN, both) for each in (own, values))
+    return difference(first, second, clusters.count, OPEN)
 
 
 def against_reading(
@@ -156,5 +165,14 @@ def against_reading(
         read: The baseline from the true text.
         measure: ``accuracy`` or ``forced_accuracy``.
     """
-    change = hearing.measured(measure) - heard.measured(measure)
-    return mean(clusters, change - (reading.measured(measure) - read.measured(measure)), OPEN)
+    one, other = change(clusters, hearing, heard, measure), change(clusters, reading, read, measure)
+    return difference(one, other, clusters.count, OPEN)
+
+
+def _share(clusters: Clusters, values: Floats, undefined: str) -> Statistic:
+    return share(clusters, values, undefined, _there(values))
+
+
+def _there(*values: Floats) -> Bools:
+    """Rows that have all values."""
+    return np.isfinite(np.sum(values, axis=0))

@@ -13,8 +13,12 @@ Which wrong answer is given plays no part. The accuracies limit it, because c_ob
 import numpy as np
 
 from cascade_equivalence.stats.agreement import cohen_kappa
-from cascade_equivalence.stats.bootstrap import Floats, Statistic, from_sums, ratio
+from cascade_equivalence.stats.clustered import RatioEstimator
+from cascade_equivalence.stats.clusters import Floats
+from cascade_equivalence.stats.intervals import share
+from cascade_equivalence.stats.kappa_interval import KappaScore
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums
 
 CONSTANT = "both systems are right on every item, or both are wrong on every item"
 ALWAYS_ALIKE = "the more accurate system is right on every item or wrong on every item, so there is nothing to copy"
@@ -22,8 +26,7 @@ ALWAYS_ALIKE = "the more accurate system is right on every item or wrong on ever
 
 def observed_consistency(paired: Paired) -> Statistic:
     """Share of rows on which both systems are right or both are wrong."""
-    consistent = paired.clusters.totals(paired.system_correct == paired.reference_correct)
-    return ratio(consistent, paired.clusters.totals(np.ones(len(paired.system))), "there are no rows")
+    return share(paired.clusters, paired.system_correct == paired.reference_correct, "there are no rows")
 
 
 def error_consistency(paired: Paired) -> Statistic:
@@ -34,7 +37,11 @@ def error_consistency(paired: Paired) -> Statistic:
         system, reference = (np.stack([rows - each, each], axis=-1) for each in right)
         return cohen_kappa(consistent, system, reference)
 
-    return from_sums(_totals(paired), formula, CONSTANT)
+    def interval() -> Interval:
+        right = paired.system_correct.astype(np.intp), paired.reference_correct.astype(np.intp)
+        return KappaScore(*right, RatioEstimator.of_codes(*right, paired.clusters)).interval()
+
+    return from_sums(_totals(paired), formula, CONSTANT, interval)
 
 
 def copied(paired: Paired) -> Statistic:
@@ -47,7 +54,7 @@ def copied(paired: Paired) -> Statistic:
         c = (P(both right) - a b) / (a (1 - a)) = kappa (1 - c_exp) / (2 a (1 - a)),
 
     which is kappa itself where the accuracies are equal. A negative value is the share that would have to be turned
-    round.
+    round. It has no interval of its own: what is certain of it is that of error consistency.
     """
 
     def formula(sums: Floats) -> Floats:

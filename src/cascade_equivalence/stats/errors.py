@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.stats.bootstrap import Estimate, Statistic, estimate
 from cascade_equivalence.stats.capa import capa, expected_agreement, no_capa
 from cascade_equivalence.stats.error_consistency import (
     copied,
@@ -20,6 +19,7 @@ from cascade_equivalence.stats.induced import induced
 from cascade_equivalence.stats.overlap import BINARY, ONE_WRONG, overlap_ratio
 from cascade_equivalence.stats.overlap_permutation import permutation_test
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
 
 CONSISTENCY = {"observed": observed_consistency, "kappa": error_consistency, "copied": copied}
 
@@ -41,13 +41,13 @@ def errors(
         paired: The same rows as arrays.
         labels: The closed label set; empty for open answers.
         heard: Transcripts that the cascade of the pair reads (id, voice, word_errors), or None.
-        draws: Bootstrap draws, and permutations.
+        draws: Permutations.
         confidence: Level of the intervals.
-        seed: Seed of both.
+        seed: Seed of the permutations.
 
     Returns:
-        A section of the agreement node's JSON; intervals come from the same draws of whole groups as the node's others.
-        An estimate is ``{value, low, high, undefined_draws, reason}``.
+        A section of the agreement node's JSON; intervals count whole groups.
+        An estimate is ``{value, low, high, reason}``.
 
         - ``permutation``: a ``Permutation``
         - ``ratio``: error overlap by its empirical chance, an estimate
@@ -67,12 +67,12 @@ def errors(
         statistics["ratio"] = overlap_ratio(paired)
     if not without_capa:
         statistics |= {"capa": capa(paired), "with invalid pairs": capa(paired, with_invalid_pairs=True)}
-    found = estimate(statistics, paired.clusters.count, **sampling)
+    found = estimate(statistics, paired.clusters.count, confidence)
     accuracies = float(np.mean(paired.system_correct)), float(np.mean(paired.reference_correct))
     lowest, highest = limits(*accuracies) or (None, None)
     return {
         "permutation": asdict(permutation_test(paired, labels, **sampling)),
-        "ratio": asdict(found.get("ratio", Estimate(None, None, None, 0, no_ratio))),
+        "ratio": asdict(found.get("ratio", Estimate(None, None, None, no_ratio))),
         "consistency": {
             **{name: asdict(found[name]) for name in CONSISTENCY},
             "expected": expected_consistency(*accuracies),
@@ -80,9 +80,9 @@ def errors(
             "highest": highest,
         },
         "capa": {
-            **asdict(found.get("capa", Estimate(None, None, None, 0, without_capa))),
+            **asdict(found.get("capa", Estimate(None, None, None, without_capa))),
             "expected": None if without_capa else expected_agreement(*accuracies, len(labels)),
             "with_invalid_pairs": None if without_capa else found["with invalid pairs"].value,
         },
-        "induced": induced(joined, paired, heard, **sampling),
+        "induced": induced(joined, paired, heard, confidence=confidence),
     }

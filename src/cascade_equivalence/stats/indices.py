@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 
 from cascade_equivalence.stats.agreement import UNDEFINED, cohen_kappa, margins, split_margins
-from cascade_equivalence.stats.bootstrap import Estimate, Floats, Statistic, from_sums
+from cascade_equivalence.stats.clusters import Floats
+from cascade_equivalence.stats.intervals import above_chance, share
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Estimate, Interval, Statistic, from_sums
 
 OPEN = "open answers have no fixed number of categories"
 ONE_CATEGORY = "there is only one category, so agreement is certain"
@@ -31,7 +33,7 @@ NAMES = ("kappa_max", "pabak", "ac1")
 
 
 def kappa_max(paired: Paired) -> Statistic:
-    """The largest kappa that the two systems' margins allow."""
+    """The largest kappa that the two systems' margins allow; it describes these margins and has no interval."""
 
     def formula(sums: Floats) -> Floats:
         _, system, reference = split_margins(sums)
@@ -48,7 +50,18 @@ def pabak(paired: Paired) -> Statistic:
         matches, rows = sums.T
         return _share(count * matches - rows, (count - 1) * rows)
 
-    return from_sums(_matches_and_rows(paired), formula, ONE_CATEGORY)
+    def interval() -> Interval:
+        agreed = share(paired.clusters, paired.system == paired.reference, ONE_CATEGORY).interval
+        assert agreed is not None
+        found, room = agreed(), (count - 1) / count
+
+        def limits(confidence: float) -> tuple[float, float]:
+            low, high = found.limits(confidence)
+            return (low - 1 / count) / room, (high - 1 / count) / room
+
+        return Interval(limits, found.influence / room, found.reason)
+
+    return from_sums(_matches_and_rows(paired), formula, ONE_CATEGORY, interval)
 
 
 def ac1(paired: Paired) -> Statistic:
@@ -63,7 +76,16 @@ def ac1(paired: Paired) -> Statistic:
         by_chance = 4 * rows**2 - (sums[:, 2:] ** 2).sum(axis=1)
         return _share(4 * (count - 1) * rows * matches - by_chance, 4 * (count - 1) * rows**2 - by_chance)
 
-    return from_sums(np.hstack([_matches_and_rows(paired), both]), formula, ONE_CATEGORY)
+    def interval() -> Interval:
+        # Chance is sum pi_k (1 - pi_k) / (K - 1); a row moves pi at its two answers, by half each.
+        width = len(paired.categories)
+        counts = np.bincount(np.concatenate([paired.system, paired.reference]), minlength=width)
+        shares = counts / (2 * len(paired.system))
+        mean, slope = float(shares @ (1 - shares)), 1 - 2 * shares
+        own = (slope[paired.system] + slope[paired.reference]) / 2 - float(shares @ slope)
+        return above_chance(paired.system == paired.reference, (mean + own) / (count - 1), clusters)
+
+    return from_sums(np.hstack([_matches_and_rows(paired), both]), formula, ONE_CATEGORY, interval)
 
 
 def category_count(paired: Paired) -> int:
@@ -98,7 +120,7 @@ def indices(found: Mapping[str, Estimate], *, closed: bool) -> dict[str, dict[st
     Returns:
         ``kappa_max``, ``pabak``, ``ac1``: each an ``Estimate`` as a dict, without a value where there is none.
     """
-    missing = Estimate(None, None, None, 0, why_not(closed=closed))
+    missing = Estimate(None, None, None, why_not(closed=closed))
     return {name: asdict(found.get(name, missing)) for name in NAMES}
 
 

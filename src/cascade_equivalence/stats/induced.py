@@ -6,6 +6,7 @@ English normaliser. Most transcripts are correct anyway, so the share of shared 
 without the share among all clips; their comparison is the risk ratio.
 """
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.answers import KEY, some
-from cascade_equivalence.stats.bootstrap import Clusters, Floats, Statistic, estimate, from_sums, ratio
+from cascade_equivalence.stats.clusters import Clusters, Floats
+from cascade_equivalence.stats.intervals import share, smooth
 from cascade_equivalence.stats.overlap import NONE_WRONG, both_wrong, same_wrong
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Statistic, estimate
 
 NOTHING_READ = "neither system reads a transcript"
 NONE_SHARED = "no item got the same wrong answer from both systems"
@@ -29,9 +32,7 @@ def induced(
     paired: Paired,
     heard: pl.DataFrame | None,
     *,
-    draws: int = 10_000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Split shared errors by whether the transcript is correct.
 
@@ -40,12 +41,10 @@ def induced(
         paired: The same rows as arrays.
         heard: Transcripts that the cascade of the pair reads, of at least these clips: id, voice, word_errors,
             reference_words; None where neither system reads any. Of two cascades, those of one of them.
-        draws: Bootstrap draws.
         confidence: Level of the intervals.
-        seed: Seed of the draws.
 
     Returns:
-        An estimate is ``{value, low, high, undefined_draws, reason}``.
+        An estimate is ``{value, low, high, reason}``.
 
         - ``reason``: why there is no split; then nothing else
         - ``same_wrong`` (rows with the same wrong answer), ``both_wrong`` (rows both got wrong), ``all`` (all rows):
@@ -64,15 +63,11 @@ def induced(
         "both_wrong": (both_wrong(paired), NONE_WRONG),
         "all": (np.ones(len(correct), dtype=np.bool_), "there are no rows"),
     }
-    shares = {
-        name: ratio(clusters.totals(rows & correct), clusters.totals(rows), why) for name, (rows, why) in parts.items()
-    }
+    shares = {name: share(clusters, correct, why, rows) for name, (rows, why) in parts.items()}
     found = estimate(
         {**shares, "risk_ratio": risk_ratio(clusters, parts["same_wrong"][0], ~correct)},
         clusters.count,
-        draws=draws,
-        confidence=confidence,
-        seed=seed,
+        confidence,
     )
     return {
         "reason": None,
@@ -99,11 +94,13 @@ def risk_ratio(clusters: Clusters, event: NDArray[np.bool_], exposed: NDArray[np
     """
     parts = event & exposed, exposed, event & ~exposed, ~exposed
 
-    def formula(sums: Floats) -> Floats:
-        hit, those, other_hit, others = sums.T
+    totals = np.stack([clusters.totals(part) for part in parts], axis=1)
+
+    def of(weights: Floats) -> Floats:
+        hit, those, other_hit, others = (weights @ totals).T
         return np.divide(hit * others, those * other_hit, out=np.full(len(hit), np.nan), where=those * other_hit != 0)
 
-    return from_sums(np.stack([clusters.totals(part) for part in parts], axis=1), formula, NO_CONTRAST)
+    return smooth(of, clusters, NO_CONTRAST, scale=np.log, back=math.exp)
 
 
 def _correct(joined: pl.DataFrame, heard: pl.DataFrame) -> NDArray[np.bool_]:

@@ -1,9 +1,11 @@
-"""The mean of a number a row, as a statistic."""
+"""The mean of an unbounded number a row, as a statistic; means of numbers in [0, 1] are shares."""
 
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.stats.bootstrap import Clusters, Floats, Statistic, ratio
+from cascade_equivalence.stats.clusters import Clusters, Floats
+from cascade_equivalence.stats.intervals import smooth
+from cascade_equivalence.stats.statistic import Statistic
 
 
 def mean(clusters: Clusters, values: Floats, undefined: str) -> Statistic:
@@ -15,7 +17,13 @@ def mean(clusters: Clusters, values: Floats, undefined: str) -> Statistic:
         undefined: Why there may be no row with a value.
     """
     there = np.isfinite(values)
-    return ratio(clusters.totals(np.where(there, values, 0.0)), clusters.totals(there), undefined)
+    top, bottom = clusters.totals(np.where(there, values, 0.0)), clusters.totals(there)
+
+    def of(weights: Floats) -> Floats:
+        rows = weights @ bottom
+        return np.divide(weights @ top, rows, out=np.full(len(weights), np.nan), where=rows != 0)
+
+    return smooth(of, clusters, undefined)
 
 
 def numbers(values: pl.Series) -> Floats:

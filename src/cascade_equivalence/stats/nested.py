@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import optimize, sparse
 from scipy.special import log_softmax
 
-from cascade_equivalence.stats.bootstrap import Clusters, Floats
+from cascade_equivalence.stats.clusters import Clusters, Floats
 
 Rows = NDArray[np.intp]
 Matrix: TypeAlias = Floats | sparse.csr_array

@@ -3,22 +3,21 @@
 An answer that could not be parsed is wrong but is no answer: two of them never count as the same wrong answer.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from cascade_equivalence.stats import wilson
-from cascade_equivalence.stats.bootstrap import ONE_GROUP, Clusters, Floats, Statistic, ratio
-from cascade_equivalence.stats.clustered import RatioEstimator
+from cascade_equivalence.stats.clusters import Floats
+from cascade_equivalence.stats.intervals import share, smooth
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Statistic
 
 BINARY = 2
 NONE_WRONG = "no item was answered wrongly by both systems"
 ONE_WRONG = "with two labels there is only one wrong answer, so the overlap says nothing"
-ONE_GROUP_WRONG = "no interval: all rows that both got wrong belong to one group"
 NOTHING_COMMON = "no wrong answer of the one system is a wrong answer of the other, so chance is 0"
 
 
@@ -34,48 +33,7 @@ def same_wrong(paired: Paired) -> NDArray[np.bool_]:
 
 def error_overlap(paired: Paired) -> Statistic:
     """Share of the rows both got wrong on which they gave the same wrong answer."""
-    clusters = paired.clusters
-    return ratio(clusters.totals(same_wrong(paired)), clusters.totals(both_wrong(paired)), NONE_WRONG)
-
-
-@dataclass(frozen=True)
-class OverlapInterval:
-    """The error overlap with its interval.
-
-    Attributes:
-        value: Share of the rows both got wrong on which they gave the same wrong answer; None where there are none.
-        low: Lower limit; None where there is no interval.
-        high: Upper limit.
-        method: How the limits are found.
-        reason: Why the value or the interval is missing.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    method: str
-    reason: str | None
-
-
-def overlap_interval(paired: Paired, confidence: float) -> OverlapInterval:
-    """The error overlap with the score interval that accounts for groups, see ``wilson``.
-
-    Few groups are wrong in both, and the overlap is near 1: a percentile interval of the bootstrap is too short there.
-
-    Args:
-        paired: Two systems' answers to the same clips.
-        confidence: Level of the interval, in (0, 1).
-    """
-    wrong = both_wrong(paired)
-    if not wrong.any():
-        return OverlapInterval(None, None, None, wilson.BY_GROUPS, NONE_WRONG)
-    top = same_wrong(paired)[wrong].astype(np.float64)
-    groups, index = np.unique(paired.clusters.index[wrong], return_inverse=True)
-    share = RatioEstimator(top, np.ones(len(top)), Clusters(index, len(groups)))
-    if share.clusters.count == 1:
-        reason = ONE_GROUP if paired.clusters.count == 1 else ONE_GROUP_WRONG
-        return OverlapInterval(share.value, None, None, wilson.BY_GROUPS, reason)
-    return OverlapInterval(share.value, *wilson.interval(share, confidence), wilson.BY_GROUPS, None)
+    return share(paired.clusters, same_wrong(paired), NONE_WRONG, both_wrong(paired))
 
 
 def with_invalid_pairs(paired: Paired) -> float | None:
@@ -165,4 +123,5 @@ def overlap_ratio(paired: Paired) -> Statistic:
         by_chance = (drawn * share).sum(axis=1)
         return np.divide(weights @ same, by_chance, out=np.full(len(weights), np.nan), where=by_chance > 0)
 
-    return Statistic(of, NOTHING_COMMON if wrong.any() else NONE_WRONG)
+    # A ratio of two numbers that are above 0 is nearly normal on a logarithmic scale.
+    return smooth(of, clusters, NOTHING_COMMON if wrong.any() else NONE_WRONG, scale=np.log, back=math.exp)

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cascade_equivalence.stats.answers import INVALID
-from cascade_equivalence.stats.bootstrap import Clusters
+from cascade_equivalence.stats.clusters import Clusters
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,6 @@ def power(
     found_kappa: Mapping[str, Any],
     found_difference: Mapping[str, Any],
     margin: float,
-    alpha: float,
     confidence: float,
 ) -> dict[str, Any]:
     """Say how much a comparison can show.
@@ -45,8 +44,7 @@ def power(
         found_kappa: Kappa with its interval, an ``Estimate`` as a dict.
         found_difference: The accuracy difference with its interval, likewise.
         margin: Largest difference of accuracies that is taken as none, as a share.
-        alpha: Level of the tests.
-        confidence: Level of the intervals.
+        confidence: Level of the intervals; tests are at 1 minus it, equivalence is judged by the interval.
 
     Returns:
         - ``margin``, ``alpha``, ``confidence``
@@ -64,6 +62,7 @@ def power(
     discordance = float(np.mean(paired.system_correct != paired.reference_correct))
     kappa = RatioEstimator.kappa(paired) if found_kappa["value"] is not None else None
     quantile = float(stats.norm.isf((1 - confidence) / 2))
+    alpha = 1 - confidence
     several = paired.clusters.count > 1
     found: dict[str, Any] = {
         "margin": margin,
@@ -86,7 +85,7 @@ def power(
     if found["reason"]:
         return found
     rows, groups, effect = len(paired.system), paired.clusters.count, found["design_effect"]
-    plan = EquivalencePlan(discordance, margin, alpha, effect, difference.copies)
+    plan = EquivalencePlan(discordance, margin, alpha / 2, effect, difference.copies)
     found["detectable_difference"] = detectable_difference(discordance, rows / effect, alpha)
     found["equivalence_power"] = plan.power(rows)
     for percent in (80, 90):

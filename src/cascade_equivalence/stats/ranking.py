@@ -1,7 +1,7 @@
 """Which of two systems is better, on clean speech and in noise, and where the order turns (paper section 4.4).
 
-All differences are paired: the same clips in every condition, and each draw gives a group the same weight in both
-systems and in all conditions. The clean baseline holds only the voices that are heard in noise; others would shift it.
+All differences are paired: the same clips in every condition. The clean baseline holds only the voices that are heard
+in noise; others would shift it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,11 @@ from cascade_equivalence.conditions import Unit
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import NO_ROWS, accuracy_difference
 from cascade_equivalence.stats.answers import KEY, check_answers, some
-from cascade_equivalence.stats.bootstrap import Clusters, Estimate, Floats, draw_weights, estimate
-from cascade_equivalence.stats.contrast import difference
+from cascade_equivalence.stats.bootstrap import draw_weights
+from cascade_equivalence.stats.clusters import Clusters, Floats
+from cascade_equivalence.stats.intervals import difference
 from cascade_equivalence.stats.join import join_pair
+from cascade_equivalence.stats.statistic import Estimate, estimate, too_few
 
 Answers = Mapping[float | None, pl.DataFrame]
 """Answers by the level of one kind of noise: signal-to-noise ratio in dB, or reverberation time in ms; None for clean
@@ -45,13 +47,12 @@ def ranking(
         reference: Answers of the other, to the same clips in the same conditions.
         labels: The closed label set; empty for open answers.
         unit: What the levels are counted in: with dB lower ones are harder to hear, with ms higher ones.
-        draws: Bootstrap draws.
+        draws: Bootstrap draws of the crossover, which has no other interval.
         confidence: Level of the intervals.
         seed: Seed of the draws.
 
     Returns:
-        As JSON holds it; estimates are ``{value, low, high, undefined_draws, reason}``, all from the same draws of
-        whole groups:
+        As JSON holds it; estimates are ``{value, low, high, reason}``:
 
         - ``rows`` and ``groups`` of one condition, ``bootstrap`` {draws, confidence, seed}
         - ``conditions``, clean first and then from the mildest level on, each with ``level`` (None for clean),
@@ -68,8 +69,10 @@ def ranking(
     correct, clusters = _right(system, reference, levels, labels, unit)
     gaps = {level: accuracy_difference(clusters, *correct[level]) for level in levels}
     statistics = {f"difference {level}": gap for level, gap in gaps.items()}
-    statistics |= {f"change {level}": difference(gaps[level], gaps[None], NO_ROWS) for level in levels[1:]}
-    found = estimate(statistics, clusters.count, draws=draws, confidence=confidence, seed=seed)
+    statistics |= {
+        f"change {level}": difference(gaps[level], gaps[None], clusters.count, NO_ROWS) for level in levels[1:]
+    }
+    found = estimate(statistics, clusters.count, confidence)
     clean = found["difference None"]
     rows = len(correct[None][0])
     return {
@@ -138,7 +141,7 @@ def crossover(
         - ``share``: draws that have one
         - ``reason`` why something is missing
 
-        Value, interval and share are None where there is none; the share, too, where there is but one group.
+        Value, interval and share are None where there is none; the share, too, where groups are too few.
     """
     groups = len(gains)
     # As mildness, larger for what is heard more easily: dB are, and ms are turned.
@@ -151,8 +154,8 @@ def crossover(
     reason = None
     if np.isnan(value):
         reason = TIED if gains[:, 0].sum() == 0 else KEPT
-    elif groups == 1:
-        reason = "no interval: all rows belong to one group"
+    elif few := too_few(groups):
+        reason = few
     elif not len(crossed):
         reason = "no interval: no draw has a crossing"
     else:
@@ -163,7 +166,7 @@ def crossover(
         **_censored("value", value, milds[0], sign),
         **_censored("low", low, milds[0], sign),
         **_censored("high", high, milds[0], sign),
-        "share": None if groups == 1 else len(crossed) / draws,
+        "share": None if too_few(groups) else len(crossed) / draws,
         "reason": reason,
     }
 

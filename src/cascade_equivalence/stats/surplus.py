@@ -29,9 +29,10 @@ from typing import Any
 
 import numpy as np
 
-from cascade_equivalence.stats.bootstrap import Estimate, Floats, estimate
+from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.mean import mean
 from cascade_equivalence.stats.nested import Features, Rows, Sample, Split, Step, splits, standardised, step
+from cascade_equivalence.stats.statistic import Estimate, estimate
 
 TEXT_PENALTIES = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 """On TF-IDF rows of length 1, strongest first: a later fit starts from the one before."""
@@ -77,7 +78,6 @@ def surplus(
     *,
     folds: int = 5,
     permutations: int = 20,
-    draws: int = 10_000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -87,12 +87,11 @@ def surplus(
         sample: Labelled rows.
         folds: Outer and inner folds; fewer where there are fewer groups.
         permutations: How often the null exchanges the audio of items.
-        draws: Bootstrap draws of whole groups.
         confidence: Level of the intervals.
-        seed: Seed of folds, exchanges and draws.
+        seed: Seed of folds and exchanges.
 
     Returns:
-        As JSON holds it; information in bits, each an ``Estimate`` as a dict, all from the same draws:
+        As JSON holds it; information in bits, each an ``Estimate`` as a dict:
 
         - ``rows``, ``groups``, ``labels`` (those that occur), ``folds`` (outer ones)
         - ``h_y``: log-loss of the label frequencies of the training rows
@@ -101,15 +100,15 @@ def surplus(
         - ``permuted``: {low, high, values}: the surplus where items exchanged their audio, and its range
         - ``verdict``: ``shown`` (the value lies above the permuted range, and its interval above 0), ``apparent`` (the
           value lies above the range, but the interval reaches 0), ``none shown``, or ``undefined`` with its ``reason``
-        - ``bootstrap`` {draws, confidence, seed}
+        - ``confidence``, ``seed``
     """
     codes, gold = np.unique(sample.gold, return_inverse=True)
     sample = replace(sample, gold=gold.astype(np.intp))
     count = sample.clusters.count
     head = {"rows": len(gold), "groups": count, "labels": len(codes)}
-    tail = {"bootstrap": {"draws": draws, "confidence": confidence, "seed": seed}}
+    tail = {"confidence": confidence, "seed": seed}
     if reason := _undefined(len(codes), count):
-        nothing = {"value": None, "low": None, "high": None, "undefined_draws": 0, "reason": reason}
+        nothing = {"value": None, "low": None, "high": None, "reason": reason}
         unknown = {name: dict(nothing) for name in ("h_y", *INFORMATION)}
         permuted: dict[str, Any] = {"low": None, "high": None, "values": []}
         return {**head, "folds": 0, **unknown, "permuted": permuted, "verdict": "undefined", "reason": reason, **tail}
@@ -122,7 +121,7 @@ def surplus(
         "surplus": losses["text"] - losses["both"],
     }
     statistics = {name: mean(sample.clusters, values, "there are no rows") for name, values in gains.items()}
-    found = estimate(statistics, count, draws=draws, confidence=confidence, seed=seed)
+    found = estimate(statistics, count, confidence)
     null = []
     for number in range(permutations):
         generator = np.random.default_rng([seed, number])
@@ -150,10 +149,10 @@ def _undefined(labels: int, groups: int) -> str | None:
 
 
 def _verdict(found: Estimate, null: Sequence[float]) -> str:
-    assert found.value is not None and found.low is not None
+    assert found.value is not None
     if found.value <= max(0.0, *null):
         return "none shown"
-    return "shown" if found.low > 0 else "apparent"
+    return "shown" if found.low is not None and found.low > 0 else "apparent"
 
 
 def _losses(sample: Sample, parts: Sequence[Split]) -> tuple[dict[str, Floats], list[Step]]:

@@ -21,7 +21,8 @@ def interval(share: RatioEstimator, confidence: float) -> tuple[float, float]:
     """The shares that the score test does not reject.
 
     Args:
-        share: The share as a ratio of sums, with a denominator of 1 in each of at least one row.
+        share: The share as a ratio of sums, with a numerator in [0, 1] and a denominator of 1 in each of at least one
+            row. Numerators between 0 and 1 vary less than those that are 0 or 1; the variance is scaled accordingly.
         confidence: Level of the interval, in (0, 1).
 
     Returns:
@@ -29,9 +30,12 @@ def interval(share: RatioEstimator, confidence: float) -> tuple[float, float]:
         are alike and groups are equally large, that of the groups.
     """
     rows = len(share.top)
+    most = rows * share.value * (1 - share.value)
+    residuals = share.top - share.value
+    scale = min(1.0, float(residuals @ residuals) / most) if most > 0 else 1.0
 
     def score(supposed: float) -> float:
-        independent = rows * supposed * (1 - supposed)
+        independent = scale * rows * supposed * (1 - supposed)
         variance = max(independent, share.null_variance(supposed, independent))
         return tango.standardise(rows * (share.value - supposed), variance)
 

@@ -1,0 +1,106 @@
+"""Score interval of Cohen's kappa by groups.
+
+A supposed kappa v is judged by the residuals of rows, match - e - v (1 - e), see ``RatioEstimator.kappa``: their sum is
+n (1 - p_e) (kappa - v), and its variance is taken at v. If rows were independent, that variance is the one under the
+common-correlation model (Bloch & Kraemer 1989; Donner & Eliasziw 1992), in which two systems give the answers i and j
+with probability
+
+    v pi_i [i = j] + (1 - v) pi_i pi_j,
+
+with pi fitted at v (maximum likelihood, by expectation and maximisation). It is not the variance at the answers'
+shares as they were seen: where nearly all answers are one and the same, few others have shown what they do, and a kappa
+near 1 makes more of them likely than were seen. Residuals that vary less than the model has it, as where some answers
+are agreed on more than others, scale it down. How rows of a group depend is accounted for as in
+``RatioEstimator.null_variance``.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade_equivalence.stats import tango
+from cascade_equivalence.stats.clustered import RatioEstimator
+from cascade_equivalence.stats.clusters import Floats
+from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Interval
+
+STEPS = 100
+NEAR = 1e-7  # of a row; nearer shares change no limit
+
+
+class KappaScore:
+    """The score test of kappa on the answers of two systems; not both of them constant on one answer."""
+
+    def __init__(self, system: NDArray[np.intp], reference: NDArray[np.intp], estimator: RatioEstimator) -> None:
+        """Prepare the test.
+
+        Args:
+            system: Code of the system's answer, (rows,).
+            reference: Code of the reference's answer, (rows,).
+            estimator: Kappa as a ratio of sums, over the same rows.
+        """
+        _, codes = np.unique(np.concatenate([system, reference]), return_inverse=True)
+        one, other = np.split(codes, 2)
+        width = int(codes.max()) + 1
+        self._rows = len(one)
+        self._same = np.bincount(one[one == other], minlength=width).astype(float)
+        self._apart = np.bincount(codes, minlength=width) - 2 * self._same
+        self._estimator = estimator
+        self.value = estimator.value
+        self.by_chance = 1 - float(estimator.bottom.mean())
+        self._scale = self._model_scale()
+
+    @classmethod
+    def of(cls, paired: Paired) -> "KappaScore":
+        """The test of two systems' answers."""
+        return cls(paired.system, paired.reference, RatioEstimator.kappa(paired))
+
+    def statistic(self, supposed: float) -> float:
+        """Standard normal if kappa is the supposed value; positive where the value found is larger."""
+        surplus = self._rows * (1 - self.by_chance) * (self.value - supposed)
+        expected = self._scale * self._expected(supposed)
+        return tango.standardise(surplus, self._estimator.null_variance(supposed, expected))
+
+    def limits(self, confidence: float) -> tuple[float, float]:
+        """The values that the test does not reject, within those that kappa can have at this chance agreement."""
+        lowest = max(-1.0, -self.by_chance / (1 - self.by_chance))
+        return tango.invert(self.statistic, self.value, (lowest, 1.0), confidence)
+
+    def interval(self) -> Interval:
+        """The interval of kappa with the influence of each group."""
+        estimator = self._estimator
+        residuals = estimator.top - self.value * estimator.bottom
+        return Interval(self.limits, estimator.clusters.totals(residuals) / estimator.bottom.sum())
+
+    def _model_scale(self) -> float:
+        """How much less residuals vary than the model has it, 1 at most; few rows that vary say little about it."""
+        residuals = self._estimator.top - self.value * self._estimator.bottom
+        prior = self._estimator.copies
+        return min(1.0, (float(residuals @ residuals) + prior) / (self._expected(self.value) + prior))
+
+    def _shares(self, supposed: float) -> Floats:
+        """Shares pi of the answers at a supposed kappa, (answers,)."""
+        shares = (self._same + self._apart / 2) / self._rows
+        for _ in range(STEPS):
+            # A matched row is one draw of an answer where it was copied, two where both drew the same.
+            either = supposed + (1 - supposed) * shares
+            copied = np.divide(supposed, either, out=np.zeros_like(shares), where=either > 0)
+            drawn = self._apart + self._same * (2 - copied)
+            drawn /= drawn.sum()
+            near = np.abs(drawn - shares).max() < NEAR / self._rows
+            shares = drawn
+            if near:
+                break
+        return shares
+
+    def _expected(self, supposed: float) -> float:
+        """Variance of the sum of residuals at a supposed kappa, if rows were independent."""
+        v = max(0.0, supposed)  # the model has no agreement below chance
+        shares = self._shares(v)
+        square, cube = float(shares @ shares), float((shares**3).sum())
+        matched = (1 - v) * (1 - 2 * shares + square)
+        as_if_apart = v + (1 - v) * (2 * shares - square)
+        # Residuals of two answers drawn apart are -(v + (1 - v) x), x = pi_i + pi_j - p_e, whose moments these are.
+        mean, second = square, 2 * cube - square**2
+        apart = v**2 + 2 * v * (1 - v) * mean + (1 - v) ** 2 * second
+        found = (v * shares + (1 - v) * shares**2) @ matched**2 + (1 - v) * (apart - shares**2 @ as_if_apart**2)
+        return self._rows * max(0.0, float(found))
