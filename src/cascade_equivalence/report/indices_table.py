@@ -106,7 +106,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "where one answer prevails. Both count the labels of the task, and “invalid” if it occurs. Where they are "
             "high and κ is low, most answers are one and the same, and κ rests on the others.",
             "Clips drawn: percentiles of draws of clips, the paper's way, as if the voices of one text were "
-            "independent. All other intervals count whole texts. Width ratio is how many times wider that makes an interval.",
+            "independent. All other intervals count whole texts. Width ratio is how many times wider that makes "
+            "an interval.",
             *(f"{UNDEFINED}: {reason}." for reason in reasons),
         ],
         text_columns=2,

@@ -74,9 +74,9 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
             "κ is Cohen's; an answer that could not be parsed counts as a category of its own. Its interval is a score "
             "interval that counts whole texts, because voices of one text are not independent. McNemar's p, the "
             "paper's, takes clips as independent; its false alarms say how often it shows a difference that is not "
-            "there at the level of the tests, from the study's own design effects. p by texts (clustered McNemar) does not have this fault. Both "
-            "are adjusted (Benjamini-Hochberg) over all pairs and tasks of a condition, or over the families of tests "
-            "that the study's config names. A large p is no proof of equality.",
+            "there at the level of the tests, from the study's own design effects. p by texts (clustered McNemar) does "
+            "not have this fault. Both are adjusted (Benjamini-Hochberg) over all pairs and tasks of a condition, or "
+            "over the families of tests that the study's config names. A large p is no proof of equality.",
             "Error overlap is the share of clips that both got wrong on which both gave the same wrong answer, beside "
             "what chance gives if all wrong labels are equally likely (even), and if each system keeps its own "
             "favourite errors (own). With two labels it says nothing (n/a). " + OVERLAP_LIMITS,
