@@ -15,9 +15,9 @@ from cascade_equivalence.report.display import UNDEFINED, markdown
 from cascade_equivalence.stats import equivalence
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import kappa
-from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.power import power
+from cascade_equivalence.stats.statistic import estimate
 
 TABLES = [tests_table, equivalence_table, power_table]
 BOUNDS = {"accuracy_margin": 0.03, "kappa_bound": 0.8, "alpha": 0.05}

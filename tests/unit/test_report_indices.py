@@ -12,10 +12,10 @@ import pytest
 from cascade_equivalence.report.display import UNDEFINED
 from cascade_equivalence.report.indices_table import SCHEMA, display, row
 from cascade_equivalence.stats.agreement import kappa, observed_agreement
-from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.by_rows import by_rows
 from cascade_equivalence.stats.indices import index_statistics, indices
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import estimate
 
 LABELS = ["a", "b", "c"]
 PAIR: dict[str, Any] = {

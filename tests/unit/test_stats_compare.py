@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import change, summarise
-from cascade_equivalence.stats.statistic import Estimate
 from cascade_equivalence.stats.compare import compare
+from cascade_equivalence.stats.statistic import Estimate
 
 LABELS = ["a", "b", "c"]
 ANSWER = st.sampled_from([*LABELS, "invalid"])

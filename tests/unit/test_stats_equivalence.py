@@ -16,11 +16,11 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from cascade_equivalence.stats import equivalence, tango
 from cascade_equivalence.stats.agreement import UNDEFINED, count_table, kappa
-from cascade_equivalence.stats.clusters import Clusters
-from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.clustered import RatioEstimator
+from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.equivalence import accuracy_verdict, judge, kappa_verdict, overall_verdict
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import estimate
 
 LABELS = ("a", "b", "c", "invalid")
 ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=40)
@@ -102,7 +102,7 @@ def test_overall_verdict(accuracy: str, answers: str, expected: str) -> None:
 @given(rows=ROWS, groups=st.lists(st.integers(0, 5), min_size=40, max_size=40))
 @settings(deadline=None)
 def test_the_two_one_sided_tests_are_the_interval(rows: list[tuple[int, int, int]], groups: list[int]) -> None:
-    found = judge(paired(rows, groups[: len(rows)]), accuracy_margin=0.3, kappa_bound=0.5, alpha=0.05)
+    found = judge(paired(rows, groups[: len(rows)]), accuracy_margin=0.3, kappa_bound=0.5, confidence=0.9)
     json.dumps(found, allow_nan=False)
     accuracy, answers = found["accuracy"], found["kappa"]
     if accuracy["verdict"] == "undefined":
@@ -176,7 +176,7 @@ def test_ratio_estimators_are_the_statistics_and_their_errors_those_of_statsmode
     pair = paired(rows, groups[: len(rows)])
     difference, agreement = RatioEstimator.accuracy_difference(pair), RatioEstimator.kappa(pair)
     count = pair.clusters.count
-    expected = estimate({"k": kappa(pair)}, count, draws=1, confidence=0.9, seed=0)["k"].value
+    expected = estimate({"k": kappa(pair)}, count, 0.9)["k"].value
     if expected is not None:
         assert agreement.value == pytest.approx(expected)
         with np.errstate(invalid="ignore"):  # its variance can come out a little below zero
@@ -195,7 +195,7 @@ def test_ratio_estimators_are_the_statistics_and_their_errors_those_of_statsmode
 def test_many_independent_rows_give_the_paired_t_tests() -> None:
     pair = study(np.random.default_rng(2), 6000, 1, 0.1, lead=0.55)
     x, y = pair.system_correct.astype(float), pair.reference_correct.astype(float)
-    found = judge(pair, accuracy_margin=0.02, kappa_bound=0.8, alpha=0.05)["accuracy"]
+    found = judge(pair, accuracy_margin=0.02, kappa_bound=0.8, confidence=0.9)["accuracy"]
     assert found["p_equivalence"] == pytest.approx(ttost_paired(x, y, -0.02, 0.02)[0], abs=0.01)
 
 
@@ -269,7 +269,7 @@ def test_size_at_the_margin_and_at_no_difference() -> None:
     rng = np.random.default_rng(5)
     # The difference is 0.1 x (0.81 - 0.19), less the share of flukes: 0.061, just beyond the margin.
     shown = [
-        judge(study(rng, 250, 6, 0.1, lead=0.81), accuracy_margin=0.06, kappa_bound=0.5, alpha=0.05)["accuracy"]
+        judge(study(rng, 250, 6, 0.1, lead=0.81), accuracy_margin=0.06, kappa_bound=0.5, confidence=0.9)["accuracy"]
         for _ in range(200)
     ]
     as_rows = np.mean([each["tango_low"] > -0.06 and each["tango_high"] < 0.06 for each in shown])

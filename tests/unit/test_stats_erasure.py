@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.clusters import Clusters
-from cascade_equivalence.stats.statistic import Statistic, estimate
 from cascade_equivalence.stats.erasure import (
     ACCURACY,
     FORCED,
@@ -21,6 +20,7 @@ from cascade_equivalence.stats.erasure import (
     measures,
 )
 from cascade_equivalence.stats.mean import mean
+from cascade_equivalence.stats.statistic import Statistic, estimate
 
 LABELS = ["a", "b"]
 ROWS = 30
@@ -86,13 +86,13 @@ def test_changes_are_differences_of_levels_and_change_sign(seed: int, other: int
         assert moved == pytest.approx(value(after[name], CLUSTERS) - value(before[name], CLUSTERS))
         assert moved == pytest.approx(-value(back[f"{name}_change"], CLUSTERS))
     assert value(after["unseen_accuracy"], CLUSTERS) == pytest.approx(erased.correct[~erased.seen].mean())
-    found = estimate(forth, CLUSTERS.count, draws=200, confidence=0.95, seed=0)
+    found = estimate(forth, CLUSTERS.count, 0.95)
     assert all(each.low <= each.value <= each.high for each in found.values())
 
 
 def test_nothing_erased_changes_nothing() -> None:
     same = drawn(1)
-    for found in estimate(changes(CLUSTERS, same, same), CLUSTERS.count, draws=100, confidence=0.95, seed=0).values():
+    for found in estimate(changes(CLUSTERS, same, same), CLUSTERS.count, 0.95).values():
         assert found.value == found.low == found.high == 0
 
 
@@ -122,7 +122,7 @@ def test_items_that_change_together_give_a_paired_interval() -> None:
         "change": changes(CLUSTERS, fallen, base)["accuracy_change"],
         "apart": against_reading(CLUSTERS, fallen, base, fallen, base, ACCURACY),
     }
-    found = estimate(statistics, CLUSTERS.count, draws=300, confidence=0.95, seed=0)
+    found = estimate(statistics, CLUSTERS.count, 0.95)
     assert found["change"].low < -0.6 < found["change"].high and found["change"].value == -0.6
     assert (found["apart"].low, found["apart"].high) == (0, 0)
 

@@ -15,11 +15,11 @@ from statsmodels.stats.multitest import multipletests
 
 from cascade_equivalence.stats import overlap
 from cascade_equivalence.stats.clusters import Clusters
-from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.errors import errors
 from cascade_equivalence.stats.mcnemar import EXACT_BELOW, adjust, mcnemar
 from cascade_equivalence.stats.overlap_permutation import NO_EXCHANGE, permutation_test
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import estimate
 
 LABELS = ["a", "b", "c"]
 ANSWER = st.sampled_from([*LABELS, "invalid"])
@@ -96,7 +96,7 @@ def test_overlap_is_what_counting_gives(rows: list[tuple[str, str, str]], closed
     wrong = [(system, reference) for gold, system, reference in rows if gold not in (system, reference)]
     same = [system for system, reference in wrong if system == reference != "invalid"]
     count = len(rows)
-    found = estimate({"o": overlap.error_overlap(pair)}, count, draws=100, confidence=0.9, seed=0)["o"]
+    found = estimate({"o": overlap.error_overlap(pair)}, count, 0.9)["o"]
     assert int(overlap.both_wrong(pair).sum()) == len(wrong)
     if not wrong:
         assert found.value is None and found.reason == overlap.NONE_WRONG and overlap.with_invalid_pairs(pair) is None
@@ -185,7 +185,7 @@ def test_interval_of_the_ratio_lies_around_its_value() -> None:
     rows, groups = unrelated(rng, texts=24, voices=3, stick=1.0)
     rows = [(gold, system, system if i % 4 else reference) for i, (gold, system, reference) in enumerate(rows)]
     pair = paired(rows, ["a", "b", "c", "d"], groups)
-    found = estimate({"r": overlap.overlap_ratio(pair)}, 24, draws=2000, confidence=0.95, seed=0)["r"]
+    found = estimate({"r": overlap.overlap_ratio(pair)}, 24, 0.95)["r"]
     assert found.value and found.low and found.high
     drawn = overlap.overlap_ratio(pair).of(np.random.default_rng(1).multinomial(24, [1 / 24] * 24, 2000).astype(float))
     assert found.low < found.value < found.high
@@ -196,7 +196,7 @@ def test_no_common_wrong_answer_has_no_ratio() -> None:
     rows = [("a", "b", "c"), ("a", "b", "c"), ("b", "invalid", "invalid")]
     for labels, why in ((LABELS, overlap.NOTHING_COMMON), (LABELS, overlap.NONE_WRONG)):
         pair = paired(rows if why == overlap.NOTHING_COMMON else [("a", "a", "b")], labels)
-        found = estimate({"r": overlap.overlap_ratio(pair)}, pair.clusters.count, draws=20, confidence=0.9, seed=0)
+        found = estimate({"r": overlap.overlap_ratio(pair)}, pair.clusters.count, 0.9)
         assert found["r"].value is None and found["r"].reason == why
 
 

@@ -16,7 +16,6 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from cascade_equivalence.stats.agreement import count_table, kappa, observed_agreement
-from cascade_equivalence.stats.statistic import Estimate, estimate
 from cascade_equivalence.stats.by_rows import (
     ROWS_A_KIND,
     answer_kinds,
@@ -28,6 +27,7 @@ from cascade_equivalence.stats.by_rows import (
 from cascade_equivalence.stats.indices import NAMES, OPEN, ac1, index_statistics, indices, kappa_max, pabak, why_not
 from cascade_equivalence.stats.overlap import error_overlap
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import Estimate, estimate
 
 LABELS = ["a", "b", "c"]
 INVALID = "invalid"
@@ -60,7 +60,7 @@ def found(pair: Paired, *, closed: bool = True, draws: int = 1) -> dict[str, Est
         "observed_agreement": observed_agreement(pair),
         **index_statistics(pair, closed=closed),
     }
-    return estimate(statistics, pair.clusters.count, draws=draws, confidence=0.95, seed=0)
+    return estimate(statistics, pair.clusters.count, 0.95)
 
 
 def values(rows: list[Row], labels: list[str] = LABELS) -> dict[str, float | None]:
@@ -248,7 +248,7 @@ def test_by_rows_has_the_values_of_the_pair_whatever_the_draws(rows: list[Row], 
     assert [drawn[name]["value"] for name in MEASURES[:2]] == [expected[name].value for name in MEASURES[:2]]
     gain = np.mean(pair.system_correct) - np.mean(pair.reference_correct)
     assert drawn["accuracy_difference"]["value"] == pytest.approx(gain)
-    overlap = estimate({"o": error_overlap(pair)}, pair.clusters.count, draws=1, confidence=0.9, seed=0)["o"].value
+    overlap = estimate({"o": error_overlap(pair)}, pair.clusters.count, 0.9)["o"].value
     assert drawn["overlap"]["value"] == overlap
     assert drawn["same_as_clusters"] == (len({group for _, _, group in rows}) == len(rows))
 

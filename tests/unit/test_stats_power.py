@@ -13,9 +13,8 @@ from scipy.stats import f_oneway, norm
 
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import kappa
-from cascade_equivalence.stats.clusters import Clusters
-from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.stats.clustered import RatioEstimator
+from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.equivalence import judge
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.power import (
@@ -26,6 +25,7 @@ from cascade_equivalence.stats.power import (
     intra_group_correlation,
     power,
 )
+from cascade_equivalence.stats.statistic import estimate
 
 SETTINGS = {"margin": 0.03, "alpha": 0.05, "confidence": 0.95}
 PSI, ROWS = st.floats(0.01, 0.6), st.floats(50, 20_000)
@@ -53,7 +53,7 @@ def found_power(pair: Paired, draws: int = 300) -> dict[str, Any]:
         "kappa": kappa(pair),
         "difference": accuracy_difference(pair.clusters, pair.system_correct, pair.reference_correct),
     }
-    found = estimate(statistics, pair.clusters.count, draws=draws, confidence=0.95, seed=0)
+    found = estimate(statistics, pair.clusters.count, 0.95)
     return power(pair, found_kappa=asdict(found["kappa"]), found_difference=asdict(found["difference"]), **SETTINGS)
 
 
@@ -92,7 +92,8 @@ def test_power_of_equivalence_is_how_often_it_is_shown() -> None:
     rng, texts = np.random.default_rng(0), 320
     pairs = [study(rng, texts, 4, 0.05) for _ in range(200)]
     shown = [
-        judge(pair, accuracy_margin=0.03, kappa_bound=0.5, alpha=0.05)["accuracy"]["p_equivalence"] for pair in pairs
+        judge(pair, accuracy_margin=0.03, kappa_bound=0.5, confidence=0.9)["accuracy"]["p_equivalence"]
+        for pair in pairs
     ]
     every = RatioEstimator.accuracy_difference(study(rng, 40_000, 4, 0.05))
     effect = every.design_effect(every.value)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import change
 from cascade_equivalence.stats.bootstrap import draw_weights
-from cascade_equivalence.stats.statistic import Estimate
 from cascade_equivalence.stats.compare import compare
 from cascade_equivalence.stats.ranking import APPARENT, KEPT, NOT_REVERSED, SHOWN, TIED, crossover, ranking, reversal
+from cascade_equivalence.stats.statistic import Estimate
 
 LABELS = ["a", "b"]
 LEVELS = [None, 15.0, 5.0, 0.0]

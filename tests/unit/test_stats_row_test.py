@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade_equivalence.stats import equivalence
-from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.clustered import row_test_size
+from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.paired import Paired
 
 

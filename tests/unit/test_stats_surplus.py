@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from cascade_equivalence.stats import surplus as module
 from cascade_equivalence.stats.clusters import Clusters
-from cascade_equivalence.stats.statistic import Estimate
 from cascade_equivalence.stats.nested import Features, Sample, Step, deal, fit, splits, standardised, step
+from cascade_equivalence.stats.statistic import Estimate
 from cascade_equivalence.stats.surplus import moved, surplus
 
 QUICK: dict[str, Any] = {"folds": 3, "permutations": 4, "draws": 400}

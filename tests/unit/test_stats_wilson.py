@@ -8,10 +8,10 @@ from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
 from cascade_equivalence.stats import overlap, wilson
-from cascade_equivalence.stats.clusters import Clusters
-from cascade_equivalence.stats.statistic import ONE_GROUP, estimate
 from cascade_equivalence.stats.clustered import RatioEstimator
+from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import ONE_GROUP, estimate
 
 GROUPS = st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=2, max_size=12)
 STEPS = 20_001  # shares that are tried
@@ -79,7 +79,7 @@ def test_it_holds_the_estimate_and_is_no_narrower_than_if_rows_were_independent(
 def test_where_every_error_is_shared_it_has_a_width_and_a_percentile_interval_has_none() -> None:
     pair = wrong_in_both([[True] * 6] * 20)
     found = overlap.overlap_interval(pair, 0.95)
-    drawn = estimate({"o": overlap.error_overlap(pair)}, 20, draws=100, confidence=0.95, seed=0)["o"]
+    drawn = estimate({"o": overlap.error_overlap(pair)}, 20, 0.95)["o"]
     assert (drawn.low, drawn.high) == (1, 1)
     assert found.value == found.high == 1 and found.method == wilson.BY_GROUPS and found.reason is None
     assert found.low == pytest.approx(proportion_confint(20, 20, method="wilson")[0], abs=1e-6)
@@ -110,7 +110,7 @@ def test_it_holds_the_truth_where_a_percentile_interval_does_not() -> None:
         pair = wrong_in_both(groups)
         low, high = wilson.interval(share(groups), 0.95)
         score += low <= 0.98 <= high
-        drawn = estimate({"o": overlap.error_overlap(pair)}, 40, draws=200, confidence=0.95, seed=1)["o"]
+        drawn = estimate({"o": overlap.error_overlap(pair)}, 40, 0.95)["o"]
         assert drawn.low is not None and drawn.high is not None
         percentile += drawn.low <= 0.98 <= drawn.high
     assert score / 200 > 0.93 > percentile / 200
