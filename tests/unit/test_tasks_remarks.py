@@ -148,7 +148,15 @@ HARMLESS += [
     "This is not hard",
     "I am certain",
 ]
-HARMLESS += ["That is correct", "No. 1 this year", "100%", "0.9", "because it is not boring", "It's true"]
+HARMLESS += [
+    "without a doubt",
+    "That is correct",
+    "No. 1 this year",
+    "100%",
+    "0.9",
+    "because it is not boring",
+    "It's true",
+]
 
 
 @pytest.mark.parametrize("joined", JOINED)
@@ -206,6 +214,13 @@ def test_a_closed_answer_may_be_repeated_listed_and_pointed_at(form: str) -> Non
         assert is_read(task, item, form.format(item.label)), (task.name, form.format(item.label))
         for other in others_of(item):
             assert not is_read(task, item, f"{form.format(item.label)} {other.label}")
+
+
+@pytest.mark.parametrize("name", ["it's fun", "it is fun", "1. fun", "2 funs", "not fun", "no"])
+def test_an_option_may_begin_as_what_comes_off_does(name: str) -> None:
+    options = (name, "other")
+    for form in ("{}", "{}.", "A) {}", "The answer is {}", "{} (A)"):
+        assert TASKS["commonsense_qa"].parse(form.format(name), options, {}) == "A"
 
 
 def test_the_subject_may_stand_around_the_answer() -> None:

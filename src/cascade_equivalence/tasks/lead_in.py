@@ -39,10 +39,11 @@ def answer_lines(raw: str, subjects: Sequence[str] = (), prefix: str = "") -> li
 
 
 def closed_lines(lines: Sequence[str], names: Iterable[str]) -> list[str]:
-    """The lines of an answer from a closed set, without "1." unless an answer may begin with a digit, and "It is"."""
-    numbered = any(name[:1].isdigit() for name in names)
-    plain = map(plain_quotes, lines)
-    return [_PRONOUN.sub("", line if numbered else _NUMBER.sub("", line)) for line in plain]
+    """The lines of an answer from a closed set, without "1." and "It is", unless one of its names may begin so."""
+    begins = [name.lower() for name in names if name]
+    numbered = any(name[:1].isdigit() for name in begins)
+    left = (plain_quotes(line) if numbered else _NUMBER.sub("", plain_quotes(line)) for line in lines)
+    return [line if line.lower().startswith(tuple(begins)) else _PRONOUN.sub("", line) for line in left]
 
 
 def drop_lead_in(line: str, subjects: Sequence[str] = (), prefix: str = "") -> str:

@@ -17,8 +17,10 @@ OWN, OTHER = "\ue000", "\ue001"
 
 _REASON = re.compile(r"\b(?:because|since)\s(?:[^.!?\n]|[.!?](?=\w))*", re.IGNORECASE)
 _DENYING = (
-    rf"(?:no|nope|nah|not|never|nor|wrong|incorrect|false|untrue|mistaken|unlikely|hardly|cannot|[a-z]+n't|{CROSS}+)"
+    rf"(?:no|nope|nah|not|never|nor|wrong|incorrect|false|untrue|mistaken|unlikely|doubt|doubtful|hardly|cannot|[a-z]+n't|"
+    rf"{CROSS}+)"
 )
+_NO_DOUBT = re.compile(r"\b(?:no|without|beyond)\s+(?:(?:an?|any)\s+)?doubt\b")
 _DENIES = re.compile(rf"{_DENYING}|0+(?:\.0+)?%?")
 _FUNCTION_WORD = re.compile(
     r"a|an|the|this|that|it|he|she|i|you|we|they|there|is|was|are|be|been|am|i'm|it's|that's|does|do|did|seems|my|"
@@ -63,7 +65,7 @@ def opens_with_denial(line: str) -> bool:
 
 def _clauses(text: str) -> Iterator[list[str]]:
     """The words of each clause, without the answer's own name."""
-    for clause in _CLAUSE_ENDS.split(text.replace(OWN, " ").lower()):
+    for clause in _CLAUSE_ENDS.split(_NO_DOUBT.sub(" ", text.replace(OWN, " ").lower())):
         if words := [word for each in clause.split() if (word := each.strip(_MARKS))]:
             yield words
 
