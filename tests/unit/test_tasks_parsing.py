@@ -44,7 +44,7 @@ def test_subject_may_lead(task: Task, label: str) -> None:
 @pytest.mark.parametrize(("task", "label"), ANSWERS)
 def test_nothing_is_guessed(task: Task, label: str) -> None:
     other = next(name for name in task.labels if name != label)
-    for raw in (f"{label} or {other}", f"{label}, not {other}", f"{label}/{other}", f"{label}. {other}?"):
+    for raw in (f"{label} or {other}", f"{label}, but {other}", f"{label}/{other}", f"{label}. {other}?"):
         assert task.parse(raw, (), {}) == INVALID
     for raw in (
         f"not {label}",
@@ -113,7 +113,7 @@ def test_exact_option_text_means_its_letter(form: str) -> None:
         "A.M.",
         "Be.",
         "",
-        "C) a shop, not D",
+        "C) a shop, or D",
         "the mall or the bank",
     ],
 )

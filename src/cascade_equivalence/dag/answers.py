@@ -137,7 +137,9 @@ def judge(
     asked = get_task(task)
     rows = []
     for (item, voice, _), answer in zip(_by_row(items, transcripts), answers, strict=True):
-        parsed = answer.text if mode == "forced_choice" else asked.parse(answer.text, item.options, spec.label_words)
+        parsed = answer.text
+        if mode != "forced_choice":
+            parsed = asked.parse(parsed, item.options, spec.label_words, spec.answer_prefix)
         rows.append(
             {
                 "id": item.id,

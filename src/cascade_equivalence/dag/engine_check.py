@@ -90,7 +90,7 @@ def _compare(study: Study, system: str, task: str, items: int, run: Run) -> dict
             texts[-1]
             if config.mode == "forced_choice"
             else [
-                asked.parse(text, known[rows["id"][index]].options, spec.label_words)
+                asked.parse(text, known[rows["id"][index]].options, spec.label_words, spec.answer_prefix)
                 for index, text in zip(drawn, texts[-1], strict=True)
             ]
         )

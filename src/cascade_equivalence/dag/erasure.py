@@ -83,7 +83,7 @@ def write_outcomes(
     for (variant, positions, arm), found in outcomes.items():
         for clip, outcome in zip(clips, found, strict=True):
             item = known[clip.id]
-            parsed = asked.parse(outcome.text, item.options, spec.label_words)
+            parsed = asked.parse(outcome.text, item.options, spec.label_words, spec.answer_prefix)
             forced = max(outcome.scores, key=outcome.scores.__getitem__) if outcome.scores else None
             rows.append(
                 {

@@ -71,7 +71,7 @@ STAGES = {
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "recording", "rendering", "rows")),
         *(f"models/{name}.py" for name in ("prompting", "scoring", "stopping", "text_llm")),
         *("models/checkpoint.py", "models/speech_llm/qwen2_audio_text.py"),
-        *(f"tasks/{name}.py" for name in ("base", "dress", "parsing", "prompts")),
+        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         "dag/answers.py",
     ),
     # For the nodes whose text LLM vLLM runs, beside the stage answer.
@@ -79,7 +79,7 @@ STAGES = {
     "answer_api": (
         *(f"models/api/{name}.py" for name in ("answers", "asking", "client_gemini", "client_openai", "costs")),
         *(f"models/api/{name}.py" for name in ("exchange", "records")),
-        *(f"tasks/{name}.py" for name in ("base", "dress", "parsing", "prompts")),
+        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         *("dag/answers.py", "dag/api_answers.py"),
     ),
     "preflight": ("models/speech_llm/preflight.py",),
@@ -110,7 +110,7 @@ STAGES = {
     ),
     "erasure": (
         *(f"mechanism/{name}.py" for name in ("eraser_files", "erasure", "hooks", "leace", "utterances")),
-        *(f"tasks/{name}.py" for name in ("base", "dress", "parsing")),
+        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "remarks")),
         "dag/erasure.py",
     ),
     "surplus": (

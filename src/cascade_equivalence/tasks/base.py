@@ -132,9 +132,16 @@ class Task(ABC):
             items.extend(found)
         return items
 
-    def parse(self, raw: str, options: Sequence[str], label_words: Mapping[str, str]) -> str:
-        """Turn a model's answer into a label, or `invalid`; never a guess."""
-        return parse_label(raw, self.answers(options, label_words), self.subjects)
+    def parse(self, raw: str, options: Sequence[str], label_words: Mapping[str, str], prefix: str = "") -> str:
+        """Turn a model's answer into a label, or `invalid`; never a guess.
+
+        Args:
+            raw: The answer.
+            options: The item's options, if the task has them.
+            label_words: Label: the word that the prompt uses for it.
+            prefix: Words that the prompt has an answer begin with; a model may repeat them.
+        """
+        return parse_label(raw, self.answers(options, label_words), self.subjects, prefix)
 
     def score(self, parsed: str, item: Item) -> bool:
         """Whether a parsed answer is the gold answer; `invalid` never is."""

@@ -24,10 +24,10 @@ class CommonsenseQa(Task):
         "object a line: id, question, choices{label, text}, answerKey) or as its Parquet file validation-*.parquet."
     )
 
-    def parse(self, raw: str, options: Sequence[str], label_words: Mapping[str, str]) -> str:
+    def parse(self, raw: str, options: Sequence[str], label_words: Mapping[str, str], prefix: str = "") -> str:
         """Turn a model's answer into a letter, or `invalid`."""
         del label_words
-        return parse_option(raw, options, self.subjects)
+        return parse_option(raw, options, self.subjects, prefix)
 
     def answers(self, options: Sequence[str], label_words: Mapping[str, str]) -> dict[str, str]:
         """The letters of the options there are."""

@@ -1,27 +1,24 @@
 """From a model's answer to a label. Strict: what is not plainly one answer is `invalid`.
 
-Every kind of answer is undressed in the same way (`dress.undress`) before it is read.
+How an answer is read, whatever the task: it is undressed (`dress.undress`), and what it is announced with ("The answer
+is", "It is", the task's own answer prefix) comes off. Then the first line that says something must begin with one
+answer, which ends there or at a mark. What is said beside it does not count, unless it names another answer or takes
+this one back (`remarks`). A line with a cross or an empty box at one of its ends is left out.
 """
 
 import re
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from cascade_equivalence.tasks.dress import WRAPPING, plain_characters, plain_quotes, undress, undress_line
+from cascade_equivalence.tasks.dress import WRAPPING, is_crossed_out, plain_characters, plain_quotes, undress_line
+from cascade_equivalence.tasks.lead_in import answer_lines, closed_lines
+from cascade_equivalence.tasks.remarks import OTHER, OWN, opens_with_denial, stands, without_reasons
 
 INVALID = "invalid"
 
-_FOREIGN_STOPS = "\u2026\u3002"
-_TERMINAL = ".!?,;:" + _FOREIGN_STOPS
+_TERMINAL = ".!?,;:\u2026"
 _BRACKETS = "()[]<> \t"
-_LEAD_IN = (
-    r"^(?:(?:so|thus|therefore|hence)\b,?\s+)?(?:(?:the|my)\s+)?(?:(?:correct|final|best|right)\s+)*"
-    r"(?:{subjects})[\"']?"
-)
-_ANNOUNCES = r"\s*(?:is\s*:|is\s|:|=|[-\u2013\u2014]+\s)\s*"
-_NOTHING_MORE = r"\s*(?:is)?\s*[:=.\u2026\u2013\u2014-]*$"
 _REASON = r"\s+(?:because|since)\b"
-_OPENS_REASON = re.compile(r"^\W*(?:because|since)(?=\s+\w)", re.IGNORECASE)
 _CONFIRMED = (
     r"\s+is\s+(?:(?:the|my)\s+)?(?:correct|right|(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice|label))"
     r"[\s.!]*$"
@@ -33,12 +30,6 @@ _AFTER = re.compile(
     rf"|{_REASON}|{_CONFIRMED})",
     re.IGNORECASE,
 )
-# What takes an answer back.
-_DENIED = re.compile(
-    r"^\W*(?:(?:is|was)\s+)?(no(?!\s+(?:doubt|question)\b)|nope|not|isn't|wasn't|wrong|incorrect|false|never)\b",
-    re.IGNORECASE,
-)
-_STANDING_LETTER = re.compile(r"(?<![^\W_'])([A-Z])(?![^\W_'])")
 # A full stop or comma needs a space behind it, or "e.g." would answer E.
 _LETTERED = re.compile(
     r"^[(\[]?([A-Za-z])(?:\s*[)\]:\"]+\.?|\s*[.,;!?\u2026]+(?=\s|$)|\s+[-\u2013\u2014]+(?=\s)"
@@ -54,30 +45,19 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _EMPTY_SIGNS = set(".,:;-_*`'\"#~|<>()[]{}=/\\^\u2026\u2013\u2014\u2018\u2019\u201c\u201d\u00b4")
 
 
-def answer_lines(raw: str, subjects: Sequence[str] = ()) -> list[str]:
-    """The undressed lines of an answer, from the one that answers on.
-
-    "The answer is", "Answer:", "<Subject>:" are taken off the front of each, and lines that say no more are left out
-    before the first that does.
-    """
-    lines = undress(raw)
-    while len(lines) > 1 and re.match(_lead_in(subjects) + _NOTHING_MORE, lines[0], re.IGNORECASE):
-        lines = lines[1:]
-    return [drop_lead_in(line, subjects) for line in lines]
-
-
-def parse_label(raw: str, answers: Mapping[str, str], subjects: Sequence[str] = ()) -> str:
+def parse_label(raw: str, answers: Mapping[str, str], subjects: Sequence[str] = (), prefix: str = "") -> str:
     """Parse an answer from a closed set.
 
-    Accepted on the first line that says anything, in any case and dress: a label or its word alone; a label or its word
-    first, then punctuation or "because" and more text; either after a lead-in such as "The answer is" or "Topic:", on
-    the same line or the one before. A line that also names another label or takes the answer back is invalid, as is an
-    answer with another one on a line of its own, and so is everything else.
+    Accepted on the first line that says anything, in any case and dress, after an optional lead-in such as "The answer
+    is", "Topic:" or the prompt's own: a label or its word, alone, twice, with the subject ("positive sentiment"), or
+    before punctuation or "because" and more text that leaves it standing (`remarks.stands`). An answer with another one
+    on a line of its own, or with a line that takes it back, is invalid, and so is everything else.
 
     Args:
         raw: The model's answer.
         answers: Label: the word used for it.
-        subjects: What may stand in the lead-in besides "answer" and "label".
+        subjects: What the lead-in may name besides "answer" and its like.
+        prefix: Words that the prompt has an answer begin with.
 
     Returns:
         A label, or `invalid`.
@@ -87,25 +67,27 @@ def parse_label(raw: str, answers: Mapping[str, str], subjects: Sequence[str] = 
         for form in (label, word):
             forms.setdefault(plain_quotes(plain_characters(form)).lower(), set()).add(label)
     return _first_alone(
-        answer_lines(raw, subjects),
-        lambda line: _read_label(line, forms),
+        closed_lines(answer_lines(raw, subjects, prefix), forms),
+        lambda line: _read_label(line, forms, subjects),
         lambda line: forms.get(_plain(line.strip(_BRACKETS + _TERMINAL)), set()),
+        lambda line, label: _with_names(line, forms, [form for form, labels in forms.items() if label in labels]),
     )
 
 
-def parse_option(raw: str, options: Sequence[str], subjects: Sequence[str] = ()) -> str:
+def parse_option(raw: str, options: Sequence[str], subjects: Sequence[str] = (), prefix: str = "") -> str:
     """Parse an answer to a question with lettered options.
 
     Accepted on the first line that says anything, in any dress, after an optional lead-in: a letter alone ("C", "(C)",
     "C."); a letter, a mark and more text ("C) bank"); the exact text of one option, alone or before punctuation and
-    more text. A line that names a second letter or the text of another option, or takes the answer back, is invalid, as
-    is an answer with another one on a line of its own, and so is everything else. Words of another option inside the
-    option's own text do not name it.
+    more text that leaves it standing (`remarks.stands`). An answer with another one on a line of its own, or with a
+    line that takes it back, is invalid, and so is everything else. Words of another option inside the option's own text
+    do not name it.
 
     Args:
         raw: The model's answer.
         options: Option texts, the first under A.
-        subjects: What may stand in the lead-in besides "answer" and "label".
+        subjects: What the lead-in may name besides "answer" and its like.
+        prefix: Words that the prompt has an answer begin with.
 
     Returns:
         A letter, or `invalid`.
@@ -115,16 +97,11 @@ def parse_option(raw: str, options: Sequence[str], subjects: Sequence[str] = ())
         for letter, option in zip(string.ascii_uppercase, options, strict=False)
     }
     return _first_alone(
-        answer_lines(raw, subjects), lambda line: _read_option(line, texts), lambda line: _bare_option(line, texts)
+        closed_lines(answer_lines(raw, subjects, prefix), texts.values()),
+        lambda line: _read_option(line, texts),
+        lambda line: _bare_option(line, texts),
+        lambda line, letter: _with_options(line, texts, letter),
     )
-
-
-def drop_lead_in(line: str, subjects: Sequence[str] = ()) -> str:
-    """Take "The answer is", "Answer:", "<Subject>:" off the front of a line."""
-    lead_in = re.compile(_lead_in(subjects) + _ANNOUNCES, re.IGNORECASE)
-    while (rest := undress_line(lead_in.sub("", line, count=1))) != line:
-        line = rest
-    return line
 
 
 def normalize_answer(text: str) -> str:
@@ -139,17 +116,20 @@ def normalize_answer(text: str) -> str:
     return "".join(sign for sign in text if sign not in _EMPTY_SIGNS and not sign.isspace())
 
 
-def parse_free(raw: str) -> str:
+def parse_free(raw: str, prefix: str = "") -> str:
     """Undress and normalise the first line of a free answer that says anything; `invalid` if nothing is left of it.
 
-    A reason after a mark ("Paris, because ...") goes, too. To parse what comes back changes nothing.
+    A reason after a mark ("Paris, because ...") goes, too. An answer that a later line takes back is invalid. To parse
+    what comes back changes nothing.
     """
     answer, before = raw, None
     while answer != before:
         before = answer
-        lines = answer_lines(answer)
+        lines = answer_lines(answer, (), prefix)
+        if any(opens_with_denial(_with_names(line, lines[:1], lines[:1])) for line in lines[1:]):
+            return INVALID
         answer = normalize_answer(
-            _FREE_REASON.sub("", lines[0]).strip(WRAPPING + ".,;:" + _FOREIGN_STOPS) if lines else _signs(answer)
+            _FREE_REASON.sub("", lines[0]).strip(WRAPPING + ".,;:\u2026") if lines else _signs(answer)
         )
     return answer or INVALID
 
@@ -173,43 +153,56 @@ def contains_alias(answer: str, aliases: Iterable[str]) -> bool:
     return any(f" {form} " in words for alias in aliases for form in _alias_forms(alias))
 
 
-def _first_alone(lines: Sequence[str], read: Callable[[str], str], alone: Callable[[str], set[str]]) -> str:
-    """What the first line answers, unless a later line is nothing but another answer."""
+def _first_alone(
+    lines: Sequence[str],
+    read: Callable[[str], str],
+    alone: Callable[[str], set[str]],
+    with_names: Callable[[str, str], str],
+) -> str:
+    """What the first line answers, unless a later line is nothing but another answer, or takes it back."""
     answer = read(lines[0]) if lines else INVALID
-    return answer if all(alone(line) <= {answer} for line in lines[1:]) else INVALID
+    if any(not alone(line) <= {answer} or opens_with_denial(with_names(line, answer)) for line in lines[1:]):
+        return INVALID
+    return answer
 
 
-def _lead_in(subjects: Sequence[str]) -> str:
-    return _LEAD_IN.format(subjects="|".join(re.escape(subject) for subject in ("answer", "label", *subjects)))
-
-
-def _read_label(line: str, forms: Mapping[str, set[str]]) -> str:
-    line = plain_quotes(line).lower().lstrip("([<")
+def _read_label(line: str, forms: Mapping[str, set[str]], subjects: Sequence[str]) -> str:
+    line = plain_quotes(line).lower().lstrip(WRAPPING + "([<")
     for form in sorted(forms, key=len, reverse=True):
-        rest = line[len(form) :]
-        if form and line.startswith(form) and _AFTER.match(rest):
-            others = (other for other, labels in forms.items() if labels != forms[form])
-            denied = _DENIED.match(rest)
-            unclear = len(forms[form]) > 1 or _names_any(rest, others) or (denied and denied[1] != form)
-            return INVALID if unclear else next(iter(forms[form]))
+        if form and line.startswith(form):
+            own = [other for other, labels in forms.items() if labels == forms[form]]
+            # "Positive sentiment", "positive positive"; but "no answer" is no "no".
+            tail = "|".join(re.escape(word) for word in (*own, *(() if form == "no" else subjects)))
+            rest = re.sub(rf"^(?:[\s,/|]+(?:{tail})(?![^\W_]))+", "", line[len(form) :])
+            if _AFTER.match(rest):
+                clear = len(forms[form]) == 1 and stands(_with_names(without_reasons(rest), forms, own))
+                return next(iter(forms[form])) if clear else INVALID
     return INVALID
 
 
+def _with_names(text: str, forms: Iterable[str], own: Iterable[str]) -> str:
+    """A text in which the longest names that occur as words of their own are `OWN` and `OTHER`."""
+    names = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True) if form)
+    own = {form.lower() for form in own}
+    pattern = re.compile(rf"(?<![^\W_])(?:{names})(?![^\W_])", re.IGNORECASE)
+    return pattern.sub(lambda match: OWN if match[0].lower() in own else OTHER, text) if names else text
+
+
 def _read_option(line: str, texts: Mapping[str, str]) -> str:
-    line = _NAMED_LETTER.sub("", plain_quotes(line))
+    line = re.sub(r"^([A-Z])(?:[\s,/|]+\1)+(?![\w'])", r"\1", _NAMED_LETTER.sub("", plain_quotes(line)))
     named = _bare_option(line, texts)
     if not named and (match := _LETTERED.match(line)) and (letter := match[1].upper()) in texts:
-        named = {letter} | _options_in(match[2], texts, texts[letter])
+        named = {letter} | _objections(match[2], texts, letter)
     elif not named and (match := _BRACKETED.match(line)) and match[1] in texts:
         # "A (small) bank" has an article.
         own, whole = texts[match[1]], match[2].rstrip(_TERMINAL).endswith((")", "]"))
         if match[1] != "A" or whole or _after(match[2], own) is not None:
-            named = {match[1]} | _options_in(match[2], texts, own)
+            named = {match[1]} | _objections(match[2], texts, match[1])
     elif not named:
         for text in sorted(set(texts.values()), key=len, reverse=True):
             if text and (rest := _after(line, text)) is not None and _AFTER.match(rest):
                 named = {letter for letter, other in texts.items() if other == text}
-                named |= _options_in(rest, texts, text)
+                named |= _objections(rest, texts, min(named))
                 break
     return named.pop() if len(named) == 1 and named <= texts.keys() else INVALID
 
@@ -233,11 +226,6 @@ def _is_text_of(text: str, letter: str, texts: Mapping[str, str]) -> bool:
     return texts.get(letter) in (_plain(text), _plain(text.strip(_BRACKETS + _TERMINAL)))
 
 
-def _names_any(text: str, forms: Iterable[str]) -> bool:
-    """Whether a form occurs in the text as a word of its own."""
-    return any(re.search(rf"(?<![^\W_]){re.escape(form)}(?![^\W_])", text) for form in forms if form)
-
-
 def _plain(text: str) -> str:
     """An option text or an answer as compared: lower-case, single spaces, no quotes or closing punctuation."""
     return " ".join(plain_quotes(text).lower().split()).strip(WRAPPING + _TERMINAL)
@@ -250,31 +238,37 @@ def _after(text: str, option: str) -> str | None:
     return squeezed[match.end() :] if match else None
 
 
-def _options_in(text: str, texts: Mapping[str, str], own: str) -> set[str]:
-    """Letters of the options that the text after an answer names besides it; `invalid` where it takes it back.
+def _objections(text: str, texts: Mapping[str, str], letter: str) -> set[str]:
+    """`invalid` where the text after an answer names another option or takes the answer back; else nothing.
 
     Nothing where it is the option's own text, whatever words of others are in that.
     """
     begun = [option for option in set(texts.values()) if option and _after(text, option) is not None]
-    first = max(begun, key=len, default="")
-    if first and first == own:
-        text = _after(text, own) or ""
-    # The word that opens a reason may be an option, too.
-    text = _OPENS_REASON.sub("", text)
+    if (first := max(begun, key=len, default="")) and first == texts[letter]:
+        text = _after(text, first) or ""
+    return set() if stands(_with_options(without_reasons(text), texts, letter)) else {INVALID}
+
+
+def _with_options(text: str, texts: Mapping[str, str], letter: str) -> str:
+    """A text in which the names of options, text or letter or both, are `OWN` and `OTHER`."""
     rest = _plain(text)
-    # A capital A before a small letter is an article.
-    marks = re.sub(r"\bA(?=\s+[a-z])", "", text.strip())
-    letters = {letter for letter in _STANDING_LETTER.findall(marks) if letter in texts}
     if len(rest) == 1 and rest.upper() in texts:
-        letters.add(rest.upper())
-    if _DENIED.match(text):
-        letters.add(INVALID)
-    return letters | {letter for letter, option in texts.items() if option != own and _names_any(rest, [option])}
+        return OWN if rest.upper() == letter else OTHER
+    own = [texts[letter]] if letter in texts else []
+    text = _with_names(" ".join(text.split()), texts.values(), own)
+    # A capital A before a small letter is an article.
+    letters = re.compile(rf"(?<![^\W_'])(?!A\s+[a-z])[{''.join(texts) or 'A'}](?![^\W_'])")
+    text = letters.sub(lambda match: OWN if match[0] == letter else OTHER, text)
+    return re.sub(rf"({OWN}|{OTHER})[)\].:]*\s*[(\[]?\1", r"\1", text)
 
 
 def _signs(text: str) -> str:
-    """A text without letters or digits; none where it has some, but only in thinking."""
-    return "" if any(character.isalnum() for character in text) else undress_line(plain_characters(text))
+    """A text without letters, digits and crosses; none where it has some, but only in thinking or crossed out."""
+    return (
+        ""
+        if is_crossed_out(text) or any(character.isalnum() for character in text)
+        else undress_line(plain_characters(text))
+    )
 
 
 def _alias_forms(alias: str) -> set[str]:

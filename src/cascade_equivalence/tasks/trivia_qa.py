@@ -30,10 +30,10 @@ class TriviaQa(Task):
             questions.setdefault(item.id, item)
         return list(questions.values())
 
-    def parse(self, raw: str, options: Sequence[str], label_words: Mapping[str, str]) -> str:
+    def parse(self, raw: str, options: Sequence[str], label_words: Mapping[str, str], prefix: str = "") -> str:
         """Normalise the first line of a model's answer; `invalid` if it is empty."""
         del options, label_words
-        return parse_free(raw)
+        return parse_free(raw, prefix)
 
     def score(self, parsed: str, item: Item) -> bool:
         """TriviaQA's exact match, with any alias."""
