@@ -67,5 +67,6 @@ def test_sums_beyond_single_precision_stay_exact(top: list[int], draws: int) -> 
     total = of_columns(np.stack([np.array(top, dtype=float), np.ones(len(top))], axis=1))
     found = percentiles({"t": total}, np.ones(len(top)), [weights.astype(np.float32)], confidence=0.5)["t"]
     exact = [sum(int(w) * value for w, value in zip(row, top, strict=True)) / len(top) for row in weights]
-    assert [found.low, found.high] == np.quantile(exact, [0.25, 0.75]).tolist()
+    low, high = np.quantile(exact, [0.25, 0.75]).tolist()
+    assert [found.low, found.high] == ([low, high] if low < high else [None, None])
     assert found.value == sum(top) / len(top)

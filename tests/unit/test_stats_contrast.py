@@ -39,7 +39,7 @@ def tables(rows: list[tuple[str, ...]], groups: list[int] | None = None) -> list
 
 def node(rows: list[tuple[str, ...]], labels: list[str] = LABELS, **options: Any) -> dict[str, Any]:
     """The contrast node of (gold, system's, first's and second's answer)."""
-    return contrast(*tables(rows), labels, **{"draws": 60, **options})
+    return contrast(*tables(rows), labels, **options)
 
 
 def correlated(seed: int, groups: int, voices: int) -> tuple[list[tuple[str, ...]], list[int]]:
@@ -85,7 +85,7 @@ def test_a_node_is_json_and_the_difference_of_two_kappas_of_scikit_learn(
 @settings(max_examples=40, deadline=None)
 def test_its_parts_are_those_of_the_agreement_nodes(rows: list[tuple[str, ...]]) -> None:
     system, first, second = tables(rows)
-    found = contrast(system, first, second, LABELS, draws=60, seed=3)
+    found = contrast(system, first, second, LABELS)
     for name, reference in (("first", first), ("second", second)):
         pair = compare(system, reference, LABELS, draws=60, seed=3)
         assert found[name]["kappa"] == pair["kappa"] and found[name]["observed_agreement"] == pair["observed_agreement"]
@@ -96,14 +96,15 @@ def test_its_parts_are_those_of_the_agreement_nodes(rows: list[tuple[str, ...]])
 
 @given(rows=ROWS)
 @settings(max_examples=40, deadline=None)
-def test_two_references_that_are_the_same_differ_by_exactly_nothing(rows: list[tuple[str, ...]]) -> None:
+def test_two_references_that_are_the_same_are_not_shown_to_be_the_same(
+    rows: list[tuple[str, ...]],
+) -> None:
     found = node([(gold, system, first, first) for gold, system, first, _ in rows])
     for name in DIFFERENCES:
         each = found[name]
         assert each["value"] in (0, None) and (each["value"] == 0 or name == "kappa_difference")
-        assert each["low"] in (0, None) and each["high"] in (0, None)
-    if len(rows) > 1:
-        assert found["observed_difference"]["low"] == found["observed_difference"]["high"] == 0
+        if each["low"] is not None:
+            assert each["low"] < 0 < each["high"]
 
 
 @given(rows=ROWS)
@@ -111,25 +112,24 @@ def test_two_references_that_are_the_same_differ_by_exactly_nothing(rows: list[t
 def test_swapping_the_references_turns_the_sign(rows: list[tuple[str, ...]]) -> None:
     one, other = node(rows), node([(gold, system, second, first) for gold, system, first, second in rows])
     for name in DIFFERENCES:
-        assert one[name]["undefined_draws"] == other[name]["undefined_draws"]
         if one[name]["value"] is None:
             assert other[name]["value"] is None
             continue
         assert one[name]["value"] == -other[name]["value"]
         if one[name]["low"] is not None:
             assert [one[name]["low"], one[name]["high"]] == pytest.approx(
-                [-other[name]["high"], -other[name]["low"]], abs=1e-12
+                [-other[name]["high"], -other[name]["low"]], abs=1e-6
             )
 
 
-def test_interval_is_that_of_a_plain_resampling_loop() -> None:
-    rows, groups = correlated(5, groups=60, voices=3)
-    found = contrast(*tables(rows, groups), LABELS, draws=10_000)
-    by_group = [[row for row, number in zip(rows, groups, strict=True) if number == group] for group in range(60)]
+def test_interval_is_about_that_of_a_plain_resampling_loop() -> None:
+    rows, groups = correlated(5, groups=200, voices=3)
+    found = contrast(*tables(rows, groups), LABELS)
+    by_group = [[row for row, number in zip(rows, groups, strict=True) if number == group] for group in range(200)]
     rng, loop = np.random.default_rng(8), []
     for _ in range(800):
         _, system, first, second = zip(
-            *(row for group in rng.integers(0, 60, 60) for row in by_group[group]), strict=True
+            *(row for group in rng.integers(0, 200, 200) for row in by_group[group]), strict=True
         )
         loop.append(_kappa(system, first) - _kappa(system, second))
     difference, spread = found["kappa_difference"], float(np.std(loop))
@@ -152,7 +152,7 @@ def test_pairing_narrows_the_interval() -> None:
     rows, groups = correlated(1, groups=150, voices=1)
     rng = np.random.default_rng(2)
     rows = [(g, s, f, f if rng.random() < 0.9 else str(rng.choice(LABELS))) for g, s, f, _ in rows]
-    found = contrast(*tables(rows, groups), LABELS, draws=2000)
+    found = contrast(*tables(rows, groups), LABELS)
     width = {key: found[key]["kappa"]["high"] - found[key]["kappa"]["low"] for key in ("first", "second")}
     paired = found["kappa_difference"]["high"] - found["kappa_difference"]["low"]
     assert paired < 0.7 * np.hypot(width["first"], width["second"])
@@ -162,24 +162,14 @@ def test_a_kappa_that_does_not_exist_is_named() -> None:
     found = node([("a", "a", "b", "a"), ("b", "a", "a", "a"), ("c", "a", "b", "a")])
     difference = found["kappa_difference"]
     assert found["first"]["kappa"]["value"] is not None and found["second"]["kappa"]["value"] is None
-    assert difference["value"] is difference["low"] is None and difference["undefined_draws"] == 60
+    assert difference["value"] is difference["low"] is None
     assert "κ with the second reference does not exist" in difference["reason"]
     assert found["observed_difference"]["value"] == pytest.approx(1 / 3 - 1)
 
 
-def test_draws_without_one_of_the_kappas_are_counted_and_left_out() -> None:
-    found = node([("a", "a", "a", "a"), ("a", "a", "a", "b"), ("b", "b", "b", "b")], draws=3000)
-    first, second = (found[name]["kappa"]["undefined_draws"] for name in ("first", "second"))
-    both = found["kappa_difference"]["undefined_draws"]
-    assert 0 < second < first and max(first, second) <= both <= first + second
-    # With the first reference there is no kappa in a draw without the third group, or of that group alone; with the
-    # second there is none in a draw of the first group or of the third alone.
-    assert both / 3000 == pytest.approx((8 + 1) / 27, abs=0.04)
-
-
 def test_one_group_has_no_interval() -> None:
     rows = [("a", "a", "a", "b"), ("b", "b", "a", "b"), ("c", "c", "c", "c")]
-    found = contrast(*tables(rows, [0, 0, 0]), LABELS, draws=20)
+    found = contrast(*tables(rows, [0, 0, 0]), LABELS)
     assert found["kappa_difference"]["value"] is not None and found["kappa_difference"]["low"] is None
     assert "one group" in found["kappa_difference"]["reason"]
 
@@ -196,7 +186,7 @@ def test_clips_that_one_of_the_three_lacks_are_named(broken: int, message: str) 
     three = tables([("a", "a", "b", "c")] * 3)
     three[broken] = three[broken][:2]
     with pytest.raises(StudyError, match=message):
-        contrast(*three, LABELS, draws=10)
+        contrast(*three, LABELS)
 
 
 def test_duplicates_and_other_labels_are_refused() -> None:

@@ -42,7 +42,7 @@ def tables(rows: list[tuple[str, str, str, int]], voices: int = 2) -> tuple[pl.D
 def split(rows: list[tuple[str, str, str, int]], **options: Any) -> dict[str, Any]:
     """The split of made-up rows."""
     joined, heard = tables(rows)
-    return induced(joined, Paired.of(joined, LABELS), heard, **{"draws": 60, **options})
+    return induced(joined, Paired.of(joined, LABELS), heard, **options)
 
 
 @given(rows=ROWS)
@@ -81,7 +81,7 @@ def test_transcripts_are_joined_by_clip_and_may_hold_others(
     joined, heard = tables(rows)
     more = pl.concat([heard, heard.with_columns(voice=pl.lit("another"), word_errors=pl.lit(7, pl.Int64))[:1]])
     shuffled = more[order.sample(range(more.height), more.height)]
-    assert induced(joined, Paired.of(joined, LABELS), shuffled, draws=40) == split(rows, draws=40)
+    assert induced(joined, Paired.of(joined, LABELS), shuffled) == split(rows)
 
 
 def test_errors_that_have_nothing_to_do_with_the_transcript_have_a_risk_ratio_of_one() -> None:
@@ -90,12 +90,12 @@ def test_errors_that_have_nothing_to_do_with_the_transcript_have_a_risk_ratio_of
         ("a", "b" if wrong else "a", "b" if wrong else "a", int(errors))
         for wrong, errors in rng.random((3000, 2)) < [0.3, 0.4]
     ]
-    found = split(rows, draws=800)
+    found = split(rows)
     ratio = found["risk_ratio"]
     assert ratio["low"] < 1 < ratio["high"] and ratio["value"] == pytest.approx(1, abs=0.15)
     assert found["same_wrong"]["share"]["value"] == pytest.approx(found["all"]["share"]["value"], abs=0.05)
     harmful = [(gold, "b" if errors else s, "b" if errors else r, errors) for gold, s, r, errors in rows]
-    assert split(harmful, draws=200)["risk_ratio"]["low"] > 2
+    assert split(harmful)["risk_ratio"]["low"] > 2
 
 
 def test_true_text_has_no_degraded_transcript_to_compare_with() -> None:

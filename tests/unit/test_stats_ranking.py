@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import change
-from cascade_equivalence.stats.bootstrap import draw_weights
+from cascade_equivalence.stats.bootstrap import ALL_ALIKE, draw_weights
 from cascade_equivalence.stats.compare import compare
 from cascade_equivalence.stats.ranking import APPARENT, KEPT, NOT_REVERSED, SHOWN, TIED, crossover, ranking, reversal
 from cascade_equivalence.stats.statistic import Estimate
@@ -77,7 +77,7 @@ def turn(gaps: list[float]) -> float:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_all_is_that_of_a_plain_loop_over_the_draws(seed: int) -> None:
+def test_crossings_are_those_of_a_plain_loop_over_the_draws(seed: int) -> None:
     groups = np.arange(30) // 2
     system, reference = turned(seed, groups=groups)
     found = ranking(system, reference, LABELS, draws=300, seed=seed)
@@ -104,11 +104,10 @@ def test_all_is_that_of_a_plain_loop_over_the_draws(seed: int) -> None:
     drawn = np.array(loop)
     for at, each in enumerate(found["conditions"]):
         assert each["level"] == LEVELS[at]
-        ends = [each["difference"]["low"], each["difference"]["high"]]
-        assert ends == pytest.approx(np.quantile(drawn[:, at], [0.025, 0.975]))
-        if at:
-            ends = [each["change"]["low"], each["change"]["high"]]
-            assert ends == pytest.approx(np.quantile(drawn[:, at] - drawn[:, 0], [0.025, 0.975]))
+        # Intervals are found otherwise, so only roughly: as far from the value as draws spread.
+        for part, values in (("difference", drawn[:, at]), *([("change", drawn[:, at] - drawn[:, 0])] if at else [])):
+            assert each[part]["low"] <= each[part]["value"] <= each[part]["high"]
+            assert each[part]["high"] - each[part]["low"] == pytest.approx(5 * values.std(), rel=0.6)
     places = np.array([turn(gaps) for gaps in loop])
     crossing = found["crossover"]
     assert crossing["share"] == pytest.approx(np.mean(~np.isnan(places)))
@@ -122,21 +121,22 @@ def test_all_is_that_of_a_plain_loop_over_the_draws(seed: int) -> None:
 @given(seed=st.integers(0, 500), shares=st.lists(st.floats(0, 1), min_size=8, max_size=8))
 @settings(max_examples=12, deadline=None)
 def test_its_parts_fit_together_and_swapping_the_systems_turns_the_signs(seed: int, shares: list[float]) -> None:
-    one, other = heard(seed, shares[:4], items=8), heard(seed + 1, shares[4:], items=8)
+    one, other = heard(seed, shares[:4], items=12), heard(seed + 1, shares[4:], items=12)
     found, swapped = (ranking(*pair, LABELS, draws=40) for pair in ((one, other), (other, one)))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert (found["rows"], found["groups"]) == (16, 8)
+    assert (found["rows"], found["groups"]) == (24, 12)
     assert found["crossover"] == swapped["crossover"]
     clean = found["conditions"][0]
     for mine, theirs in zip(found["conditions"], swapped["conditions"], strict=True):
         level = mine["level"]
-        node = compare(one[level], other[level], LABELS, draws=40)
-        assert mine["difference"] == node["accuracy_difference"] == pytest.approx(swap(theirs["difference"]))
+        node = compare(one[level], other[level], LABELS, draws=5)
+        assert mine["difference"] == node["accuracy_difference"]
+        assert mine["difference"] == pytest.approx(swap(theirs["difference"]), abs=1e-6)
         assert mine["reversed"] == theirs["reversed"]
         if level is None:
             assert mine["change"] is mine["reversed"] is None
             continue
-        changes = [change(each[level], each[None], draws=40).value for each in (one, other)]
+        changes = [change(each[level], each[None]).value for each in (one, other)]
         assert mine["change"]["value"] == pytest.approx(changes[0] - changes[1])
         signs = clean["difference"]["value"] * mine["difference"]["value"]
         assert (mine["reversed"] == NOT_REVERSED) == (signs >= 0)
@@ -164,7 +164,7 @@ def test_its_parts_fit_together_and_swapping_the_systems_turns_the_signs(seed: i
     ],
 )
 def test_a_reversal_is_shown_if_both_intervals_exclude_zero(clean: tuple, noisy: tuple, expected: str) -> None:
-    assert reversal(Estimate(*clean, 0, None), Estimate(*noisy, 0, None)) == expected
+    assert reversal(Estimate(*clean, None), Estimate(*noisy, None)) == expected
 
 
 @given(
@@ -194,12 +194,12 @@ def test_two_straight_lines_cross_where_algebra_says(slope: int, zero: float, si
     ],
 )
 def test_where_a_crossover_lies(gaps: list[float], value: float | None, censored: bool | None) -> None:
-    found = crossover(np.array([gaps, gaps], dtype=float), [10.0, 0.0], draws=20, confidence=0.95, seed=0)
+    found = crossover(np.array([gaps] * 12, dtype=float), [10.0, 0.0], draws=20, confidence=0.95, seed=0)
     assert (found["value"], found["value_censored"]) == (value, censored)
-    # Both groups are alike, so every draw is like the data.
-    assert (found["low"], found["high"], found["high_censored"]) == (value, value, censored)
+    # All groups are alike, so every draw is like the data, and there is no interval.
+    assert found["low"] is found["high"] is None
     assert found["share"] == (value is not None)
-    assert found["reason"] == (None if value is not None else TIED if not gaps[0] else KEPT)
+    assert found["reason"] == (ALL_ALIKE if value is not None else TIED if not gaps[0] else KEPT)
 
 
 def test_draws_without_a_crossing_are_counted_and_left_out() -> None:
@@ -216,7 +216,7 @@ def test_the_order_of_rows_and_conditions_does_not_matter() -> None:
     shuffled = {level: system[level].sample(fraction=1, shuffle=True, seed=1) for level in (0.0, None, 5.0, 15.0)}
     assert ranking(shuffled, reference, LABELS, draws=100) == found
     assert ranking(system, reference, [], draws=100)["conditions"] == found["conditions"]
-    assert ranking(system, reference, LABELS, draws=100, seed=1) != found
+    assert ranking(system, reference, LABELS, draws=100, seed=1)["crossover"] != found["crossover"]
 
 
 def test_a_turned_order_is_shown_with_enough_texts() -> None:
@@ -258,7 +258,7 @@ def _without_voice(found: dict, level: float | None = 5.0) -> dict:
 
 
 @given(
-    gains=st.lists(st.lists(st.integers(-4, 4), min_size=4, max_size=4), min_size=1, max_size=8),
+    gains=st.lists(st.lists(st.integers(-4, 4), min_size=4, max_size=4), min_size=1, max_size=14),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=60, deadline=None)

@@ -17,6 +17,7 @@ from cascade_equivalence.stats.statistic import Estimate, Statistic, Totals
 Weights = NDArray[np.float32]
 CHUNK = 500  # draws held at a time; part of what a seed means, so never tune it to the machine
 NARROW = 64  # columns; sums of more are taken sparse
+ALL_ALIKE = "no interval: the draws do not differ"
 EXACT = 1 << 24  # float32 holds every whole number up to this one
 
 
@@ -138,4 +139,6 @@ def _summary(value: float, drawn: Floats, confidence: float, undefined: str) -> 
         return Estimate(value, None, None, f"no interval: in {missing:,} of {len(drawn):,} draws, {undefined}")
     tail = (1 - confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
+    if low == high:
+        return Estimate(value, None, None, ALL_ALIKE)
     return Estimate(value, float(low), float(high), None)

@@ -15,7 +15,7 @@ from cascade_equivalence.conditions import Unit
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import NO_ROWS, accuracy_difference
 from cascade_equivalence.stats.answers import KEY, check_answers, some
-from cascade_equivalence.stats.bootstrap import draw_weights
+from cascade_equivalence.stats.bootstrap import ALL_ALIKE, draw_weights
 from cascade_equivalence.stats.clusters import Clusters, Floats
 from cascade_equivalence.stats.intervals import difference
 from cascade_equivalence.stats.join import join_pair
@@ -162,6 +162,8 @@ def crossover(
         tail = (1 - confidence) / 2
         # Order statistics, as nothing lies between a level and one that is only known to be milder.
         low, high = np.quantile(crossed, [tail, 1 - tail], method="inverted_cdf")[:: int(sign)]
+        if low == high:
+            low, high, reason = np.nan, np.nan, ALL_ALIKE
     return {
         **_censored("value", value, milds[0], sign),
         **_censored("low", low, milds[0], sign),
