@@ -18,6 +18,7 @@ from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.speech import recordings_voice
+from cascade_equivalence.speech.audit import report_problems
 from cascade_equivalence.speech.clips import Clip, decode, hash_audio, read_clips, write_clips
 from cascade_equivalence.speech.provider import check_styles, open_provider
 from cascade_equivalence.speech.recordings_decoding import decode_recording
@@ -95,7 +96,8 @@ def test_any_format_rate_and_channels_become_16_khz_mono(
     assert clip.seconds == pytest.approx(2.0, abs=0.1)
     assert pitch_of(audio) == pytest.approx(440, abs=2)
     assert rms(audio) == pytest.approx(0.3 / np.sqrt(2) / channels, rel=0.1)
-    assert (clip.voice, clip.text, clip.problem, clip.sampling_rate) == ("natural", "Ah.", None, 16_000)
+    assert (clip.voice, clip.text, clip.sampling_rate) == ("natural", "Ah.", 16_000)
+    assert clip.problem == ("upsampled" if rate < SAMPLING_RATE else None)
 
 
 def test_items_with_the_same_words_have_their_own_clips(natural: RecordingsVoice, tmp_path: Path) -> None:
@@ -264,6 +266,18 @@ def test_all_broken_recordings_are_told_at_once_and_the_rest_is_kept(
 def test_long_recordings_are_noted(natural: RecordingsVoice, tmp_path: Path) -> None:
     clips = read_recordings(ITEMS[:2], "meld", "natural", natural, 0.5, tmp_path / "store")
     assert [clip.problem for clip in clips] == ["too long", "too long"]
+
+
+def test_short_and_upsampled_recordings_are_remarked_on_also_when_the_store_has_them(
+    natural: RecordingsVoice, tmp_path: Path
+) -> None:
+    record(natural, "meld/dia0_utt0.wav", 200.0, seconds=0.4)
+    record(natural, "meld/dia0_utt1.wav", 250.0, rate=8_000)
+    for _ in range(2):
+        clips = read(natural, tmp_path / "store")
+        assert [clip.problem for clip in clips] == ["short", "upsampled", *[None] * 5]
+        short, upsampled = report_problems(clips, "meld")
+        assert short.endswith("dia0_utt0") and upsampled.endswith("dia0_utt1")
 
 
 CHANGES: dict[str, Callable[[RecordingsVoice], object]] = {
