@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from study_config import ROOT
 
+from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.hashes import FileHashes
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.speech import recordings_voice
 from cascade_equivalence.speech.audit import report_problems
 from cascade_equivalence.speech.clips import Clip, decode, hash_audio, read_clips, write_clips
@@ -26,6 +30,7 @@ from cascade_equivalence.speech.recordings_files import EXTENSIONS, SHOWN, find_
 from cascade_equivalence.speech.recordings_voice import read_recordings
 from cascade_equivalence.speech.synthesize import Utterance
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, rms
+from cascade_equivalence.tasks.registry import get_task
 
 SUBTYPES = {"ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "aif": ("AIFF", "PCM_16")}
 ITEMS = [Utterance(f"dia0_utt{n}", "Okay.") for n in range(7)]
@@ -278,6 +283,37 @@ def test_short_and_upsampled_recordings_are_remarked_on_also_when_the_store_has_
         assert [clip.problem for clip in clips] == ["short", "upsampled", *[None] * 5]
         short, upsampled = report_problems(clips, "meld")
         assert short.endswith("dia0_utt0") and upsampled.endswith("dia0_utt1")
+
+
+def test_the_example_of_the_docs_fits_a_task_that_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (ROOT / "config" / "README.md").read_text(encoding="utf-8").partition("## Recordings")[2]
+    block = section.partition("```yaml")[2].partition("```")[0]
+    registry = ["config/models.yaml", "config/systems.yaml", "config/voices.yaml", "config/tasks.yaml"]
+    study = load_study({"registry": registry, "systems": ["tiny-smollm2"], **yaml.safe_load(block)}, ROOT)
+    (task,) = study.tasks
+    ids = [item.id for item in get_task(task).load_demo(RESOURCES / "items")]
+    assert len(ids) >= study.items.per_task
+    monkeypatch.chdir(tmp_path)
+    heard = set()
+    for line in block.splitlines():
+        if "recordings" in line and "#" in line:
+            voice, shown = line.split()[0].rstrip(":"), line.partition("# ")[2]
+            Path(shown).parent.mkdir(parents=True, exist_ok=True)
+            Path(shown).touch()
+            spec = study.definitions.voices[voice]
+            assert isinstance(spec, RecordingsVoice)
+            # The file that the comment shows is the recording of an item.
+            found = {item for item in ids if Path(shown) in _files_of(spec, task, item)}
+            assert len(found) == 1
+            heard.add(voice)
+    assert heard == set(study.speech.voices)
+
+
+def _files_of(spec: RecordingsVoice, task: str, item: str) -> set[Path]:
+    try:
+        return set(find_recordings(spec, task, [item]).values())
+    except StudyError:
+        return set()
 
 
 CHANGES: dict[str, Callable[[RecordingsVoice], object]] = {
