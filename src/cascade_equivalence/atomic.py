@@ -1,10 +1,13 @@
 """Files that are there whole or not at all, also after a power cut."""
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cascade_equivalence.errors import is_full_disk
 
 
 @contextmanager
@@ -16,15 +19,37 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Yields:
         The temporary name to write to. After an error it is removed and ``path`` stays as it was.
+
+    Raises:
+        OSError: The disk is full; it names the folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        yield part
-        _keep(part)
-        part.replace(path)
+        with naming_full_disk(path.parent):
+            yield part
+            _keep(part)
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_full_disk(folder: Path) -> Iterator[None]:
+    """Name the folder when its disk is full: the error of a write alone does not say where.
+
+    Args:
+        folder: Where the block writes.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_full_disk(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+        raise
 
 
 def _keep(part: Path) -> None:

@@ -23,6 +23,11 @@ class StudyError(Exception):
     """Something the user can put right: the message says what is wrong, where, and what to do."""
 
 
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error says that the disk, or the user's share of it, is full; some libraries say it in words alone."""
+    return (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or _FULL in str(error)
+
+
 def of_system(error: BaseException) -> StudyError | None:
     """What an error of the file system means to a user: which file, what is wrong, what to do.
 
@@ -35,6 +40,6 @@ def of_system(error: BaseException) -> StudyError | None:
     if isinstance(error, OSError) and error.errno in _MEANINGS:
         where = f"{error.filename}: " if error.filename is not None else ""
         return StudyError(f"{where}{_MEANINGS[error.errno]}")
-    if _FULL in str(error):
+    if is_full_disk(error):
         return StudyError(_MEANINGS[errno.ENOSPC])
     return None

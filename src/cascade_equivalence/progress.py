@@ -12,6 +12,13 @@ terminal: TextIO | None = None
 """Where a bar may be drawn while standard error goes to a log; None where they are the same."""
 
 
+def remark(text: str) -> None:
+    """Say in one line what the user should know and need not stop for: in the log, and on the terminal beside it."""
+    print(text, flush=True)
+    if terminal is not None:
+        print(text, file=terminal, flush=True)
+
+
 class Advance(Protocol):
     """Says that some more steps are done."""
 

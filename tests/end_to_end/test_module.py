@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from checkout import Checkout
@@ -56,3 +57,15 @@ def test_the_rules_can_be_renamed(other: Elsewhere, project: Checkout) -> None:
     done = other.snakemake("--dry-run", "study_all")
     assert done.returncode == 0, done.stdout
     assert "study_answer" in done.stdout and "study_write_report" in done.stdout
+
+
+def test_renamed_rules_make_answers(other: Elsewhere, project: Checkout) -> None:
+    write_snakefile(other, project, " as study_*")
+    answers = "results/tiny/answers/first/sst2/clean.parquet"
+    done = other.snakemake(answers)
+    assert done.returncode == 0, done.stdout
+    assert len(pl.read_parquet(other.root / answers)) == 4
+    # A node's record and log go by the node, whatever the other workflow calls its rule.
+    assert (other.root / "results/tiny/records/answer/first/sst2/clean.json").is_file()
+    again = other.snakemake("--dry-run", answers)
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout, again.stdout

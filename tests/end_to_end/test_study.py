@@ -2,7 +2,9 @@
 
 import html.parser
 import json
+import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import polars as pl
@@ -162,15 +164,41 @@ def test_speech_loads_as_audio_in_datasets(results: Path, tmp_path: Path) -> Non
     assert clips.num_rows == 8
 
 
-def test_snakemakes_own_report_shows_tables_figures_and_captions(
-    finished: Checkout, tiny_models: Path, tmp_path: Path
-) -> None:
-    file = tmp_path / "report.html"
+@pytest.fixture(scope="module")
+def overview(finished: Checkout, tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Snakemake's own report of the study."""
+    file = tmp_path_factory.mktemp("overview") / "report.html"
     done = finished.snakemake(tiny_config(tiny_models), "--report", str(file))
     assert done.returncode == 0, done.stdout
-    text = json.dumps(file.read_text(encoding="utf-8"), ensure_ascii=False)
+    return file.read_text(encoding="utf-8")
+
+
+def value_of(overview: str, variable: str) -> Any:
+    """What the page gives a variable of its script."""
+    start = re.search(rf'<script id="[\w-]+">\s*var {variable} = ', overview)
+    assert start is not None
+    value, _ = json.JSONDecoder().raw_decode(overview, start.end())
+    return value
+
+
+def test_snakemakes_own_report_shows_tables_figures_and_captions(overview: str) -> None:
+    text = json.dumps(overview, ensure_ascii=False)
     for wanted in ("Tables", "Figures", "What 2 systems answered on 2 tasks", "Agreement (Cohen", "The whole study on"):
         assert wanted in text, wanted
+
+
+def test_its_front_page_says_what_is_asked_of_whom_and_what_to_open(overview: str, study: Study) -> None:
+    page = value_of(overview, "workflow_desc")
+    words = " ".join(re.sub(r"<[^>]*>", "", page).split())
+    assert "?" in words and not re.search(r"[{}]|snakemake\.", words)
+    for name in (*study.config.systems, *study.config.tasks):
+        assert re.search(rf"\b{name}\b", words), name
+    # Each group that the report's files stand in is named, and each file says in words what it is.
+    files, groups = value_of(overview, "results"), value_of(overview, "categories")
+    assert set(files) >= {path for path in study.targets() if path.endswith(("report.html", ".csv", ".svg"))}
+    assert groups and all(f"<strong>{group}</strong>" in page for group in groups)
+    for path, file in files.items():
+        assert file["labels"] and len(re.sub(r"<[^>]*>", "", file["caption"]).split()) > 10, path
 
 
 @pytest.mark.models

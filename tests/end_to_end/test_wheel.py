@@ -14,6 +14,7 @@ from venv import EnvBuilder
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from recipe_files import install_parts
 from recorded_study import make_study
 
 from cascade_equivalence.cli.parser import build_parser
@@ -21,7 +22,6 @@ from cascade_equivalence.pins.families import read_families
 from cascade_equivalence.pins.loose import BASE
 from cascade_equivalence.resources import REPOSITORY
 
-PARTS = ("src", "config", "requirements", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 NO_CODE = shutil.ignore_patterns("__pycache__", "*.egg-info")
 NOT_OF_BASE = {"torch", "transformers", "snakemake", "librosa", "openai", "matplotlib", "rocrate", "filelock"}
 
@@ -40,7 +40,7 @@ def in_wheel(path: str) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built by pip from a copy of the sources."""
     folder = tmp_path_factory.mktemp("build")
-    for part in PARTS:
+    for part in install_parts():
         source = REPOSITORY / part
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=NO_CODE)

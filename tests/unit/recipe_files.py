@@ -1,13 +1,37 @@
 """What of the project goes into an image: the rules of ``.dockerignore``, and what the two recipes copy."""
 
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "containers" / "Dockerfile"
 DEFINITION = ROOT / "containers" / "cascade-equivalence.def"
 INSTALL = ROOT / "containers" / "install.sh"
 IGNORE = ROOT / ".dockerignore"
+READ_BY_SETUPTOOLS = ("pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in")
+
+
+def install_parts() -> list[str]:
+    """Files and folders at the top of the project that an installation reads: what pyproject.toml and others name."""
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, setuptools = said["project"], said["tool"]["setuptools"]
+    files = list(_files_named(setuptools["dynamic"]))
+    grafted = [line.split()[1] for line in lines_of(ROOT / "MANIFEST.in")]
+    own = [name for name in READ_BY_SETUPTOOLS if (ROOT / name).exists()]
+    named = [project["readme"], *project["license-files"], *setuptools["packages"]["find"]["where"], *files, *grafted]
+    return sorted({*own, *(path.split("/")[0] for path in named)})
+
+
+def _files_named(said: dict[str, Any]) -> Iterator[str]:
+    """Values of every key `file`."""
+    for key, value in said.items():
+        if key == "file":
+            yield from value
+        elif isinstance(value, dict):
+            yield from _files_named(value)
 
 
 def lines_of(path: Path) -> list[str]:

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -153,6 +155,44 @@ def test_a_new_study_is_valid_and_nothing_is_overwritten(
     assert path.read_text() == "mine"
 
 
+BESIDE = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "activated"),
+    [("study.yaml", "clone", True), ("my own $study.yaml", "clone", False), ("study.yaml", "elsewhere", False)],
+)
+def test_the_commands_that_a_new_study_names_work_from_where_the_user_is(
+    tmp_path: Path, name: str, place: str, activated: bool
+) -> None:
+    folder = tmp_path / place
+    folder.mkdir()
+    if place == "clone":
+        for part in ("workflow", "src", "config", "profiles"):
+            (folder / part).symlink_to(ROOT / part)
+    path = os.pathsep.join([*([str(BESIDE)] if activated else []), os.defpath])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src")}
+
+    def typed(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+
+    done = typed(f"{shlex.quote(str(BESIDE))}/cascade-equivalence init {shlex.quote(name)}")
+    assert done.returncode == 0, done.stderr
+    run_it = done.stdout.splitlines()[-1].strip()
+    assert (run_it.split()[0] == "snakemake") is activated
+    assert ("--snakefile" in run_it) is (place == "elsewhere")
+    assert f"#   {run_it}" in (folder / name).read_text().splitlines()
+    (check,) = re.findall("`(.*)`", done.stdout)
+    checked = typed(check)
+    assert checked.returncode == 0 and "valid study" in checked.stdout, checked.stderr
+    refused = typed(check.replace(" check ", " show "))
+    assert refused.returncode == 1 and run_it in refused.stderr
+    planned = typed(f"{run_it} --dry-run --quiet rules")
+    assert planned.returncode == 0, planned.stderr
+
+
 @pytest.mark.parametrize("kind", ["systems", "models", "voices", "tasks", "concepts"])
 def test_what_can_be_named_is_listed(kind: str, command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("list", kind) == 0
@@ -293,5 +333,6 @@ def test_an_example_of_a_registry_is_valid_and_can_be_used(block: str, tmp_path:
 
 
 def test_the_documents_show_an_api_a_local_server_and_recordings() -> None:
-    shown = "".join(EXAMPLES)
+    # Recordings are shown within a study, which their own tests read.
+    shown = "".join(BLOCKS)
     assert all(word in shown for word in ("kind: api", "key_env: ''", "pattern: "))

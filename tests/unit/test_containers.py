@@ -18,13 +18,14 @@ from recipe_files import (
     copied,
     files,
     in_context,
+    install_parts,
     lines_of,
     section,
     steps,
 )
 
 RECIPES = (DOCKERFILE, DEFINITION, INSTALL, IGNORE)
-NEEDED = ("workflow", "src", "config", "requirements", "profiles", "pyproject.toml")
+NEEDED = ("workflow", "profiles", *install_parts())
 PYTHON = "3.11"
 DEBIAN = {"bookworm": "3.11"}
 

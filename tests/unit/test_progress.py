@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from cascade_equivalence import progress as module
-from cascade_equivalence.progress import progress
+from cascade_equivalence.progress import progress, remark
 
 
 class Clock:
@@ -140,3 +140,14 @@ def test_a_terminal_that_is_a_file_gets_nothing(
         advance()
     assert file.getvalue() == ""
     assert "1 of 1" in capsys.readouterr().err
+
+
+def test_a_remark_is_in_the_log_and_on_the_terminal_once_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remark("Warning: one")
+    assert capsys.readouterr().out == "Warning: one\n"
+    screen = io.StringIO()
+    monkeypatch.setattr(module, "terminal", screen)
+    remark("Warning: two")
+    assert capsys.readouterr().out == screen.getvalue() == "Warning: two\n"

@@ -10,14 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from study_config import ROOT
 
+from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.hashes import FileHashes
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.speech import recordings_voice
+from cascade_equivalence.speech.audit import report_problems
 from cascade_equivalence.speech.clips import Clip, decode, hash_audio, read_clips, write_clips
 from cascade_equivalence.speech.provider import check_styles, open_provider
 from cascade_equivalence.speech.recordings_decoding import decode_recording
@@ -25,6 +30,7 @@ from cascade_equivalence.speech.recordings_files import EXTENSIONS, SHOWN, find_
 from cascade_equivalence.speech.recordings_voice import read_recordings
 from cascade_equivalence.speech.synthesize import Utterance
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, rms
+from cascade_equivalence.tasks.registry import get_task
 
 SUBTYPES = {"ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "aif": ("AIFF", "PCM_16")}
 ITEMS = [Utterance(f"dia0_utt{n}", "Okay.") for n in range(7)]
@@ -95,7 +101,8 @@ def test_any_format_rate_and_channels_become_16_khz_mono(
     assert clip.seconds == pytest.approx(2.0, abs=0.1)
     assert pitch_of(audio) == pytest.approx(440, abs=2)
     assert rms(audio) == pytest.approx(0.3 / np.sqrt(2) / channels, rel=0.1)
-    assert (clip.voice, clip.text, clip.problem, clip.sampling_rate) == ("natural", "Ah.", None, 16_000)
+    assert (clip.voice, clip.text, clip.sampling_rate) == ("natural", "Ah.", 16_000)
+    assert clip.problem == ("upsampled" if rate < SAMPLING_RATE else None)
 
 
 def test_items_with_the_same_words_have_their_own_clips(natural: RecordingsVoice, tmp_path: Path) -> None:
@@ -264,6 +271,49 @@ def test_all_broken_recordings_are_told_at_once_and_the_rest_is_kept(
 def test_long_recordings_are_noted(natural: RecordingsVoice, tmp_path: Path) -> None:
     clips = read_recordings(ITEMS[:2], "meld", "natural", natural, 0.5, tmp_path / "store")
     assert [clip.problem for clip in clips] == ["too long", "too long"]
+
+
+def test_short_and_upsampled_recordings_are_remarked_on_also_when_the_store_has_them(
+    natural: RecordingsVoice, tmp_path: Path
+) -> None:
+    record(natural, "meld/dia0_utt0.wav", 200.0, seconds=0.4)
+    record(natural, "meld/dia0_utt1.wav", 250.0, rate=8_000)
+    for _ in range(2):
+        clips = read(natural, tmp_path / "store")
+        assert [clip.problem for clip in clips] == ["short", "upsampled", *[None] * 5]
+        short, upsampled = report_problems(clips, "meld")
+        assert short.endswith("dia0_utt0") and upsampled.endswith("dia0_utt1")
+
+
+def test_the_example_of_the_docs_fits_a_task_that_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (ROOT / "config" / "README.md").read_text(encoding="utf-8").partition("## Recordings")[2]
+    block = section.partition("```yaml")[2].partition("```")[0]
+    registry = ["config/models.yaml", "config/systems.yaml", "config/voices.yaml", "config/tasks.yaml"]
+    study = load_study({"registry": registry, "systems": ["tiny-smollm2"], **yaml.safe_load(block)}, ROOT)
+    (task,) = study.tasks
+    ids = [item.id for item in get_task(task).load_demo(RESOURCES / "items")]
+    assert len(ids) >= study.items.per_task
+    monkeypatch.chdir(tmp_path)
+    heard = set()
+    for line in block.splitlines():
+        if "recordings" in line and "#" in line:
+            voice, shown = line.split()[0].rstrip(":"), line.partition("# ")[2]
+            Path(shown).parent.mkdir(parents=True, exist_ok=True)
+            Path(shown).touch()
+            spec = study.definitions.voices[voice]
+            assert isinstance(spec, RecordingsVoice)
+            # The file that the comment shows is the recording of an item.
+            found = {item for item in ids if Path(shown) in _files_of(spec, task, item)}
+            assert len(found) == 1
+            heard.add(voice)
+    assert heard == set(study.speech.voices)
+
+
+def _files_of(spec: RecordingsVoice, task: str, item: str) -> set[Path]:
+    try:
+        return set(find_recordings(spec, task, [item]).values())
+    except StudyError:
+        return set()
 
 
 CHANGES: dict[str, Callable[[RecordingsVoice], object]] = {

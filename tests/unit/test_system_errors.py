@@ -12,6 +12,8 @@ from cascade_equivalence.atomic import replacing, write_text
 from cascade_equivalence.config.sources import Wheel
 from cascade_equivalence.errors import of_system
 from cascade_equivalence.models.sources.wheels import fetch_wheel
+from cascade_equivalence.models.store import Store
+from cascade_equivalence.speech.store import ClipStore
 
 NODE = """
 import sys, types
@@ -86,3 +88,55 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_else(
     with pytest.raises(OSError, match="space"), replacing(path) as part:
         part.write_text("new")
     assert [each.name for each in tmp_path.iterdir()] == ["a"] and path.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("I/O error: No space left on device (os error 28)"),
+    ],
+    ids=repr,
+)
+def test_a_clip_that_does_not_fit_on_the_disk_leaves_no_half_and_the_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    store = tmp_path / "store"
+    kept = b"a clip that was kept before"
+    ClipStore(store).put("a", kept)
+    whole = sorted(path.name for path in store.iterdir())
+    real = Path.write_bytes
+
+    def half(self: Path, data: bytes) -> int:
+        real(self, data[: len(data) // 2])
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", half)
+        with pytest.raises(OSError) as met:
+            ClipStore(store).put("b", b"a clip that does not fit")
+    told = of_system(met.value)
+    assert told is not None and str(store) in str(told) and "make room" in str(told)
+    assert sorted(path.name for path in store.iterdir()) == whole
+    again = ClipStore(store)
+    assert again.get("a") == kept and again.get("b") is None
+
+
+def test_an_answer_that_does_not_fit_on_the_disk_costs_none_that_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store" / "answers.jsonl"
+    with Store(path) as store:
+        store.add([("a", 1)])
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, Store(path) as store:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError) as met:
+            store.add([("b", 2)])
+    assert str(path.parent) in str(of_system(met.value))
+    with Store(path) as store:
+        assert store["a"] == 1

@@ -14,7 +14,7 @@ from cascade_equivalence.dag.fingerprint import made_by
 from cascade_equivalence.dag.metadata import carry_metadata
 from cascade_equivalence.dag.processes import prepare_scripts
 from cascade_equivalence.dag.slurm import end_left_behind
-from cascade_equivalence.dag.start import begin, check_places
+from cascade_equivalence.dag.start import begin
 from cascade_equivalence.errors import StudyError
 
 try:
@@ -41,7 +41,6 @@ wildcard_constraints:
 # killed has left in SLURM's queue would work beside this one.
 onstart:
     try:
-        check_places(STUDY)
         STUDY.check_keys()
         end_left_behind(workflow)
     except StudyError as problem:

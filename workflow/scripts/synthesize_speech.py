@@ -6,6 +6,7 @@ from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.config.speech import RecordingsVoice
+    from cascade_equivalence.progress import remark
     from cascade_equivalence.speech.audit import report_problems
     from cascade_equivalence.speech.clips import write_clips
     from cascade_equivalence.speech.provider import workers
@@ -22,5 +23,5 @@ with node(snakemake) as study:
     else:
         clips = synthesize_clips(utterances, voice, spec, longest, store, workers(spec, snakemake.threads))
     for warning in report_problems(clips, task):
-        print(f"Warning: {warning}")
+        remark(f"Warning: {warning}")
     write_clips(clips, Path(snakemake.output.clips))

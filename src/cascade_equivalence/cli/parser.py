@@ -7,7 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-from cascade_equivalence import __version__, cli
+import cascade_equivalence
+from cascade_equivalence import __version__
 from cascade_equivalence.cli import commands as modules
 
 PROGRAM = "cascade-equivalence"
@@ -19,7 +20,7 @@ Run = Callable[[argparse.Namespace], int]
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; each module of ``cli.commands`` adds its own commands."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, description=cli.__doc__)
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=cascade_equivalence.__doc__)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     for module in iter_modules(modules.__path__):

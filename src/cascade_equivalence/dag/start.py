@@ -28,7 +28,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
         The study.
 
     Raises:
-        StudyError: The config is not valid, or an engine that it asks for is not there.
+        StudyError: The config is not valid, or an engine, a folder or a file that it asks for is not there.
     """
     files = [Path(file) for file in workflow.overwrite_configfiles or workflow.configfiles]
     if workflow.is_main_process:
@@ -36,6 +36,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
     study = Study(load_study(config, places=registry_places(files)))
     check_engines(study.engines(), workflow.deployment_settings.deployment_method)
     if workflow.is_main_process:
+        check_places(study)
         # Before this process holds the folder itself.
         if release_stale({folder.as_posix() for folder in bases(study.config).values()}):
             print("Going on after a run that was stopped.", file=sys.stderr)
@@ -51,7 +52,7 @@ def registry_places(files: Sequence[Path]) -> list[Path]:
 
 
 def check_places(study: Study) -> None:
-    """Look for the folders that a study names, before any job runs.
+    """Look for the folders that a study names and the files of its items: the plan itself reads them.
 
     Raises:
         StudyError: Some are missing, or are not to be written to.
@@ -62,3 +63,5 @@ def check_places(study: Study) -> None:
 
     if lines := list(place_problems(study.config, REPOSITORY, location)):
         raise StudyError(block("The study cannot run here:", lines))
+    for task in study.config.tasks:
+        study.item_files(task)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cascade_equivalence.atomic import naming_full_disk
 from cascade_equivalence.errors import StudyError
 
 UNANSWERED = ".unanswered.jsonl"
@@ -153,7 +154,8 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with naming_full_disk(self.path.parent):
+            self._file.close()
 
     def __contains__(self, key: str) -> bool:
         return key in self._records
@@ -171,8 +173,9 @@ class Store:
             if key not in self._records and key not in lines:
                 lines[key] = write_line(key, value)
         # One write for the batch: a kill can tear the last line only.
-        self._file.write(b"".join(lines.values()))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with naming_full_disk(self.path.parent):
+            self._file.write(b"".join(lines.values()))
+            self._file.flush()
+            os.fsync(self._file.fileno())
         # What is read now is what will be read from the file: a tuple is a list already.
         self._records |= {key: json.loads(line)["value"] for key, line in lines.items()}

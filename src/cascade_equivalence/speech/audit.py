@@ -16,6 +16,8 @@ SILENCE = 1e-3
 """-60 dB: 33 of 32,768 steps. The voices speak at -20 to -27 dB, a whisper in a recording stays above -50 dB."""
 
 FULL_SCALE = 0.999
+SHORT_SECONDS = 0.5
+"""Of a recording of an item: a word or two. Recognisers make words up for what is shorter, or miss it."""
 CLIPPED_SAMPLES = 3
 """A peak may touch full scale once or twice by chance; three samples up there mean that tops are cut off."""
 
@@ -42,6 +44,21 @@ def find_problem(audio: Waveform, max_seconds: float) -> str | None:
     if np.count_nonzero(np.abs(audio) >= FULL_SCALE) >= CLIPPED_SAMPLES:
         return "clipped"
     return None
+
+
+def remark_on_recording(seconds: float, rate: int) -> str | None:
+    """Say what a recording without a problem lacks nevertheless, which the speech of a voice does not.
+
+    Args:
+        seconds: Its length.
+        rate: Sampling rate in Hz that it was kept in.
+
+    Returns:
+        "short" (less than 0.5 s), "upsampled" (below 16 kHz), or None.
+    """
+    if seconds < SHORT_SECONDS:
+        return "short"
+    return "upsampled" if rate < SAMPLING_RATE else None
 
 
 def report_problems(clips: Iterable[Clip], task: str) -> list[str]:
@@ -78,8 +95,15 @@ def _loudest_frame(audio: Waveform) -> float:
     return max(rms(audio[start : start + length]) for start in range(0, audio.size, length))
 
 
+_SAID = {
+    "too long": "are too long and will be cut",
+    "short": f"are shorter than {SHORT_SECONDS} s",
+    "upsampled": f"were recorded below {SAMPLING_RATE} Hz and hold nothing of what lies above half their rate",
+}
+
+
 def _said(problem: str) -> str:
-    return f"are {problem}" if problem != "too long" else "are too long and will be cut"
+    return _SAID.get(problem, f"are {problem}")
 
 
 def _list(ids: list[str]) -> str:

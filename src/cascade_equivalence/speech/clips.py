@@ -33,7 +33,7 @@ class Clip:
         text: What was to be said.
         sha256: Of ``flac``, hexadecimal.
         snr_db: Measured signal-to-noise ratio in dB; None without noise.
-        problem: "empty", "silent", "too long", "clipped" or None.
+        problem: "empty", "silent", "too long", "clipped" or None; of recordings also "short" or "upsampled".
         rt60_ms: Measured reverberation time of the room in ms; None without one.
     """
 

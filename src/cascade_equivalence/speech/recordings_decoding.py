@@ -60,6 +60,12 @@ def decode_recording(content: bytes) -> Waveform:
         raise StudyError("it cannot be read as sound: it is damaged, or no sound file.") from error
 
 
+def kept_rate(content: bytes) -> int:
+    """The sampling rate in Hz that a file has which :func:`decode_recording` decodes."""
+    with _Forward(_Content(_completed(content))) as file:
+        return int(file.samplerate)
+
+
 class _Forward(soundfile.SoundFile):
     """A sound file that is only read on: after each block soundfile would seek to where it is, which many cannot."""
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.progress import progress
-from cascade_equivalence.speech.audit import find_problem
+from cascade_equivalence.speech.audit import find_problem, remark_on_recording
 from cascade_equivalence.speech.clips import Clip, hash_audio
-from cascade_equivalence.speech.recordings_decoding import decode_recording
+from cascade_equivalence.speech.recordings_decoding import decode_recording, kept_rate
 from cascade_equivalence.speech.recordings_files import find_recordings
 from cascade_equivalence.speech.store import ClipStore, clip_key
 from cascade_equivalence.speech.synthesize import Utterance
@@ -82,16 +82,17 @@ def _clip(
         raise StudyError(f"it holds no speech: it is {audio.size / SAMPLING_RATE:.3f} s long.")
     if problem == "silent":
         raise StudyError("it holds no speech: it is silent.")
+    seconds = audio.size / SAMPLING_RATE
     return Clip(
         id=item.id,
         voice=voice_name,
         flac=flac,
         sampling_rate=SAMPLING_RATE,
-        seconds=audio.size / SAMPLING_RATE,
+        seconds=seconds,
         provider=f"{identity}, {name.as_posix()}",
         text=item.text,
         sha256=hash_audio(flac),
-        problem=problem,
+        problem=problem or remark_on_recording(seconds, kept_rate(content)),
     )
 
 

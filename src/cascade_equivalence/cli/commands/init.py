@@ -1,24 +1,28 @@
 """Write a first study."""
 
 import argparse
+import shlex
 from pathlib import Path
+from string import Template
 
+from cascade_equivalence.cli.calls import program, snakemake
 from cascade_equivalence.cli.parser import PROGRAM, Commands, add_command
 from cascade_equivalence.errors import StudyError
 
-TEMPLATE = f"""\
+TEMPLATE = Template("""\
 # A small study: two recognisers before one language model, on eight sentences in one voice; some minutes on two cores.
-#   {PROGRAM} check FILE               what is wrong with it
-#   {PROGRAM} estimate FILE            what it takes
-#   snakemake --configfile FILE --cores 2     run it
-#   {PROGRAM} show FILE                its headline
-# Every key with its default: config/defaults.yaml. What can be named: {PROGRAM} list systems
+# What is wrong with it, what it takes, the run itself (-n: what would run), its headline:
+#   $program check $file
+#   $program estimate $file
+#   $command
+#   $program show $file
+# Every key with its default: config/defaults.yaml. What can be named: $program list systems
 
 # What can be named below; files of your own may follow, and later definitions win.
 registry: [config/models.yaml, config/systems.yaml, config/voices.yaml, config/tasks.yaml]
 
 # Where everything goes; a second study needs a folder of its own.
-results: results/NAME
+results: results/$name
 
 tasks: [sst2]
 items:
@@ -29,15 +33,18 @@ speech:
 
 systems: [tiny-smollm2, base-smollm2]
 pairs:
-  - {{ system: tiny-smollm2, reference: base-smollm2, label: "same LLM, two recognisers" }}
+  - { system: tiny-smollm2, reference: base-smollm2, label: "same LLM, two recognisers" }
 
 # Babble at 10 dB, as conditions beside clean speech:
-# noise: {{ snr_db: [10], voices: [us], tasks: [sst2] }} # needs a second voice in `speech`, which babbles
+# noise: { snr_db: [10], voices: [us], tasks: [sst2] } # needs a second voice in `speech`, which babbles
 
-transcribe: {{ engine: hybrid, device: cpu }}
-answer: {{ device: cpu }}
-statistics: {{ draws: 1000 }}
-"""
+transcribe: { engine: hybrid, device: cpu }
+answer: { device: cpu }
+statistics: { draws: 1000 }
+""")
+
+ELSEWHERE = "the workflow, which this package does not hold: in a clone of the project, or as a module (docs/deploy.md)"
+"""What runs a study where the package is installed without a clone."""
 
 
 def add(commands: Commands) -> None:
@@ -58,15 +65,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not str(path).isprintable():
         raise StudyError(f"{str(path)!a} is no name for a study: leave out what cannot be printed")
     name = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in path.stem).strip("-") or "study"
+    call, file = program(PROGRAM), shlex.quote(str(path))
+    command = snakemake(path) or ELSEWHERE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(TEMPLATE.replace("FILE", str(path)).replace("NAME", name))
+        with path.open("x", encoding="utf-8") as study:
+            study.write(TEMPLATE.substitute(program=call, file=file, command=command, name=name))
     except FileExistsError as error:
         raise StudyError(f"{path} is there already: name another file") from error
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} cannot be written: {error}") from error
     print(f"Written: {path}")
-    print(f"Check it with `{PROGRAM} check {path}`, run it with")
-    print(f"  snakemake --configfile {path} --cores 2")
+    print(f"Check it with `{call} check {file}`, run it with")
+    print(f"  {command}")
     return 0

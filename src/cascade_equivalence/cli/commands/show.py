@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade_equivalence.cli.calls import snakemake
 from cascade_equivalence.cli.parser import Commands, add_command, add_json
 from cascade_equivalence.errors import StudyError
 
@@ -33,7 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
         study = read_study(path).config
         results, confidence = study.results, study.statistics.confidence
     if not (results / "report.html").exists():
-        how = "name a folder of results" if path.is_dir() else f"run `snakemake --configfile {path}` first"
+        command = snakemake(path)
+        run_it = f"run `{command}` first" if command else "run the study first"
+        how = "name a folder of results" if path.is_dir() else run_it
         raise StudyError(f"{results}/report.html does not exist: {how}")
     tables = Tables.read(results / "tables")
     if arguments.json:
