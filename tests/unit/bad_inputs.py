@@ -24,7 +24,7 @@ models:
     chat: true
     gguf: a.gguf
     published_as: a/b
-    source: {kind: wheel, wheels: [{name: n, version: "1", sha256: "SHA"}], files: {a: [b]}}
+    source: {kind: wheel, wheels: [{name: n, version: "1", sha256: "SHA"}], files: {a.gguf: [b]}}
   hears:
     role: speech-llm
     licence: MIT
