@@ -95,6 +95,10 @@ WRITTEN: tuple[str, ...] = (
     "{project}/x",
     "Makefile",
     ".git",
+    "/etc",
+    "/usr/lib/x",
+    "results/a*",
+    "results/[a]",
 )
 """What no folder can be that a study writes to."""
 NAMES: tuple[str, ...] = (

@@ -82,7 +82,7 @@ def _line(key: str, around: Any, problem: ErrorDetails) -> str:
         return f"{key}: {shown(given)} is not possible{hint}"
     if kind in ("missing", "union_tag_not_found"):
         return f"{key}: missing; give it a value"
-    return f"{key}: {problem['msg']} (got {shown(given)})"
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')} (got {shown(given)})"
 
 
 def shown(given: Any) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 
 TaskName = Literal["ag_news", "sst2", "commonsense_qa", "trivia_qa", "meld", "mustard"]
 # Three names with a sign between them still make the name of a folder.
@@ -12,5 +12,13 @@ NewTokens = Annotated[PositiveInt, Field(le=131_072)]
 """Tokens of one answer: at most the longest context that open models have."""
 Draws = Annotated[PositiveInt, Field(le=1_000_000)]
 """Draws, permutations and the like: more settle no digit that is shown."""
-Label = Annotated[str, Field(pattern=r"\S", max_length=200)]
+
+
+def _said(label: str) -> str:
+    if not label.strip():
+        raise ValueError("it must say something")
+    return label
+
+
+Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_said)]
 """What stands in tables for something."""
