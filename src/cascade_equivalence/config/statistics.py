@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt
 
 from cascade_equivalence.config.base import Closed
-from cascade_equivalence.config.names import TaskName
+from cascade_equivalence.config.names import Draws, TaskName
 
 PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*~[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -30,7 +30,7 @@ class FamilyConfig(Closed):
 class StatisticsConfig(Closed):
     """How agreement is judged."""
 
-    draws: PositiveInt = Field(default=10_000, description="Bootstrap draws; whole items are drawn, not rows.")
+    draws: Draws = Field(default=10_000, description="Bootstrap draws; whole items are drawn, not rows.")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of the intervals.")
     fdr: float = Field(default=0.05, gt=0, lt=1, description="False discovery rate of the McNemar tests.")
     family: Literal["condition", "study"] = Field(
