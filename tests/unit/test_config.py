@@ -314,4 +314,4 @@ def test_what_a_connector_names_must_be_there(part: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", ["oracle", "logs"])
 def test_a_name_that_stands_for_something_else_is_refused(name: str) -> None:
-    assert one_line(changed(definitions__models={name: MODEL})).startswith(f"models.{name}: ")
+    assert one_line(changed(definitions__models={name: MODEL})).startswith(f"definitions.models.{name}: ")

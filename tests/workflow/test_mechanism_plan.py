@@ -85,7 +85,7 @@ def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config
         ),
         (
             {"erasure": {"tasks": ["sst2"], "concepts": ["proxy", "random"]}},
-            "mechanism.erasure.concepts: Value error, 'random' is drawn for each concept: list it under `controls`",
+            "mechanism.erasure.concepts: 'random' is drawn for each concept: list it under `controls`",
         ),
         (
             {"erasure": {"tasks": ["sst2"], "controls": ["random", "random"]}},

@@ -1,5 +1,6 @@
 """Names that lead nowhere, and combinations that cannot work: what a type cannot say."""
 
+import math
 from collections.abc import Hashable, Iterator, Sequence
 
 from cascade_equivalence.config.api import ApiSpec, api_problems
@@ -10,7 +11,6 @@ from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
-LOGS = "logs"
 # Of these the demo's items carry their label in the voice.
 PROSODY_TASKS = ("meld", "mustard")
 
@@ -18,7 +18,6 @@ PROSODY_TASKS = ("meld", "mustard")
 def problems(study: StudyConfig) -> Iterator[str]:
     """Say what is wrong with a study whose sections are each valid; one line a problem."""
     yield from folder_problems(study)
-    yield from _reserved_names(study)
     yield from _name_problems(study)
     yield from _repetitions(study)
     yield from _system_problems(study)
@@ -27,6 +26,8 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from api_problems(apis, study.api, study.answer.mode)
     yield from _connector_problems(study)
     yield from _engine_problems(study)
+    if study.items.source == "demo" and study.items.folder is not None:
+        yield "items.folder: the demo's items come with the project; leave it out, or set items.source to published"
     yield from _task_problems(study)
     yield from noise_problems(study.noise, study.speech.voices)
     yield from _prosody_problems(study)
@@ -46,15 +47,6 @@ def clean_voices(study: StudyConfig, task: str) -> list[str]:
     return study.speech.voices
 
 
-def _reserved_names(study: StudyConfig) -> Iterator[str]:
-    """Names that stand for something else already, where a name of the user's would be read."""
-    models = study.definitions.models
-    if ORACLE in models:
-        yield f"models.{ORACLE}: {ORACLE!r} stands for the true text; give the model another name"
-    if LOGS in models:
-        yield f"models.{LOGS}: {LOGS!r} is the folder of the logs beside the models; give the model another name"
-
-
 def _name_problems(study: StudyConfig) -> Iterator[str]:
     defined = study.definitions
     yield from unknown("systems", study.systems, defined.systems, "system")
@@ -65,6 +57,8 @@ def _name_problems(study: StudyConfig) -> Iterator[str]:
     yield from unknown("noise.systems", study.noise.systems, study.systems, "selected system")
     yield from unknown("noise.tasks", study.noise.tasks, study.tasks, "selected task")
     for index, pair in enumerate(study.pairs):
+        if (pair.reference, pair.system) in {(other.system, other.reference) for other in study.pairs[:index]}:
+            yield f"pairs.{index}: {pair.system!r} and {pair.reference!r} are compared already, the other way round"
         for side in ("system", "reference"):
             yield from unknown(f"pairs.{index}.{side}", [getattr(pair, side)], study.systems, "selected system")
         if pair.system == pair.reference:
@@ -79,6 +73,9 @@ def _name_problems(study: StudyConfig) -> Iterator[str]:
 
 def _statistics_problems(study: StudyConfig) -> Iterator[str]:
     pairs = [f"{pair.system}~{pair.reference}" for pair in study.pairs]
+    # An interval ends at percentiles: beyond each of them there must be a draw.
+    if study.statistics.draws < (least := math.ceil(2 / (1 - study.statistics.confidence) - 1e-9)):
+        yield f"statistics.draws: {study.statistics.draws} are too few for this confidence; take {least} or more"
     yield from unknown("statistics.family_excludes", study.statistics.family_excludes, pairs, "pair")
     yield from repeated("statistics.family_excludes", study.statistics.family_excludes)
     if apart := study.statistics.family_apart:
@@ -142,6 +139,11 @@ def _connector_problems(study: StudyConfig) -> Iterator[str]:
         yield from _model_problems(study, f"{key}.text_model", connector.text_model, ("llm",))
         yield from unknown(f"{key}.evaluation_voices", connector.evaluation_voices, connector.voices, "training voice")
         yield from repeated(f"{key}.evaluation_voices", connector.evaluation_voices)
+        distil = connector.distil
+        yield from unknown(f"{key}.distil.tasks", distil.tasks, study.definitions.tasks, "prompt of a task")
+        yield from repeated(f"{key}.distil.tasks", distil.tasks)
+        if distil.steps and distil.repeat < 1 and not distil.tasks:
+            yield f"{key}.distil.tasks: name at least one task, or set distil.steps to 0"
 
 
 def _engine_problems(study: StudyConfig) -> Iterator[str]:
@@ -174,11 +176,8 @@ def _transcription_problems(study: StudyConfig, name: str) -> Iterator[str]:
     model = study.definitions.models.get(name)
     if model is None or model.role != "speech-llm":
         return
-    prompt = model.transcription
-    if prompt is None:
+    if model.transcription is None:
         yield f"models.{name}.transcription: its transcripts are asked for, so say with which prompt"
-    elif prompt.prompt.count("{speech}") != 1:
-        yield f"models.{name}.transcription.prompt: it must hold `{{speech}}` once"
 
 
 def _task_problems(study: StudyConfig) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """What is wrong with the folders of a study: what a path's type cannot say, and what only the machine can."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import os
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
+from pathlib import Path, PurePosixPath
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.sources import PathSource
@@ -13,6 +15,10 @@ SOURCES = ("src", "workflow", "config", "tests", "docs", "profiles", "requiremen
 """Folders of a project that are written by people, where results would be lost among them."""
 DEPLOYED = ("config", "workflow", ".git")
 """Those of a folder that the workflow was deployed to."""
+SYSTEM = tuple(f"/{name}" for name in ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "sbin", "sys", "usr"))
+"""Folders of the operating system."""
+SHARED = ("/dev/shm", "/usr/local")  # noqa: S108
+"""Those in them where people keep files of their own."""
 RECORDINGS = "recordings"
 """Folder below `items.sets_folder` that recordings of published sets are unpacked into."""
 
@@ -21,13 +27,35 @@ Locate = Callable[[PathSource], Path]
 
 def folder_problems(study: StudyConfig) -> Iterator[str]:
     """Say what is wrong with the folders a study writes to, on any machine; one line a problem."""
-    for key, folder in _written(study).items():
+    written = _written(study)
+    for key, folder in written.items():
         # These are parts of the patterns of files.
-        if set("{}") & set(str(folder)):
-            yield f"{key}: {str(folder)!r} has braces; name a folder without them"
+        if signs := sorted(set("{}*?[]") & set(str(folder))):
+            yield f"{key}: {str(folder)!r} has {' '.join(signs)}; name a folder without these signs of patterns"
+        elif _of_the_system(folder):
+            yield f"{key}: {str(folder)!r} belongs to the operating system; name a folder such as results/study"
         elif not folder.name:
             kind = "the root of the disk" if folder.is_absolute() else "the working folder itself"
             yield f"{key}: {str(folder)!r} is {kind}; name a folder below it, such as {folder / 'results'}"
+
+    yield from _overlaps(written)
+
+
+def _overlaps(written: Mapping[str, Path]) -> Iterator[str]:
+    """Folders of a study whose files would lie among those of another one."""
+    whole = {key: PurePosixPath(os.path.normpath(Path.cwd() / folder)) for key, folder in written.items()}
+    for (key, folder), (other_key, other) in combinations(whole.items(), 2):
+        if folder == other:
+            yield f"{other_key}: {written[other_key]} is {key}, too; name a folder of its own"
+    # Every folder in it is a model.
+    for key in ("results", "items.sets_folder"):
+        if whole["models_folder"] in whole[key].parents:
+            yield f"{key}: {written[key]} lies in models_folder ({written['models_folder']}); name a folder outside it"
+
+
+def _of_the_system(folder: Path) -> bool:
+    whole = PurePosixPath(os.path.normpath(folder))
+    return any(map(whole.is_relative_to, SYSTEM)) and not any(map(whole.is_relative_to, SHARED))
 
 
 def place_problems(study: StudyConfig, project: Path, locate: Locate) -> Iterator[str]:
@@ -61,7 +89,9 @@ def place_problems(study: StudyConfig, project: Path, locate: Locate) -> Iterato
         source = study.definitions.models[name].source
         if isinstance(source, PathSource):
             try:
-                locate(source)
+                folder = locate(source)
+                if (gguf := study.definitions.models[name].gguf) and not (folder / gguf).is_file():
+                    yield f"models.{name}.gguf: {folder} has no file {gguf}"
             except StudyError as error:
                 yield f"models.{name}.source.path: {error}"
 
@@ -86,8 +116,11 @@ def _write_problems(study: StudyConfig, project: Path) -> Iterator[str]:
                 yield f"{key}: {folder} lies among the project's sources; name another folder, such as results/study"
                 break
         else:
-            if (above := _first_existing(whole)) and not above.is_dir():
+            above = _first_existing(whole)
+            if above and not above.is_dir():
                 yield f"{key}: {above} is a file; name a folder"
+            elif above and not os.access(above, os.W_OK | os.X_OK):
+                yield f"{key}: {above} is not to be written to; name another folder, or ask its owner"
 
 
 def _first_existing(path: Path) -> Path | None:

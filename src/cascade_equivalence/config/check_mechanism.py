@@ -22,8 +22,8 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
     yield from _model_problems(study, opened)
     states, erasure = opened.states, opened.erasure
     yield from _choices("states.tasks", states.tasks, study.tasks, "selected task")
-    for task in states.tasks:
-        yield from _choices("states.voices", states.voices, voices_of(task), f"voice that speaks {task}:")
+    yield from _voice_problems("states.voices", states.voices, states.tasks, voices_of)
+    yield from repeated("mechanism.states.voices", states.voices)
     if not states.tasks:
         yield "mechanism.states.tasks: name at least one task"
     if opened.probes.pitch_low >= opened.probes.pitch_high:
@@ -34,15 +34,17 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
     yield from repeated("mechanism.erasure.concepts", erasure.concepts)
     yield from repeated("mechanism.erasure.controls", erasure.controls)
     if erasure.voice is not None:
-        for task in set(erasure.tasks) & set(study.tasks):
-            yield from _choices("erasure.voice", [erasure.voice], voices_of(task), f"voice that speaks {task}:")
+        heard = [task for task in erasure.tasks if task in study.tasks]
+        yield from _voice_problems("erasure.voice", [erasure.voice], heard, voices_of)
 
 
 def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str]:
     defined = study.definitions.models
     yield from _choices("models", opened.models, defined, "model")
-    yield from _choices("layers", opened.layers, opened.models, "opened model")
-    yield from _choices("probes.upsample", opened.probes.upsample, opened.models, "opened model")
+    # A model whose name is wrong is told once, where it is listed.
+    known = opened.models if all(name in defined for name in opened.models) else None
+    for key, names in (("layers", opened.layers), ("probes.upsample", opened.probes.upsample)):
+        yield from _choices(key, names, names if known is None else known, "opened model")
     for name in opened.models:
         if name not in defined:
             continue
@@ -65,7 +67,21 @@ def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str
             yield f"mechanism.layers.{name}: there is no layer {beyond[0]}; the last of {inner.blocks} is {last}"
 
 
+def _voice_problems(key: str, voices: Iterable[str], tasks: Iterable[str], voices_of: VoicesOf) -> Iterator[str]:
+    """A line a voice that does not speak all of some tasks."""
+    for voice in dict.fromkeys(voices):
+        if silent := [task for task in dict.fromkeys(tasks) if voice not in voices_of(task)]:
+            yield from unknown(
+                f"mechanism.{key}", [voice], voices_of(silent[0]), f"voice that speaks {', '.join(silent)}:"
+            )
+
+
 def _choices(key: str, names: Iterable[str], known: Iterable[str], kind: str) -> Iterator[str]:
-    names = list(names)
-    yield from unknown(f"mechanism.{key}", names, known, kind)
+    """One line for all names that are none of the known ones, and one for each that is repeated."""
+    names, known = list(names), list(known)
+    missing = [name for name in dict.fromkeys(names) if name not in known]
+    if len(missing) > 1:
+        yield f"mechanism.{key}: {', '.join(missing)} are no {kind}s; known: {', '.join(sorted(known)) or 'none'}"
+    else:
+        yield from unknown(f"mechanism.{key}", missing, known, kind)
     yield from repeated(f"mechanism.{key}", names)

@@ -38,6 +38,10 @@ def noise_problems(noise: NoiseConfig, voices: Sequence[str]) -> Iterator[str]:
         yield from _musan_problems(noise, noise.musan)
     asked = [LEVELS[kind] for kind, levels in noise.levels().items() if levels]
     if not asked:
+        # Whoever writes an empty list of levels has turned noise off.
+        off = noise.model_fields_set & set(LEVELS.values())
+        if key := next((key for key in ("voices", "tasks", "systems") if getattr(noise, key) and not off), None):
+            yield f"noise.{key}: there is no noise to hear; give a level, such as snr_db: [10], or leave it out"
         return
     if not (noise.voices and noise.tasks):
         yield f"noise: {asked[0]} is set, so name the `voices` and the `tasks` that are heard in noise"

@@ -56,7 +56,7 @@ def explain(error: ValidationError, model: type[BaseModel], file: str = "") -> l
         One line a problem.
     """
     found = [(_walk(model, problem["loc"]), problem) for problem in error.errors()]
-    keys = [".".join(keys) for (keys, _), _ in found]
+    keys = [".".join(map(_printed, keys)) for (keys, _), _ in found]
     lines = []
     for key, ((_, around), problem) in zip(keys, found, strict=True):
         # Of a value that may be a number or a mapping, pydantic tries both: only the closer one is told.
@@ -82,13 +82,18 @@ def _line(key: str, around: Any, problem: ErrorDetails) -> str:
         return f"{key}: {shown(given)} is not possible{hint}"
     if kind in ("missing", "union_tag_not_found"):
         return f"{key}: missing; give it a value"
-    return f"{key}: {problem['msg']} (got {shown(given)})"
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')} (got {shown(given)})"
 
 
 def shown(given: Any) -> str:
     """A value as it stands in a message: on one line, and short however much the value holds."""
     value = _REPR.repr(given)
     return value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "..."
+
+
+def _printed(key: str) -> str:
+    """A key as it stands in a message: on one line."""
+    return key if key.isprintable() else ascii(key)[1:-1]
 
 
 def _quoted(listing: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Merge a config with its registry files and check every name; one clear message when something is wrong."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,15 @@ def find_registry(entry: Path, places: Sequence[Path]) -> Path:
     Raises:
         StudyError: None of the places has it; the message names them all.
     """
+    # A path has lost one of an address's slashes.
+    if address := re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", str(entry)):
+        raise StudyError(f"registry: {'://'.join(address.groups())} is an address; download it and name the file")
     tried = list(dict.fromkeys(place / entry for place in places))
     for path in tried:
         if path.is_file():
             return path
+    if folder := next((path for path in tried if path.is_dir()), None):
+        raise StudyError(f"registry: {folder} is a folder; name each YAML file in it that is meant")
     looked = ", ".join(dict.fromkeys(str(path) for path in tried))
     raise StudyError(f"registry: {entry} does not exist; it is named in the config's `registry` (looked for {looked})")
 
@@ -50,18 +56,18 @@ def read_definitions(path: Path) -> dict[str, Any]:
 
 
 def is_registry(content: Any) -> bool:
-    """Whether a file holds definitions: it has a section of a registry, and nothing that only a study has."""
+    """Whether a file holds definitions: it has a section of a registry, if an empty one, and nothing of a study."""
     if not isinstance(content, Mapping):
         return False
     only_studies = StudyConfig.model_fields.keys() - Definitions.model_fields.keys()
     sections = [content[section] for section in SECTIONS if section in content]
-    return any(isinstance(each, Mapping) for each in sections) and not only_studies & content.keys()
+    return any(isinstance(each, Mapping | None) for each in sections) and not only_studies & content.keys()
 
 
 def registry_problems(content: Mapping[str, Any], file: str) -> list[str]:
     """What is wrong with the definitions of a registry file, a line a problem."""
     try:
-        Definitions.model_validate(content)
+        Definitions.model_validate({section: each for section, each in content.items() if each is not None})
     except ValidationError as error:
         return explain(error, Definitions, file)
     return []

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from cascade_equivalence.config.base import Closed
-from cascade_equivalence.config.names import Name, TaskName
+from cascade_equivalence.config.names import Draws, Name, TaskName
 
 ConceptName = Literal["proxy", "ctc", "boc", "acoustic", "permuted"]
 """What is erased."""
@@ -72,7 +72,7 @@ class ProbesConfig(Closed):
         description="Ridge penalties to choose from, on standardised states.",
     )
     folds: Annotated[int, Field(ge=2)] = Field(default=5, description="Inner folds that choose the penalty.")
-    shuffles: PositiveInt = Field(default=5, description="Probes trained on shuffled targets, for the selectivity.")
+    shuffles: Draws = Field(default=5, description="Probes trained on shuffled targets, for the selectivity.")
     pitch_low: PositiveFloat = Field(default=65.0, description="Lowest pitch in Hz.")
     pitch_high: PositiveFloat = Field(default=400.0, description="Highest pitch in Hz.")
     ctc: CtcConfig = Field(default=CtcConfig(), description="The CTC probe.")
@@ -89,7 +89,7 @@ class LensConfig(Closed):
     multiset: bool = Field(
         default=False, description="Count a token only as often as the reference has it, rather than every time."
     )
-    shuffles: PositiveInt = Field(default=20, description="Pairings with other transcripts, for the chance level.")
+    shuffles: Draws = Field(default=20, description="Pairings with other transcripts, for the chance level.")
     tuned: bool = Field(default=False, description="Train an affine map for each layer beside it (the tuned lens).")
     tuned_steps: PositiveInt = Field(default=250, description="Steps of the tuned lens.")
     seed: NonNegativeInt = Field(default=0, description="Seed of pairings and of the tuned lens.")
@@ -127,7 +127,7 @@ class ErasureConfig(Closed):
         description="States that erasers are fitted on: single frames, each with its utterance's label (one covariance "
         "for all concepts), or an utterance's mean (the CTC concept is always on frames).",
     )
-    seeds: PositiveInt = Field(default=20, description="Draws of each control of each concept.")
+    seeds: Draws = Field(default=20, description="Draws of each control of each concept.")
     ctc_labels: Literal["first", "union", "each"] = Field(
         default="first",
         description="What a frame is labelled with where the CTC probe puts out several characters a frame: the first "

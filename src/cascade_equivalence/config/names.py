@@ -2,9 +2,23 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, PositiveInt
 
 TaskName = Literal["ag_news", "sst2", "commonsense_qa", "trivia_qa", "meld", "mustard"]
 # Three names with a sign between them still make the name of a folder.
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
+NewTokens = Annotated[PositiveInt, Field(le=131_072)]
+"""Tokens of one answer: at most the longest context that open models have."""
+Draws = Annotated[PositiveInt, Field(le=1_000_000)]
+"""Draws, permutations and the like: more settle no digit that is shown."""
+
+
+def _said(label: str) -> str:
+    if not label.strip():
+        raise ValueError("it must say something")
+    return label
+
+
+Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_said)]
+"""What stands in tables for something."""

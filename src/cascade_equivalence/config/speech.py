@@ -119,6 +119,8 @@ class SpeechConfig(Closed):
 
 TALKERS_OF_MUSAN = (3, 7)
 """Fewest and most talkers in babble of MUSAN's speech, as in the recipe that the paper's source follows."""
+Talkers = Annotated[PositiveInt, Field(le=100)]
+"""More are no babble but stationary noise."""
 RT60_MS = (200, 1200)
 """Shortest and longest reverberation time that the simulated rooms can have."""
 
@@ -183,8 +185,8 @@ class NoiseConfig(Closed):
     babble_voices: list[str] = Field(
         default=[], description="Voices that babble in the background; empty takes every other voice of the study."
     )
-    talkers: PositiveInt = Field(default=4, description="Talkers in the babble (3 to 7 of MUSAN's).")
-    max_talkers: PositiveInt | None = Field(
+    talkers: Talkers = Field(default=4, description="Talkers in the babble (3 to 7 of MUSAN's).")
+    max_talkers: Talkers | None = Field(
         default=None,
         description="Draw each clip's number of talkers from `talkers` to this; null has the same for all.",
     )

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt
 
 from cascade_equivalence.config.base import Closed
-from cascade_equivalence.config.names import TaskName
+from cascade_equivalence.config.names import Draws, TaskName
 
 PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*~[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -41,7 +41,7 @@ class FamilyConfig(Closed):
 class StatisticsConfig(Closed):
     """How agreement is judged."""
 
-    draws: PositiveInt = Field(default=10_000, description="Permutations, and draws of rows as the paper draws them.")
+    draws: Draws = Field(default=10_000, description="Permutations, and draws of rows as the paper draws them.")
     confidence: float = Field(
         default=0.95,
         gt=0,

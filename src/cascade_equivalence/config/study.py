@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.mechanism import MechanismConfig
-from cascade_equivalence.config.names import Name, TaskName
+from cascade_equivalence.config.names import Label, Name, NewTokens, TaskName
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.speech import NoiseConfig, SpeechConfig, VoiceSpec
@@ -38,11 +38,14 @@ class TaskSpec(Closed):
     answer_prefix: str = Field(
         default="", description="Words every answer begins with, in the examples too; the model continues them."
     )
-    max_new_tokens: PositiveInt = Field(default=8, description="Longest answer, in tokens of the backbone.")
+    max_new_tokens: NewTokens = Field(default=8, description="Longest answer, in tokens of the backbone.")
 
 
 ORACLE = "oracle"
 """The ASR that makes no mistakes: it gives the text that was spoken."""
+LOGS = "logs"
+RESERVED = {ORACLE: "the true text", LOGS: "the folder of the logs beside the models"}
+"""Names that no model can have, and what each stands for."""
 LENS = "+lens"
 """Behind a speech LLM's name: the text that its logit lens shows, as a source of transcripts."""
 
@@ -94,7 +97,7 @@ class ContrastSpec(Closed):
     system: Name = Field(description="The system under study.")
     first: Name = Field(description="One reference, such as the cascade with the same backbone.")
     second: Name = Field(description="The other, such as a cascade with another backbone and the same ASR.")
-    label: str = Field(description="What the contrast is for, as shown in tables.")
+    label: Label = Field(description="What the contrast is for, as shown in tables.")
 
 
 class PairSpec(Closed):
@@ -102,7 +105,7 @@ class PairSpec(Closed):
 
     system: Name = Field(description="The system under study.")
     reference: Name = Field(description="The system it is compared with.")
-    label: str = Field(description="What the comparison is for, as shown in tables.")
+    label: Label = Field(description="What the comparison is for, as shown in tables.")
 
 
 class ItemsConfig(Closed):
@@ -145,7 +148,7 @@ class TranscribeConfig(Closed):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a GPU where there is one.")
     batch_size: PositiveInt = Field(default=16, description="Clips a batch.")
-    max_new_tokens: PositiveInt = Field(default=224, description="Longest transcript, in tokens.")
+    max_new_tokens: NewTokens = Field(default=224, description="Longest transcript, in tokens.")
 
 
 class AnswerConfig(Closed):
@@ -167,10 +170,19 @@ class AnswerConfig(Closed):
     batch_size: PositiveInt = Field(default=16, description="Prompts a batch.")
 
 
+def _unreserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"{name!r} stands for {RESERVED[name]}; give the model another name")
+    return name
+
+
+ModelName = Annotated[Name, AfterValidator(_unreserved)]
+
+
 class Definitions(Closed):
     """What a study can choose from; a registry file holds these keys at its top level."""
 
-    models: dict[Name, ModelSpec] = Field(default={}, description="Weights, by name.")
+    models: dict[ModelName, ModelSpec] = Field(default={}, description="Weights, by name.")
     systems: dict[Name, SystemSpec] = Field(default={}, description="Systems, by name.")
     voices: dict[Name, VoiceSpec] = Field(default={}, description="Voices, by name.")
     tasks: dict[TaskName, TaskSpec] = Field(default={}, description="How each task is asked.")

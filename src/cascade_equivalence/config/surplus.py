@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from cascade_equivalence.config.base import Closed
-from cascade_equivalence.config.names import Name
+from cascade_equivalence.config.names import Draws, Name
 
 LabelledTask = Literal["ag_news", "sst2", "commonsense_qa", "meld", "mustard"]
 """Tasks with a closed label set: of open answers there is no entropy to explain."""
@@ -23,7 +23,7 @@ class SurplusConfig(Closed):
     folds: Annotated[int, Field(ge=2)] = Field(
         default=5, description="Folds of whole groups: outer ones that test, and inner ones that choose penalties."
     )
-    permutations: PositiveInt = Field(
+    permutations: Draws = Field(
         default=20, description="How often items exchange their audio, for what is found where there is nothing."
     )
     pitch_low: PositiveFloat = Field(default=65.0, description="Lowest pitch in Hz.")

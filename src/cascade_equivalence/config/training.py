@@ -3,14 +3,26 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.names import Name, TaskName
 from cascade_equivalence.config.packages import NAME_HELP, VERSION_HELP, is_exact_version, is_package_name
 from cascade_equivalence.config.sources import Sha256, TranscriptionPrompt
 from cascade_equivalence.config.speech import VoiceSpec
 
 Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def _known(encoding: str) -> str:
+    try:
+        b"x".decode(encoding)
+    except (LookupError, ValueError) as error:
+        raise ValueError("this is no encoding of texts; give one that Python knows, such as utf-8") from error
+    return encoding
+
+
+Encoding = Annotated[str, AfterValidator(_known)]
 
 
 class TextSource(Closed):
@@ -27,7 +39,7 @@ class TextSource(Closed):
     format: Literal["lines", "tsv", "json"] = Field(
         description="One document a line, the last column of a table, or a JSON list of texts."
     )
-    encoding: str = Field(default="utf-8", description="Character encoding of the files.")
+    encoding: Encoding = Field(default="utf-8", description="Character encoding of the files.")
     licence: str = Field(description="Licence of the texts, for the model card.")
 
     @field_validator("name")
@@ -51,6 +63,14 @@ class TextsConfig(Closed):
     sources: list[TextSource] = Field(min_length=1, description="Where the texts come from.")
     max_words: PositiveInt = Field(default=26, description="Longer sentences are cut at their commas.")
     min_words: PositiveInt = Field(default=3, description="Shorter pieces are left out.")
+
+    @field_validator("min_words")
+    @classmethod
+    def _not_above_the_most(cls, words: int, info: ValidationInfo) -> int:
+        if words > info.data.get("max_words", words):
+            raise ValueError(f"it must be at most max_words ({info.data['max_words']})")
+        return words
+
     joined: float = Field(
         default=0.12, ge=0, le=1, description="Share of clips that speak two pieces one after the other."
     )
@@ -100,20 +120,29 @@ class DistilConfig(Closed):
     repeat: float = Field(
         default=0.4, ge=0, le=1, description="Share of clips that are transcribed rather than judged."
     )
-    tasks: list[str] = Field(default=["ag_news", "sst2"], description="Tasks whose prompts are distilled.")
+    tasks: list[TaskName] = Field(default=["ag_news", "sst2"], description="Tasks whose prompts are distilled.")
     evaluate_every: PositiveInt = Field(default=100, description="Steps between evaluations and checkpoints.")
 
 
 class ConnectorSpec(Closed):
     """A connector to train: between which models, of which shape, on what."""
 
-    audio_model: str = Field(description="Whisper model whose encoder hears.")
-    text_model: str = Field(description="Text LLM that reads; it is never changed.")
+    audio_model: Name = Field(description="Whisper model whose encoder hears.")
+    text_model: Name = Field(description="Text LLM that reads; it is never changed.")
     stack_factor: PositiveInt = Field(default=8, description="Encoder frames (20 ms) that become one connector frame.")
     outputs: PositiveInt = Field(default=2, description="Outputs of one connector frame.")
     width: PositiveInt = Field(default=512, description="Width of the connector's blocks.")
     blocks: NonNegativeInt = Field(default=2, description="Bidirectional transformer blocks.")
     heads: PositiveInt = Field(default=8, description="Attention heads a block.")
+
+    @field_validator("heads")
+    @classmethod
+    def _share_the_width(cls, heads: int, info: ValidationInfo) -> int:
+        # Positions turn pairs of a head's numbers.
+        if (width := info.data.get("width")) is not None and width % (2 * heads):
+            raise ValueError(f"it must divide width ({width}) into heads of an even width")
+        return heads
+
     reach: PositiveInt = Field(default=32, description="Connector frames that a frame attends to on either side.")
     hidden: PositiveInt = Field(default=1024, description="Width of the output's SwiGLU.")
     clips: PositiveInt = Field(default=43_000, description="Training clips.")
@@ -124,7 +153,7 @@ class ConnectorSpec(Closed):
     evaluation_clips: PositiveInt = Field(default=300, description="Held-out clips a voice.")
     transcription: TranscriptionPrompt = Field(description="How a transcript is asked for in the second stage.")
     texts: TextsConfig = Field(description="What is read aloud.")
-    voices: dict[str, TrainingVoice] = Field(min_length=1, description="Who reads it, by name.")
+    voices: dict[Name, TrainingVoice] = Field(min_length=1, description="Who reads it, by name.")
     evaluation_voices: list[str] = Field(min_length=1, description="Voices of the held-out clips, among `voices`.")
     frames: FramesConfig = Field(default=FramesConfig(), description="First stage.")
     distil: DistilConfig = Field(default=DistilConfig(), description="Second stage.")

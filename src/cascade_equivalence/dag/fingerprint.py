@@ -38,6 +38,7 @@ PAGE = (
 STAGES = {
     "resolve": (
         "models/sources/*.py",
+        "config/model_files.py",
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
     ),
     "items": (

@@ -12,8 +12,8 @@ from typing import Any
 
 from cascade_equivalence import __version__
 from cascade_equivalence.atomic import write_bytes, write_text
+from cascade_equivalence.config.model_files import MANIFEST
 from cascade_equivalence.config.study import StudyConfig
-from cascade_equivalence.models.sources.files import MANIFEST
 from cascade_equivalence.provenance import made
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.places import Places

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from cascade_equivalence.config.model_files import MANIFEST as WEIGHTS_MANIFEST
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import MANIFEST as WEIGHTS_MANIFEST
 from cascade_equivalence.models.sources.files import hash_files
 from cascade_equivalence.models.sources.manifest import verify as verify_weights
 from cascade_equivalence.models.store import UNANSWERED, damaged_lines

@@ -73,7 +73,10 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
         held = ", ".join(f"{len(entries)} {section}" for section, entries in content.items() if entries)
         return f"valid registry ({held or 'of nothing'})"
     study = study_of(content, path)
-    check_engines(study.engines(), ["conda"] if conda else [])
+    try:
+        check_engines(study.engines(), ["conda"] if conda else [])
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from error
     if not elsewhere:
         _check_places(path, study)
     systems, pairs = len(study.config.systems), len(study.config.pairs)

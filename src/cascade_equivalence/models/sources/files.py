@@ -3,17 +3,11 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from cascade_equivalence.config.model_files import ADVICE, name_problem, runs_code
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.progress import progress
-
-MANIFEST = "manifest.json"
-RECORD = ".manifest.json"
-CTRANSLATE2_WEIGHTS = "model.bin"
-DATA_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".jinja", ".model"})
-# Formats that run code while they are read. `model.bin` is CTranslate2's name and is checked by its content.
-PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz"})
 
 _CHUNK = 1 << 24
 _SHOW_PROGRESS_FROM = 1 << 30
@@ -32,34 +26,24 @@ class Fetched:
     commit: str | None = None
 
 
-def is_pickle(name: str) -> bool:
-    """Say whether a file name belongs to a format that can run code when it is loaded."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in PICKLE_SUFFIXES and path.name != CTRANSLATE2_WEIGHTS
-
-
-def refuse_pickles(names: Iterable[str], where: str) -> None:
-    """Stop when a pickle is asked for.
+def refuse_code(names: Iterable[str], where: str) -> None:
+    """Stop when code or a pickle is asked for.
 
     Raises:
-        StudyError: Some name belongs to a format that can run code when it is loaded.
+        StudyError: Some name belongs to code, or to a format that can run code when it is loaded.
     """
-    if found := sorted(name for name in names if is_pickle(name)):
-        raise StudyError(
-            f"{where}: {', '.join(found)} can run code when loaded and is refused; name files in safetensors, GGUF or "
-            "CTranslate2 format, or convert these to safetensors first"
-        )
+    if found := sorted(name for name in names if runs_code(name)):
+        raise StudyError(f"{where}: {', '.join(found)} can run code when loaded and is refused; {ADVICE}")
 
 
 def check_name(name: str, where: str) -> str:
     """Return a file name that stays inside the model folder and does not clash with the manifest.
 
     Raises:
-        StudyError: The name is absolute, climbs out, or is the manifest's.
+        StudyError: It cannot be the name of a file in a model folder.
     """
-    path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.name in (MANIFEST, RECORD):
-        raise StudyError(f"{where}: {name!r} cannot be the name of a file in a model folder; choose another")
+    if (problem := name_problem(name)) is not None:
+        raise StudyError(f"{where}: {name!r} cannot be the name of a file in a model folder: {problem}")
     return name
 
 

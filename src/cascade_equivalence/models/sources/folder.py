@@ -2,15 +2,10 @@
 
 from pathlib import Path
 
+from cascade_equivalence.config.model_files import CTRANSLATE2_WEIGHTS, DATA_SUFFIXES, MANIFEST, runs_code
 from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import (
-    CTRANSLATE2_WEIGHTS,
-    DATA_SUFFIXES,
-    MANIFEST,
-    Fetched,
-    is_pickle,
-)
+from cascade_equivalence.models.sources.files import Fetched
 from cascade_equivalence.resources import REPOSITORY, RESOURCES
 
 # The second is the form of earlier registries.
@@ -55,7 +50,7 @@ def fetch(source: PathSource, gguf: str | None = None) -> Fetched:
         return Fetched({gguf: folder / gguf})
     taken = [name for name in names if Path(name).suffix in DATA_SUFFIXES or name == CTRANSLATE2_WEIGHTS]
     if not any(name.endswith(".safetensors") or name == CTRANSLATE2_WEIGHTS for name in taken):
-        pickles = [name for name in names if is_pickle(name)]
+        pickles = [name for name in names if runs_code(name)]
         hint = f"; {', '.join(pickles)} can run code when loaded: convert to safetensors first" if pickles else ""
         raise StudyError(f"{folder} has no weights in safetensors or CTranslate2 format{hint}")
     return Fetched({name: folder / name for name in taken})

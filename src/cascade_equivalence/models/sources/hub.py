@@ -4,9 +4,10 @@ import hashlib
 from fnmatch import fnmatch
 from pathlib import Path
 
+from cascade_equivalence.config.model_files import REFUSED_SUFFIXES
 from cascade_equivalence.config.sources import HubSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import PICKLE_SUFFIXES, Fetched, check_name, refuse_pickles, sha256
+from cascade_equivalence.models.sources.files import Fetched, check_name, refuse_code, sha256
 from cascade_equivalence.models.sources.hub_errors import advice, failures, gate
 from cascade_equivalence.models.sources.secrets import hub_token
 
@@ -39,9 +40,9 @@ def _page(source: HubSource) -> str:
 
 
 def _check_listing(names: list[str], source: HubSource) -> None:
-    """Stop before anything is fetched when the patterns match a pickle, or nothing."""
+    """Stop before anything is fetched when the patterns match code or a pickle, or nothing."""
     chosen = [name for name in names if any(fnmatch(name, pattern) for pattern in source.files)]
-    refuse_pickles(chosen, source.repo)
+    refuse_code(chosen, source.repo)
     if not chosen:
         raise StudyError(
             f"{source.repo} at {source.revision} has no file that matches {source.files}; it has {', '.join(names)}"
@@ -77,7 +78,7 @@ def _download(source: HubSource) -> tuple[Path, dict[str, Path]]:
             source.repo,
             revision=source.revision,
             allow_patterns=source.files,
-            ignore_patterns=[f"*{suffix}" for suffix in sorted(PICKLE_SUFFIXES - {".bin"})],
+            ignore_patterns=[f"*{suffix}" for suffix in sorted(REFUSED_SUFFIXES - {".bin"})],
             local_files_only=offline,
             token=token,
         )
@@ -114,5 +115,5 @@ def fetch(source: HubSource) -> Fetched:
         folder, files = _download(source)
     except failures() as error:
         raise _explain(error, source) from error
-    refuse_pickles(files, source.repo)
+    refuse_code(files, source.repo)
     return Fetched({check_name(name, source.repo): path.resolve() for name, path in files.items()}, folder.name)

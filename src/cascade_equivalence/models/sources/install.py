@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from cascade_equivalence.config.model_files import CTRANSLATE2_WEIGHTS, DATA_SUFFIXES, MANIFEST, RECORD
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import CTRANSLATE2_WEIGHTS, DATA_SUFFIXES, MANIFEST, RECORD
 from cascade_equivalence.models.sources.manifest import Manifest, read_record, write_manifest
 
 

