@@ -31,7 +31,7 @@ class Item:
         id: Stable and unique within the task.
         text: What is spoken, already cleaned.
         label: Gold label; for trivia_qa the main answer.
-        group: Cluster of the bootstrap: items with the same text, dialogue or show.
+        group: Items of one group are not independent of each other: the same text, the same dialogue.
         options: Answer options in the order of their letters, where the task has them.
         aliases: Accepted answers, for trivia_qa.
         style: Prosody style to speak in. Set only where the label lies in the voice and not in the words: such items

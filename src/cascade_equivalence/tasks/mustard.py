@@ -11,7 +11,11 @@ from cascade_equivalence.tasks.published import read_text, text_field
 
 
 class Mustard(Task):
-    """MUStARD: all clips, the utterance alone, without the turns before it."""
+    """MUStARD: all clips, the utterance alone, without the turns before it.
+
+    Each clip is a group of its own: their contexts are all distinct, and the set has only four shows, by which nothing
+    could ever be shown.
+    """
 
     name = "mustard"
     labels = ("sarcastic", "sincere")
@@ -32,7 +36,7 @@ class Mustard(Task):
                 id=key,
                 text=clean_line(text_field(row, "utterance")),
                 label="sarcastic" if row["sarcasm"] else "sincere",
-                group=text_field(row, "show"),
+                group=key,
             )
 
 
