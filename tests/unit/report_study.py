@@ -197,7 +197,7 @@ def write_comparisons(study: Study, frames: dict[str, pl.DataFrame], task: str, 
         study.agreement.append(path)
     for each in study.outline.contrasts:
         three = (frames[name] for name in (each.system, each.first, each.second))
-        node = contrast(*three, LABELS[task], draws=300)
+        node = contrast(*three, LABELS[task])
         node |= {f"match_{which}": match(each.system, getattr(each, which)) for which in ("first", "second")}
         path = study.root / f"contrasts/{each.system}~{each.first}~{each.second}/{task}/{condition}.json"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report import equivalence_table, power_table, tests_table
 from cascade_equivalence.report.display import UNDEFINED, markdown
+from cascade_equivalence.report.equivalence_verdicts import CEILING, with_verdicts
+from cascade_equivalence.report.pair_frames import CONTRASTS
 from cascade_equivalence.stats import equivalence
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import kappa
@@ -20,7 +23,7 @@ from cascade_equivalence.stats.power import power
 from cascade_equivalence.stats.statistic import estimate
 
 TABLES = [tests_table, equivalence_table, power_table]
-BOUNDS = {"accuracy_margin": 0.03, "kappa_bound": 0.8, "alpha": 0.05}
+BOUNDS = {"accuracy_margin": 0.03, "kappa_bound": 0.8, "confidence": 0.95}
 LABELS = ["a", "b"]
 
 
@@ -47,16 +50,13 @@ def found_of(seed: int, texts: int, differs: float) -> dict[str, Any]:
             "difference": accuracy_difference(pair.clusters, pair.system_correct, pair.reference_correct),
         },
         texts,
-        draws=100,
-        confidence=0.95,
-        seed=0,
+        0.95,
     )
     planned = power(
         pair,
         found_kappa=asdict(estimates["kappa"]),
         found_difference=asdict(estimates["difference"]),
         margin=0.03,
-        alpha=0.05,
         confidence=0.95,
     )
     found = {
@@ -86,7 +86,13 @@ def frame(module: ModuleType, nodes: dict = NODES) -> pl.DataFrame:
         for (system, reference, task, condition), found in nodes.items()
     ]
     front = dict.fromkeys(("system", "reference", "match", "task", "condition"), pl.String)
-    return pl.DataFrame(rows, schema={**front, "rows": pl.Int64, "groups": pl.Int64, **module.SCHEMA}, orient="row")
+    schema = {**front, "rows": pl.Int64, "groups": pl.Int64, **module.SCHEMA}
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    if module is not equivalence_table:
+        return table
+    kinds = table.select("system", "reference", "match").with_columns(system_kind=pl.lit("e2e"))
+    pairs = kinds.with_columns(reference_kind=pl.lit("cascade"))
+    return with_verdicts(table, pairs, pl.DataFrame(schema=CONTRASTS), StatisticsConfig())
 
 
 @pytest.mark.parametrize("module", TABLES)
@@ -112,12 +118,11 @@ def test_every_column_has_a_place_of_its_own_in_the_node() -> None:
         assert row[column] == tests[place]
     assert (row["clustered_p"], row["permutation_p"]) == (tests["clustered"]["p"], tests["permutation"]["p"])
     row = equivalence_table.row(found)
-    for column in ("tango_low", "tango_high", "p_equivalence", "p_difference", "alpha"):
+    for column in ("tango_low", "tango_high", "p_equivalence", "p_difference"):
         assert row[column] == judged["accuracy"][column]
     for part, column in (("accuracy", "accuracy_difference"), ("kappa", "kappa")):
         for end in ("low", "high"):
             assert row[f"{column}_{end}"] == judged[part][end]
-        assert row[f"{part}_verdict"] == judged[part]["verdict"]
     assert power_table.row(found) == {
         ("power_reason" if name == "reason" else name): value for name, value in planned.items() if name != "confidence"
     }
@@ -143,8 +148,10 @@ def test_an_empty_table_has_an_empty_display(module: ModuleType) -> None:
 
 def test_verdicts_are_in_words_with_the_bounds_in_the_title() -> None:
     shown = equivalence_table.display(frame(equivalence_table), 0.95)
-    assert "±3 points" in shown.title and "0.8" in shown.title
-    together, accuracies, answers = (shown.columns.index(name) for name in ("Together", "Accuracies", "Answers"))
+    assert "±3 points" in shown.title and "0.1 below" in shown.title
+    together, accuracies, answers = (
+        shown.columns.index(name) for name in ("Together", "Accuracies", "Answers, κ against 0.8")
+    )
     alike, apart, alone = shown.rows
     assert (alike[together], alike[answers]) == ("equivalent", "the same")
     assert alike[accuracies].startswith("equal")
@@ -160,7 +167,7 @@ def test_every_verdict_has_words_of_its_own() -> None:
         equivalence.overall_verdict(accuracy, answers)
         for accuracy in equivalence_table.ACCURACY_WORDS
         for answers in equivalence_table.KAPPA_WORDS
-    } == set(equivalence_table.WORDS)
+    } | {CEILING} == set(equivalence_table.WORDS)
 
 
 def test_adjusted_p_values_are_shown_where_there_are_some() -> None:

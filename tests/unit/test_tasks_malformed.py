@@ -140,7 +140,7 @@ def test_lines_that_are_no_row_are_named(tmp_path: Path, row: object) -> None:
         ("sst2", "dev.tsv", b"sentence\tlabel\ngood .\t1\nbad .\n", 2),
         ("sst2", "dev.tsv", b"sentence\tlabel\ngood .\t1\nbad .\t7\n", 2),
         ("mustard", "sarcasm_data.json", json.dumps({"1": MUSTARD, "2": MUSTARD | {"utterance": None}}).encode(), 2),
-        ("mustard", "sarcasm_data.json", json.dumps({"1": MUSTARD, "2": MUSTARD | {"show": 7}}).encode(), 2),
+        ("mustard", "sarcasm_data.json", json.dumps({"1": MUSTARD, "2": MUSTARD | {"sarcasm": 7}}).encode(), 2),
         ("mustard", "sarcasm_data.json", json.dumps([MUSTARD]).encode(), 1),
         ("trivia_qa", "validation_sample.json", json.dumps({"qid": "1"}).encode(), 1),
     ],

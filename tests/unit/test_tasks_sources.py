@@ -75,14 +75,9 @@ def test_published_sets_are_complete(name: str) -> None:
 
 
 @needs_real
-def test_clusters_are_dialogues_and_shows() -> None:
+def test_clusters_are_dialogues_and_clips() -> None:
     assert len({item.group for item in real("meld")}) == 280
-    assert Counter(item.group for item in real("mustard")) == {
-        "FRIENDS": 356,
-        "BBT": 280,
-        "GOLDENGIRLS": 40,
-        "SARCASMOHOLICS": 14,
-    }
+    assert all(item.group == item.id for item in real("mustard"))
     assert all(re.fullmatch(rf"{item.group}_utt\d+", item.id) for item in real("meld"))
 
 

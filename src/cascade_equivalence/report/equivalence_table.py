@@ -65,10 +65,10 @@ WORDS = {
 
 
 def row(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a pair, from what ``stats.equivalence.judge`` gives."""
+    """The columns of a pair, from what ``stats.equivalence.judge`` gives; verdicts need the study's other pairs."""
     judged = found["equivalence"]
     accuracy, kappa = judged["accuracy"], judged["kappa"]
-    return {
+    return dict.fromkeys(SCHEMA) | {
         "accuracy_margin": accuracy["margin"],
         "kappa_bound": kappa["bound"],
         "accuracy_difference": accuracy["difference"],

@@ -37,15 +37,15 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
     """
     kappa, indices, by_rows = found["kappa"], found["indices"], found["by_rows"]
     largest = indices["kappa_max"]["value"]
-    columns = {"kappa": kappa, "observed_agreement": found["observed_agreement"]} | {
-        name: indices[name] for name in INDICES
-    }
+    columns = {"kappa": kappa, "observed_agreement": found["observed_agreement"]}
+    columns |= {name: indices[name] for name in INDICES if name != "kappa_max"}
     reasons: dict[str, list[str]] = {}
     for name, title in INDICES.items():
         if reason := indices[name]["reason"]:
             reasons.setdefault(reason, []).append(title)
     return {
         **{key: value for name, each in columns.items() for key, value in spread(name, each).items()},
+        "kappa_max": largest,
         "share_of_max": kappa["value"] / largest if largest and kappa["value"] is not None else None,
         **{
             f"{name}_{column}": value

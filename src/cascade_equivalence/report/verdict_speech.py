@@ -149,6 +149,10 @@ def _against_ceilings(
     tops = ceilings(standing.pairs).filter(pl.col("kappa").is_not_null() & ~pl.col("guesses"))
     tops = tops.filter((pl.col("system") == other) | (pl.col("reference") == other))
     tops = tops.filter(pl.col("task").is_in(told["task"].to_list()))
+    # A ceiling that the verdict has set the pair against needs no comparison of two intervals as well.
+    own = standing.equivalence.filter(_is_pair(f"{name} vs. {other}"))
+    settled = own["ceiling"].drop_nulls().unique().to_list()
+    tops = tops.filter(~pl.any_horizontal(pl.lit(False), *(_is_pair(name) for name in settled)))
     mine = {row["task"]: row for row in told.iter_rows(named=True)}
     sentences = []
     for (system, reference), part in tops.group_by("system", "reference", maintain_order=True):
@@ -165,6 +169,13 @@ def _against_ceilings(
             f"{name}'s κ {where}{caution}."
         )
     return sentences
+
+
+def _is_pair(name: str) -> pl.Expr:
+    """Whether a row is of a pair that is written as ``one vs. other``, either way round."""
+    one, other = name.split(" vs. ")
+    there = (pl.col("system") == one) & (pl.col("reference") == other)
+    return there | ((pl.col("system") == other) & (pl.col("reference") == one))
 
 
 def _place(row: dict, ceiling: dict) -> str:
