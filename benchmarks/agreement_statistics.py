@@ -3,8 +3,8 @@
     python benchmarks/agreement_statistics.py --cells 35 --texts 1000 --voices 6 --draws 10000
 
 The size is the paper's: seven pairs on five tasks with closed label sets; the answers are synthetic. Ours: in each cell
-the intervals of seven statistics (kappa, observed agreement, kappa max, PABAK, AC1, accuracy difference, overlap) from
-draws of texts, and of four of them from draws of rows. Baseline: what a user would write, for kappa alone; texts, or
+the intervals of seven statistics (kappa, observed agreement, kappa max, PABAK, AC1, accuracy difference, overlap) that
+count texts, without draws, and of four of them from draws of rows. Baseline: what a user would write, for kappa alone; texts, or
 rows, are drawn with numpy, and every draw goes through ``cohen_kappa_score``. Also: the same loop with a count table in
 numpy instead. The loops run some of the draws on one cell a task, and their seconds are scaled to all draws and cells.
 The ends of their intervals have to agree with ours to two digits. Arms take turns.
@@ -27,11 +27,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import cohen_kappa, kappa, observed_agreement
-from cascade_equivalence.stats.bootstrap import Clusters, estimate
 from cascade_equivalence.stats.by_rows import by_rows
+from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.indices import index_statistics
 from cascade_equivalence.stats.overlap import error_overlap
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.stats.statistic import estimate
 
 LABELS = (4, 2, 5, 7, 2)  # AG News, SST-2, CSQA, MELD, MUStARD
 CONFIDENCE = 0.95
@@ -68,7 +69,7 @@ def ours(cell: Paired, draws: int, seed: int) -> tuple[Ends, Ends]:
         "overlap": error_overlap(cell),
         **index_statistics(cell, closed=True),
     }
-    found = estimate(wanted, cell.clusters.count, draws=draws, confidence=CONFIDENCE, seed=seed)["kappa"]
+    found = estimate(wanted, cell.clusters.count, CONFIDENCE)["kappa"]
     rows = by_rows(cell, draws=draws, confidence=CONFIDENCE, seed=seed)["kappa"]
     return [found.low or 0.0, found.high or 0.0], [rows["low"], rows["high"]]
 

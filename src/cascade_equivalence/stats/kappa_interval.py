@@ -11,11 +11,12 @@ with pi fitted at v (maximum likelihood, by expectation and maximisation). It is
 shares as they were seen: where nearly all answers are one and the same, few others have shown what they do, and a kappa
 near 1 makes more of them likely than were seen. Residuals that vary less than the model has it, as where some answers
 are agreed on more than others, scale it down. How rows of a group depend is accounted for as in
-``RatioEstimator.null_variance``.
+``RatioEstimator.null_variance``; the quantile is Student's, with one degree of freedom less than there are groups.
 """
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from cascade_equivalence.stats import tango
 from cascade_equivalence.stats.clustered import RatioEstimator
@@ -63,7 +64,9 @@ class KappaScore:
     def limits(self, confidence: float) -> tuple[float, float]:
         """The values that the test does not reject, within those that kappa can have at this chance agreement."""
         lowest = max(-1.0, -self.by_chance / (1 - self.by_chance))
-        return tango.invert(self.statistic, self.value, (lowest, 1.0), confidence)
+        # Chance agreement and scale are estimated from as many groups: Student's quantile.
+        reach = stats.t.isf((1 - confidence) / 2, self._estimator.clusters.count - 1)
+        return tango.invert(self.statistic, self.value, (lowest, 1.0), 1 - 2 * float(stats.norm.sf(reach)))
 
     def interval(self) -> Interval:
         """The interval of kappa with the influence of each group."""
