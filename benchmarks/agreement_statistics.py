@@ -4,7 +4,8 @@
 
 The size is the paper's: seven pairs on five tasks with closed label sets; the answers are synthetic. Ours: in each cell
 the intervals of seven statistics (kappa, observed agreement, kappa max, PABAK, AC1, accuracy difference, overlap) that
-count texts, without draws, and of four of them from draws of rows. Baseline: what a user would write, for kappa alone; texts, or
+count texts, without draws, and of four of them from draws of rows. Baseline: what a user would write, for kappa alone;
+texts, or
 rows, are drawn with numpy, and every draw goes through ``cohen_kappa_score``. Also: the same loop with a count table in
 numpy instead. The loops run some of the draws on one cell a task, and their seconds are scaled to all draws and cells.
 The ends of their intervals have to agree with ours to two digits. Arms take turns.
