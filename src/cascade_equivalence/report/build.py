@@ -83,6 +83,8 @@ def build_tables(
     pairs = pair_frames(agreement_nodes, outline, statistics)
     contrasts = contrasts_frame(contrast_nodes, outline, statistics)
     pairs["equivalence"] = with_verdicts(pairs["equivalence"], pairs["agreement"], contrasts, statistics)
+    noise = outline.sort(_noise(answers, labels, outline, statistics))
+    noisy = noise.filter(pl.col("condition") != CLEAN).select(accuracy.columns)
     erasure, erasure_controls = erasure_tables(mechanism.erasure, labels, statistics)
     matches = {(row[0], row[1]): row[2] for row in pairs["agreement"].select("system", "reference", "match").rows()}
     # Without clean speech there is nothing that noise could turn.
@@ -91,11 +93,11 @@ def build_tables(
         accuracy=accuracy,
         **pairs,
         contrasts=contrasts,
-        noise=outline.sort(_noise(answers, labels, outline, statistics)),
+        noise=noise,
         ranking=ranking_table.frame(answers, pairs["agreement"].filter(heard_clean), labels, statistics),
         transcription=outline.sort(_transcription(transcripts, outline)),
         shared_errors=shared_errors(answers, transcripts, items, outline, matches=matches) if items else NO_EXAMPLES,
-        costs=costs_table(answers, transcripts, clip_seconds(speech_files), outline, accuracy),
+        costs=costs_table(answers, transcripts, clip_seconds(speech_files), outline, pl.concat([accuracy, noisy])),
         surplus=surplus_table.frame(surplus_files),
         probes=probes_table(mechanism.probes),
         lens=lens_table(mechanism.lens, statistics),

@@ -56,7 +56,7 @@ def costs_table(
         transcripts: Transcripts by (source, task, condition), with ``seconds`` where they were timed.
         clips: What ``clip_seconds`` gives.
         outline: What the systems are made of.
-        accuracy: Tidy accuracy table, for the intervals of accuracies on clean speech.
+        accuracy: Accuracies of the same answers, a row a system, task and condition, for their intervals.
 
     Returns:
         A table with the columns of ``SCHEMA``, in the reader's order.
@@ -65,7 +65,7 @@ def costs_table(
     table = outline.sort(_with_front(pl.DataFrame(rows, schema=SCHEMA, orient="row")))
     if accuracy is None:
         return table
-    ends = accuracy.filter(condition=CLEAN).select("system", "task", "condition", "accuracy_low", "accuracy_high")
+    ends = accuracy.select("system", "task", "condition", "accuracy_low", "accuracy_high")
     joined = table.drop("accuracy_low", "accuracy_high").join(
         ends, on=["system", "task", "condition"], how="left", maintain_order="left", validate="m:1"
     )
