@@ -5,13 +5,13 @@ import dataclasses
 import polars as pl
 import pytest
 from report_numbers import contradictions, zero_widths
-from report_study import build, write_study
+from report_study import SPEECH_OUTLINE, build, write_study
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
     """All tables of the made-up study."""
-    made = build(write_study(tmp_path_factory.mktemp("study")))
+    made = build(write_study(tmp_path_factory.mktemp("study"), SPEECH_OUTLINE))
     found = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
     return {name: table for name, table in found.items() if isinstance(table, pl.DataFrame)}
 
