@@ -138,7 +138,7 @@ def compare(
         },
         "indices": indices(found, closed=bool(labels)),
         "by_rows": by_rows(paired, **settings),
-        "tests": tests(paired, 1 - confidence),
+        "tests": tests(paired, round(1 - confidence, 12)),
         "equivalence": judge(paired, accuracy_margin=accuracy_margin, kappa_bound=kappa_bound, confidence=confidence),
         "power": power(
             paired,

@@ -62,7 +62,7 @@ def power(
     discordance = float(np.mean(paired.system_correct != paired.reference_correct))
     kappa = RatioEstimator.kappa(paired) if found_kappa["value"] is not None else None
     quantile = float(stats.norm.isf((1 - confidence) / 2))
-    alpha = 1 - confidence
+    alpha = round(1 - confidence, 12)
     several = paired.clusters.count > 1
     found: dict[str, Any] = {
         "margin": margin,
