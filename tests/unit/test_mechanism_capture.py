@@ -216,10 +216,29 @@ def test_utterances_are_items_in_turn_split_by_item(count: int, more: int, seed:
     drawn = draw_utterances([spoken(60)], count, 0.25, seed)
     assert drawn.height == count and drawn["id"].n_unique() == count
     assert abs(drawn["voice"].to_list().count("a") - count / 2) <= 0.5
-    assert drawn["split"].to_list().count("test") == round(0.25 * count)
+    for (voice,), own in drawn.group_by("voice"):
+        tests = own["split"].to_list().count("test")
+        assert abs(tests - 0.25 * own.height) <= 0.75 and 0 < tests < own.height, voice
     # More items keep those that were there, in their voices.
     larger = draw_utterances([spoken(60)], min(60, count + more), 0.25, seed)
     assert larger.head(count).select("id", "voice").equals(drawn.select("id", "voice"))
+
+
+@given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=5), seed=st.integers(0, 5))
+def test_the_order_of_tests_in_a_voice_depends_on_its_own_items_alone(counts: list[int], seed: int) -> None:
+    def alone(voice: int) -> Spoken:
+        clips = {(str(voice), f"{n}"): ("text", 1.0, "hash") for n in range(counts[voice])}
+        return Spoken(f"task {voice}", [str(voice)], clips)
+
+    if max(counts) < 2:
+        return
+    drawn = draw_utterances([alone(voice) for voice in range(len(counts))], 40, 0.2, seed)
+    for voice, count in enumerate(counts):
+        mine = drawn.filter(voice=str(voice))
+        if count > 1:
+            assert mine.equals(draw_utterances([alone(voice)], 40, 0.2, seed))
+        else:
+            assert mine["split"].to_list() == ["train"]
 
 
 def test_too_few_utterances_are_refused() -> None:

@@ -8,12 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from cascade_equivalence.config.mechanism import CtcConfig, ProbesConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.characters import Alphabet
 from cascade_equivalence.mechanism.ctc import read_ctc_probe
+from cascade_equivalence.mechanism.probe_utterances import Utterances
 from cascade_equivalence.mechanism.probes import probe_layer
 from cascade_equivalence.mechanism.states import INDEX, States, StatesWriter
 
@@ -21,11 +24,11 @@ WIDTH = 32
 CONFIG = ProbesConfig(shuffles=3, ctc=CtcConfig(learning_rate=0.1, batch_size=8))
 QUICK = ProbesConfig(shuffles=2, ctc=CtcConfig(epochs=2))
 RIDGE = {
-    *("r2", "r2_uniform", "penalty", "shuffled", "selectivity"),
-    *("train", "test", "left_out", "low", "high", "reason"),
+    *("r2", "r2_of_test", "r2_uniform", "penalty", "shuffled", "selectivity", "voice_value", "by_item"),
+    *("train", "test", "left_out", "voices_left_out", "low", "high", "reason"),
 }
 CTC = {
-    *("decodability", "cer", "low", "high", "shuffled", "prior", "feasible_share", "epochs"),
+    *("by_item", "decodability", "cer", "low", "high", "shuffled", "prior", "feasible_share", "epochs"),
     *("label_entropy", "blank_share", "alphabet", "upsample", "reason"),
 }
 
@@ -97,6 +100,13 @@ class Planted:
             assert (own["r2"] is None) <= (own["reason"] is not None)
             if own["low"] is not None:
                 assert own["low"] <= own["r2"] <= own["high"] <= 1
+        for own, value in [(result[name], result[name]["r2"]) for name in ("energy", "pitch", "boc")] + [
+            (result["ctc"], None if result["ctc"]["cer"] is None else 1 - result["ctc"]["cer"])
+        ]:
+            if value is not None:
+                missed, there = (sum(own["by_item"][part]) for part in ("missed", "there"))
+                assert value == pytest.approx(1 - missed / there)
+                assert own["by_item"]["items"] == sorted(set(own["by_item"]["items"]))
         return result
 
 
@@ -125,10 +135,13 @@ def test_a_planted_target_is_found_in_its_layer_only(results: list[dict[str, Any
 def test_planted_text_is_read_in_its_layer_only(results: list[dict[str, Any]]) -> None:
     found, absent = (result["ctc"] for result in results)
     assert found["decodability"] > 0.95 and found["decodability"] == pytest.approx(1 - found["cer"])
-    assert found["low"] <= found["decodability"] <= found["high"]
+    if found["low"] is None:
+        assert found["decodability"] == 1 and found["reason"]
+    else:
+        assert found["low"] <= found["decodability"] <= found["high"] and found["reason"] is None
     assert absent["decodability"] < 0.1
     assert max(own[control] for own in (found, absent) for control in ("shuffled", "prior")) < 0.1
-    assert found["feasible_share"] == 1 and found["reason"] is None and 0 < found["epochs"] <= 40
+    assert found["feasible_share"] == 1 and 0 < found["epochs"] <= 40
     # Every other frame shows a blank, the others one of six characters.
     assert found["blank_share"] == pytest.approx(0.5, abs=0.05)
     assert np.log(2) < found["label_entropy"] < np.log(7)
@@ -184,6 +197,45 @@ def test_copies_of_an_item_in_other_voices_do_not_choose_the_penalty(tmp_path: P
     assert result["energy"]["penalty"] >= 100
 
 
+def test_knowing_the_voice_alone_is_no_sound(tmp_path: Path) -> None:
+    study = Planted(tmp_path, 60, voices=3)
+    voice = study.table["voice"].str.tail(1).cast(pl.Float64)
+    study.table = study.table.with_columns(energy_db=-30 + 10 * voice + pl.Series(study.table["energy_db"]) / 10)
+    rng = np.random.default_rng(0)
+    # Layer 1 tells the voice, and nothing else.
+    study.noise = [
+        rng.standard_normal(states.shape) + 5 * number for states, number in zip(study.states, voice, strict=True)
+    ]
+    study.write()
+    sound, voice_only = (study.probe(layer, QUICK)["energy"] for layer in (0, 1))
+    assert sound["voice_value"] == voice_only["voice_value"] > 0.95
+    assert voice_only["r2_of_test"] > 0.9 and abs(voice_only["r2"]) < 0.1 and voice_only["low"] < 0
+    assert sound["r2"] > 0.5
+
+
+def test_a_voice_that_does_not_train_is_left_out_and_named(tmp_path: Path) -> None:
+    study = Planted(tmp_path, 60, voices=3)
+    study.table = study.table.filter((pl.col("voice") != "voice 2") | (pl.col("split") == "test"))
+    study.states = study.states[: study.table.height]
+    study.noise = study.noise[: study.table.height]
+    study.write()
+    result = study.probe(0, QUICK)
+    for name in ("energy", "pitch"):
+        assert result[name]["voices_left_out"] == ["voice 2"] and result[name]["left_out"] == 12
+    assert result["boc"]["voices_left_out"] == [] and result["boc"]["left_out"] == 0
+    assert result["energy"]["r2"] is not None
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.integers(0, 9))
+def test_targets_are_exchanged_within_voices_alone(voices: list[str], seed: int) -> None:
+    names = [str(place) for place in range(len(voices))]
+    utterances = Utterances(names, voices, names, np.ones(len(voices), dtype=bool), Alphabet("a"))
+    places = list(range(0, len(voices), 2))
+    order = utterances.shuffled(places, np.random.default_rng(seed)).tolist()
+    assert sorted(order) == places
+    assert [voices[place] for place in order] == [voices[place] for place in places]
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_states_in_short_arithmetic_do(tmp_path: Path, dtype: torch.dtype) -> None:
     study = Planted(tmp_path, 60)
@@ -211,7 +263,8 @@ def test_more_errors_than_characters_are_no_less_than_nothing_right(tmp_path: Pa
     study.table = study.table.with_columns(said)
     study.write()
     result = study.probe(0)["ctc"]
-    assert result["cer"] > 2 and {result[name] for name in ("decodability", "low", "high")} == {0}
+    assert result["cer"] > 2 and result["decodability"] == 0
+    assert result["low"] is None and result["high"] is None and result["reason"]
 
 
 def test_no_voiced_clip_leaves_pitch_undefined(tmp_path: Path) -> None:

@@ -9,8 +9,14 @@ from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cascade_equivalence.mechanism.ridge import Decomposition, fit_predict, item_folds, r_squared
-from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.mechanism.ridge import (
+    CONSTANT_TARGET,
+    Decomposition,
+    explained,
+    fit_predict,
+    item_folds,
+    r_squared_of_test,
+)
 from cascade_equivalence.stats.statistic import estimate
 
 PENALTIES = [10.0**power for power in range(-2, 7)]
@@ -40,10 +46,10 @@ def reference(train: np.ndarray, targets: np.ndarray, test: np.ndarray, penalty:
     )
 
 
-def score(truth: np.ndarray, predicted: np.ndarray, *, uniform: bool = False) -> float:
-    """The R2 on the rows as they are."""
-    items = Clusters.of([str(row) for row in range(len(truth))])
-    return float(r_squared(truth, predicted, items, uniform=uniform).of(np.ones((1, items.count)))[0])
+def share(truth: np.ndarray, predicted: np.ndarray, centre: np.ndarray, items: list[str] | None = None) -> float:
+    """The R2 against a centre on the rows as they are."""
+    found = explained(truth, predicted, centre, items or [f"{row:03}" for row in range(len(truth))])
+    return float(found.share(np.ones((1, found.count)))[0])
 
 
 @SHAPES
@@ -108,8 +114,9 @@ def test_what_was_planted_is_found_and_noise_is_not(rows: int, width: int) -> No
     targets = np.stack([latent[:, 0], rng.standard_normal(rows + 200)], axis=1)
     folds = item_folds([str(row) for row in range(rows)], 5, seed=0)
     found = fit_predict(states[:rows], targets[:rows], states[rows:], blocks=[0, 1], folds=folds, penalties=PENALTIES)
-    assert score(targets[rows:, :1], found.values[:, :1]) > 0.95
-    assert score(targets[rows:, 1:], found.values[:, 1:]) < 0.05
+    centre = targets[:rows].mean(axis=0)
+    assert share(targets[rows:, :1], found.values[:, :1], centre[:1]) > 0.95
+    assert share(targets[rows:, 1:], found.values[:, 1:], centre[1:]) < 0.05
 
 
 @SHAPES
@@ -147,35 +154,55 @@ TRUTHS = st.integers(2, 30).flatmap(
 )
 
 
-@given(TRUTHS)
-def test_r2_is_that_of_scikit_learn(shape: tuple[int, int, int, float]) -> None:
+def planted(shape: tuple[int, int, int, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Targets, predictions of them, and a centre near theirs."""
     rows, columns, seed, noise = shape
     rng = np.random.default_rng(seed)
     truth = rng.standard_normal((rows, columns)) * np.exp(rng.normal(0, 2, columns)) + 10
-    predicted = truth + noise * rng.standard_normal((rows, columns))
-    assert score(truth, predicted) == pytest.approx(r2_score(truth, predicted, multioutput="variance_weighted"))
-    assert score(truth, predicted, uniform=True) == pytest.approx(r2_score(truth, predicted))
+    return truth, truth + noise * rng.standard_normal((rows, columns)), 10 + rng.standard_normal(columns) / 5
+
+
+@given(TRUTHS)
+def test_against_the_test_mean_it_is_scikit_learns(shape: tuple[int, int, int, float]) -> None:
+    truth, predicted, _ = planted(shape)
+    expected = r2_score(truth, predicted, multioutput="variance_weighted")
+    assert r_squared_of_test(truth, predicted) == pytest.approx(expected)
+    assert share(truth, predicted, truth.mean(axis=0)) == pytest.approx(expected)
+    assert r_squared_of_test(truth, predicted, uniform=True) == pytest.approx(r2_score(truth, predicted))
 
 
 @settings(max_examples=50)
 @given(TRUTHS, st.integers(1, 8))
-def test_weights_of_items_count_rows_as_often(shape: tuple[int, int, int, float], groups: int) -> None:
-    rows, columns, seed, noise = shape
+def test_r2_is_one_minus_the_ratio_of_two_sums_and_weights_count_items_as_often(
+    shape: tuple[int, int, int, float], groups: int
+) -> None:
+    truth, predicted, centre = planted(shape)
+    rows, _, seed, _ = shape
     rng = np.random.default_rng(seed)
-    truth = rng.standard_normal((rows, columns))
-    predicted = truth + noise * rng.standard_normal((rows, columns))
-    items = Clusters.of([str(group) for group in rng.integers(0, groups, rows)])
-    weights = rng.integers(0, 3, items.count)
-    repeated = np.repeat(np.arange(rows), weights[items.index])
-    if not len(repeated):
-        return
-    for uniform in (False, True):
-        found = r_squared(truth, predicted, items, uniform=uniform).of(weights[None].astype(float))[0]
-        if len(set(repeated)) == 1:
-            assert np.isnan(found)
-        else:
-            how = "uniform_average" if uniform else "variance_weighted"
-            assert found == pytest.approx(r2_score(truth[repeated], predicted[repeated], multioutput=how))
+    own = rng.integers(0, groups, rows)
+    found = explained(truth, predicted, centre, [str(group) for group in own])
+    weights = rng.integers(0, 3, found.count)
+    often = weights[[found.items.index(str(group)) for group in own]]
+    missed, there = (float((often[:, None] * (truth - each) ** 2).sum()) for each in (predicted, centre))
+    value = found.share(weights[None].astype(float))[0]
+    assert np.isnan(value) if there == 0 else value == pytest.approx(1 - missed / there)
+
+
+@settings(max_examples=50)
+@given(TRUTHS)
+def test_a_value_lies_in_its_interval_and_knowing_nothing_is_worth_nothing(
+    shape: tuple[int, int, int, float],
+) -> None:
+    rows, columns, seed, noise = shape
+    truth, predicted, centre = planted((rows + 10, columns, seed, noise))
+    names = [f"{row:03}" for row in range(len(truth))]
+    found = estimate({"r2": explained(truth, predicted, centre, names).statistic("")}, len(names), 0.95)["r2"]
+    assert found.value is not None
+    if found.reason is None:
+        assert found.low is not None and found.high is not None and found.low < found.value < found.high <= 1
+    nothing = np.broadcast_to(centre, truth.shape)
+    assert share(truth, nothing, centre) == 0
+    assert share(truth, truth, centre) == 1
 
 
 def test_copies_of_rows_under_the_same_item_do_not_narrow_the_interval() -> None:
@@ -185,24 +212,50 @@ def test_copies_of_rows_under_the_same_item_do_not_narrow_the_interval() -> None
     names = [f"{row:02}" for row in range(30)]
     found = []
     for copies in (1, 5):
-        items = Clusters.of(names * copies)
-        statistic = r_squared(np.tile(truth, (copies, 1)), np.tile(predicted, (copies, 1)), items)
-        found.append(estimate({"r2": statistic}, items.count, 0.95)["r2"])
+        tall = np.tile(truth, (copies, 1)), np.tile(predicted, (copies, 1))
+        statistic = explained(*tall, np.zeros(3), names * copies).statistic("")
+        found.append(estimate({"r2": statistic}, 30, 0.95)["r2"])
     assert found[0].low is not None and found[0].low < found[0].value < found[0].high
     assert [found[1].low, found[1].value, found[1].high] == pytest.approx([found[0].low, found[0].value, found[0].high])
 
 
-def test_a_draw_of_one_item_alone_has_no_r2_in_spite_of_rounding() -> None:
+def test_two_predictions_of_the_same_items_are_compared_item_by_item() -> None:
     rng = np.random.default_rng(0)
-    truth = rng.standard_normal((50, 1))
-    items = Clusters.of([str(row) for row in range(50)])
-    for count in (3, 7, 50):
-        assert np.isnan(r_squared(truth, truth + 1, items).of(count * np.eye(50))).all()
+    truth = rng.standard_normal((40, 2))
+    names = [f"{row:02}" for row in range(40)]
+    shared = rng.standard_normal((40, 2))
+    one, other = (explained(truth, truth + shared * size, np.zeros(2), names) for size in (0.8, 0.9))
+    estimates = estimate(
+        {"one": one.statistic(""), "other": other.statistic(""), "minus": one.minus(other, "")}, 40, 0.95
+    )
+    assert estimates["minus"].value == pytest.approx(estimates["one"].value - estimates["other"].value)
+    assert estimates["one"].low < estimates["other"].high and estimates["minus"].low > 0
+    again = one.minus(one, "")
+    assert estimate({"none": again}, 40, 0.95)["none"].value == 0
+
+
+def test_intervals_cover_at_few_and_at_many_items() -> None:
+    """A quick look; ``benchmarks/probe_intervals.py`` has the table."""
+    for columns in (1, 27):
+        inside = 0
+        for seed in range(300):
+            rng = np.random.default_rng([columns, seed])
+            centre = rng.standard_normal(columns) / 7
+            signal = rng.standard_normal((13, columns)) * 0.3
+            truth = signal + rng.standard_normal((13, columns)) * np.sqrt(0.91)
+            names = [f"{row:02}" for row in range(13)]
+            found = estimate({"r2": explained(truth, signal, centre, names).statistic("")}, 13, 0.95)["r2"]
+            real = 1 - 0.91 * columns / (columns + float(centre @ centre))
+            inside += bool(found.low <= real <= found.high)
+        assert 0.9 < inside / 300 < 0.99, columns
 
 
 def test_r2_of_a_constant_target_is_undefined_and_left_out_of_the_mean() -> None:
     rng = np.random.default_rng(0)
     truth = np.stack([np.full(20, 0.1), rng.standard_normal(20)], axis=1)
     predicted = truth + rng.standard_normal((20, 2))
-    assert np.isnan(score(truth[:, :1], predicted[:, :1]))
-    assert score(truth, predicted, uniform=True) == pytest.approx(r2_score(truth[:, 1], predicted[:, 1]))
+    assert r_squared_of_test(truth[:, :1], predicted[:, :1]) is None
+    assert r_squared_of_test(truth, predicted, uniform=True) == pytest.approx(r2_score(truth[:, 1], predicted[:, 1]))
+    hollow = explained(truth[:, :1], predicted[:, :1], np.array([0.1]), [f"{row:02}" for row in range(20)])
+    found = estimate({"r2": hollow.statistic(CONSTANT_TARGET)}, 20, 0.95)["r2"]
+    assert (found.value, found.reason) == (None, CONSTANT_TARGET)

@@ -97,8 +97,10 @@ STAGES = {
     "utterances": ("mechanism/utterances.py", "mechanism/acoustics.py", "dag/utterances.py", "speech/clips.py"),
     "states": (*(f"mechanism/{name}.py" for name in ("capture", "hooks", "states")), "dag/states.py"),
     "probes": (
-        *(f"mechanism/{name}.py" for name in ("characters", "ctc", "probes", "ridge", "states")),
-        "stats/bootstrap.py",
+        *(f"mechanism/{name}.py" for name in ("characters", "ctc", "probe_utterances", "probes", "ridge")),
+        *(f"mechanism/{name}.py" for name in ("ridge_probes", "states")),
+        *(f"stats/{name}.py" for name in ("clustered", "clusters", "explained", "intervals", "statistic")),
+        *(f"stats/{name}.py" for name in ("paired", "tango", "wilson")),
     ),
     "lens": tuple(
         f"mechanism/{name}.py" for name in ("bags", "lens", "lens_node", "states", "tuned_lens", "utterances")
@@ -116,7 +118,8 @@ STAGES = {
     ),
     "surplus": (
         *(f"mechanism/{name}.py" for name in ("acoustics", "surplus_features", "utterances")),
-        *(f"stats/{name}.py" for name in ("bootstrap", "mean", "nested", "surplus")),
+        *(f"stats/{name}.py" for name in ("clustered", "clusters", "intervals", "mean", "nested", "statistic")),
+        *(f"stats/{name}.py" for name in ("paired", "surplus", "tango", "wilson")),
         "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),

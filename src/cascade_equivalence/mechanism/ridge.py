@@ -6,7 +6,6 @@ one of X'X and XX', the prediction for states Z is Z R diag(1 / (s + penalty)) L
 eigenvectors V of X'X and (U, X'U) for the eigenvectors U of XX': only the diagonal depends on the penalty.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from cascade_equivalence.stats.clusters import Clusters
-from cascade_equivalence.stats.intervals import smooth
-from cascade_equivalence.stats.statistic import Statistic
+from cascade_equivalence.stats.explained import Explained
 
 Floats = NDArray[np.float64]
 CONSTANT_TARGET = "the target is constant on the test part"
@@ -138,14 +136,13 @@ def fit_predict(
     return Prediction(predicted[choice, :, np.arange(len(choice))].T, grid[choice])
 
 
-def r_squared(truth: Floats, predicted: Floats, centre: Floats, items: Clusters) -> Statistic:
-    """The R2 on the test part against the mean of the training part, 1 - SSE / sum (y - centre)^2.
+def explained(truth: Floats, predicted: Floats, centre: Floats, items: Sequence[str]) -> Explained:
+    """What ridge probes explain on the test part: R2 against the mean of the training part, item by item.
 
-    A prediction that knows nothing of an utterance is the mean of the training targets, and its R2 is 0. Against the
-    mean of the test part (scikit-learn's ``r2_score``, the paper's) it is below 0 by about one part in the number of
-    test utterances for every column, and no draw of these utterances is centred as they are.
-
-    The interval is that of the jackknife over items on log(1 - R2), with t.
+    R2 = 1 - SSE / sum (y - centre)^2. A prediction that knows nothing of an utterance is the mean of the training
+    targets, and its R2 is 0. Against the mean of the test part (scikit-learn's ``r2_score``, the paper's) it is below 0
+    by about one part in the number of test utterances for every column, and no draw of these utterances is centred as
+    they are.
 
     Args:
         truth: Targets (rows, targets).
@@ -153,18 +150,9 @@ def r_squared(truth: Floats, predicted: Floats, centre: Floats, items: Clusters)
         centre: Mean of the training targets, (targets,).
         items: Item of each row.
     """
-    missed, variation = (
-        items.totals(((truth - each) ** 2).sum(axis=1)) for each in (predicted, np.broadcast_to(centre, truth.shape))
-    )
-    missed, variation = (np.where(each > CONSTANT * (truth**2).sum(), each, 0) for each in (missed, variation))
-
-    def of(weights: Floats) -> Floats:
-        bottom = weights @ variation
-        return 1 - np.divide(weights @ missed, bottom, out=np.full(len(weights), np.nan), where=bottom > 0)
-
-    return smooth(
-        of, items, CONSTANT_TARGET, scale=lambda values: -np.log1p(-values), back=lambda value: -math.expm1(-value)
-    )
+    missed, there = (((truth - each) ** 2).sum(axis=1) for each in (predicted, np.broadcast_to(centre, truth.shape)))
+    rounding = CONSTANT * float((truth**2).sum())
+    return Explained.of_rows(items, *(np.where(each > rounding, each, 0) for each in (missed, there)))
 
 
 def r_squared_of_test(truth: Floats, predicted: Floats, *, uniform: bool = False) -> float | None:

@@ -1,4 +1,4 @@
-"""The utterances that models are watched on: drawn from the study's clips, split by item."""
+"""The utterances that models are watched on: drawn from the study's clips, split by item within each voice."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,10 @@ class Spoken:
 
 
 def draw_utterances(spoken: Sequence[Spoken], per_task: int, test_share: float, seed: int) -> pl.DataFrame:
-    """Draw items of each task, a voice for each, and the items that only test.
+    """Draw items of each task, a voice for each, and the items that only test, their share of every voice.
 
-    An item's place depends on its own id and the seed alone, so that more items a task keep those that were there.
+    An item's place depends on its own id, its voice and the seed alone, so that more items a task keep those that were
+    there.
 
     Args:
         spoken: Clips by task.
@@ -54,10 +55,15 @@ def draw_utterances(spoken: Sequence[Spoken], per_task: int, test_share: float, 
                 )
             text, seconds, sha256 = source.clips[voice, item]
             rows.append((source.task, item, voice, text, seconds, sha256))
-    # By rank and not by a threshold: the share is kept however few there are.
-    order = sorted(range(len(rows)), key=lambda row: draw(seed, "split", rows[row][0], rows[row][1]))
-    tests = set(order[: round(test_share * len(rows))])
-    if not tests or len(tests) == len(rows):
+    by_voice: dict[str, list[int]] = {}
+    for row, (_, _, voice, *_) in enumerate(rows):
+        by_voice.setdefault(voice, []).append(row)
+    tests: set[int] = set()
+    for mine in by_voice.values():
+        # By rank and not by a threshold: the share is kept however few there are.
+        order = sorted(mine, key=lambda row: draw(seed, "split", rows[row][0], rows[row][1]))
+        tests |= set(order[: min(max(1, round(test_share * len(mine))), len(mine) - 1)])
+    if not tests:
         raise StudyError(f"{len(rows)} utterances leave none to train or none to test: raise mechanism.states.per_task")
     table = pl.DataFrame(rows, schema=["task", "id", "voice", "text", "seconds", "sha256"], orient="row")
     split = [TEST if row in tests else TRAIN for row in range(len(rows))]
