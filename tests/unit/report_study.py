@@ -95,7 +95,7 @@ DEAFNESS = {
     "talker-oracle": 0.0,
     "talker-implicit": 0.6,
 }  # at least this share is not heard
-STATISTICS = StatisticsConfig(draws=300)
+STATISTICS = StatisticsConfig()
 PLANTED = "<script>alert('planted')</script> & \"more\""
 CONDITIONS = ["clean", "snr10", "snr0", "snr-5"]
 ITEMS = 60
@@ -189,7 +189,7 @@ def answers_of(system: str, task: str, condition: str) -> pl.DataFrame:
 def write_comparisons(study: Study, frames: dict[str, pl.DataFrame], task: str, condition: str) -> None:
     """Write the agreement and contrast nodes of one task and condition."""
     for pair in study.outline.pairs:
-        node = compare(frames[pair.system], frames[pair.reference], LABELS[task], draws=300)
+        node = compare(frames[pair.system], frames[pair.reference], LABELS[task])
         node["match"] = match(pair.system, pair.reference)
         path = study.root / f"agreement/{pair.system}~{pair.reference}/{task}/{condition}.json"
         path.parent.mkdir(parents=True, exist_ok=True)

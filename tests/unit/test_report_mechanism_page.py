@@ -19,9 +19,10 @@ from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.lens_figure import lens_figure
-from cascade_equivalence.report.mechanism_frames import lens_table, probes_table
+from cascade_equivalence.report.mechanism_frames import lens_table
 from cascade_equivalence.report.mechanism_names import MechanismFiles, concept_title
 from cascade_equivalence.report.probe_figure import LOOKS, probe_figure
+from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings
 
@@ -53,7 +54,10 @@ def drawn(tables: Tables, root: Path) -> list[Path]:
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
 def test_nothing_written_over_the_layers_overlaps(tmp_path: Path, layers: tuple[int, ...]) -> None:
     files = write_mechanism(tmp_path, World(layers=layers, draws=1), tasks=())
-    for figure in (probe_figure(probes_table(files.probes)), lens_figure(lens_table(files.lens, STATISTICS))):
+    for figure in (
+        probe_figure(probes_table(files.probes, STATISTICS)),
+        lens_figure(lens_table(files.lens, STATISTICS)),
+    ):
         assert_nothing_overlaps(figure)
         numbers = {text for text, _ in written_in(figure)}
         assert {str(layers[0]), str(layers[-1])} <= numbers

@@ -20,15 +20,17 @@ from report_mechanism_study import (
     write_mechanism,
 )
 from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, Study, build
+from scipy import stats
 
 from cascade_equivalence.config.mechanism import MATCHED
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.contents import displays, inside_displays, write_markdown
 from cascade_equivalence.report.eraser_frame import erasers_table
 from cascade_equivalence.report.erasure_frame import erasure_tables
-from cascade_equivalence.report.mechanism_frames import lens_table, probes_table
+from cascade_equivalence.report.mechanism_frames import lens_table
 from cascade_equivalence.report.mechanism_names import Layer, MechanismFiles
 from cascade_equivalence.report.mechanism_schemas import MECHANISM_SCHEMAS
+from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.sufficiency_frame import sufficiency_table
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings
@@ -55,6 +57,13 @@ def tables(study: Study, files: MechanismFiles) -> Tables:
     return build(study, mechanism=files)
 
 
+def path_of(files: MechanismFiles, place: Layer, other: str) -> Path:
+    """File of the first layer, or of the untrained twin."""
+    wanted = place._replace(layer=0) if other == "first" else place._replace(untrained=True)
+    (found,) = [path for path in files.probes if Layer.of(path) == wanted]
+    return found
+
+
 def test_every_probe_stands_beside_its_controls(files: MechanismFiles, tables: Tables) -> None:
     rows = {(row["model"], row["untrained"], row["layer"], row["probe"]): row for row in tables.probes.rows(named=True)}
     assert len(rows) == tables.probes.height == 4 * len(files.probes)
@@ -62,13 +71,27 @@ def test_every_probe_stands_beside_its_controls(files: MechanismFiles, tables: T
         place, found = Layer.of(path), json.loads(path.read_text())
         for probe in ("energy", "pitch", "boc", "ctc"):
             row, value = rows[*place, probe], found[probe].get("r2", found[probe].get("decodability"))
-            assert row["value"] == value and row["value_low"] == found[probe]["low"]
+            assert row["value"] == pytest.approx(value) and row["value_low"] < value < row["value_high"]
             assert row["selectivity"] == pytest.approx(value - np.mean(found[probe]["shuffled"]))
             assert row["shuffled_highest"] == np.max(found[probe]["shuffled"])
             twin, first = (rows[place.model, True, place.layer, probe], rows[*place[:2], 0, probe])
             for end in ENDS:
                 assert row[f"untrained_value{end}"] == (None if place.untrained else twin[f"value{end}"])
                 assert row[f"first_value{end}"] == first[f"value{end}"]
+            for name, other in (("first", None if place.layer == 0 else first), ("untrained", twin)):
+                if other is None or (name == "untrained" and place.untrained):
+                    assert row[f"difference_{name}"] is None
+                    continue
+                ends = [row[f"difference_{name}{end}"] for end in ("_low", "", "_high")]
+                assert ends == sorted(ends) and ends[1] == pytest.approx(row["value"] - other["value"])
+                if probe == "boc":
+                    mine, theirs = (
+                        np.array(json.loads(at.read_text())[probe]["by_item"]["missed"])
+                        for at in (path, path_of(files, place, name))
+                    )
+                    gap = theirs - mine
+                    reach = stats.t.ppf(0.975, len(gap) - 1) * gap.std(ddof=1) / np.sqrt(len(gap))
+                    assert [ends[0], ends[2]] == pytest.approx([gap.mean() - reach, gap.mean() + reach])
     assert tables.probes["model"].unique(maintain_order=True).to_list() == [*SPEAKERS, *EARS]
 
 
@@ -270,7 +293,7 @@ def test_what_could_not_be_measured_is_null_with_its_reason(files: MechanismFile
         paths.append(tmp_path / path.parts[-2] / path.name)
         paths[-1].parent.mkdir(exist_ok=True)
         paths[-1].write_text(json.dumps(found))
-    table = probes_table(paths)
+    table = probes_table(paths, STATISTICS)
     for row in table.filter(pl.col("probe").is_in(["pitch", "ctc"])).rows(named=True):
         assert row["value"] is row["selectivity"] is row["shuffled"] is None and row["shuffles"] == 0
     assert set(table.filter(probe="pitch")["reason"]) == {"no clip is voiced"}
@@ -284,13 +307,19 @@ def test_files_that_do_not_fit_are_refused(files: MechanismFiles, tmp_path: Path
     twin.parent.mkdir(parents=True)
     twin.write_text(files.probes[0].read_text())
     with pytest.raises(StudyError, match="about the same thing"):
-        probes_table([files.probes[0], twin])
+        probes_table([files.probes[0], twin], STATISTICS)
     twin.write_text("{")
     with pytest.raises(StudyError, match="cannot be read"):
-        probes_table([twin])
+        probes_table([twin], STATISTICS)
     twin.write_text('{"width": 3}')
     with pytest.raises(StudyError, match="lacks 'energy'"):
-        probes_table([twin])
+        probes_table([twin], STATISTICS)
+    found = json.loads(files.probes[0].read_text())
+    found["energy"]["by_item"]["items"][0] = "sst2/another"
+    other = twin.with_name("layer99.json")
+    other.write_text(json.dumps(found))
+    with pytest.raises(StudyError, match="judged on other items"):
+        probes_table([files.probes[0], other], STATISTICS)
     summary = tmp_path / "talker-llm/boc/summary.json"
     summary.parent.mkdir(parents=True)
     summary.write_text('{"layers": {"0": {}}}')

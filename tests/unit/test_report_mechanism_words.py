@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from report_mechanism_study import RANKS, SPEAKERS, TASKS, World, about, empty_tables, inside, write_mechanism
-from report_study import IMPLICIT_OUTLINE, PLANTED
+from report_study import IMPLICIT_OUTLINE, PLANTED, STATISTICS
 
 from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.finding import (
@@ -26,8 +26,8 @@ from cascade_equivalence.report.finding import (
     Claim,
     Finding,
 )
-from cascade_equivalence.report.mechanism_frames import probes_table
 from cascade_equivalence.report.mechanism_schemas import SUFFICIENCY
+from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories, tally
 
 MODEL, TASK = SPEAKERS[0], TASKS[0]
@@ -133,7 +133,7 @@ def test_stories_tell_every_finding_once(tmp_path: Path) -> None:
 
 def test_ears_are_a_control_and_models_come_in_order(tmp_path: Path) -> None:
     files = write_mechanism(tmp_path, World(draws=2, clips=10), tasks=())
-    found = findings(replace(empty_tables(), probes=probes_table(files.probes)))
+    found = findings(replace(empty_tables(), probes=probes_table(files.probes, STATISTICS)))
     told = stories(found, IMPLICIT_OUTLINE)
     assert [(story.model, story.role) for story in told] == [
         ("talker-llm", "speech LLM"),

@@ -100,7 +100,7 @@ STAGES = {
         *(f"mechanism/{name}.py" for name in ("characters", "ctc", "probe_utterances", "probes", "ridge")),
         *(f"mechanism/{name}.py" for name in ("ridge_probes", "states")),
         *(f"stats/{name}.py" for name in ("clustered", "clusters", "explained", "intervals", "statistic")),
-        *(f"stats/{name}.py" for name in ("paired", "tango", "wilson")),
+        *(f"stats/{name}.py" for name in ("answers", "paired", "tango", "wilson")),
     ),
     "lens": tuple(
         f"mechanism/{name}.py" for name in ("bags", "lens", "lens_node", "states", "tuned_lens", "utterances")
@@ -119,7 +119,7 @@ STAGES = {
     "surplus": (
         *(f"mechanism/{name}.py" for name in ("acoustics", "surplus_features", "utterances")),
         *(f"stats/{name}.py" for name in ("clustered", "clusters", "intervals", "mean", "nested", "statistic")),
-        *(f"stats/{name}.py" for name in ("paired", "surplus", "tango", "wilson")),
+        *(f"stats/{name}.py" for name in ("answers", "paired", "surplus", "tango", "wilson")),
         "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),

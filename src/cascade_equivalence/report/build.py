@@ -16,10 +16,11 @@ from cascade_equivalence.report.costs import clip_seconds, costs_table
 from cascade_equivalence.report.equivalence_verdicts import with_verdicts
 from cascade_equivalence.report.eraser_frame import erasers_table
 from cascade_equivalence.report.erasure_frame import erasure_tables
-from cascade_equivalence.report.mechanism_frames import lens_table, probes_table
+from cascade_equivalence.report.mechanism_frames import lens_table
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Node, Outline, nodes
 from cascade_equivalence.report.pair_frames import contrasts_frame, pair_frames, place
+from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.shared_errors import SCHEMA as SHARED_ERRORS
 from cascade_equivalence.report.shared_errors import shared_errors
 from cascade_equivalence.report.sufficiency_frame import sufficiency_table
@@ -99,7 +100,7 @@ def build_tables(
         shared_errors=shared_errors(answers, transcripts, items, outline, matches=matches) if items else NO_EXAMPLES,
         costs=costs_table(answers, transcripts, clip_seconds(speech_files), outline, pl.concat([accuracy, noisy])),
         surplus=surplus_table.frame(surplus_files),
-        probes=probes_table(mechanism.probes),
+        probes=probes_table(mechanism.probes, statistics),
         lens=lens_table(mechanism.lens, statistics),
         sufficiency=sufficiency_table(accuracy, pairs["agreement"], contrasts, outline),
         erasers=erasers_table(mechanism.erasers),

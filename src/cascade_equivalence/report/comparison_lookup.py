@@ -193,6 +193,8 @@ def _misheard(cell: Cell, study: Study) -> Found:
 def _probe(cell: Cell, study: Study) -> Found:
     table, model = study.tables.probes.filter(~pl.col("untrained")), study.model(str(cell.model))
     row = _one(table, f"no {cell.concept} probe of {model}", model=model, layer=cell.layer, probe=cell.concept)
+    if row["of_test_value"] is not None:  # the paper's definition
+        return Found(row["of_test_value"], layer=cell.layer)
     return Found.of(row, "value", layer=cell.layer, reason=row["reason"])
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 RULE_OF_THREE = 3
@@ -59,6 +58,8 @@ class Finding:
         numbers: The numbers it was judged by, with those of the controls.
         why: Why it does not hold or cannot be told; or what to know of a claim that holds.
         brief: The number that says most beside its control, for a table; empty where there is one a task.
+        p: Its p-value, see ``verdict_claims``; None where it was not tested.
+        p_adjusted: The same, corrected over all claims that were tested.
     """
 
     model: str
@@ -69,21 +70,8 @@ class Finding:
     numbers: str
     why: str = ""
     brief: str = ""
-
-
-def against(row: Mapping[str, Any], name: str, other: str) -> str | None:
-    """Where a value lies from another, by their intervals.
-
-    Returns:
-        ``above``, ``below`` or ``overlaps``; None where an interval is missing.
-    """
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    other_low, other_high = row[f"{other}_low"], row[f"{other}_high"]
-    if low is None or other_low is None:
-        return None
-    if low > other_high:
-        return "above"
-    return "below" if high < other_low else "overlaps"
+    p: float | None = None
+    p_adjusted: float | None = None
 
 
 def first_reason(reasons: Mapping[str, bool]) -> str:

@@ -40,7 +40,7 @@ def print_headline(tables: Tables, confidence: float, stream: TextIO | None = No
             agreement(pairs, confidence), "Pair", "Match", "Task", "κ", "Same answer", "p by texts", "Error overlap"
         ),
         _short(contrast_table(contrasts, pairs, confidence), "System", "Task", "Difference", "Shown"),
-        tally(findings(tables)),
+        tally(findings(tables, confidence)),
     ):
         if not shown.rows:
             continue

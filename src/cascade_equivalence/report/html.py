@@ -108,7 +108,7 @@ def write_report(
     costs = (costs_table.display(tables.costs, confidence), costs_table.totals(tables.costs))
     own += [table for table in costs if table.name not in listed]
     sections = _sections([*((None, table) for table in own), *extra_tables], figures, extra_figures)
-    found = findings(tables)
+    found = findings(tables, confidence)
     scripts = [Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS]  # noqa: S704 - our own
     page = (
         _environment()

@@ -1,4 +1,4 @@
-"""Tidy tables of what probes and the logit lens find in opened models, from the nodes' files."""
+"""Tidy table of what the logit lens finds in opened models, from the nodes' files, and what such tables share."""
 
 import json
 import math
@@ -13,14 +13,13 @@ import polars as pl
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import columns
-from cascade_equivalence.report.mechanism_names import PROBE_TITLES, Layer, by_name, ranks
-from cascade_equivalence.report.mechanism_schemas import LENS, PROBES
+from cascade_equivalence.report.mechanism_names import Layer, by_name, ranks
+from cascade_equivalence.report.mechanism_schemas import LENS
 from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.intervals import difference, share
 from cascade_equivalence.stats.mean import numbers
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
 
-R2, DECODABILITY = "R2", "1 - CER"
 NOTHING_SHOWN = "the lens shows no token in any utterance"
 SOLE = "there is no other transcript to pair with"
 LENS_COLUMNS = ["utterance", "kept", "precision", "recall", "chance_precision", "chance_recall"]
@@ -65,69 +64,6 @@ def reasons(found: Mapping[str, Estimate]) -> str | None:
         if each.reason:
             names.setdefault(each.reason, []).append(name.replace("_", " "))
     return "; ".join(f"{', '.join(which)}: {reason}" for reason, which in names.items()) or None
-
-
-def probes_table(files: Iterable[Path]) -> pl.DataFrame:
-    """Probes of every opened model, each beside its controls.
-
-    Args:
-        files: ``.../{opened}/layer{layer}.json``.
-
-    Returns:
-        Table with the columns ``PROBES``, models in the order of the files.
-
-    Raises:
-        StudyError: A file is damaged or lacks something, or two are about the same layer.
-    """
-    rows = []
-    for place, path in by_name(files, Layer.of).items():
-        found = read_json(path)
-        try:
-            rows += [_probe_row(place, found, probe) for probe in PROBE_TITLES]
-        except KeyError as error:
-            raise StudyError(f"{path} lacks {error}: another version of this project made it; run again") from error
-    table = pl.DataFrame(rows, schema=PROBES, orient="row")
-    # An untrained twin is its own reference for the first layer, but has none for the lack of training.
-    key = ["model", "layer", "probe"]
-    ends = ["value", "value_low", "value_high"]
-    twins = table.filter("untrained").select(*key, *(pl.col(end).alias(f"untrained_{end}") for end in ends))
-    first = table.filter(pl.col("layer") == pl.col("layer").min().over("model", "untrained"))
-    own = ["model", "untrained", "probe"]
-    first = first.select(*own, pl.col("layer").alias("first_layer"), *(pl.col(e).alias(f"first_{e}") for e in ends))
-    joined = [name for other in (twins, first) for name in other.columns if name not in (*key, *own)]
-    table = table.drop(joined).join(twins, on=key, how="left").join(first, on=own, how="left")
-    missing = [pl.when(~pl.col("untrained")).then(f"untrained_{end}").alias(f"untrained_{end}") for end in ends]
-    table = table.with_columns(missing).select(list(PROBES))
-    return _sorted(table, "untrained", "layer", pl.col("probe").replace_strict(ranks(PROBE_TITLES)))
-
-
-def _probe_row(place: Layer, found: Mapping[str, Any], probe: str) -> dict[str, Any]:
-    one = found[probe]
-    ctc = probe == "ctc"
-    shuffled = one["shuffled"] if isinstance(one["shuffled"], list) else [one["shuffled"]]
-    shuffled = [value for value in shuffled if value is not None]
-    control = sum(shuffled) / len(shuffled) if shuffled else None
-    value = one["decodability" if ctc else "r2"]
-    return {
-        "model": place.model,
-        "untrained": place.untrained,
-        "layer": place.layer,
-        "width": found["width"],
-        "probe": probe,
-        "measure": DECODABILITY if ctc else R2,
-        **spread("value", {"value": value, "low": one["low"], "high": one["high"]}),
-        "shuffled": control,
-        "shuffled_highest": max(shuffled, default=None),
-        "shuffles": len(shuffled),
-        "selectivity": None if value is None or control is None else value - control,
-        "frames": found["frames"],
-        "train": one.get("train", found["utterances"]["train"]),
-        "test": one.get("test", found["utterances"]["test"]),
-        "of_test_value": one.get("r2_of_test"),
-        "uniform_value": one.get("r2_uniform"),
-        **{name: one.get(name) for name in ("penalty", "left_out", "reason")},
-        **{name: one.get(name) for name in ("prior", "feasible_share", "blank_share", "label_entropy")},
-    }
 
 
 def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
@@ -176,7 +112,7 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
                 "reason": reasons(estimates),
             }
         )
-    return _sorted(pl.DataFrame(rows, schema=LENS, orient="row"), "layer")
+    return by_model(pl.DataFrame(rows, schema=LENS, orient="row"), "layer")
 
 
 def _utterances(path: Path) -> pl.DataFrame:
@@ -198,6 +134,6 @@ def _difference(clusters: Clusters, values: pl.DataFrame, *names: str) -> Statis
     return difference(first, second, clusters.count, NOTHING_SHOWN)
 
 
-def _sorted(table: pl.DataFrame, *keys: Any) -> pl.DataFrame:
+def by_model(table: pl.DataFrame, *keys: Any) -> pl.DataFrame:
     """Sort a table by model, in the order in which they come, then by other keys."""
     return table.sort(pl.col("model").replace_strict(ranks(table["model"]), return_dtype=pl.Int64), *keys)

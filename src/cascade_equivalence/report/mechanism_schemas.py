@@ -19,6 +19,9 @@ PROBES: Schema = {
     **estimate("untrained_value"),
     "first_layer": pl.Int64,
     **estimate("first_value"),
+    **estimate("difference_first"),
+    **estimate("difference_untrained"),
+    "voice_value": pl.Float64,
     "prior": pl.Float64,
     "feasible_share": pl.Float64,
     "blank_share": pl.Float64,
@@ -30,12 +33,16 @@ PROBES: Schema = {
     "train": pl.Int64,
     "test": pl.Int64,
     "left_out": pl.Int64,
+    "voices_left_out": pl.String,
     "reason": pl.String,
 }
 """A model, trained or not, x layer x probe. ``value`` is an R2 or a decodability (``measure``); ``shuffled`` is the
 mean over probes that were trained on shuffled targets, ``untrained_value`` the same layer's with untrained blocks,
-``first_value`` the first layer's; ``prior`` sees a constant in place of the states. An R2 is against the mean of
-the training targets; ``of_test_value`` and ``uniform_value`` are against that of the test targets (scikit-learn's)."""
+``first_value`` the first layer's; ``difference_first`` and ``difference_untrained`` are the value minus these, on the
+same test items; ``prior`` sees a constant in place of the states. Energy and pitch are taken within voices; an R2 is
+against the mean of the training targets; ``voice_value`` is that of knowing the voice alone, of the value as it is. Of
+a probe of the value as it is, ``of_test_value`` and ``uniform_value`` are against the mean of the test targets (the
+paper's and scikit-learn's definition)."""
 
 LENS: Schema = {
     "model": pl.String,

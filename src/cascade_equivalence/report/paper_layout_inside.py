@@ -24,7 +24,7 @@ def table4(tables: Tables, beside: Beside) -> PaperTable:
     for (model,), mine in trained.group_by("model", maintain_order=True):
         rows: list[Row] = []
         for layer in mine["layer"].unique().sort():
-            values = dict(mine.filter(layer=layer).select("probe", "value").iter_rows())
+            values = dict(mine.filter(layer=layer).select("probe", pl.coalesce("of_test_value", "value")).iter_rows())
             cells = []
             for probe in PROBE_TITLES:
                 statistic = "text_decodability" if probe == CTC else "probe_r2"
@@ -38,8 +38,9 @@ def table4(tables: Tables, beside: Beside) -> PaperTable:
         ["Layer", *PROBE_TITLES.values()],
         groups,
         [
-            "Energy, pitch: ridge regression R²; CTC: text decodability (share of characters recovered); BoC: R² of "
-            "the frequencies of characters.",
+            "Energy, pitch: ridge regression R², against the mean of the test utterances as in the paper, so that who "
+            "speaks counts; CTC: text decodability (share of characters recovered); BoC: R² of the frequencies of "
+            "characters.",
             *beside.remarks("Table 4"),
         ],
         grouped_by="Model",

@@ -19,6 +19,8 @@ from cascade_equivalence.report.mechanism_names import PROBE_TITLES
 
 CTC = "ctc"
 MEASURES = {"energy": "R²", "pitch": "R²", CTC: f"1 {MINUS} CER", "boc": "R²"}
+OWN_CONTROLS = {"energy": {"voice_value": "voice"}, "pitch": {"voice_value": "voice"}, CTC: {"prior": "constant"}}
+"""Controls of some probes alone, and their heads."""
 FEASIBLE = 0.995
 """Shares below this are told: the CTC probe cannot read what has more characters than frames."""
 
@@ -30,12 +32,13 @@ def probes(table: pl.DataFrame, confidence: float) -> Display:
     rows = []
     for (model, layer), part in trained.group_by("model", "layer", maintain_order=True):
         found = {row["probe"]: row for row in part.iter_rows(named=True)}
-        cells = [cell for probe in PROBE_TITLES for cell in _probe_cells(found.get(probe), twins)]
+        cells = [cell for probe in PROBE_TITLES for cell in _probe_cells(probe, found.get(probe), twins)]
         rows.append([str(model), str(layer), *cells])
     heads = []
     for probe, title in PROBE_TITLES.items():
-        names = ["shuffled", *(["constant"] if probe == CTC else []), *(["untrained"] if twins else [])]
-        heads += [f"{title} {MEASURES[probe]} [{confidence:.0%}]", " / ".join(names)]
+        names = ["shuffled", *OWN_CONTROLS.get(probe, {}).values(), *(["untrained"] if twins else [])]
+        heads += [f"{title} {MEASURES[probe]} [{confidence:.0%}]", " / ".join(names), "since the first layer"]
+        heads += ["more than untrained"] if twins else []
     return Display(
         name="probes",
         title="What linear probes read, layer by layer",
@@ -43,27 +46,50 @@ def probes(table: pl.DataFrame, confidence: float) -> Display:
         rows=rows,
         remarks=[
             "Energy and pitch: ridge regression of an utterance's mean RMS in dB and mean log f0 on its mean state, R² "
-            "on held-out items. BoC: the same of character frequencies, weighted by their variances. CTC: a linear "
+            "on held-out items. Both are taken within voices, as differences from the voice's training mean: a "
+            "voice has a pitch and a level of its own, and a probe that tells voices apart would predict them without "
+            "hearing the utterance. BoC: the same of character frequencies, weighted by their variances. CTC: a linear "
             f"classifier of single frames; 1 {MINUS} CER is the share of characters it recovers, never less than 0. R² "
             f"and 1 {MINUS} CER are different measures and cannot be compared with each other.",
-            "Beside each value its controls. Shuffled: the same probe trained on other utterances' targets (mean over "
-            "shuffles). Constant: a CTC probe that sees nothing, which shows what the frequencies of characters give."
+            "R² is against the mean of the training utterances: 0 is what knowing nothing of an utterance gives, less "
+            "is worse than that. The paper's, against the mean of the test utterances and across voices, is in "
+            "probes.csv (of_test_value).",
+            "Beside each value its controls. Shuffled: the same probe trained on other utterances' targets of the same "
+            "voice (mean over shuffles). Voice: the R² across voices of the voice's mean alone. Constant: a CTC probe "
+            "that sees nothing, which shows what the frequencies of characters give."
             + (" Untrained: the same layer of the model with untrained blocks." if twins else ""),
-            "The layer is a block, counted from 0; its output is read before the final norm. Intervals draw whole "
-            "items of the test set.",
+            "Since the first layer, more than untrained: differences on the same test items, with their own intervals; "
+            "that the intervals of two values overlap says nothing about their difference.",
+            "The layer is a block, counted from 0; its output is read before the final norm. Intervals count whole "
+            "items of the test set (jackknife).",
             *_feasible(trained),
+            *_without_training(trained),
             *_missing(trained),
         ],
         text_columns=1,
     )
 
 
-def _probe_cells(row: Mapping[str, Any] | None, twins: bool) -> tuple[str, str]:
+def _probe_cells(probe: str, row: Mapping[str, Any] | None, twins: bool) -> list[str]:
+    compared = ["difference_first", *(["difference_untrained"] if twins else [])]
     if row is None:
-        return NOT_RUN, NOT_RUN
-    names = ["shuffled", *(["prior"] if row["probe"] == CTC else []), *(["untrained_value"] if twins else [])]
+        return [NOT_RUN] * (2 + len(compared))
+    names = ["shuffled", *OWN_CONTROLS.get(probe, ()), *(["untrained_value"] if twins else [])]
     controls = " / ".join(NOT_RUN if row[name] is None else decimal(row[name]) for name in names)
-    return interval(row["value"], row["value_low"], row["value_high"]), controls
+    differences = [
+        NOT_RUN if row[name] is None else interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=True)
+        for name in compared
+    ]
+    return [interval(row["value"], row["value_low"], row["value_high"]), controls, *differences]
+
+
+def _without_training(trained: pl.DataFrame) -> list[str]:
+    told = trained.drop_nulls("voices_left_out").group_by("model", "voices_left_out", maintain_order=True)
+    return [
+        f"{model}: utterances of {voices} are left out of energy and pitch, for no utterance of theirs with a value "
+        "trains, so there is no mean to take them from."
+        for (model, voices), _ in told
+    ]
 
 
 def _feasible(trained: pl.DataFrame) -> list[str]:

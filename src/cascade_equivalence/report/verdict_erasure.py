@@ -15,7 +15,6 @@ from cascade_equivalence.report.finding import (
     Claim,
     Finding,
     first_reason,
-    too_few,
 )
 from cascade_equivalence.report.mechanism_names import (
     ACOUSTIC,
@@ -27,16 +26,15 @@ from cascade_equivalence.report.mechanism_names import (
     concept_title,
 )
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.verdict_claims import Judged, Sides, either, every
 from cascade_equivalence.report.verdict_fall import (
     CONTROL_NAMES,
     GUESSING,
     MARGIN,
     Erasures,
-    Judged,
     Row,
     beyond,
     falls,
-    few,
 )
 from cascade_equivalence.stats.erasure import ACCURACY, FORCED
 
@@ -47,16 +45,18 @@ def necessary(found: Erasures) -> Iterator[Finding]:
     A fall must show in the forced choice, too, where there is one: otherwise it is the writing of answers that breaks.
     """
     for task, concept, row in _conditions(found, TEXT_CONCEPTS):
-        outcome, why = found.fall(task, concept, found.variant)
-        if outcome == HOLDS and row["forced_accuracy_change"] is not None:
-            forced, reason = found.fall(task, concept, found.variant, FORCED)
-            if forced == FAILS:
+        outcome, why, holds, fails = found.fall(task, concept, found.variant)
+        if row["forced_accuracy_change"] is not None:
+            forced = found.fall(task, concept, found.variant, FORCED)
+            holds, fails = every(holds, forced.holds), either(fails, every(holds, forced.fails))
+            if (outcome, forced.outcome) == (HOLDS, FAILS):
                 outcome, why = FAILS, "the forced choice stays: what breaks is the writing of the answer"
-            elif forced == UNTOLD:
-                outcome, why = UNTOLD, f"in the forced choice {reason}"
+            elif (outcome, forced.outcome) == (HOLDS, UNTOLD):
+                outcome, why = UNTOLD, f"in the forced choice {forced.why}"
         if outcome == HOLDS and falls(found.row(task, concept, found.variant, READ)):
             why = "but reading falls, too, so it may be language that needs them"
-        yield _finding(found, NECESSARY, concept, task, outcome, _levels(found, task, concept, row), why)
+        judged = Judged(outcome, why, either(holds, fails))
+        yield _finding(found, NECESSARY, concept, task, judged, _levels(found, task, concept, row))
 
 
 def hearing(found: Erasures) -> Iterator[Finding]:
@@ -69,29 +69,32 @@ def hearing(found: Erasures) -> Iterator[Finding]:
         numbers = f"hearing {_change(row)}, reading {_change(read)}"
         if apart is not None:
             numbers += f", difference {_ends(apart, 'difference')}"
-        outcome, why = _hearing(found, task, row, read, apart)
-        yield _finding(found, HEARING, concept, task, outcome, numbers, why)
+        yield _finding(found, HEARING, concept, task, _hearing(found, task, row, read, apart), numbers)
 
 
 def _hearing(found: Erasures, task: str, row: Row, read: Row, apart: Row | None) -> Judged:
     reason = first_reason(
         {
             GUESSING: not found.above_chance(task),
-            "no fall in hearing is shown": not falls(row),
             "with nothing erased the model is not above chance when it reads": not found.above_chance(task, READ),
         }
     )
     if reason:
-        return UNTOLD, reason
-    low = read["accuracy_change_low"]
-    if low is not None and low > -MARGIN and too_few(read["groups"], MARGIN):
-        return UNTOLD, few(read)
-    if low is not None and low > -MARGIN:
-        return HOLDS, f"reading falls by no more than {percent(MARGIN)} points"
+        return Judged(UNTOLD, reason)
+    heard, spoken = found.change(row), found.change(read)
+    further = None if apart is None else Sides.of(apart, "difference", found.confidence)
+    beyond_reading = either(heard.below(-MARGIN), None if further is None else further.below(0))
+    p = either(every(heard.below(0), spoken.above(-MARGIN), beyond_reading), every(heard.below(0), spoken.below(0)))
+    if not falls(row):
+        return Judged(UNTOLD, "no fall in hearing is shown", p)
+    less = further is not None and further.high is not None and further.high < 0
+    if spoken.low is not None and spoken.low > -MARGIN:
+        if less or (heard.high is not None and heard.high < -MARGIN):
+            return Judged(HOLDS, f"reading falls by no more than {percent(MARGIN)} points", p)
+        return Judged(UNTOLD, "hearing is not shown to fall further than reading", p)
     if not falls(read):
-        return UNTOLD, "a fall in reading is neither shown nor ruled out"
-    less = apart is not None and apart["difference_high"] is not None and apart["difference_high"] < 0
-    return FAILS, "reading falls, too, though less" if less else "reading is not shown to fall less"
+        return Judged(UNTOLD, "a fall in reading is neither shown nor ruled out", p)
+    return Judged(FAILS, "reading falls, too, though less" if less else "reading is not shown to fall less", p)
 
 
 def not_only_mean(found: Erasures) -> Iterator[Finding]:
@@ -100,36 +103,36 @@ def not_only_mean(found: Erasures) -> Iterator[Finding]:
         affine = found.row(task, concept, AFFINE)
         if affine is None:
             continue
+        kept, linear = found.fall(task, concept, AFFINE), found.change(row).below(0)
+        p = either(every(linear, kept.holds), every(linear, kept.fails))
+        judged = Judged(kept.outcome, kept.why and f"with the mean kept, {kept.why}", p)
         if not falls(row):
-            outcome, why = UNTOLD, "there is no fall to explain"
-        else:
-            outcome, why = found.fall(task, concept, AFFINE)
-            why = why and f"with the mean kept, {why}"
+            judged = Judged(UNTOLD, "there is no fall to explain", p)
         numbers = f"linear {_change(row)}, affine {_change(affine)}"
-        yield _finding(found, NOT_MEAN, concept, task, outcome, numbers, why)
+        yield _finding(found, NOT_MEAN, concept, task, judged, numbers)
 
 
 def spared(found: Erasures) -> Iterator[Finding]:
     """Do answers stay when energy and pitch are erased?"""
     for task, concept, row in _conditions(found, (ACOUSTIC,)):
-        outcome, why = _spared(found, task, row)
-        yield _finding(found, SPARED, concept, task, outcome, _levels(found, task, concept, row), why)
+        yield _finding(found, SPARED, concept, task, _spared(found, task, row), _levels(found, task, concept, row))
 
 
 def _spared(found: Erasures, task: str, row: Row) -> Judged:
-    outcome, why = found.fall(task, ACOUSTIC, found.variant)
+    outcome, why, holds, fails = found.fall(task, ACOUSTIC, found.variant)
+    p = either(holds, fails)
     if outcome == FAILS:
-        return HOLDS, why
+        return Judged(HOLDS, why, p)
     if outcome == HOLDS:
-        return FAILS, "accuracy falls further than under the controls"
+        return Judged(FAILS, "accuracy falls further than under the controls", p)
     # Controls excuse a fall, but their absence does not.
     if (
         falls(row)
         and found.above_chance(task)
         and all(beyond(control) for control in found.beside(task, ACOUSTIC, found.variant))
     ):
-        return FAILS, "accuracy falls"
-    return UNTOLD, why
+        return Judged(FAILS, "accuracy falls", p)
+    return Judged(UNTOLD, why, p)
 
 
 def _conditions(
@@ -141,8 +144,9 @@ def _conditions(
                 yield task, concept, row
 
 
-def _finding(found: Erasures, claim: Claim, concept: str, task: str, outcome: str, numbers: str, why: str) -> Finding:
-    return Finding(found.model, claim, concept_title(concept), task_title(task), outcome, numbers, why)
+def _finding(found: Erasures, claim: Claim, concept: str, task: str, judged: Judged, numbers: str) -> Finding:
+    outcome, why, p = judged
+    return Finding(found.model, claim, concept_title(concept), task_title(task), outcome, numbers, why, p=p)
 
 
 def _ends(row: Row, name: str) -> str:

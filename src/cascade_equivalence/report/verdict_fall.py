@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -11,6 +11,7 @@ from cascade_equivalence.report.display import percent
 from cascade_equivalence.report.erasure_tables import shown_positions
 from cascade_equivalence.report.finding import FAILS, HOLDS, UNTOLD, first_reason, too_few
 from cascade_equivalence.report.mechanism_names import AFFINE, CONTROLS, HEARD, LINEAR
+from cascade_equivalence.report.verdict_claims import Sides, every
 from cascade_equivalence.report.verdict_sufficiency import above_chance
 from cascade_equivalence.stats.erasure import ACCURACY
 
@@ -23,10 +24,25 @@ ENOUGH = 19
 """Draws of a control below which p cannot reach ``ALPHA``."""
 CONTROL_NAMES = {"random": "random", "principal": "random of equal variance", "permuted": "shuffled labels"}
 Row = Mapping[str, Any]
-Judged = tuple[str, str]
 NO_FALL = f"accuracy falls by no more than {percent(MARGIN)} points"
 OPEN_FALL = "a fall is neither shown nor ruled out"
 GUESSING = "with nothing erased the model is not above chance there"
+
+
+class Fall(NamedTuple):
+    """Whether a measure falls, and further than under the controls.
+
+    Attributes:
+        outcome: One of ``OUTCOMES``.
+        why: Why it does not or cannot be told.
+        holds: P-value of the claim that it does; None where it was not tested.
+        fails: P-value of the claim that it does not by more than the margin; likewise.
+    """
+
+    outcome: str
+    why: str = ""
+    holds: float | None = None
+    fails: float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,7 @@ class Erasures:
         tasks: Tasks in the order of the tables.
         variant: The variant that is judged: the paper's, where it was run.
         left: Why a concept may still be there, by concept; a fall that stays away then says nothing.
+        confidence: Level of the intervals.
     """
 
     model: str
@@ -48,9 +65,12 @@ class Erasures:
     tasks: list[str]
     variant: str
     left: Mapping[str, str]
+    confidence: float = 0.95
 
     @classmethod
-    def of(cls, erasure: pl.DataFrame, controls: pl.DataFrame, erasers: pl.DataFrame, model: str) -> "Erasures":
+    def of(
+        cls, erasure: pl.DataFrame, controls: pl.DataFrame, erasers: pl.DataFrame, model: str, confidence: float
+    ) -> "Erasures":
         """Sort the tables."""
         mine = erasure.filter(model=model)
         place = shown_positions(mine)
@@ -67,7 +87,12 @@ class Erasures:
             mine["task"].unique(maintain_order=True).to_list(),
             LINEAR if LINEAR in mine["variant"] else AFFINE,
             {str(concept): _left(part) for (concept,), part in fitted.group_by("concept")},
+            confidence,
         )
+
+    def change(self, row: Row, measure: str = ACCURACY) -> Sides:
+        """The change of a measure."""
+        return Sides.of(row, f"{measure}_change", self.confidence)
 
     def row(self, task: str, concept: str, variant: str, arm: str = HEARD) -> Row | None:
         """Answers under a condition."""
@@ -83,21 +108,24 @@ class Erasures:
         found = (self.controls.get((task, HEARD, concept, variant, control, measure)) for control in CONTROLS)
         return [row for row in found if row is not None]
 
-    def fall(self, task: str, concept: str, variant: str, measure: str = ACCURACY) -> Judged:
+    def fall(self, task: str, concept: str, variant: str, measure: str = ACCURACY) -> Fall:
         """Whether a measure falls from audio, and further than under every control, those of the same rank first."""
         row = self.rows[task, HEARD, concept, variant]
         low, high = row[f"{measure}_change_low"], row[f"{measure}_change_high"]
         if not self.above_chance(task):
-            return UNTOLD, GUESSING
+            return Fall(UNTOLD, GUESSING)
         if low is None or high is None:
-            return UNTOLD, f"there is no interval ({row['reason'] or 'too few items'})"
+            return Fall(UNTOLD, f"there is no interval ({row['reason'] or 'too few items'})")
+        beside, left = self.beside(task, concept, variant, measure), self.left.get(concept)
+        further = (Sides.of(control, "difference", self.confidence).below(0) for control in beside)
+        holds = every(self.change(row, measure).below(0), *further)
+        fails = None if left else self.change(row, measure).above(-MARGIN)
         if low > -MARGIN:
-            doubt = self.left.get(concept) or (few(row) if too_few(row["groups"], MARGIN) else "")
-            return (UNTOLD, doubt) if doubt else (FAILS, NO_FALL)
+            return Fall(UNTOLD if left else FAILS, left or NO_FALL, holds, fails)
         if high >= 0:
-            return UNTOLD, OPEN_FALL
-        excuse = _excuse(self.beside(task, concept, variant, measure))
-        return (UNTOLD, excuse) if excuse else (HOLDS, "")
+            return Fall(UNTOLD, few(row) if too_few(row["groups"], MARGIN) else OPEN_FALL, holds, fails)
+        excuse = _excuse(beside)
+        return Fall(UNTOLD if excuse else HOLDS, excuse, holds, fails)
 
 
 def _left(layers: pl.DataFrame) -> str:

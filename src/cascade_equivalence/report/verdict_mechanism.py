@@ -21,6 +21,7 @@ from cascade_equivalence.report.finding import (
 from cascade_equivalence.report.mechanism_names import ACOUSTIC, concept_title
 from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_claims import corrected
 from cascade_equivalence.report.verdict_erasure import hearing, necessary, not_only_mean, spared
 from cascade_equivalence.report.verdict_fall import MARGIN, Erasures
 from cascade_equivalence.report.verdict_probes import readable, retained, shown
@@ -75,27 +76,30 @@ class Story:
     judgements: Sequence[Judgement]
 
 
-def findings(tables: Tables) -> list[Finding]:
+def findings(tables: Tables, confidence: float = 0.95) -> list[Finding]:
     """Judge every claim on every opened model, as far as there is something to judge it by.
+
+    All claims that are tested are one family, corrected for a false discovery rate of 1 - ``confidence``.
 
     Args:
         tables: The tidy tables.
+        confidence: Level of their intervals.
 
     Returns:
         Findings by model in the order of the probes, then by claim.
     """
     found: list[Finding] = []
     for model in opened_models(tables):
-        found += retained(tables.probes, model)
-        found += readable(tables.probes, model)
-        found += shown(tables.lens, model)
-        found += suffices(tables.sufficiency, model)
+        found += retained(tables.probes, model, confidence)
+        found += readable(tables.probes, model, confidence)
+        found += shown(tables.lens, model, confidence)
+        found += suffices(tables.sufficiency, model, confidence)
         if model in tables.erasure["model"]:
-            erased = Erasures.of(tables.erasure, tables.erasure_controls, tables.erasers, model)
+            erased = Erasures.of(tables.erasure, tables.erasure_controls, tables.erasers, model, confidence)
             for judge in (necessary, hearing, not_only_mean, spared):
                 found += judge(erased)
         found += apart(tables.erasers, tables.probes, model)
-    return found
+    return corrected(found, 1 - confidence)
 
 
 def opened_models(tables: Tables) -> list[str]:
@@ -214,7 +218,9 @@ def four_levels(found: Sequence[Finding]) -> Display:
         rows=rows,
         remarks=[
             "A claim holds, or does not, where the intervals and controls below say so; otherwise it cannot be told, "
-            "and below it says why. Nothing is adjusted for the number of claims.",
+            "and below it says why. All claims that were tested, one by one, are corrected together (Benjamini and "
+            "Hochberg), at a false discovery rate of 1 minus the level of the intervals; what is not shown after that "
+            "cannot be told.",
             f"Margins are ours: a fall of accuracy of up to {percent(MARGIN)} points, a loss of κ of up to "
             f"{decimal(KAPPA_MARGIN)} and one of decodability (1 {MINUS} CER) of up to {decimal(TEXT_MARGIN)} count as "
             "none.",

@@ -8,12 +8,13 @@ import polars as pl
 from cascade_equivalence.report.display import decimal, interval
 from cascade_equivalence.report.finding import FAILS, HOLDS, SUFFICES, UNTOLD, Finding, too_few
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.verdict_claims import Judged, Sides, either
 
 MARGIN = 0.1
 """Loss of κ that still counts as none; the choice is ours, the paper gives none."""
 
 
-def suffices(table: pl.DataFrame, model: str) -> Iterator[Finding]:
+def suffices(table: pl.DataFrame, model: str, confidence: float) -> Iterator[Finding]:
     """Does a speech LLM agree with its implicit cascade about as much as with an explicit one?
 
     The text suffices on a task where the agreement with the implicit cascade is shown to be at most ``MARGIN`` lower
@@ -23,11 +24,12 @@ def suffices(table: pl.DataFrame, model: str) -> Iterator[Finding]:
     Args:
         table: Tidy sufficiency table.
         model: The model.
+        confidence: Level of the intervals.
     """
     for row in table.filter(model=model).iter_rows(named=True):
         subject = f"{row['system']} (beside {row['explicit'] or 'no cascade of an ASR'})"
-        outcome, why = _judged(row)
-        yield Finding(model, SUFFICES, subject, task_title(row["task"]), outcome, _numbers(row), why)
+        outcome, why, p = _judged(row, confidence)
+        yield Finding(model, SUFFICES, subject, task_title(row["task"]), outcome, _numbers(row), why, p=p)
 
 
 def above_chance(accuracy_low: float | None, chance: float | None, against_chance: str | None) -> bool:
@@ -37,21 +39,23 @@ def above_chance(accuracy_low: float | None, chance: float | None, against_chanc
     return against_chance == "above"
 
 
-def _judged(row: Mapping[str, Any]) -> tuple[str, str]:
+def _judged(row: Mapping[str, Any], confidence: float) -> Judged:
     for arm in ("system", "explicit"):
         if row["explicit"] is not None and not above_chance(
             row[f"{arm}_accuracy_low"], row["chance"], row[f"{arm}_against_chance"]
         ):
-            return UNTOLD, f"{row[arm]} is not above chance there"
+            return Judged(UNTOLD, f"{row[arm]} is not above chance there")
     if row["kappa_difference_low"] is None:
-        return UNTOLD, row["reason"] or "there is no interval"
+        return Judged(UNTOLD, row["reason"] or "there is no interval")
+    difference = Sides.of(row, "kappa_difference", confidence)
+    p = either(difference.above(-MARGIN), difference.below(0))
     if row["kappa_difference_low"] > -MARGIN and too_few(row["groups"], MARGIN):
-        return UNTOLD, f"{row['groups']} items are too few to rule out a loss of {decimal(MARGIN)}"
+        return Judged(UNTOLD, f"{row['groups']} items are too few to rule out a loss of {decimal(MARGIN)}", p)
     if row["kappa_difference_low"] > -MARGIN:
-        return HOLDS, f"within a margin of {decimal(MARGIN)}"
+        return Judged(HOLDS, f"within a margin of {decimal(MARGIN)}", p)
     if row["kappa_difference_high"] < 0:
-        return FAILS, "the implicit cascade agrees less"
-    return UNTOLD, f"a loss of more than {decimal(MARGIN)} is neither shown nor ruled out"
+        return Judged(FAILS, "the implicit cascade agrees less", p)
+    return Judged(UNTOLD, f"a loss of more than {decimal(MARGIN)} is neither shown nor ruled out", p)
 
 
 def _numbers(row: Mapping[str, Any]) -> str:
