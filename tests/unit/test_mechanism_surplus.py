@@ -43,7 +43,7 @@ config = SurplusConfig(tasks=["mustard"], folds=3, permutations=3)
 for name, paths in (("forward", speech), ("backward", speech[::-1])):
     transcripts = root / "whisper" / "mustard" / "clean.parquet"
     target = root / f"{{name}}.json"
-    measure_surplus(paths, transcripts, root / "items.parquet", "mustard", config, StatisticsConfig(draws=200), target)
+    measure_surplus(paths, transcripts, root / "items.parquet", "mustard", config, StatisticsConfig(), target)
 print(json.dumps({{"found": found, "other": other, "torch": "torch" in sys.modules}}))
 """
 TIME = np.arange(round(SECONDS * SAMPLING_RATE)) / SAMPLING_RATE
@@ -213,7 +213,11 @@ def test_words_are_learnt_from_the_training_rows_alone() -> None:
 
 def test_a_label_that_lies_in_the_pitch_is_found(made: dict[str, Any], root: Path) -> None:
     measured = json.loads((root / "forward.json").read_text())
-    assert measured["verdict"] == "shown" and measured["surplus"]["low"] > 0.5
+    # Eight sentences are too few for an interval, but all exchanges find less.
+    assert (
+        measured["verdict"] == "apparent" and measured["surplus"]["value"] > max(measured["permuted"]["values"]) + 0.5
+    )
+    assert measured["surplus"]["low"] is None and "too few" in measured["surplus"]["reason"]
     assert measured["text"]["value"] == pytest.approx(0, abs=0.01), "each sentence is read both ways"
     assert (measured["rows"], measured["groups"], measured["texts"]) == (32, 8, 8)
     assert (measured["voices"], measured["transcript"]) == (["one", "two"], "whisper")

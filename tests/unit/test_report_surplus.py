@@ -32,7 +32,7 @@ def measured(told: float, labels: int = 2, groups: int = 24) -> dict[str, Any]:
     )
     # Products of small matrices are slow with more threads than cores.
     with threadpool_limits(1):
-        found = surplus(sample, folds=3, permutations=3, draws=200)
+        found = surplus(sample, folds=3, permutations=3)
     return found | {"transcript": "oracle", "voices": ["us"], "texts": groups, "features": ["pitch", "level"]}
 
 
@@ -81,11 +81,13 @@ def test_a_reader_sees_the_surplus_beside_what_the_transcript_carries(table: pl.
     assert rows["MUStARD"]["Surplus is"] == "shown" and rows["SST-2"]["Surplus is"] == "none shown"
     told = table.row(by_predicate=pl.col("task") == "mustard", named=True)
     ends = (told[f"surplus{end}"] for end in ("", "_low", "_high"))
-    assert rows["MUStARD"]["Surplus"] == interval(*ends, signed=True) and told["surplus"] > 0.5
+    assert rows["MUStARD"]["Surplus, at least"] == interval(*ends, signed=True) and told["surplus"] > 0.5
     assert "Transcript [90%]" in shown.columns
     assert (rows["SST-2"]["Transcript"], rows["MUStARD"]["Transcript"]) == ("whisper", "the true text")
     meld = rows["MELD"]
-    assert {meld[name] for name in ("Surplus is", "Label", "Surplus", "By chance")} == {UNDEFINED}
+    assert {
+        meld[name] for name in ("Surplus is", "Label", "Surplus, at least", "From half the texts", "By chance")
+    } == {UNDEFINED}
     assert any("MELD: all rows have the same label" in remark for remark in shown.remarks)
     assert any("letter of an option" in remark for remark in shown.remarks)
     assert "no proof" in markdown(shown)

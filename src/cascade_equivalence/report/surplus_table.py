@@ -26,13 +26,16 @@ SCHEMA: Schema = {
     **estimate("audio"),
     **estimate("both"),
     **estimate("surplus"),
+    "half_surplus": pl.Float64,
+    "half_groups": pl.Int64,
     "permutations": pl.Int64,
     "permuted_low": pl.Float64,
     "permuted_high": pl.Float64,
     "verdict": pl.String,
     "reason": pl.String,
 }
-"""Bits. ``h_y`` is what there is to know of the label; ``transcript`` is the recogniser, or ``oracle``."""
+"""Bits. ``h_y`` is what there is to know of the label; ``transcript`` is the recogniser, or ``oracle``;
+``half_surplus`` is what a random half of the groups gives."""
 LETTERED = "commonsense_qa"
 
 
@@ -49,6 +52,8 @@ def frame(files: Mapping[str, Path]) -> pl.DataFrame:
             "task": task,
             "voices": len(found["voices"]),
             **{name: found[name] for name in ("transcript", "rows", "groups", "labels", "folds", "verdict", "reason")},
+            "half_surplus": found["half"]["value"],
+            "half_groups": found["half"]["groups"],
             "permutations": len(found["permuted"]["values"]),
             **{f"permuted_{end}": found["permuted"][end] for end in ("low", "high")},
         }
@@ -69,6 +74,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             decimal(row["h_y"]),
             *(_bits(row, name) for name in ("text", "audio")),
             _bits(row, "surplus", signed=True),
+            decimal(row["half_surplus"], signed=True),
             _range(row),
         ]
         for row in table.iter_rows(named=True)
@@ -88,7 +94,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "Label",
             f"Transcript [{confidence:.0%}]",
             "Audio alone",
-            "Surplus",
+            "Surplus, at least",
+            "From half the texts",
             "By chance",
         ],
         rows=rows,
@@ -98,6 +105,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "what a linear classifier of words and pairs of words gains. Audio alone: what one of pitch, level, tempo, "
             "voicing and spectral shape gains. Surplus: what these add to the transcript. Values below 0 are no "
             "information: the features misled the classifier.",
+            "The surplus is at least what is shown: a classifier learns more from more texts. From half the texts: "
+            "what a random half of them gives; where it is clearly less, more texts would show more.",
             "Shown: the value lies above all those found by chance, and its interval above 0; apparent: the interval "
             "reaches 0. By chance: the range over repetitions in which items exchanged their audio. Intervals draw "
             "whole groups and take the classifiers as given; with few groups they are too narrow. One without any "

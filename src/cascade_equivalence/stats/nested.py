@@ -173,7 +173,7 @@ def step(features: Features, sample: Sample, split: Split, earlier: Step, penalt
         penalties: Penalties to choose from, strongest first.
 
     Returns:
-        The new step; the earlier one where it is within one standard error of the best.
+        The new step; the earlier one where no penalty predicts the held-out rows better.
     """
     gold, rows = sample.gold, split.train
     inner = np.stack([earlier.inner] * (1 + len(penalties)))
@@ -182,22 +182,12 @@ def step(features: Features, sample: Sample, split: Split, earlier: Step, penalt
         table = features(train)
         for place, weights in enumerate(_path(table[train], gold[train], earlier.inner[train], penalties)):
             inner[1 + place, held] = log_softmax(earlier.inner[held] + table[held] @ weights, axis=1)
-    likely = inner[:, rows, gold[rows]]
-    lost = likely[likely.mean(axis=1).argmax()] - likely
-    groups = sample.clusters.index[rows]
-    chosen = next(place for place, each in enumerate(lost) if each.mean() <= _standard_error(each, groups))
+    chosen = int(inner[:, rows, gold[rows]].mean(axis=1).argmax())
     if not chosen:
         return earlier
     table = features(rows)
     weights = _path(table[rows], gold[rows], earlier.inner[rows], penalties[:chosen])[-1]
     return Step(inner[chosen], log_softmax(earlier.outer + table @ weights, axis=1))
-
-
-def _standard_error(values: Floats, groups: Rows) -> float:
-    """Standard error of a mean over rows whose groups are independent."""
-    totals = np.bincount(groups, values - values.mean())
-    count = len(np.unique(groups))
-    return float(np.sqrt(totals @ totals * count / (count - 1)) / len(values))
 
 
 def _path(features: Matrix, gold: Rows, offset: Floats, penalties: Sequence[float]) -> list[Floats]:
