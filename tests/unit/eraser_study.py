@@ -61,7 +61,16 @@ def write_study(folder: Path, texts: Sequence[str], width: int = WIDTH, layers: 
     count = len(texts)
     energy, pitch = rng.normal(-30, 4, count), rng.normal(5, 0.3, count)
     split = ["test" if row % 4 == 3 else "train" for row in range(count)]
-    table = pl.DataFrame({"task": "t", "text": texts, "split": split, "energy_db": energy, "log_f0": pitch})
+    table = pl.DataFrame(
+        {
+            "task": "t",
+            "id": [f"{row:03}" for row in range(count)],
+            "text": texts,
+            "split": split,
+            "energy_db": energy,
+            "log_f0": pitch,
+        }
+    )
     table = table.with_columns(log_f0=pl.when(pl.int_range(pl.len()) % 7 == 5).then(None).otherwise(pl.col("log_f0")))
     table.write_parquet(folder / "utterances.parquet")
     order = rng.permutation(count)

@@ -109,7 +109,10 @@ STAGES = {
     "moments": tuple(f"mechanism/{name}.py" for name in ("leace", "moments", "states")),
     "erasers": (
         *(f"mechanism/{name}.py" for name in ("characters", "concepts", "controls", "ctc")),
-        *(f"mechanism/{name}.py" for name in ("eraser_files", "erasers", "frame_labels", "leace", "moments", "states")),
+        *(f"mechanism/{name}.py" for name in ("eraser_files", "erasers", "frame_labels", "held_out", "leace")),
+        *(f"mechanism/{name}.py" for name in ("moments", "ridge", "states")),
+        *(f"stats/{name}.py" for name in ("clustered", "clusters", "explained", "intervals", "statistic")),
+        *(f"stats/{name}.py" for name in ("answers", "paired", "tango", "wilson")),
     ),
     "erasure": (
         *(f"mechanism/{name}.py" for name in ("eraser_files", "erasure", "hooks", "leace", "utterances")),

@@ -21,6 +21,7 @@ from cascade_equivalence.mechanism.controls import Drawn, draw_control
 from cascade_equivalence.mechanism.ctc import CtcProbe, read_ctc_probe
 from cascade_equivalence.mechanism.eraser_files import write_erasers
 from cascade_equivalence.mechanism.frame_labels import frame_labels
+from cascade_equivalence.mechanism.held_out import held_out_r2
 from cascade_equivalence.mechanism.leace import Eraser, Spectrum, Whitening, fit, linear_r2, removed_variance
 from cascade_equivalence.mechanism.moments import Cross, LayerMoments, cross_moments, read_moments
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index
@@ -78,6 +79,7 @@ class _Labelled:
 
     cross: Cross
     names: Sequence[str]
+    values: np.ndarray  # of the concept, of labels of frames their shares, (utterances, columns)
     about: dict[str, Any]
 
 
@@ -97,7 +99,9 @@ def fit_concept(
     The summary says of each layer: ``rank`` and ``columns`` of the concept, ``singular_values`` kept and the
     ``largest_dropped``, ``rows`` fitted on, ``pooling``, ``shrinkage``, ``tolerance``, ``removed_variance`` (share of
     the total variance), ``probe_before`` and ``probe_after`` (R2 of a least-squares probe for the concept fitted anew
-    on these rows, see ``leace.linear_r2``), ``text_decodability`` of the layer's CTC probe on the test utterances
+    on these rows and judged on them, see ``leace.linear_r2``: 0 after erasing is what LEACE promises, but before it is
+    high for any labels), ``held_out_before`` and ``held_out_after`` (R2 of a ridge probe of mean states, of utterances
+    that it was not fitted on, see ``held_out``), ``text_decodability`` of the layer's CTC probe on the test utterances
     before and after the map without a bias, a ``reason`` where there is nothing to erase, for CTC the ``labels`` that
     were used, and ``controls``: of each its ``removed_variance`` (mean over draws; ``removed_variances``: each draw's),
     ``probe_after`` and ``text_decodability`` (means over the first three), of ``principal`` also the ``target`` and
@@ -132,6 +136,7 @@ def fit_concept(
             }
             write_erasers(folder / f"layer{number}.safetensors", erasers, {"concept": concept, "layer": str(number)})
             found[str(number)] = about | labelled.about | _checks(layer, labelled.cross, linear, drawn)
+            found[str(number)] |= _held_out(layer, labelled.values, linear)
             names = labelled.names
             advance()
     write_text(
@@ -175,7 +180,7 @@ def _labelled(concept: ConceptName, layer: _Layer) -> _Labelled:
     if columns.reason:
         about["reason"] = columns.reason
     cross = cross_moments(layer.rows.sums, counts, torch.from_numpy(columns.values))
-    return _Labelled(cross, columns.names, about)
+    return _Labelled(cross, columns.names, columns.values, about)
 
 
 def _frame_labels(layer: _Layer) -> _Labelled:
@@ -190,7 +195,31 @@ def _frame_labels(layer: _Layer) -> _Labelled:
     }
     if found.constant:
         about["reason"] = "the CTC probe reads the same at every frame"
-    return _Labelled(found.cross, found.names, about)
+    return _Labelled(found.cross, found.names, _label_shares(layer), about)
+
+
+def _label_shares(layer: _Layer) -> np.ndarray:
+    """Share of each label among an utterance's frames, (utterances, labels)."""
+    places = {row: (start, frames) for row, start, frames in layer.index.select("utterance", "start", "frames").rows()}
+    width = len(layer.probe.alphabet) + 1
+    shares = np.zeros((len(layer.moments.rows), width))
+    for place, row in enumerate(layer.moments.rows.tolist()):
+        start, frames = places[row]
+        labels = layer.probe.labels(layer.states.part(start, start + frames).float())
+        shares[place] = np.bincount(labels.numpy(), minlength=width) / frames
+    return shares
+
+
+def _held_out(layer: _Layer, values: np.ndarray, linear: Eraser) -> dict[str, float | None]:
+    """What a probe reads of utterances that it was not fitted on, before and after erasing."""
+    table = layer.utterances[layer.moments.rows]
+    items = [f"{task}/{name}" for task, name in table.select("task", "id").iter_rows()]
+    means = layer.moments.means
+    states = {"before": means, "after": linear(means)}
+    return {
+        f"held_out_{when}": held_out_r2(each.double().numpy(), values, items, layer.config.seed)
+        for when, each in states.items()
+    }
 
 
 def _fitted(layer: _Layer, labelled: _Labelled) -> tuple[Eraser, dict[str, Eraser], dict[str, Any]]:

@@ -112,6 +112,8 @@ ERASERS: Schema = {
     "removed_variance_highest": pl.Float64,
     "probe_before": pl.Float64,
     "probe_after": pl.Float64,
+    "held_out_before": pl.Float64,
+    "held_out_after": pl.Float64,
     "text_before": pl.Float64,
     "text_after": pl.Float64,
     "label_entropy": pl.Float64,
@@ -121,8 +123,8 @@ ERASERS: Schema = {
 }
 """Model x concept x layer, and for each concept its controls (``control``), which have its rank. ``removed_variance``:
 share of the states' variance (of a control the mean over its draws, and the ends); ``probe``: what a fresh linear probe
-reads of the concept; ``text``: what the layer's CTC probe reads of the text; ``labels``: which of the ``outputs`` that
-a CTC probe has in a frame label it."""
+reads of the concept on the rows it was fitted on; ``held_out``: what one reads of other utterances; ``text``: what the
+layer's CTC probe reads of the text; ``labels``: which of the ``outputs`` that a CTC probe has in a frame label it."""
 
 ERASURE: Schema = {
     "model": pl.String,

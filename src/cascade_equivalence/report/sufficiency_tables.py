@@ -96,7 +96,8 @@ def erasers(table: pl.DataFrame) -> Display:
                 span(part["rank"], lambda rank: f"{rank:,}"),
                 span(part["columns"], lambda count: f"{count:,}"),
                 span(part["removed_variance"], percent),
-                span(part["probe_before"], decimal),
+                span(part["held_out_before"], decimal) if control is None else NOT_RUN,
+                span(part["held_out_after"], decimal) if control is None else NOT_RUN,
                 span(part["probe_after"], decimal),
                 _largest_loss(losses),
             ]
@@ -114,8 +115,9 @@ def erasers(table: pl.DataFrame) -> Display:
             "Rank (d)",
             "Columns",
             "Variance removed %",
-            "Concept probe before",
+            "Concept, held-out R² before",
             "after",
+            "after, on the rows fitted on",
             "Text: largest loss",
         ],
         rows=rows,
@@ -123,8 +125,10 @@ def erasers(table: pl.DataFrame) -> Display:
             "From the lowest to the highest of the layers, which are in erasers.csv. Rank: directions taken away; "
             "columns: those of the concept, which the rank cannot exceed. Variance removed: share of the states' total "
             "variance; of controls, which have the concept's rank, the mean over draws.",
-            "Concept probe: R² of a linear probe fitted anew on the erased states; 0 after erasing means that no "
-            "linear map reads the concept any more. Under a control it stays.",
+            "Concept, held out: R² of a ridge probe for the concept of mean states, on utterances that it was not "
+            "fitted on; about 0, or less, is what shuffled labels have. On the rows fitted on: R² of a least-squares probe "
+            "fitted anew on the erased states of the rows that the eraser was fitted on; 0 means that no linear map "
+            "reads the concept there any more. Under a control it stays.",
             *_ctc_labels(table),
             f"Text: what the layer's CTC probe reads (1 {MINUS} CER) before and after, at the layer where it loses "
             "most. A loss under acoustic erasure means that acoustics and text share directions.",
