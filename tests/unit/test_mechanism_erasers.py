@@ -92,8 +92,8 @@ def test_shuffled_words_say_nothing_of_the_words(study: Study) -> None:
     planted, found = study.fit("proxy"), study.fit("permuted")
     assert "controls" not in found and set(study.erasers("permuted")) == {"linear", "affine"}
     # On the rows that it was fitted on, a probe explains some of any labels.
-    assert found["probe_before"] > 0.02 and found["held_out_before"] < 0.05 < 0.5 < planted["held_out_before"]
-    assert planted["held_out_after"] < 0.05
+    assert found["probe_before"] > 0.02 and found["held_out_before"] < 0.05
+    assert planted["held_out_before"] > 0.5 and planted["held_out_after"] < 0.05
     assert found["columns"] == planted["columns"] and found["probe_before"] < 0.3 * planted["probe_before"]
     rows, table = study.train()
     # Shuffled labels are an utterance's, too, and so are most of the directions that they take.

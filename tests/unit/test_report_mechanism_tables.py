@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -223,7 +224,7 @@ def test_controls_are_a_null_by_brute_force(files: MechanismFiles, tables: Table
         mine = pl.read_parquet(folder / row["model"] / row["concept"] / f"{row['task']}.parquet")
         mine = mine.filter(**here, variant=row["variant"])["correct"].mean()
         assert row["value"] == pytest.approx(mine)
-        if row["control"] == "text":
+        if row["control"] in ("text", "boc"):
             continue
         shuffled = row["control"] == "permuted"
         # A drawn control is its concept's own.
@@ -241,6 +242,25 @@ def test_controls_are_a_null_by_brute_force(files: MechanismFiles, tables: Table
     # Two drawn controls of four concepts from audio, the first word's shuffled labels from both; two variants, two
     # models, two tasks.
     assert checked == (4 * 2 + 2) * 2 * 2 * 2
+
+
+def test_two_concepts_are_compared_item_by_item_and_between_models(tables: Tables) -> None:
+    levels = {
+        (row["model"], row["task"], row["concept"], row["variant"], row["arm"]): row["accuracy"]
+        for row in tables.erasure.rows(named=True)
+    }
+    found = tables.erasure_controls.filter(control="boc", measure="accuracy")
+    # Two models, two tasks, two variants, two arms; each model alone and against the other one.
+    assert found.height == 2 * 2 * 2 * 2 * 2 and found["p"].null_count() == found.height
+
+    def gap(model: str, row: dict[str, Any]) -> float:
+        place = row["variant"], row["arm"]
+        return float(levels[model, row["task"], "ctc", *place] - levels[model, row["task"], "boc", *place])
+
+    for row in found.rows(named=True):
+        own, other = gap(row["model"], row), 0.0 if row["other_model"] is None else gap(row["other_model"], row)
+        assert row["concept"] == "ctc" and row["difference"] == pytest.approx(own - other)
+        assert row["difference_low"] <= row["difference"] <= row["difference_high"]
 
 
 def test_hearing_is_set_against_reading(tables: Tables) -> None:

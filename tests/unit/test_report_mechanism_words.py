@@ -12,6 +12,7 @@ from report_study import IMPLICIT_OUTLINE, PLANTED, STATISTICS
 from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.finding import (
     APART,
+    BAG_BREAKS_MORE,
     FAILS,
     HEARING,
     HOLDS,
@@ -87,6 +88,21 @@ def test_where_the_text_cannot_be_read_nothing_is_said_of_its_loss(tmp_path: Pat
     assert found.outcome == UNTOLD and "from nothing" in found.why
     few = tables.probes.with_columns(feasible_share=pl.when(pl.col("probe") == "ctc").then(0.2))
     assert "only 20.0 % of the utterances" in about(replace(tables, probes=few), READABLE).why
+
+
+def test_which_of_two_concepts_breaks_more_is_told_and_beside_other_models(tmp_path: Path) -> None:
+    alike = {("ctc", "linear", "audio"): 1.0, ("boc", "linear", "audio"): 1.0}
+    for survival, outcome in (
+        ({("ctc", "linear", "audio"): 0.9, ("boc", "linear", "audio"): 0.1}, HOLDS),
+        ({("ctc", "linear", "audio"): 0.1, ("boc", "linear", "audio"): 0.9}, FAILS),
+        (alike, UNTOLD),
+    ):
+        tables = inside(tmp_path, World(survival=survival), erasure=True, concepts=("ctc", "boc"))
+        assert about(tables, BAG_BREAKS_MORE).outcome == outcome
+    row = tables.erasure_controls.filter(control="boc", measure="accuracy", variant="linear", arm="audio")
+    other = row.with_columns(other_model=pl.lit("another"), difference=0.5)
+    beside = replace(tables, erasure_controls=pl.concat([tables.erasure_controls, other]))
+    assert "another" in about(beside, BAG_BREAKS_MORE).numbers
 
 
 def sufficient(**changed: Any) -> Finding:

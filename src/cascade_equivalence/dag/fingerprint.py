@@ -14,8 +14,9 @@ PACKAGE = Path(__file__).resolve().parent.parent
 # What agreement nodes run; the rest of the package is for the report.
 AGREEMENT = (
     *("accuracy", "agreement", "answers", "backbone", "bootstrap", "by_rows", "capa", "clustered", "compare"),
-    *("contrast", "equivalence", "error_consistency", "errors", "indices", "induced", "join", "mcnemar"),
-    *("overlap", "overlap_permutation", "paired", "power", "tango", "wilson"),
+    *("clusters", "contrast", "equivalence", "error_consistency", "errors", "indices", "induced", "intervals"),
+    *("join", "kappa_interval", "mcnemar", "overlap", "overlap_permutation", "paired", "power", "statistic"),
+    *("tango", "wilson"),
 )
 
 SHOWING = ("report/*.py", "stats/*.py", "speech/clips.py", "speech/waveform.py")

@@ -13,11 +13,13 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.mechanism_names import (
     AFFINE,
     ALL,
+    BAG,
     CONCEPT_TITLES,
     DRAW,
     FIRST_WORD,
     HEARD,
     LINEAR,
+    ORDERED,
     READ,
     SHUFFLED,
     ranks,
@@ -25,6 +27,7 @@ from cascade_equivalence.report.mechanism_names import (
 from cascade_equivalence.stats import erasure as stats
 from cascade_equivalence.stats.answers import KEY
 from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.statistic import Statistic
 
 VARIANTS = (LINEAR, AFFINE, *DRAWN)
 ARMS = (HEARD, READ)
@@ -59,6 +62,7 @@ class Asked:
         labels: Its closed label set.
         clusters: The group of each item.
         gold: The right label of each item.
+        items: Id and voice of each item.
         baselines: Answers with nothing erased, by arm.
         erased: Answers by condition.
     """
@@ -68,8 +72,16 @@ class Asked:
     labels: Sequence[str]
     clusters: Clusters
     gold: pl.Series
+    items: Sequence[tuple[str, ...]]
     baselines: Mapping[str, stats.Erased]
     erased: Mapping[Condition, stats.Erased]
+
+    def order_against_bag(self, condition: Condition, measure: str) -> Statistic | None:
+        """A measure with CTC erased minus that with BoC erased, item by item; None where there is no such pair."""
+        bag = self.erased.get(condition._replace(concept=BAG))
+        if condition.concept != ORDERED or condition.is_draw or bag is None:
+            return None
+        return stats.change(self.clusters, self.erased[condition], bag, measure)
 
     def draws(self, condition: Condition, control: str) -> list[stats.Erased]:
         """Draws of a concept's control where a condition is; of the first word's shuffled labels the same variant."""
@@ -123,6 +135,7 @@ def read_erased(model: str, task: str, parts: Mapping[str, Path], labels: Sequen
         labels,
         Clusters.of(first["group"].to_list()),
         first["label"],
+        first.select(KEY).rows(),
         {arm: baselines[arm] for arm in ARMS if arm in baselines},
         {condition: erased[condition] for condition in order},
     )

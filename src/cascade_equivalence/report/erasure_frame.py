@@ -12,15 +12,17 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.erasure_answers import Asked, Condition, read_erased
 from cascade_equivalence.report.mechanism_frames import reasons, spread
-from cascade_equivalence.report.mechanism_names import CONTROLS, HEARD, READ, Erased, by_name, ranks
+from cascade_equivalence.report.mechanism_names import BAG, CONTROLS, HEARD, READ, Erased, by_name, ranks
 from cascade_equivalence.report.mechanism_schemas import ERASURE, ERASURE_CONTROLS
 from cascade_equivalence.report.naming import TASK_TITLES
 from cascade_equivalence.stats import erasure as stats
 from cascade_equivalence.stats.accuracy import against_chance, levels, no_chance
 from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.intervals import difference
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate, value_of
 
 UNERASED = Condition(HEARD, "none", BASELINE, "none")
+OTHER_ITEMS = "the two models answered other items"
 MEASURES = (stats.ACCURACY, stats.FORCED)
 
 
@@ -45,6 +47,7 @@ def erasure_tables(
     asked = sorted({(name.model, name.task) for name in found}, key=lambda one: (models[one[0]], places[one[1]]))
     rows: list[dict[str, Any]] = []
     controls: list[dict[str, Any]] = []
+    seen: list[Asked] = []
     for model, task in asked:
         if task not in labels:
             raise StudyError(f"{task} (erased in {model}) is not part of this study")
@@ -52,6 +55,12 @@ def erasure_tables(
         answers = read_erased(model, task, parts, labels[task])
         rows += _condition_rows(answers, statistics)
         controls += _control_rows(answers, statistics)
+        seen.append(answers)
+    for one in seen:
+        for other in seen:
+            if one.task == other.task and one.model != other.model:
+                controls += _between_models(one, other, statistics)
+    controls.sort(key=lambda row: models[row["model"]])
     return pl.DataFrame(rows, schema=ERASURE, orient="row"), pl.DataFrame(
         controls, schema=ERASURE_CONTROLS, orient="row"
     )
@@ -117,6 +126,9 @@ def _control_rows(asked: Asked, statistics: StatisticsConfig) -> Iterator[dict[s
                 key = condition, control, measure
                 compared[key] = stats.against_draws(asked.clusters, answers, draws, measure)
                 nulls[key] = _null(answers, draws, measure)
+        for measure in MEASURES:
+            if (statistic := asked.order_against_bag(condition, measure)) is not None:
+                compared[condition, BAG, measure], nulls[condition, BAG, measure] = statistic, None
         reading = asked.erased.get(condition._replace(arm=READ))
         if condition.arm == HEARD and reading is not None:
             for measure in MEASURES:
@@ -125,7 +137,7 @@ def _control_rows(asked: Asked, statistics: StatisticsConfig) -> Iterator[dict[s
                 compared[key] = stats.against_reading(asked.clusters, answers, bases[0], reading, bases[1], measure)
                 nulls[key] = None
     found = _estimate(compared, asked.clusters, statistics)
-    for key, difference in found.items():
+    for key, apart in found.items():
         condition, control, measure = key
         value = _level(asked.erased[condition], measure)
         null = nulls[key]
@@ -148,9 +160,34 @@ def _control_rows(asked: Asked, statistics: StatisticsConfig) -> Iterator[dict[s
                 if null
                 else {}
             ),
-            **spread("difference", difference),
-            "reason": difference.reason,
+            **spread("difference", apart),
+            "reason": apart.reason,
         }
+
+
+def _between_models(one: Asked, other: Asked, statistics: StatisticsConfig) -> Iterator[dict[str, Any]]:
+    """Whether what CTC leaves beside what BoC leaves differs between two models, item by item."""
+    for condition, answers in one.erased.items():
+        for measure in MEASURES:
+            mine = one.order_against_bag(condition, measure)
+            theirs = other.order_against_bag(condition, measure) if condition in other.erased else None
+            if mine is None or theirs is None:
+                continue
+            found = Estimate(None, None, None, OTHER_ITEMS)
+            if one.items == other.items:
+                statistic = difference(mine, theirs, one.clusters.count, mine.undefined)
+                found = estimate({"": statistic}, one.clusters.count, statistics.confidence)[""]
+            yield {
+                "model": one.model,
+                "task": one.task,
+                **condition._asdict(),
+                "control": BAG,
+                "other_model": other.model,
+                "measure": measure,
+                "value": _level(answers, measure),
+                **spread("difference", found),
+                "reason": found.reason,
+            }
 
 
 def _level(answers: stats.Erased, measure: str) -> float | None:

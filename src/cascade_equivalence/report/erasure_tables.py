@@ -19,7 +19,7 @@ from cascade_equivalence.report.display import (
     points_interval,
     span,
 )
-from cascade_equivalence.report.mechanism_names import ALL, CONTROLS, DRAW, HEARD, READ, SHUFFLED, concept_title
+from cascade_equivalence.report.mechanism_names import ALL, BAG, CONTROLS, DRAW, HEARD, READ, SHUFFLED, concept_title
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.stats.erasure import ACCURACY, FORCED
 
@@ -154,7 +154,7 @@ def erasure_controls(table: pl.DataFrame, controls: pl.DataFrame, confidence: fl
     """One row a condition in which the model hears, with every control beside the change."""
     found: dict[tuple[str, ...], dict[tuple[str, str], dict[str, Any]]] = {}
     key = [*PLACE, "task"]
-    for row in controls.iter_rows(named=True):
+    for row in controls.filter(pl.col("other_model").is_null()).iter_rows(named=True):
         found.setdefault(tuple(row[name] for name in key), {})[row["control"], row["measure"]] = row
     reading = {tuple(row[name] for name in key): row for row in table.filter(arm=READ).iter_rows(named=True)}
     present = [control for control in CONTROLS if control in controls["control"]]
@@ -178,6 +178,7 @@ def erasure_controls(table: pl.DataFrame, controls: pl.DataFrame, confidence: fl
                 *(_control(mine.get((control, ACCURACY))) for control in present),
                 _change(read, ACCURACY) if read else NOT_RUN,
                 _reading(mine.get((READ, ACCURACY))),
+                _reading(mine.get((BAG, ACCURACY))),
             ]
         )
     return Display(
@@ -196,6 +197,7 @@ def erasure_controls(table: pl.DataFrame, controls: pl.DataFrame, confidence: fl
             *(f"{concept_title(control)}: accuracy %, p" for control in present),
             "Reading the text instead",
             f"hearing {MINUS} reading",
+            f"CTC {MINUS} BoC",
         ],
         rows=rows,
         remarks=[
@@ -208,6 +210,8 @@ def erasure_controls(table: pl.DataFrame, controls: pl.DataFrame, confidence: fl
             "points. Nothing is adjusted for the number of rows.",
             f"Reading: the change under the same eraser from the true text; hearing {MINUS} reading: how much further "
             "accuracy falls from audio.",
+            f"CTC {MINUS} BoC: accuracy with CTC erased minus that with BoC erased, item by item; above 0, BoC breaks "
+            "more. How it differs between models is in erasure_controls.csv, and in the claims.",
         ],
         text_columns=5,
     )

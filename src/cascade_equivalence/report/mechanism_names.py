@@ -18,6 +18,8 @@ ALL, AUDIO_ONLY = "all", "audio"
 HEARD, READ = "audio", "text"
 
 TEXT_CONCEPTS = ("proxy", "ctc", "boc")
+ORDERED, BAG = "ctc", "boc"
+"""Two ways to hold the text that the paper sets against each other (its section 5.4)."""
 ACOUSTIC = "acoustic"
 SHUFFLED = "permuted"
 CONTROLS = (*DRAWN, SHUFFLED)

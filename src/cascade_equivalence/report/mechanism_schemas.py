@@ -166,6 +166,7 @@ ERASURE_CONTROLS: Schema = {
     "concept": pl.String,
     "variant": pl.String,
     "control": pl.String,
+    "other_model": pl.String,
     "measure": pl.String,
     "value": pl.Float64,
     "draws": pl.Int64,
@@ -180,7 +181,8 @@ ERASURE_CONTROLS: Schema = {
 """A condition of the erasure x control x measure (accuracy, forced choice). ``p`` = (draws of the control at or below
 the value + 1) / (draws + 1); ``difference``: the condition minus the mean of the control's draws, item by item. The
 control ``text`` is the same eraser while the model reads the true text: there ``difference`` is the change while it
-hears minus the change while it reads, and there is no p."""
+hears minus the change while it reads, and there is no p. Of CTC the control ``boc`` is BoC erased instead, and where
+there is an ``other_model``, ``difference`` is that of the model minus that of the other one."""
 
 MECHANISM_SCHEMAS = {
     "probes": PROBES,

@@ -126,9 +126,9 @@ def erasers(table: pl.DataFrame) -> Display:
             "columns: those of the concept, which the rank cannot exceed. Variance removed: share of the states' total "
             "variance; of controls, which have the concept's rank, the mean over draws.",
             "Concept, held out: R² of a ridge probe for the concept of mean states, on utterances that it was not "
-            "fitted on; about 0, or less, is what shuffled labels have. On the rows fitted on: R² of a least-squares probe "
-            "fitted anew on the erased states of the rows that the eraser was fitted on; 0 means that no linear map "
-            "reads the concept there any more. Under a control it stays.",
+            "fitted on; about 0, or less, is what shuffled labels have. On the rows fitted on: R² of a least-squares "
+            "probe fitted anew on the erased states of the rows that the eraser was fitted on; 0 means that no linear "
+            "map reads the concept there any more. Under a control it stays.",
             *_ctc_labels(table),
             f"Text: what the layer's CTC probe reads (1 {MINUS} CER) before and after, at the layer where it loses "
             "most. A loss under acoustic erasure means that acoustics and text share directions.",

@@ -1,10 +1,12 @@
 """What erasure says of the paper's claims, in findings."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.report.display import p_value, percent, points, points_interval
 from cascade_equivalence.report.finding import (
+    BAG_BREAKS_MORE,
     FAILS,
     HEARING,
     HOLDS,
@@ -19,8 +21,10 @@ from cascade_equivalence.report.finding import (
 from cascade_equivalence.report.mechanism_names import (
     ACOUSTIC,
     AFFINE,
+    BAG,
     HEARD,
     LINEAR,
+    ORDERED,
     READ,
     TEXT_CONCEPTS,
     concept_title,
@@ -95,6 +99,35 @@ def _hearing(found: Erasures, task: str, row: Row, read: Row, apart: Row | None)
     if not falls(read):
         return Judged(UNTOLD, "a fall in reading is neither shown nor ruled out", p)
     return Judged(FAILS, "reading falls, too, though less" if less else "reading is not shown to fall less", p)
+
+
+def bag_breaks_more(found: Erasures) -> Iterator[Finding]:
+    """Does erasing BoC break more than erasing CTC, and otherwise than in other models (the paper's section 5.4)?"""
+    for task, concept, _ in _conditions(found, (ORDERED,)):
+        row = found.controls.get((task, HEARD, concept, found.variant, BAG, ACCURACY))
+        if row is None:
+            continue
+        place = {"task": task, "arm": HEARD, "concept": concept, "variant": found.variant, "measure": ACCURACY}
+        others = [other for other in found.beside_models if all(other[name] == at for name, at in place.items())]
+        numbers = f"accuracy under CTC minus under BoC {_ends(row, 'difference')}" + "".join(
+            f"; than in {other['other_model']} by {_ends(other, 'difference')}" for other in others
+        )
+        judged = _bag_breaks_more(found, task, row)
+        yield replace(_finding(found, BAG_BREAKS_MORE, concept, task, judged, numbers), subject="CTC against BoC")
+
+
+def _bag_breaks_more(found: Erasures, task: str, row: Row) -> Judged:
+    apart = Sides.of(row, "difference", found.confidence)
+    if apart.low is None or apart.high is None:
+        return Judged(UNTOLD, row["reason"] or "there is no interval")
+    if not found.above_chance(task):
+        return Judged(UNTOLD, GUESSING)
+    p = either(apart.above(0), apart.below(0))
+    if apart.low > 0:
+        return Judged(HOLDS, "", p)
+    if apart.high < 0:
+        return Judged(FAILS, "erasing what CTC reads breaks more", p)
+    return Judged(UNTOLD, "no difference between the two is shown", p)
 
 
 def not_only_mean(found: Erasures) -> Iterator[Finding]:

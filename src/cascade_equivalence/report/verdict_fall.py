@@ -57,6 +57,7 @@ class Erasures:
         variant: The variant that is judged: the paper's, where it was run.
         left: Why a concept may still be there, by concept; a fall that stays away then says nothing.
         confidence: Level of the intervals.
+        beside_models: Rows of the controls table that set the model against another one.
     """
 
     model: str
@@ -66,6 +67,7 @@ class Erasures:
     variant: str
     left: Mapping[str, str]
     confidence: float = 0.95
+    beside_models: Sequence[Row] = ()
 
     @classmethod
     def of(
@@ -78,7 +80,9 @@ class Erasures:
         there = (pl.col("positions") == place) | (pl.col("concept") == BASELINE)
         rows = {tuple(row[name] for name in key): row for row in mine.filter(there).iter_rows(named=True)}
         names = (*key, "control", "measure")
-        against = controls.filter(model=model, positions=place).iter_rows(named=True)
+        mine_beside = controls.filter(model=model, positions=place)
+        alone = pl.col("other_model").is_null()
+        against = mine_beside.filter(alone).iter_rows(named=True)
         fitted = erasers.filter(pl.col("control").is_null(), model=model)
         return cls(
             model,
@@ -88,6 +92,7 @@ class Erasures:
             LINEAR if LINEAR in mine["variant"] else AFFINE,
             {str(concept): _left(part) for (concept,), part in fitted.group_by("concept")},
             confidence,
+            mine_beside.filter(~alone).rows(named=True),
         )
 
     def change(self, row: Row, measure: str = ACCURACY) -> Sides:

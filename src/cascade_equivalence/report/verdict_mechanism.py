@@ -22,7 +22,7 @@ from cascade_equivalence.report.mechanism_names import ACOUSTIC, concept_title
 from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_claims import corrected
-from cascade_equivalence.report.verdict_erasure import hearing, necessary, not_only_mean, spared
+from cascade_equivalence.report.verdict_erasure import bag_breaks_more, hearing, necessary, not_only_mean, spared
 from cascade_equivalence.report.verdict_fall import MARGIN, Erasures
 from cascade_equivalence.report.verdict_probes import readable, retained, shown
 from cascade_equivalence.report.verdict_sufficiency import MARGIN as KAPPA_MARGIN
@@ -96,7 +96,7 @@ def findings(tables: Tables, confidence: float = 0.95) -> list[Finding]:
         found += suffices(tables.sufficiency, model, confidence)
         if model in tables.erasure["model"]:
             erased = Erasures.of(tables.erasure, tables.erasure_controls, tables.erasers, model, confidence)
-            for judge in (necessary, hearing, not_only_mean, spared):
+            for judge in (necessary, hearing, bag_breaks_more, not_only_mean, spared):
                 found += judge(erased)
         found += apart(tables.erasers, tables.probes, model)
     return corrected(found, 1 - confidence)
