@@ -1,8 +1,10 @@
 """Prompts: the same words in every arm, whatever the transcript holds."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,3 +84,13 @@ def test_sound_prompts_have_no_problems() -> None:
 )
 def test_problems_are_named(task: str, spec: dict[str, Any], problem: str) -> None:
     assert any(problem in found for found in prompt_problems(task, TaskSpec(**spec)))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_papers_matrix_is_asked_without_examples_by_the_names_of_the_labels(task: str) -> None:
+    file = Path(__file__).parents[2] / "config" / "tasks-paper.yaml"
+    spec = TaskSpec.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))["tasks"][task])
+    assert not prompt_problems(task, spec)
+    assert not spec.shots and not spec.label_words and not spec.answer_prefix
+    if not TASKS[task].has_options:
+        assert all(label in spec.prompt for label in TASKS[task].labels)

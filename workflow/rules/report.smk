@@ -49,6 +49,13 @@ rule compare_with_paper:
             caption="../report/paper.rst",
             labels={"table": "comparison"},
         ),
+        claims=report(
+            STUDY.claims(),
+            category="Tables",
+            caption="../report/claims.rst",
+            labels={"table": "claims"},
+        ),
+        replication=STUDY.replication(),
         paper=directory(STUDY.paper_folder()),
     log:
         f"{RESULTS}/logs/compare_with_paper.log",
@@ -111,6 +118,8 @@ rule write_report:
         tables=rules.collect_tables.output.csv,
         figures=rules.draw_figures.output.svg,
         comparison=rules.compare_with_paper.output.comparison,
+        claims=rules.compare_with_paper.output.claims,
+        replication=rules.compare_with_paper.output.replication,
         answers=STUDY.all_answers(),
         transcripts=STUDY.all_transcripts(),
         speech=STUDY.all_clips(),

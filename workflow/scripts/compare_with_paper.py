@@ -6,17 +6,33 @@ from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.atomic import write_text
+    from cascade_equivalence.report.claims_paper import read_claims
+    from cascade_equivalence.report.claims_table import claims_table
     from cascade_equivalence.report.comparison import comparison
     from cascade_equivalence.report.display import markdown
     from cascade_equivalence.report.paper_index import paper_index
     from cascade_equivalence.report.paper_numbers import read_numbers
     from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
+    from cascade_equivalence.report.replication import replication
     from cascade_equivalence.report.tables import Tables, write_csv
-    from cascade_equivalence.resources import PAPER_NUMBERS
+    from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
+    from cascade_equivalence.tasks.registry import get_task
 
     tables = Tables.read(Path(snakemake.input.tables[0]).parent)
     numbers = read_numbers(PAPER_NUMBERS)
-    write_csv(comparison(numbers, tables, study.config.paper), Path(snakemake.output.comparison))
+    beside = comparison(numbers, tables, study.config.paper)
+    write_csv(beside, Path(snakemake.output.comparison))
+    write_csv(replication(beside), Path(snakemake.output.replication))
+    claims = claims_table(
+        read_claims(PAPER_CLAIMS),
+        tables,
+        sufficient=study.sufficient_tasks(),
+        labels={task: get_task(task).labels for task in study.config.tasks},
+        paper=study.config.paper,
+        numbers=numbers,
+        statistics=study.config.statistics,
+    )
+    write_csv(claims, Path(snakemake.output.claims))
     shown = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
     folder = Path(snakemake.output.paper)
     folder.mkdir(parents=True, exist_ok=True)

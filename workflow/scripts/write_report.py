@@ -9,7 +9,7 @@ with node(snakemake) as study:
 
     from cascade_equivalence.dag.provenance import provenance
     from cascade_equivalence.models.sources.manifest import read_manifest
-    from cascade_equivalence.report import comparison_display
+    from cascade_equivalence.report import claims_table, comparison_display, decisions, replication
     from cascade_equivalence.report.browser import browser_items
     from cascade_equivalence.report.comparison import COMPARISON
     from cascade_equivalence.report.html import write_report
@@ -29,6 +29,10 @@ with node(snakemake) as study:
     tables = Tables.read(Path(snakemake.input.tables[0]).parent)
     numbers = read_numbers(PAPER_NUMBERS)
     beside = comparison_display.display(pl.read_csv(snakemake.input.comparison, schema=COMPARISON), confidence)
+    claims = pl.read_csv(snakemake.input.claims, schema=claims_table.CLAIMS)
+    repeated = pl.read_csv(snakemake.input.replication, schema=replication.REPLICATION)
+    judged = [claims_table.display(claims, confidence), decisions.display(tables, study.sufficient_tasks())]
+    judged.append(replication.display(repeated))
     layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
     index = paper_index({table.name for table in layout}, study.figures())
     write_report(
@@ -40,7 +44,11 @@ with node(snakemake) as study:
         confidence=confidence,
         verdicts=grid(tables.equivalence, tables.agreement),
         items=browser_items(files["answers"], files["transcripts"], files["speech"], files["item_tables"], outline),
-        extra_tables=[("paper", display) for display in (index, beside, *layout)],
+        extra_tables=[
+            *(("claims", display) for display in judged),
+            *(("paper", display) for display in (index, beside, *layout)),
+        ],
+        words={"claims": [replication.sentence(repeated)]},
         provenance=provenance(study, [read_manifest(path) for path in files["manifests"]])
         | {"services": services(files["answers"], study.apis)},
     )

@@ -27,10 +27,10 @@ DRAWING = (
 )
 PAPER = (
     *("!report/comparison*.py", "!report/latex.py", "!report/paper_layout*.py"),
-    *("!report/paper_numbers.py", "!report/paper_tables.py"),
+    *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication.py"),
 )
 PAGE = (
-    *("!report/verdict*.py", "!report/browser.py", "!report/finding.py"),
+    *("!report/verdict*.py", "!report/browser.py", "!report/decisions.py", "!report/finding.py"),
     *("!report/headline.py", "!report/html.py", "!report/services.py"),
 )
 

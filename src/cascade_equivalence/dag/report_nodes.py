@@ -6,7 +6,7 @@ from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.report.paper_index import figure_file
-from cascade_equivalence.resources import PAPER_NUMBERS
+from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.naming import Outline
@@ -22,6 +22,14 @@ class ReportNodes(SurplusNodes):
     def comparison(self) -> str:
         """The paper's numbers beside the study's."""
         return f"{self.results}/comparison.csv"
+
+    def claims(self) -> str:
+        """The paper's claims, judged on the study."""
+        return f"{self.results}/claims.csv"
+
+    def replication(self) -> str:
+        """How many of the paper's numbers and directions the study reproduces."""
+        return f"{self.results}/replication.csv"
 
     def paper_folder(self) -> str:
         """The tables in the paper's own layout; which there are depends on what is found."""
@@ -50,13 +58,20 @@ class ReportNodes(SurplusNodes):
         """What the study ends in."""
         tables = [f"{self.results}/tables/{name}.{kind}" for name in self.tables() for kind in ("csv", "md")]
         figures = [*self.figure_files("svg"), *self.figure_files("png")]
-        return [f"{self.results}/report.html", self.comparison(), self.paper_folder(), *tables, *figures]
+        beside = [self.comparison(), self.claims(), self.replication(), self.paper_folder()]
+        return [f"{self.results}/report.html", *beside, *tables, *figures]
 
     def _has_several_wrong_answers(self) -> bool:
         """Whether the same wrong answer means something in some task: not where there are two labels."""
         from cascade_equivalence.tasks.registry import get_task
 
         return any(len(get_task(task).labels) != BINARY for task in self.config.tasks)
+
+    def sufficient_tasks(self) -> dict[str, bool]:
+        """Of each task, whether its words are taken to hold all that the label depends on."""
+        from cascade_equivalence.tasks.registry import get_task
+
+        return {task: get_task(task).text_sufficient for task in self.config.tasks}
 
     def all_items(self) -> list[str]:
         """Items of every task."""
@@ -82,6 +97,6 @@ class ReportNodes(SurplusNodes):
             "pairs": pairs,
             "statistics": self.config.statistics.model_dump(mode="json"),
             "paper": self.config.paper.model_dump(mode="json") if self.config.paper else None,
-            "numbers": contents_of([PAPER_NUMBERS]) if stage in SHOW_PAPER else None,
+            "numbers": contents_of([PAPER_NUMBERS, PAPER_CLAIMS]) if stage in SHOW_PAPER else None,
             "code": code_fingerprint(stage),
         }

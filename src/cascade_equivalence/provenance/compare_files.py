@@ -16,7 +16,18 @@ from cascade_equivalence.report import costs_table
 
 # What tells the rows of a table apart, in any order.
 IDENTITY = (
-    *("pair", "contrast", "place", "statistic", "aggregate", "relation", "second_reference", "layer_to"),
+    *(
+        "pair",
+        "contrast",
+        "claim",
+        "count",
+        "place",
+        "statistic",
+        "aggregate",
+        "relation",
+        "second_reference",
+        "layer_to",
+    ),
     *("system", "systems", "reference", "first", "second", "model", "implicit", "explicit", "untrained", "layer"),
     *("probe", "measure", "task", "condition", "voice", "id", "arm", "positions", "concept", "variant", "control"),
 )
@@ -191,7 +202,7 @@ def _read_json(path: Path) -> Any:
 
 
 COMPARISONS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
-    "tables": (compare_tables, ("tables/*.csv", "paper/*.csv", "comparison.csv")),
+    "tables": (compare_tables, ("tables/*.csv", "paper/*.csv", "comparison.csv", "claims.csv", "replication.csv")),
     "documents": (
         compare_documents,
         (

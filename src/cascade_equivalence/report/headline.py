@@ -8,6 +8,7 @@ from typing import TextIO
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report.claims_table import display as claims_display
 from cascade_equivalence.report.display import Display, mark_legend
 from cascade_equivalence.report.pair_tables import agreement
 from cascade_equivalence.report.pair_tables import contrasts as contrast_table
@@ -18,13 +19,16 @@ from cascade_equivalence.report.verdict_mechanism import findings, tally
 PLAIN_WIDTH = 400  # a log has no edge, so nothing is wrapped or cut
 
 
-def print_headline(tables: Tables, confidence: float, stream: TextIO | None = None) -> None:
-    """Print accuracy, agreement and contrasts on clean speech, and what holds inside opened models.
+def print_headline(
+    tables: Tables, confidence: float, stream: TextIO | None = None, *, claims: pl.DataFrame | None = None
+) -> None:
+    """Print accuracy, agreement and contrasts on clean speech, what holds inside opened models, and the paper's claims.
 
     Args:
         tables: The tidy tables.
         confidence: Level of their intervals.
         stream: Where to; standard output by default. Colours and lines are drawn only in a terminal.
+        claims: The paper's claims on this study, what ``claims_table`` gives; each has a line.
     """
     from rich import box
     from rich.console import Console
@@ -41,6 +45,7 @@ def print_headline(tables: Tables, confidence: float, stream: TextIO | None = No
         ),
         _short(contrast_table(contrasts, pairs, confidence), "System", "Task", "Difference", "Shown"),
         tally(findings(tables, confidence)),
+        *([] if claims is None else [_short(claims_display(claims, confidence), "Claim", "Outcome", "Value")]),
     ):
         if not shown.rows:
             continue

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -60,6 +61,7 @@ class Section:
     name: str
     title: str
     about: str
+    words: list[str] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
     tables: list[Display] = field(default_factory=list)
 
@@ -76,6 +78,7 @@ def write_report(
     items: Items | None = None,
     extra_tables: Sequence[tuple[str, Display]] = (),
     extra_figures: Sequence[tuple[str, Path, str]] = (),
+    words: Mapping[str, Sequence[str]] = MappingProxyType({}),
     provenance: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the report.
@@ -93,6 +96,7 @@ def write_report(
         items: Items to look at and listen to.
         extra_tables: Further tables, each with the name of its section in ``SECTIONS``.
         extra_figures: Further SVG files, each with the name of its section and a caption.
+        words: Sentences at the head of a section, by its name.
         provenance: What the study was made with: text, or nested mappings and lists of text.
 
     Returns:
@@ -108,6 +112,8 @@ def write_report(
     costs = (costs_table.display(tables.costs, confidence), costs_table.totals(tables.costs))
     own += [table for table in costs if table.name not in listed]
     sections = _sections([*((None, table) for table in own), *extra_tables], figures, extra_figures)
+    for name, sentences in words.items():
+        sections[name].words += sentences
     found = findings(tables, confidence)
     scripts = [Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS]  # noqa: S704 - our own
     page = (

@@ -5,6 +5,7 @@ from pathlib import Path
 
 RESOURCES = Path(str(files(__package__)))
 PAPER_NUMBERS = RESOURCES / "paper" / "numbers.csv"
+PAPER_CLAIMS = RESOURCES / "paper" / "claims.yaml"
 IS_CHECKOUT = Path(__file__).resolve().parents[2].name == "src"
 """Whether this package lies in the project's own tree, not where a package manager put it."""
 REPOSITORY = Path(__file__).resolve().parents[3 if IS_CHECKOUT else 1]

@@ -57,6 +57,8 @@ class Task(ABC):
         balanced: Whether a sample takes the same number of items of every label. False keeps the set's own
             distribution.
         has_options: Whether an item carries answer options, lettered from A.
+        text_sufficient: Whether the words are taken to hold all that the label depends on (paper's section 3.2); False
+            where it lies in the voice as well.
         subjects: What an answer may name before it gives the label, as in "Topic: Sports".
         patterns: Names of the published file, in order of preference.
         obtain: Where the published file comes from, for the message when it is missing.
@@ -67,6 +69,7 @@ class Task(ABC):
     styles: ClassVar[tuple[str, ...]] = ()
     balanced: ClassVar[bool] = True
     has_options: ClassVar[bool] = False
+    text_sufficient: ClassVar[bool] = True
     subjects: ClassVar[tuple[str, ...]] = ()
     patterns: ClassVar[tuple[str, ...]]
     obtain: ClassVar[str]

@@ -16,6 +16,7 @@ class Meld(Task):
     """
 
     name = "meld"
+    text_sufficient = False
     labels = ("neutral", "joy", "sadness", "anger", "surprise", "fear", "disgust")
     styles = labels
     balanced = False

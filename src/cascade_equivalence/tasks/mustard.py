@@ -18,6 +18,7 @@ class Mustard(Task):
     """
 
     name = "mustard"
+    text_sufficient = False
     labels = ("sarcastic", "sincere")
     styles = labels
     subjects = ("tone",)

@@ -18,12 +18,15 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "show", run)
     parser.add_argument("study", type=Path, help="the folder of the results, or the study's config file")
-    add_json(parser, "print accuracy, agreement and contrasts on clean speech as JSON")
+    add_json(parser, "print accuracy, agreement, contrasts on clean speech and the paper's claims as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the headline of a finished study, and where its results are."""
+    import polars as pl
+
     from cascade_equivalence.cli.study import read_study, recorded_confidence
+    from cascade_equivalence.report.claims_table import CLAIMS
     from cascade_equivalence.report.headline import print_headline
     from cascade_equivalence.report.tables import Tables
 
@@ -39,11 +42,20 @@ def run(arguments: argparse.Namespace) -> int:
         how = "name a folder of results" if path.is_dir() else run_it
         raise StudyError(f"{results}/report.html does not exist: {how}")
     tables = Tables.read(results / "tables")
+    file = results / "claims.csv"
+    # A study from before claims were judged has none.
+    claims = pl.read_csv(file, schema=CLAIMS) if file.is_file() else pl.DataFrame(schema=CLAIMS)
     if arguments.json:
-        print(json.dumps(_headline(results, tables), indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                _headline(results, tables) | {"claims": [_plain(row) for row in claims.to_dicts()]},
+                indent=1,
+                ensure_ascii=False,
+            )
+        )
         return 0
     print()
-    print_headline(tables, confidence or recorded_confidence(results))
+    print_headline(tables, confidence or recorded_confidence(results), claims=claims)
     for name, place in (("Tables", "tables"), ("Figures", "figures"), ("Report", "report.html")):
         print(f"{name:8} {results / place}")
     return 0

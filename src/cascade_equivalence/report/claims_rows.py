@@ -1,0 +1,171 @@
+"""The estimates of a study's tables that the paper's claims are about."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.paper import PaperConfig
+from cascade_equivalence.config.study import ORACLE
+from cascade_equivalence.report.claims_paper import Rows
+from cascade_equivalence.report.claims_pool import Value
+from cascade_equivalence.report.naming import CASCADE, HEARING
+from cascade_equivalence.report.tables import Tables
+
+PAPERS_SNR = 0.0
+"""The paper's most babble, in dB."""
+EXACT, OTHERS = "exact", ("none", "family")
+GUESSES = ("at", "below")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One estimate.
+
+    Attributes:
+        who: A system, or the systems compared.
+        model: The speech LLM that it is about, where there is one.
+        task: The task.
+        found: Value and limits; None where one of them is missing.
+        reason: Why.
+        against: What the value is held against, of claims whose bound is a column.
+        guessing: Whether one of the systems is not above chance.
+    """
+
+    who: str
+    model: str | None
+    task: str
+    found: Value | None
+    reason: str | None
+    against: float | None
+    guessing: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A study as the claims see it.
+
+    Attributes:
+        tables: The tidy tables.
+        sufficient: Of each task, whether the words are taken to hold what the label depends on.
+        labels: Closed label set of each task; empty for open answers.
+        paper: Which systems are the paper's.
+        numbers: The paper's numbers.
+        confidence: Level of the tables' intervals.
+    """
+
+    tables: Tables
+    sufficient: Mapping[str, bool]
+    labels: Mapping[str, Sequence[str]]
+    paper: PaperConfig
+    numbers: pl.DataFrame
+    confidence: float
+
+    @property
+    def speech_llms(self) -> dict[str, str]:
+        """Systems that hear the audio themselves, and their models."""
+        return self._systems(pl.col("kind").is_in(HEARING), "model")
+
+    @property
+    def cascades(self) -> list[str]:
+        """Cascades whose transcript comes from a recogniser: neither the true text nor a speech LLM's own."""
+        own = [ORACLE, *self.speech_llms.values()]
+        return list(self._systems((pl.col("kind") == CASCADE) & ~pl.col("asr").is_in(own), "asr"))
+
+    def _systems(self, chosen: pl.Expr, column: str) -> dict[str, str]:
+        return dict(
+            self.tables.accuracy.filter(chosen).select("system", column).unique(maintain_order=True).iter_rows()
+        )
+
+    def tasks(self, asked: str | Collection[str]) -> list[str]:
+        """The tasks with closed answers of a kind, or of some names."""
+        closed = [task for task in self.tables.accuracy["task"].unique(maintain_order=True) if self.labels[task]]
+        if asked == "closed":
+            return closed
+        if isinstance(asked, str):
+            return [task for task in closed if self.sufficient[task] == (asked == "text_sufficient")]
+        return [task for task in closed if task in asked]
+
+
+def _pair(facts: Facts) -> pl.Expr:
+    speech, cascades = list(facts.speech_llms), facts.cascades
+    one, two = pl.col("system"), pl.col("reference")
+    return (one.is_in(speech) & two.is_in(cascades)) | (one.is_in(cascades) & two.is_in(speech))
+
+
+def _confound(facts: Facts) -> pl.Expr:
+    first, second = pl.col("match_first"), pl.col("match_second")
+    turned = ((first == EXACT) & second.is_in(OTHERS)) | ((second == EXACT) & first.is_in(OTHERS))
+    read = pl.col("first").is_in(facts.cascades) & pl.col("second").is_in(facts.cascades)
+    return pl.col("system").is_in(list(facts.speech_llms)) & read & turned
+
+
+def _ceilings(facts: Facts) -> pl.Expr:
+    both = pl.col("system").is_in(facts.cascades) & pl.col("reference").is_in(facts.cascades)
+    return both & (pl.col("match") == EXACT)
+
+
+PICKS: dict[str, Callable[[Facts], pl.Expr]] = {
+    "speech_llm_and_cascade": _pair,
+    "matched": lambda _: pl.col("match") == EXACT,
+    "mismatched": lambda _: pl.col("match").is_in(OTHERS),
+    "ceilings": _ceilings,
+    "informative": lambda _: pl.col("overlap_informative"),
+    "matched_and_mismatched": _confound,
+    "cascades": lambda facts: pl.col("system").is_in(facts.cascades),
+    "speech_llms": lambda facts: pl.col("system").is_in(list(facts.speech_llms)),
+}
+"""Choices of rows, by the names that ``claims.yaml`` gives them."""
+FIRST: dict[str, Callable[[Facts, Mapping[str, Any]], bool]] = {
+    "speech_llms": lambda facts, row: row["system"] in facts.speech_llms,
+    "matched": lambda _, row: row["match_first"] == EXACT,
+}
+"""Whether what a difference is to be of stands first in it."""
+
+
+def measured(rows: Rows, tasks: Collection[str], facts: Facts, against: float | str) -> list[Measured]:
+    """The estimates that a claim names.
+
+    Args:
+        rows: Table, column and rows.
+        tasks: Tasks that count.
+        facts: The study.
+        against: A number, or the column (with a ``-`` for its negative) that each value is held against.
+    """
+    table = getattr(facts.tables, rows.table).filter(pl.col("task").is_in(list(tasks)))
+    table = table.filter(_condition(table, rows.condition), *(PICKS[name](facts) for name in rows.pick))
+    return [_measured(row, rows, facts, against) for row in table.iter_rows(named=True)]
+
+
+def _condition(table: pl.DataFrame, asked: str) -> pl.Expr:
+    if asked == CLEAN:
+        return pl.col("condition") == CLEAN
+    levels = table.filter(noise="babble")["snr_db"].unique().to_list()
+    level = PAPERS_SNR if PAPERS_SNR in levels else min(levels, default=PAPERS_SNR)
+    return (pl.col("noise") == "babble") & (pl.col("snr_db") == level)
+
+
+def _measured(row: Mapping[str, Any], rows: Rows, facts: Facts, against: float | str) -> Measured:
+    value, low, high = (row[f"{rows.value}{end}"] for end in ("", "_low", "_high"))
+    found = None if value is None or low is None or high is None else Value(value, low, high)
+    if found and rows.toward and not FIRST[rows.toward](facts, row):
+        found = found.negative()
+    bound = row[against.removeprefix("-")] if isinstance(against, str) else against
+    if bound is not None and isinstance(against, str) and against.startswith("-"):
+        bound = -bound
+    names = (f"{rows.value}_reason", f"{rows.value.split('_')[0]}_reason", "induced_reason", "reason")
+    reason = next((row[name] for name in names if row.get(name)), "there is no interval")
+    who = [row[name] for name in ("system", "reference", "first", "second") if row.get(name)]
+    heard = [name for name in who if name in facts.speech_llms]
+    chances = [value for name, value in row.items() if name.endswith("against_chance")]
+    return Measured(
+        " ~ ".join(who),
+        facts.speech_llms[heard[0]] if heard else None,
+        row["task"],
+        found,
+        None if found else str(reason),
+        bound,
+        any(chance in GUESSES for chance in chances),
+    )
