@@ -184,7 +184,7 @@ def smooth(
         with np.errstate(divide="ignore", invalid="ignore"):
             whole = float(scale(of(np.ones((1, groups))))[0])
             without = scale(np.concatenate([of(each[None]) for each in kept]))
-        moved = (whole - without) * (parts - 1) / parts
+            moved = (whole - without) * (parts - 1) / parts
         error = float(np.sqrt(parts / (parts - 1) * (moved @ moved)))
         reason = None
         if not np.isfinite(moved).all() or not np.isfinite(whole):
