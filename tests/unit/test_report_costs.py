@@ -19,7 +19,7 @@ from cascade_equivalence.report import costs_table as shown
 from cascade_equivalence.report.costs import clip_seconds, costs_table, expense
 from cascade_equivalence.report.costs_figure import costs_figure
 from cascade_equivalence.report.costs_table import SCHEMA
-from cascade_equivalence.report.figures import save as draw
+from cascade_equivalence.report.drawing import save as draw
 from cascade_equivalence.report.naming import Node
 from cascade_equivalence.report.noise_curves import MARKERS
 

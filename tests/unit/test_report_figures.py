@@ -10,7 +10,7 @@ from figure_text import written_in
 from report_study import SPEECH_OUTLINE, build, write_study
 
 from cascade_equivalence.report.figures import write_figures
-from cascade_equivalence.report.heatmap import GROUPS, agreement_heatmap
+from cascade_equivalence.report.heatmap import COLOURS, GROUPS, agreement_heatmap, ink, luminance, ranked
 from cascade_equivalence.report.noise_curves import noise_curves
 from cascade_equivalence.report.paper_index import figure_name
 from cascade_equivalence.report.tables import Tables
@@ -28,7 +28,11 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 @pytest.mark.parametrize("speech", [True, False])
 def test_nothing_written_in_the_heatmap_overlaps(tables: Tables, speech: bool) -> None:
     table = tables.agreement.with_columns(pair=pl.col("pair") + ", with a label that goes on for two whole lines")
-    if not speech:
+    if speech:
+        # Two speech LLMs: a heading of their own.
+        two = (pl.col("system") == "talker") & (pl.col("reference") == "talker-own")
+        table = table.with_columns(reference_kind=pl.when(two).then(pl.lit("e2e")).otherwise("reference_kind"))
+    else:
         table = table.filter((pl.col("system_kind") == "cascade") & (pl.col("reference_kind") == "cascade"))
     figure = agreement_heatmap(table)
     written = written_in(figure)
@@ -37,6 +41,37 @@ def test_nothing_written_in_the_heatmap_overlaps(tables: Tables, speech: bool) -
     assert sum(text in ("exact", "none") for text, _ in written) == table.select("system", "reference").n_unique()
     for (text, box), (other, second) in combinations(written, 2):
         assert not box.overlaps(second), (text, other)
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("shade", [step / 200 for step in range(201)])
+def test_what_stands_in_a_cell_can_be_read_on_its_colour(shade: float) -> None:
+    light = luminance(mpl.colormaps[COLOURS](shade)[:3])
+    text = luminance((1.0, 1.0, 1.0) if ink(shade) == "white" else (0.0, 0.0, 0.0))
+    assert (max(light, text) + 0.05) / (min(light, text) + 0.05) >= 4.5
+
+
+def test_pairs_are_ranked_by_the_tasks_that_they_share() -> None:
+    rows = [("easy", "ag_news", 0.7), ("easy", "meld", None), ("all", "ag_news", 0.9), ("all", "meld", 0.1)]
+    rows += [("none", "ag_news", None)]
+    cells = pl.DataFrame(
+        [
+            {"system": name, "reference": "r", "pair": name, "match": "exact", "task": t, "kappa": k}
+            for name, t, k in rows
+        ]
+    )
+    assert ranked(cells)["system"].to_list() == ["all", "easy", "none"]
+
+
+@pytest.mark.parametrize("smallest", [-0.53, -0.2, -0.07, 0.0, 0.4])
+def test_the_colour_bar_begins_and_ends_at_a_labelled_tick(tables: Tables, smallest: float) -> None:
+    kappa = pl.when(pl.int_range(pl.len()) == 0).then(smallest).otherwise(pl.col("kappa").abs())
+    figure = agreement_heatmap(tables.agreement.filter(condition="clean").with_columns(kappa=kappa))
+    figure.canvas.draw()
+    bar = figure.axes[-1]
+    ticks, ends = sorted(bar.get_yticks()), bar.get_ylim()
+    assert ticks[0] == pytest.approx(ends[0]) and ticks[-1] == pytest.approx(ends[1])
+    assert ends[0] <= min(0.0, smallest) and all(label.get_text() for label in bar.get_yticklabels())
     plt.close(figure)
 
 

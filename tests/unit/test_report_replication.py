@@ -1,15 +1,24 @@
 """How many of the paper's numbers a study finds: counted over the paper's own systems, never over stand-ins."""
 
+from itertools import combinations
+from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import polars as pl
 import pytest
+from figure_text import written_in
 from test_report_comparison import config, papers_own
 
 from cascade_equivalence.report.comparison import COMPARISON, NO, SAME, STAND_IN, comparison
+from cascade_equivalence.report.drawing import save
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.replication import REPLICATION, display, papers_limits, replication, sentence
+from cascade_equivalence.report.replication_rows import NAME, figure1_beside, shown
 from cascade_equivalence.resources import PAPER_NUMBERS
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
 
 NUMBERS = read_numbers(PAPER_NUMBERS)
 Row = dict[str, Any]
@@ -92,3 +101,22 @@ def test_a_study_with_nothing_of_the_papers_has_all_counts_at_nothing() -> None:
     table = replication(frame([]))
     assert {row["of"] for row in table.iter_rows(named=True)} == {0}
     assert sentence(table)
+
+
+@pytest.mark.parametrize("stands_in", [True, False])
+def test_the_papers_rows_are_drawn_in_its_order_and_nothing_overlaps(stands_in: bool, tmp_path: Path) -> None:
+    table = comparison(NUMBERS, papers_own(), config(stands_in=stands_in))
+    cells = NUMBERS.filter(place="Figure 1", statistic="kappa")
+    pairs = cells.select("system", "reference").unique(maintain_order=True).rows()
+    figure = figure1_beside(table)
+    figure.canvas.draw()
+    labels = [label.get_text().splitlines()[0] for label in figure.axes[0].get_yticklabels()]
+    assert labels == [" vs. ".join(pair) for pair in pairs]
+    for (text, box), (other, second) in combinations(written_in(figure), 2):
+        assert not box.overlaps(second), (text, other)
+    plt.close(figure)
+    assert all(path.stat().st_size for path in save(figure1_beside, table, tmp_path / NAME))
+
+
+def test_a_study_without_the_papers_rows_has_nothing_to_draw() -> None:
+    assert not shown(frame([])).height

@@ -6,10 +6,12 @@ from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.atomic import write_text
+    from cascade_equivalence.report import replication_rows
     from cascade_equivalence.report.claims_paper import read_claims
     from cascade_equivalence.report.claims_table import claims_table
     from cascade_equivalence.report.comparison import comparison
     from cascade_equivalence.report.display import markdown
+    from cascade_equivalence.report.drawing import save
     from cascade_equivalence.report.paper_index import paper_index
     from cascade_equivalence.report.paper_numbers import read_numbers
     from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
@@ -37,5 +39,7 @@ with node(snakemake) as study:
     folder = Path(snakemake.output.paper)
     folder.mkdir(parents=True, exist_ok=True)
     write_paper_tables(shown, folder)
+    if replication_rows.shown(beside).height:
+        save(replication_rows.figure1_beside, beside, folder / replication_rows.NAME)
     index = paper_index({table.name for table in shown}, study.figures())
     write_text(folder / "README.md", markdown(index))

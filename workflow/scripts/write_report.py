@@ -9,7 +9,7 @@ with node(snakemake) as study:
 
     from cascade_equivalence.dag.provenance import provenance
     from cascade_equivalence.models.sources.manifest import read_manifest
-    from cascade_equivalence.report import claims_table, comparison_display, decisions, replication
+    from cascade_equivalence.report import claims_table, comparison_display, decisions, replication, replication_rows
     from cascade_equivalence.report.browser import browser_items
     from cascade_equivalence.report.comparison import COMPARISON
     from cascade_equivalence.report.html import write_report
@@ -34,6 +34,7 @@ with node(snakemake) as study:
     judged = [claims_table.display(claims, confidence), decisions.display(tables, study.sufficient_tasks())]
     judged.append(replication.display(repeated))
     layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
+    drawn = Path(snakemake.input.paper) / f"{replication_rows.NAME}.svg"
     index = paper_index({table.name for table in layout}, study.figures())
     write_report(
         Path(snakemake.output.html),
@@ -48,6 +49,7 @@ with node(snakemake) as study:
             *(("claims", display) for display in judged),
             *(("paper", display) for display in (index, beside, *layout)),
         ],
+        extra_figures=[("paper", drawn, replication_rows.CAPTION)] if drawn.is_file() else [],
         words={"claims": [replication.sentence(repeated)]},
         provenance=provenance(study, [read_manifest(path) for path in files["manifests"]])
         | {"services": services(files["answers"], study.apis)},

@@ -27,7 +27,7 @@ DRAWING = (
 )
 PAPER = (
     *("!report/comparison*.py", "!report/latex.py", "!report/paper_layout*.py"),
-    *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication.py"),
+    *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication*.py"),
 )
 PAGE = (
     *("!report/verdict*.py", "!report/browser.py", "!report/decisions.py", "!report/finding.py"),
@@ -127,10 +127,10 @@ STAGES = {
         "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
-    "tables": (*SHOWING, *DRAWING, *PAPER, *PAGE, "!report/paper_index.py"),
+    "tables": (*SHOWING, *DRAWING, *PAPER, *PAGE, "!report/paper_index.py", "!report/drawing.py"),
     "paper": (*SHOWING, *DRAWING, *PAGE),
     "figures": (*SHOWING, *PAPER, *PAGE),
-    "page": (*SHOWING, "report/templates/*", "dag/provenance.py", *DRAWING),
+    "page": (*SHOWING, "report/templates/*", "dag/provenance.py", *DRAWING, "!report/drawing.py"),
 }
 
 

@@ -6,16 +6,15 @@ can be read without colour: the heatmap has its values in the cells, lines and d
 dashes. The SVG is the same, byte for byte, for the same numbers.
 """
 
-import io
-from collections.abc import Callable, Container
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cascade_equivalence.atomic import write_bytes
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.costs_figure import costs_figure
+from cascade_equivalence.report.drawing import Draw, save
 from cascade_equivalence.report.erasure_figure import erasure_figure
 from cascade_equivalence.report.heatmap import agreement_heatmap
 from cascade_equivalence.report.lens_figure import lens_figure
@@ -27,20 +26,6 @@ from cascade_equivalence.report.tables import Tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Draw = Callable[[pl.DataFrame], "Figure"]
-DPI = 150
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "legend.fontsize": 8.5,
-    "hatch.linewidth": 0.6,
-    "svg.fonttype": "path",
-}
 
 
 def write_figures(tables: Tables, folder: Path, always: Container[str] = ()) -> list[Path]:
@@ -77,41 +62,3 @@ def _nothing(_: pl.DataFrame) -> "Figure":
     figure = plt.figure(figsize=(5, 1))
     figure.text(0.5, 0.5, "This study has nothing to show here.", ha="center", va="center")
     return figure
-
-
-def save(draw: Draw, table: pl.DataFrame, stem: Path) -> list[Path]:
-    """Draw a figure and write it as SVG and PNG.
-
-    Args:
-        draw: Function from a tidy table to a figure.
-        table: The table.
-        stem: Path without suffix; its last part also salts the identifiers inside the SVG, so that two figures can
-            stand in one page.
-
-    Returns:
-        The SVG and the PNG.
-    """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import seaborn as sns
-    from matplotlib import pyplot as plt
-
-    written = []
-    with mpl.rc_context():
-        sns.set_theme(context="paper", style="white", rc=STYLE | {"svg.hashsalt": stem.name})
-        figure = draw(table)
-        for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
-            buffer = io.BytesIO()
-            figure.savefig(
-                buffer,
-                format=suffix[1:],
-                dpi=DPI,
-                bbox_inches="tight",
-                pad_inches=0.08,
-                facecolor="white",
-                metadata=metadata,
-            )
-            written.append(write_bytes(stem.with_suffix(suffix), buffer.getvalue()))
-        plt.close(figure)
-    return written

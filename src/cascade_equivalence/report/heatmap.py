@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GUESSING = " ‡"
-DARK_BELOW = 0.6  # share of the colour scale under which a cell needs light text
-GROUPS = {True: "Speech LLM and cascade", False: "Cascade and cascade"}
+COLOURS = "cividis"
+GROUPS = {1: "Speech LLM and cascade", 2: "Two speech LLMs", 0: "Cascade and cascade"}
+"""Headings by how many of the two hear the audio themselves."""
+TICK = 0.2
 ROW_INCHES, GAP_INCHES = 0.62, 0.42
 LABEL_WIDTH = 46  # letters of a line of a pair's label
 MATCH_AT, LABEL_AT = -24, -52  # points left of the cells
@@ -26,6 +28,9 @@ TASKS_AT = 8  # points above the cells, where the names of the tasks are
 def agreement_heatmap(table: pl.DataFrame) -> "Figure":
     """Cohen's kappa of every pair on every task, clean speech: speech LLMs first, then by falling mean.
 
+    The mean is over the tasks that all pairs of a heading have a kappa of, so that no pair stands high for lack of a
+    hard task; of pairs that share none, over what each has.
+
     Args:
         table: Tidy agreement table.
 
@@ -34,20 +39,16 @@ def agreement_heatmap(table: pl.DataFrame) -> "Figure":
     """
     from matplotlib import pyplot as plt
 
-    speech = pl.col("system_kind").is_in(HEARING) | pl.col("reference_kind").is_in(HEARING)
+    speech = sum(pl.col(f"{which}_kind").is_in(HEARING).cast(pl.Int64) for which in ("system", "reference"))
     clean = table.filter(pl.col("condition") == CLEAN).with_columns(speech=speech)
     tasks = clean["task"].unique(maintain_order=True).to_list()
     groups = {key: part for key in GROUPS if (part := clean.filter(pl.col("speech") == key)).height}
-    pairs = {
-        key: part.group_by("system", "reference", "pair", "match", maintain_order=True)
-        .agg(pl.mean("kappa"))
-        .sort("kappa", descending=True, nulls_last=True, maintain_order=True)
-        for key, part in groups.items()
-    }
+    pairs = {key: ranked(part) for key, part in groups.items()}
     heights = [part.height for part in pairs.values()]
     inches = ROW_INCHES * sum(heights) + GAP_INCHES * (len(heights) - 1)
     smallest = clean["kappa"].min()
-    lowest = min(0.0, math.floor(10 * smallest) / 10) if isinstance(smallest, float) else 0.0
+    # A labelled tick of the colour bar, so that the scale says where it begins.
+    lowest = min(0.0, TICK * math.floor(round(smallest / TICK, 9))) if isinstance(smallest, float) else 0.0
     figure, grid = plt.subplots(
         len(groups),
         1,
@@ -69,11 +70,53 @@ def agreement_heatmap(table: pl.DataFrame) -> "Figure":
             _beside(axes, "match", (MATCH_AT, TASKS_AT), 0, {"ha": "center", "size": 8, "color": "0.4"})
     bar = figure.colorbar(grid.flat[0].collections[0], ax=list(grid.flat), pad=0.02, aspect=12 * sum(heights) / 2)
     bar.set_label("Cohen's κ")
+    bar.set_ticks([TICK * step for step in range(round(lowest / TICK), round(1 / TICK) + 1)])
     bar.outline.set_visible(False)
     for solids in bar.ax.collections:  # a vector figure throughout, without seams
         solids.set_rasterized(False)
         solids.set_edgecolor("face")
     return figure
+
+
+def ranked(cells: pl.DataFrame) -> pl.DataFrame:
+    """The pairs of some cells, by falling mean kappa over the tasks that all of them have one of.
+
+    Args:
+        cells: Rows of the agreement table, clean speech.
+
+    Returns:
+        system, reference, pair, match and kappa, one row a pair.
+    """
+    names = ("system", "reference", "pair", "match")
+    there = cells.filter(pl.col("kappa").is_not_null())
+    # A pair with no kappa at all cannot be ranked, and does not narrow what the others share.
+    tasks = [set(part["task"]) for _, part in there.group_by("system", "reference")]
+    shared = set.intersection(*tasks) if tasks else set()
+    counted = there.filter(pl.col("task").is_in(sorted(shared))) if shared else there
+    means = counted.group_by("system", "reference").agg(pl.mean("kappa"))
+    pairs = cells.select(names).unique(maintain_order=True)
+    return pairs.join(means, on=["system", "reference"], how="left", maintain_order="left").sort(
+        "kappa", descending=True, nulls_last=True, maintain_order=True
+    )
+
+
+def ink(shade: float) -> str:
+    """Black or white, whichever has the higher contrast on a colour of the scale: at least 4.5 to 1, as for print.
+
+    Args:
+        shade: Place on the colour scale, in [0, 1].
+    """
+    import matplotlib as mpl
+
+    light = luminance(mpl.colormaps[COLOURS](min(1.0, max(0.0, shade)))[:3])
+    # Contrast is (lighter + 0.05) / (darker + 0.05) of relative luminances (WCAG 2).
+    return "white" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "black"
+
+
+def luminance(colour: tuple[float, float, float]) -> float:
+    """Relative luminance of an sRGB colour (WCAG 2), from 0 of black to 1 of white."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]  # noqa: PLR2004
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _cells(axes: "Axes", cells: pl.DataFrame, pairs: pl.DataFrame, tasks: list[str], lowest: float) -> None:
@@ -92,7 +135,7 @@ def _cells(axes: "Axes", cells: pl.DataFrame, pairs: pl.DataFrame, tasks: list[s
         ax=axes,
         vmin=lowest,
         vmax=1,
-        cmap="cividis",
+        cmap=COLOURS,
         linewidths=1.5,
         linecolor="white",
         xticklabels=[task_title(task) for task in tasks],
@@ -104,7 +147,7 @@ def _cells(axes: "Axes", cells: pl.DataFrame, pairs: pl.DataFrame, tasks: list[s
         for j, task in enumerate(tasks):
             if row := found.get((pair["system"], pair["reference"], task)):
                 shade = (values[i, j] - lowest) / (1 - lowest)
-                _kappa_cell(axes, (j, i), row, "white" if shade < DARK_BELOW else "black")
+                _kappa_cell(axes, (j, i), row, ink(shade))
 
 
 def _row_label(axes: "Axes", i: int, pair: dict[str, Any]) -> None:
