@@ -16,6 +16,7 @@ from cascade_equivalence.config.statistics import FamilyConfig, StatisticsConfig
 from cascade_equivalence.dag.api_answers import SERVICE, add_service
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.costs_figure import costs_figure
+from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.heatmap import agreement_heatmap
 from cascade_equivalence.report.naming import Node, nodes
@@ -85,7 +86,7 @@ def test_tables_say_what_it_is_made_of(tables: Tables) -> None:
     row = tables.accuracy.filter(system="talker").row(0, named=True)
     assert (made_of(row), row["kind"], row["asr"]) == ("cloud-1", "api", None)
     shown = table1(tables).rows
-    assert ["talker", "End-to-end (API)", "cloud-1"] in [[str(cell) for cell in line] for line in shown]
+    assert ["talker", "End-to-end (API)", "cloud-1", NOT_RUN] in [[str(cell) for cell in line] for line in shown]
 
 
 def test_figures_and_headline_show_it(tables: Tables, capsys: pytest.CaptureFixture[str]) -> None:

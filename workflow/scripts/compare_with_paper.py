@@ -35,7 +35,7 @@ with node(snakemake) as study:
         statistics=study.config.statistics,
     )
     write_csv(claims, Path(snakemake.output.claims))
-    shown = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
+    shown = paper_displays(tables, tables.shared_errors, study.config.paper, numbers, study.sizes())
     folder = Path(snakemake.output.paper)
     folder.mkdir(parents=True, exist_ok=True)
     write_paper_tables(shown, folder)

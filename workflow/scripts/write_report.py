@@ -33,7 +33,7 @@ with node(snakemake) as study:
     repeated = pl.read_csv(snakemake.input.replication, schema=replication.REPLICATION)
     judged = [claims_table.display(claims, confidence), decisions.display(tables, study.sufficient_tasks())]
     judged.append(replication.display(repeated))
-    layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers)
+    layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers, study.sizes())
     drawn = Path(snakemake.input.paper) / f"{replication_rows.NAME}.svg"
     index = paper_index({table.name for table in layout}, study.figures())
     write_report(

@@ -130,7 +130,14 @@ STAGES = {
     "tables": (*SHOWING, *DRAWING, *PAPER, *PAGE, "!report/paper_index.py", "!report/drawing.py"),
     "paper": (*SHOWING, *DRAWING, *PAGE),
     "figures": (*SHOWING, *PAPER, *PAGE),
-    "page": (*SHOWING, "report/templates/*", "dag/provenance.py", *DRAWING, "!report/drawing.py"),
+    "page": (
+        *SHOWING,
+        "report/templates/*",
+        "dag/provenance.py",
+        "provenance/record.py",
+        *DRAWING,
+        "!report/drawing.py",
+    ),
 }
 
 

@@ -2,13 +2,17 @@
 
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from cascade_equivalence import __version__
 from cascade_equivalence.dag.study import Study
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.manifest import Manifest
+from cascade_equivalence.provenance.record import Record, read_records
 from cascade_equivalence.resources import IS_CHECKOUT, REPOSITORY
 
 PACKAGES = (
@@ -26,6 +30,10 @@ PACKAGES = (
     "statsmodels",
     "polars",
 )
+
+AUTO = "auto"
+COMPUTING = ("answer", "answer_erased", "implicit_transcripts")
+"""Rules whose models compute as ``answer.dtype`` says."""
 
 
 def _version(package: str) -> str:
@@ -46,6 +54,22 @@ def _git(*arguments: str) -> str:
     return result.stdout.strip()
 
 
+def arithmetic(records: Iterable[Record], asked: str) -> str:
+    """The number format that language models computed in, of the nodes on record: ``auto`` depends on the processor.
+
+    Args:
+        records: Records of a study's nodes.
+        asked: The config's word.
+    """
+    found: Counter[str] = Counter()
+    for record in records:
+        computing = record.rule.endswith(COMPUTING)  # a module may give its rules a prefix
+        if computing and record.device and record.device.fast_bfloat16 is not None:
+            fast = "bfloat16" if record.device.fast_bfloat16 else "float32"
+            found[f"{fast if asked == AUTO else asked} on {record.device.used}"] += 1
+    return "; ".join(f"{how} ({count} nodes)" for how, count in found.most_common()) or "not on record"
+
+
 def provenance(study: Study, manifests: Sequence[Manifest]) -> dict[str, Any]:
     """Collect what a reader needs to make the study again.
 
@@ -57,6 +81,10 @@ def provenance(study: Study, manifests: Sequence[Manifest]) -> dict[str, Any]:
         Nested mappings of text.
     """
     config = study.config
+    try:
+        records = list(read_records(Path(study.results)).values())
+    except StudyError:  # what is wrong with a record, ``verify`` tells
+        records = []
     commit = _git("rev-parse", "HEAD") or "not a git checkout"
     changed = " with uncommitted changes" if _git("status", "--porcelain") else ""
     return {
@@ -66,6 +94,7 @@ def provenance(study: Study, manifests: Sequence[Manifest]) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {platform.system()}",
         "transcription": {key: str(value) for key, value in config.transcribe.model_dump(mode="json").items()},
+        "arithmetic": arithmetic(records, config.answer.dtype),
         "answers": {key: str(value) for key, value in config.answer.model_dump(mode="json").items()},
         "seeds": {
             "items": str(config.items.seed),

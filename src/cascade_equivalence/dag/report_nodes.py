@@ -73,6 +73,18 @@ class ReportNodes(SurplusNodes):
 
         return {task: get_task(task).text_sufficient for task in self.config.tasks}
 
+    def sizes(self) -> dict[str, str]:
+        """Of each system, how many parameters its models have, as far as the registry says: ``1.55B+7.6B``."""
+        found, registry, outline = {}, self.config.definitions.models, self.outline()
+        for name in self.config.systems:
+            parts = outline.parts(name)
+            models = [str(parts[role]) for role in ("asr", "llm", "model") if parts[role] in registry]
+            known = dict.fromkeys(inner for model in models for inner in (model, self.text_model(model)))
+            counts = [self.model(model).billions for model in known]
+            if counts and None not in counts:
+                found[name] = "+".join(parameters(count) for count in counts if count is not None)
+        return found
+
     def all_items(self) -> list[str]:
         """Items of every task."""
         return [self.items(task) for task in self.config.tasks]
@@ -98,5 +110,11 @@ class ReportNodes(SurplusNodes):
             "statistics": self.config.statistics.model_dump(mode="json"),
             "paper": self.config.paper.model_dump(mode="json") if self.config.paper else None,
             "numbers": contents_of([PAPER_NUMBERS, PAPER_CLAIMS]) if stage in SHOW_PAPER else None,
+            "sizes": self.sizes() if stage in SHOW_PAPER else None,
             "code": code_fingerprint(stage),
         }
+
+
+def parameters(billions: float) -> str:
+    """A number of parameters as the paper has it: ``7.6B``, ``244M``."""
+    return f"{billions:.3g}B" if billions >= 1 else f"{1000 * billions:.3g}M"

@@ -41,7 +41,7 @@ class Counterpart:
 
 
 COUNTERPARTS = (
-    Counterpart("Table 1", "systems", "table1", ("accuracy",), "parts of each system in place of their sizes"),
+    Counterpart("Table 1", "systems", "table1", ("accuracy",), "parts of each system beside their sizes"),
     Counterpart(
         "Table 2",
         "accuracy on clean speech",

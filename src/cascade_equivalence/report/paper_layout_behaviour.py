@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -25,8 +26,13 @@ ABRIDGED = 60
 """Characters of a spoken text in Table 3."""
 
 
-def table1(tables: Tables) -> PaperTable:
-    """Systems: one row a system, with its type and parts (paper's Table 1)."""
+def table1(tables: Tables, sizes: Mapping[str, str] = MappingProxyType({})) -> PaperTable:
+    """Systems: one row a system, with its type, parts and sizes (paper's Table 1).
+
+    Args:
+        tables: The tidy tables.
+        sizes: By system, how many parameters its models have; those of others are not known.
+    """
     exact = tables.agreement.filter(match="exact")
     matched = {
         cascade
@@ -38,14 +44,20 @@ def table1(tables: Tables) -> PaperTable:
         is_matched = row["system"] in matched
         made = row["model"] if row["kind"] in HEARING else f"{row['asr']} → {row['llm']}"
         kind = MATCHED if is_matched else TYPES.get(row["kind"], row["kind"])
-        rows.append([row["system"], kind, f"{made} †" if is_matched else made])
+        rows.append([row["system"], kind, f"{made} †" if is_matched else made, sizes.get(row["system"], NOT_RUN)])
     return paper_table(
         "table1",
         "Systems evaluated (Table 1 of the paper)",
-        ["System", "Type", "Parts"],
+        ["System", "Type", "Parts", "Params"],
         [Group("", rows)],
-        ["† Matched-backbone cascades share the LLM with a speech LLM that they are compared with."] if matched else [],
-        text_columns=3,
+        [
+            *(
+                ["† Matched-backbone cascades share the LLM with a speech LLM that they are compared with."]
+                * bool(matched)
+            ),
+            f"Params: parameters as the registry of models has them ({NOT_RUN}: not known there, or behind an API).",
+        ],
+        text_columns=4,
     )
 
 

@@ -1,7 +1,8 @@
 """The paper's Tables 1 to 7 in its own layout, with this study's numbers and, where they apply, the paper's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 
@@ -21,7 +22,11 @@ NAMES = tuple(f"table{number}" for number in range(1, 8))
 
 
 def paper_displays(
-    tables: Tables, shared_errors: pl.DataFrame | None, paper: PaperConfig | None, numbers: pl.DataFrame
+    tables: Tables,
+    shared_errors: pl.DataFrame | None,
+    paper: PaperConfig | None,
+    numbers: pl.DataFrame,
+    sizes: Mapping[str, str] = MappingProxyType({}),
 ) -> list[PaperTable]:
     """The paper's tables with this study's systems and models in the rows.
 
@@ -30,6 +35,7 @@ def paper_displays(
         shared_errors: Examples of the same wrong answer, what ``shared_errors`` gives; None for no Table 3.
         paper: Which of the study's systems and models are the paper's, or stand in for them.
         numbers: The paper's numbers, with the columns ``NUMBERS``.
+        sizes: By system, how many parameters its models have.
 
     Returns:
         Tables named ``table1`` to ``table7``; those with no rows are left out.
@@ -37,7 +43,7 @@ def paper_displays(
     beside = Beside.of(comparison(numbers, tables, paper), tables)
     examples = pl.DataFrame(schema=SCHEMA) if shared_errors is None else shared_errors
     found = [
-        table1(tables),
+        table1(tables, sizes),
         table2(tables, beside),
         table3(tables, examples, beside),
         table4(tables, beside),

@@ -44,6 +44,7 @@ def figure1_beside(comparison: pl.DataFrame) -> "Figure":
         1,
         len(tasks),
         figsize=(2.2 + 1.7 * len(tasks), 1.1 + ROW_INCHES * len(pairs)),
+        sharex=True,
         sharey=True,
         squeeze=False,
         layout="constrained",
