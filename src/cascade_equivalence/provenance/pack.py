@@ -239,7 +239,7 @@ class _Contents:
                 f"- `{MANIFEST}`: each file's SHA-256; which have words replaced; what is left out, and why",
                 f"- `{RECORDS}/`: of each node inputs, outputs, parameters, code, config, packages, machine, times",
                 f"- `{CRATE}`: the same as a Workflow Run RO-Crate",
-                "- `tables/`, `figures/`, `paper/`, `comparison.csv`: what the study ends in",
+                "- `tables/`, `figures/`, `paper/`, `comparison.csv`, `claims.csv`, `replication.csv`: what it ends in",
                 "- `answers/`, `transcripts/`, `agreement/` and the rest: what that was made from",
                 "",
                 words,

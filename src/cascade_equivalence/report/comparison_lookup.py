@@ -70,8 +70,10 @@ def erased(tables: Tables, model: str, concept: str, task: str) -> dict[str, Any
         Absent: The study did not do that.
     """
     heard = tables.erasure.filter(model=model, arm=HEARD)
-    what = "nothing" if concept == BASELINE else concept_title(concept)
-    why = f"this study did not erase {what} from {model} on {task_title(task)}"
+    if concept == BASELINE:
+        why = f"this study did not ask {model} {task_title(task)} with nothing erased"
+    else:
+        why = f"this study did not erase {concept_title(concept)} from {model} on {task_title(task)}"
     drawn = concept == RANDOM
     mine = with_draws_pooled(heard.filter(concept=FIRST_WORD if drawn else concept, task=task))
     if concept != BASELINE:
