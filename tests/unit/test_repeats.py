@@ -25,7 +25,8 @@ from cascade_equivalence.tasks.prompts import build_messages, prompt_problems
 from cascade_equivalence.tasks.registry import TASKS, get_task
 
 TASK_NAMES = sorted(TASKS)
-SPECS = {name: TaskSpec(**FILES["tasks.yaml"]["tasks"][name]) for name in TASK_NAMES}
+REGISTRIES = ("tasks.yaml", "tasks-paper.yaml")
+ASKED = {(registry, name): TaskSpec(**FILES[registry]["tasks"][name]) for registry in REGISTRIES for name in TASK_NAMES}
 LETTERS = "ABCDE"
 ITEM = Item("i", "Where?", "B", "g", ("bed", "sink", "car", "box", "hat"))
 ORDERS = st.permutations(range(5)).map(tuple)
@@ -33,6 +34,9 @@ ORDERS = st.permutations(range(5)).map(tuple)
 
 def study(**places: Any) -> Study:
     return Study(load_study(changed(**{f"statistics__{key}": value for key, value in places.items()}), ROOT))
+
+
+CHANGES = study(repeats=["batch"]).changed
 
 
 # -- what is changed --------------------------------------------------------------------------------------------------
@@ -55,7 +59,7 @@ def test_every_option_stands_under_another_letter(item: str, count: int) -> None
 
 
 def test_answers_to_moved_options_are_judged_as_those_of_the_original() -> None:
-    variant, spec = VARIANTS["options"], SPECS["commonsense_qa"]
+    variant, spec = VARIANTS["options"], ASKED[REGISTRIES[0], "commonsense_qa"]
     items = [Item(f"i{n}", "Where?", LETTERS[n % 5], "g", ITEM.options) for n in range(10)]
     asked = asked_items(items, variant)
     rows = pl.DataFrame({"id": [item.id for item in items], "voice": ["us"] * 10, "text": ["heard"] * 10})
@@ -67,15 +71,15 @@ def test_answers_to_moved_options_are_judged_as_those_of_the_original() -> None:
     assert found["correct"].to_list() == [item.label == "E" for item in items]
 
 
-@pytest.mark.parametrize("task", TASK_NAMES)
+@pytest.mark.parametrize(("registry", "task"), list(ASKED))
 @pytest.mark.parametrize("name", list(VARIANTS))
-def test_what_is_asked_again_keeps_labels_placeholders_and_prefix(task: str, name: str) -> None:
-    spec = SPECS[task]
+def test_what_is_asked_again_keeps_labels_placeholders_and_prefix(registry: str, task: str, name: str) -> None:
+    spec = ASKED[registry, task]
     again = VARIANTS[name].ask(get_task(task), spec)
     if again is None:
         assert not get_task(task).labels
         return
-    assert prompt_problems(task, again) == []
+    assert prompt_problems(task, spec) == prompt_problems(task, again) == []
     assert again.model_dump(exclude={"prompt"}) == spec.model_dump(exclude={"prompt"})
     for label in () if get_task(task).has_options else get_task(task).labels:
         assert named(spec.label_words.get(label, label)).search(again.prompt)
@@ -86,7 +90,9 @@ def test_what_is_asked_again_keeps_labels_placeholders_and_prefix(task: str, nam
     assert (again.prompt != spec.prompt) == (name in only_prompt)
 
 
-@pytest.mark.parametrize("prompt", ["Bad.\nIs {speech} negative or positive?", "- negative: a\n- positive: b\n{speech}"])
+@pytest.mark.parametrize(
+    "prompt", ["Bad.\nIs {speech} negative or positive?", "- negative: a\n- positive: b\n{speech}"]
+)
 def test_labels_that_a_prompt_lists_are_listed_in_reverse(prompt: str) -> None:
     spec = TaskSpec(prompt=prompt)
     again = VARIANTS["options"].ask(get_task("sst2"), spec)
@@ -102,7 +108,7 @@ def test_labels_that_a_prompt_lists_are_listed_in_reverse(prompt: str) -> None:
 def test_one_setting_is_changed_and_said(size: int, dtype: Any) -> None:
     usual = AnswerConfig(batch_size=size, dtype=dtype)
     for name, key in (("batch", "batch_size"), ("precision", "dtype")):
-        found = study(repeats=["batch"]).changed(name, usual)
+        found = CHANGES(name, usual)
         assert list(found) == [key] and found[key] != getattr(usual, key)
         told = in_words(VARIANTS[name], usual, found)
         assert str(found[key]) in told and str(getattr(usual, key)) in told
@@ -126,7 +132,7 @@ def keys_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> lis
 def test_keys_of_usual_answers_stay_and_those_of_others_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = keys_of(tmp_path, monkeypatch)
     # Answers that were paid for before anything could be asked again.
-    assert usual == ["KEY"]
+    assert usual == ["d9f6bab470c79aab2d5186b0e7b9721076f4a6220eda44e9e64b27a95637dc31"]
     found = [usual, *(keys_of(tmp_path, monkeypatch, again={"variant": name}) for name in VARIANTS)]
     assert len({key for (key,) in found}) == len(found)
 
@@ -210,7 +216,10 @@ def test_the_lowest_of_both_systems_stands_beside_kappa() -> None:
     place = {"task": "sst2", "condition": "clean"}
     kappas = {("talker", "batch"): 0.9, ("talker", "precision"): 0.7, ("base", "batch"): 0.8, ("other", "batch"): 0.1}
     table = pl.DataFrame(
-        [{"system": system, "variant": variant, SETTING: "", "kappa": kappa} | place for (system, variant), kappa in kappas.items()],
+        [
+            {"system": system, "variant": variant, SETTING: "", "kappa": kappa} | place
+            for (system, variant), kappa in kappas.items()
+        ],
         schema=retest_table.SCHEMA,
     )
     pairs = [
