@@ -233,3 +233,21 @@ def test_the_lowest_of_both_systems_stands_beside_kappa() -> None:
     assert retest_table.sentence(found.tail(1)) == ""
     alone = retest_table.beside(pl.DataFrame(pairs), table.clear())
     assert retest_table.heads(alone) == retest_table.remarks(alone) == []
+
+
+def test_every_file_is_a_row_that_a_reader_sees(tmp_path: Path) -> None:
+    asked = study(repeats=["batch", "precision"], repeat_tasks=["sst2", "meld"])
+    files = []
+    for number, each in enumerate(reversed(asked.retests())):
+        parsed = ["a", "b"] * 10 if number else ["a"] * 20
+        names = {"system": each.system, "variant": each.variant, "task": each.task, "condition": "clean", SETTING: "x"}
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(json.dumps(names | retest(answers(parsed), answers(parsed), ("a", "b"))))
+    table = retest_table.frame(files, asked.outline())
+    order = [(each.system, each.variant, each.task) for each in asked.retests()]
+    assert sorted(table.select("system", "variant", "task").rows()) == sorted(order)
+    assert table["system"].unique(maintain_order=True).to_list() == list(asked.config.systems)
+    assert table["kappa"].null_count() == table["reason"].is_not_null().sum() == 1
+    shown = retest_table.display(table, 0.95)
+    assert len(shown.rows) == len(files) and {len(row) for row in shown.rows} == {len(shown.columns)}
+    assert not retest_table.display(table.clear(), 0.95).rows
