@@ -120,6 +120,7 @@ ORDER = (
     "asr",
     "lens",
     "system",
+    "variant",
     "reference",
     "first",
     "second",

@@ -4,6 +4,7 @@ rule collect_tables:
         **STUDY.mechanism_files(),
         answers=STUDY.all_answers(),
         agreement=STUDY.all_agreement(),
+        retests=STUDY.all_retests(),
         contrasts=STUDY.all_contrasts(),
         transcripts=STUDY.all_transcripts(),
         speech=STUDY.all_clips(),

@@ -21,6 +21,7 @@ with node(snakemake) as study:
         speech_files=[Path(path) for path in snakemake.input.speech],
         item_files={Path(path).parent.name: Path(path) for path in snakemake.input.item_tables},
         surplus_files={Path(path).stem: Path(path) for path in snakemake.input.surplus},
+        retest_files=[Path(path) for path in snakemake.input.retests],
         mechanism=MechanismFiles.of({name: getattr(snakemake.input, name) for name in study.mechanism_files()}),
     )
     folder = Path(snakemake.output.csv[0]).parent

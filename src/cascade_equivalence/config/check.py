@@ -9,6 +9,7 @@ from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.check_noise import LEVELS, babble_of_voices, noise_problems
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.paper import paper_problems
+from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
 # Of these the demo's items carry their label in the voice.
@@ -32,6 +33,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from noise_problems(study.noise, study.speech.voices)
     yield from _prosody_problems(study)
     yield from _statistics_problems(study)
+    yield from repeat_problems(study)
     yield from _surplus_problems(study)
     opened = study.mechanism.models if study.mechanism else []
     yield from paper_problems(study.paper, study.systems, opened, own_items=study.items.source == "demo")

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, WithJsonSchema
 
 from cascade_equivalence.config.base import Closed
-from cascade_equivalence.config.names import Draws, TaskName
+from cascade_equivalence.config.names import Draws, Name, TaskName
+from cascade_equivalence.repeats import VARIANTS
 
 PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*~[A-Za-z0-9][A-Za-z0-9._-]*$")]
+VariantName = Annotated[str, WithJsonSchema({"type": "string", "enum": [*VARIANTS]})]
 
 
 class EquivalenceConfig(Closed):
@@ -62,4 +64,20 @@ class StatisticsConfig(Closed):
         default=None, description="Tests that are a family of their own, as the paper's are; null sets none apart."
     )
     equivalence: EquivalenceConfig = Field(default=EquivalenceConfig(), description="What counts as equivalent.")
+    repeats: list[VariantName] = Field(
+        default=[],
+        description="What is changed when a system is asked again about clean speech, although it should not matter: "
+        "how far it agrees with itself stands beside every kappa. Each asks all that is asked again once more. Any of: "
+        f"{', '.join(VARIANTS)}.",
+    )
+    repeat_systems: list[Name] = Field(
+        default=[], description="Systems that are asked again; empty takes all that are not behind an API."
+    )
+    repeat_tasks: list[TaskName] = Field(
+        default=[], description="Tasks that they are asked again about; empty takes all."
+    )
     seed: NonNegativeInt = Field(default=0, description="Seed of the draws.")
+
+    def asked_again(self) -> set[str]:
+        """Keys that concern systems that are asked again, and nothing else."""
+        return {name for name in type(self).model_fields if name.startswith("repeat")}

@@ -1,7 +1,7 @@
 """The typed config: one study, as the user writes it."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
@@ -39,6 +39,14 @@ class TaskSpec(Closed):
         default="", description="Words every answer begins with, in the examples too; the model continues them."
     )
     max_new_tokens: NewTokens = Field(default=8, description="Longest answer, in tokens of the backbone.")
+    paraphrase: str | None = Field(
+        default=None,
+        description="The prompt in other words, with the same labels, for `statistics.repeats`.",
+    )
+
+    def asked(self) -> dict[str, Any]:
+        """All that an answer depends on: not the paraphrase, with which only a system that is asked again is asked."""
+        return self.model_dump(mode="json", exclude={"paraphrase"})
 
 
 ORACLE = "oracle"

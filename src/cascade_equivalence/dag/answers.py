@@ -119,7 +119,20 @@ def judge(
     answers: Sequence[Answer],
     path: Path,
 ) -> None:
-    """Parse and score raw answers, and write them.
+    """Parse and score raw answers, and write them to a Parquet file; see :func:`judged`."""
+    with replacing(path) as temporary:
+        judged(task, spec, mode, items, transcripts, answers).write_parquet(temporary)
+
+
+def judged(
+    task: str,
+    spec: TaskSpec,
+    mode: str,
+    items: Sequence[Item],
+    transcripts: pl.DataFrame,
+    answers: Sequence[Answer],
+) -> pl.DataFrame:
+    """Parse and score raw answers.
 
     Args:
         task: The task.
@@ -128,8 +141,9 @@ def judge(
         items: Items of the task.
         transcripts: What was asked, in the order of the answers.
         answers: One answer a transcript.
-        path: The Parquet file: id, voice, group, label, raw, parsed, correct, prompt_sha256, prompt_tokens, new_tokens,
-            seconds.
+
+    Returns:
+        id, voice, group, label, raw, parsed, correct, prompt_sha256, prompt_tokens, new_tokens, seconds.
 
     Raises:
         StudyError: Transcripts and items do not join one to one.
@@ -155,5 +169,4 @@ def judge(
                 "seconds": answer.seconds,
             }
         )
-    with replacing(path) as temporary:
-        pl.DataFrame(rows, infer_schema_length=None).write_parquet(temporary)
+    return pl.DataFrame(rows, infer_schema_length=None)

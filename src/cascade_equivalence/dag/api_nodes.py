@@ -24,7 +24,7 @@ class ApiNodes(SetNodes):
         return {
             "system": self.apis[system].identity(),
             "system_prompt": self.config.answer.system_prompt,
-            "task": self.task(task).model_dump(mode="json"),
+            "task": self.task(task).asked(),
             "code": code_fingerprint("answer_api", f"tasks/{task}.py"),
         }
 

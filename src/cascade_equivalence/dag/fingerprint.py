@@ -76,6 +76,8 @@ STAGES = {
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         "dag/answers.py",
     ),
+    # For the nodes of systems that are asked again, beside the stage answer.
+    "answer_again": ("repeats.py", "dag/retest.py"),
     # For the nodes whose text LLM vLLM runs, beside the stage answer.
     "answer_vllm": tuple(f"models/{name}.py" for name in ("engines", "vllm_answers", "vllm_engine")),
     "answer_api": (

@@ -220,7 +220,7 @@ class MechanismNodes(TrainingNodes):
         }
         if not self.is_speech_llm(model):
             return settings | {"dtype": self.config.transcribe.dtype, "model": code_fingerprint("transcribe")}
-        prompts = {task: self.task(task).model_dump(mode="json") for task in self.mechanism.states.tasks}
+        prompts = {task: self.task(task).asked() for task in self.mechanism.states.tasks}
         return settings | {
             "dtype": self.config.answer.dtype,
             "system_prompt": self.config.answer.system_prompt,
@@ -250,7 +250,7 @@ class MechanismNodes(TrainingNodes):
         return {
             "dtype": self.config.answer.dtype,
             "system_prompt": self.config.answer.system_prompt,
-            "prompt": self.task(task).model_dump(mode="json"),
+            "prompt": self.task(task).asked(),
             "chat": self.model(self.text_model(self.listener(asr))).chat,
             "code": "".join(map(code_fingerprint, ("implicit", "answer", "listen"))),
         }
@@ -272,7 +272,7 @@ class MechanismNodes(TrainingNodes):
         settings = self.erasure.model_dump(mode="json", include={"per_task", "positions", "text_arm", "seed"})
         return settings | {
             "answer": self.config.answer.model_dump(mode="json", exclude={"batch_size", "engine", "mode"}),
-            "task": self.task(task).model_dump(mode="json"),
+            "task": self.task(task).asked(),
             "chat": self.model(self.text_model(model)).chat,
             "code": code_fingerprint("erasure", f"tasks/{task}.py")
             + code_fingerprint("answer")

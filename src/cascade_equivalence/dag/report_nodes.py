@@ -39,10 +39,11 @@ class ReportNodes(SurplusNodes):
         """Names of the tables."""
         contrasts = ["contrasts"] if self.config.contrasts else []
         pairs = ["agreement", "indices", "tests", "equivalence", "power", "errors"]
+        retest = ["retest"] if self.config.statistics.repeats else []
         noise = ["noise", *(["ranking"] if self.config.noise.conditions() else [])]
         surplus = ["surplus"] if self.config.surplus.tasks else []
         rest = ["transcription", "shared_errors", "costs", "times", *surplus, *self.mechanism_tables()]
-        return ["accuracy", *pairs, *contrasts, *noise, *rest]
+        return ["accuracy", *pairs, *retest, *contrasts, *noise, *rest]
 
     def figures(self) -> list[str]:
         """Names of the figures that this study has something to show in."""

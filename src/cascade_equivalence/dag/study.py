@@ -15,13 +15,14 @@ from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.layout import Node
 from cascade_equivalence.dag.needs import NodeNeeds
 from cascade_equivalence.dag.noise_nodes import NoiseNodes
+from cascade_equivalence.dag.retest_nodes import RetestNodes
 from cascade_equivalence.provenance.hashes import contents_of, state_of
 from cascade_equivalence.resources import RESOURCES
 
 __all__ = ["Node", "Study"]
 
 
-class Study(NodeNeeds, ApiNodes, NoiseNodes):
+class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
     """Inputs, targets and parameters of every node of a study.
 
     Args:
@@ -122,6 +123,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
             "task": _either(self.config.tasks),
             "voice": _either(dict.fromkeys([*self.config.speech.voices, *self.config.speech.prosody_voices])),
             "condition": _either(self.conditions),
+            "variant": _either(self.config.statistics.repeats),
             "noise": _either(noise),
             "part": "speech|music",
             "connector": _either(self.config.definitions.connectors),
@@ -213,16 +215,29 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes):
             more += code_fingerprint("answer_vllm")
         return self._answering() | {
             "engine": engine,
-            "task": self.task(task).model_dump(mode="json"),
+            "task": self.task(task).asked(),
             "system": self.system(system).model_dump(mode="json"),
             "chat": self.model(self.backbone(system)).chat,
             "code": code_fingerprint("answer", f"tasks/{task}.py") + more,
         }
 
+    def retest_params(self, system: str, variant: str, task: str) -> dict[str, Any]:
+        """What the answers of a system that is asked again depend on, beside weights and what is heard."""
+        code = code_fingerprint("answer_again")
+        changed = {"variant": variant, **self.changed(variant, self.answering(system))}
+        asked = {"task": self.asked_with(variant, task).asked()}
+        return self.answer_params(system, task) | asked | {"again": changed, "code_again": code}
+
+    def retest_agreement_params(self) -> dict[str, Any]:
+        """What it depends on how far a system agrees with itself, beside the answers."""
+        settings = self.config.statistics.model_dump(mode="json", include={"confidence"})
+        return settings | {"code": code_fingerprint("agree", "stats/retest.py")}
+
     def agreement_params(self) -> dict[str, Any]:
         """What an agreement file depends on, beside the answers."""
         of_tables = {"fdr", "family", "family_excludes", "family_apart"}
-        settings = self.config.statistics.model_dump(mode="json", exclude=of_tables)
+        statistics = self.config.statistics
+        settings = statistics.model_dump(mode="json", exclude=of_tables | statistics.asked_again())
         return settings | {"code": code_fingerprint("agree")}
 
     def contrast_params(self) -> dict[str, Any]:

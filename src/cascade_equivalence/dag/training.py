@@ -111,7 +111,7 @@ class TrainingNodes(SetNodes):
     def connector_distil_params(self, name: str) -> dict[str, Any]:
         """What the second stage depends on, beside the first and its clips."""
         spec = self.connector(name)
-        prompts = {task: self.task(task).model_dump(mode="json") for task in spec.distil.tasks}
+        prompts = {task: self.task(task).asked() for task in spec.distil.tasks}
         return {
             "distil": spec.distil.model_dump(mode="json"),
             "prompts": prompts,

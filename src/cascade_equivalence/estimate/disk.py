@@ -37,7 +37,7 @@ def disk(study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> dict
     for node in study.nodes:
         seconds[node.condition == CLEAN] += work.rows(node.task, node.condition) * spoken[node.task].seconds
     heard = [work.rows(node.task, node.condition) for asr in study.asrs for node in study.heard_nodes(asr)]
-    asked = [work.rows(node.task, node.condition) for name in study.config.systems for node in study.nodes_of(name)]
+    asked = work.answers() + work.answers_again()
     found = {
         "models": sum(_known(work, model) for model in _models(study)) * speed.BILLION * sizes.weight,
         "sets": _sets(study, spoken, figures),
@@ -47,8 +47,8 @@ def disk(study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> dict
         "store/speech": seconds[True] * sizes.clean_second,
         "transcripts": sum(heard) * sizes.transcript,
         "store/transcripts": sum(heard) * sizes.kept_transcript,
-        "answers": sum(asked) * sizes.answer,
-        "store/answers": sum(asked) * sizes.kept_answer,
+        "answers": asked * sizes.answer,
+        "store/answers": asked * sizes.kept_answer,
         **_opened(study, work, figures),
     }
     return {name: size for name, size in found.items() if size}

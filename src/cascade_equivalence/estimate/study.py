@@ -35,6 +35,7 @@ class StudyEstimate:
         disk: Bytes by folder.
         speech: Clips that a speech service is asked for, by voice.
         clips: Clips of clean speech, and in noise.
+        answers: Answers of all systems, and beside them those of systems that are asked again.
         api: What its API systems are going to ask; None without any.
     """
 
@@ -45,6 +46,7 @@ class StudyEstimate:
     disk: dict[str, float]
     speech: dict[str, int]
     clips: tuple[int, int]
+    answers: tuple[int, int]
     api: "Estimate | None"
 
     @property
@@ -63,6 +65,7 @@ class StudyEstimate:
         """All numbers: seconds, bytes, counts."""
         return {
             "clips": dict(zip(("clean", "noise"), self.clips, strict=True)),
+            "answers": dict(zip(("usual", "again"), self.answers, strict=True)),
             "tasks": {task: asdict(spoken) for task, spoken in self.spoken.items()},
             "gpu": {
                 "stages": [asdict(stage) for stage in self.stages],
@@ -107,7 +110,9 @@ class StudyEstimate:
         ]
         table = _aligned(("task", "items", "seconds", "lengths"), rows, left=(0, 3))
         clean, noise = self.clips
-        return f"{table}\n{clean:,} clips of clean speech, {noise:,} in noise."
+        usual, again = self.answers
+        asked = f"{usual:,} answers" + (f", and {again:,} of systems that are asked again." if again else ".")
+        return f"{table}\n{clean:,} clips of clean speech, {noise:,} in noise.\n{asked}"
 
     def _gpu_text(self) -> str:
         if not self.work:
@@ -152,6 +157,7 @@ def estimate_study(study: "Study", figures: Figures) -> StudyEstimate:
         disk(study, spoken, figures),
         service_calls(study, spoken),
         (clips[0], clips[1]),
+        (workload.answers(), workload.answers_again()),
         study.estimate() if study.apis else None,
     )
 

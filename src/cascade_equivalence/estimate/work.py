@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.estimate import speed
@@ -116,6 +117,8 @@ class Workload:
         ]
         if answering:
             found += [partial(self._answer, name) for name in study.config.systems if name not in study.apis]
+            again = dict.fromkeys(each.system for each in study.retests())
+            found += [partial(self._answer_again, name) for name in again]
         if study.config.mechanism is None:
             return found
         speech = study.opened_speech_llms()
@@ -148,17 +151,34 @@ class Workload:
         decoder = (1 - network.encoder_share) * size
         return self._beside + hearing + speed.writing_seconds(decoder, written, config.batch_size, self.figures)
 
+    def answers(self) -> int:
+        """Answers of all systems, without those that are asked again."""
+        study = self.study
+        return sum(
+            self.rows(node.task, node.condition) for name in study.config.systems for node in study.nodes_of(name)
+        )
+
+    def answers_again(self) -> int:
+        """Answers of systems that are asked again."""
+        return sum(self.rows(each.task, CLEAN) for each in self.study.retests())
+
     def _answer(self, system: str) -> Work:
+        nodes = self.study.nodes_of(system)
+        return self._answering("answer", system, [(node.task, self.rows(node.task, node.condition)) for node in nodes])
+
+    def _answer_again(self, system: str) -> Work:
+        nodes = [each for each in self.study.retests() if each.system == system]
+        return self._answering("answer_again", system, [(each.task, self.rows(each.task, CLEAN)) for each in nodes])
+
+    def _answering(self, stage: str, system: str, rows: Sequence[tuple[str, int]]) -> Work:
         study, spec = self.study, self.study.system(system)
         assert not isinstance(spec, ApiSpec), f"{system} runs elsewhere"
         model, heard = (spec.model, True) if isinstance(spec, E2ESpec) else (spec.llm, False)
-        nodes = study.nodes_of(system)
-        rows = [(node.task, self.rows(node.task, node.condition)) for node in nodes]
         seconds = sum(
             count * self._asking(model, task, heard=heard, written=study.task(task).max_new_tokens)
             for task, count in rows
         )
-        return self._work("answer", system, len(nodes), _sum(rows), study.answering_models(system), seconds)
+        return self._work(stage, system, len(rows), _sum(rows), study.answering_models(system), seconds)
 
     def _capture(self, opened: str) -> Work:
         study, model, counts = self.study, self.study.original(opened), self.utterances()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cascade_equivalence.config.study import AnswerConfig
@@ -123,6 +124,7 @@ def answer_questions(
     max_new_tokens: int,
     store: Path,
     label: str,
+    again: Mapping[str, object] = MappingProxyType({}),
 ) -> list[Answer]:
     """Answer prompts with a text LLM or a speech LLM, taking from the store what it has.
 
@@ -133,6 +135,7 @@ def answer_questions(
         max_new_tokens: Longest answer.
         store: File of the append-only store.
         label: What the progress lines say.
+        again: Of a system that is asked again, what is changed; part of the records' keys then.
 
     Returns:
         One answer a question, in order.
@@ -150,6 +153,7 @@ def answer_questions(
         "decoding": "greedy",
         **model.identity(config),
         **engine_identity(config.engine),
+        **({"again": dict(again)} if again else {}),
     }
     keys = [key_of(settings | parts_of(question, config.mode)) for question in questions]
     waiting = Counter(keys)

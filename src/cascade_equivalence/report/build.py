@@ -10,7 +10,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report import ranking_table, surplus_table
+from cascade_equivalence.report import ranking_table, retest_table, surplus_table
 from cascade_equivalence.report.columns import Schema, spread
 from cascade_equivalence.report.costs import clip_seconds, costs_table
 from cascade_equivalence.report.equivalence_verdicts import with_verdicts
@@ -45,6 +45,7 @@ def build_tables(
     speech_files: Iterable[Path] = (),
     item_files: Mapping[str, Path] = MappingProxyType({}),
     surplus_files: Mapping[str, Path] = MappingProxyType({}),
+    retest_files: Iterable[Path] = (),
 ) -> Tables:
     """Build a study's tables.
 
@@ -61,6 +62,7 @@ def build_tables(
         speech_files: ``.../{task}/{voice}/{condition}.parquet``, for the costs of a second of speech.
         item_files: Items of each task, for examples of shared errors.
         surplus_files: By task, what the audio tells beyond the transcripts.
+        retest_files: How far systems that are asked again agree with themselves.
 
     Returns:
         The tables, sorted for a reader.
@@ -86,6 +88,9 @@ def build_tables(
     pairs["equivalence"] = with_verdicts(pairs["equivalence"], pairs["agreement"], contrasts, statistics)
     noise = outline.sort(_noise(answers, labels, outline, statistics))
     noisy = noise.filter(pl.col("condition") != CLEAN).select(accuracy.columns)
+    retest = retest_table.frame(retest_files, outline)
+    for name in ("agreement", "equivalence"):
+        pairs[name] = retest_table.beside(pairs[name], retest)
     erasure, erasure_controls = erasure_tables(mechanism.erasure, labels, statistics)
     matches = {(row[0], row[1]): row[2] for row in pairs["agreement"].select("system", "reference", "match").rows()}
     # Without clean speech there is nothing that noise could turn.
@@ -93,6 +98,7 @@ def build_tables(
     return Tables(
         accuracy=accuracy,
         **pairs,
+        retest=retest,
         contrasts=contrasts,
         noise=noise,
         ranking=ranking_table.frame(answers, pairs["agreement"].filter(heard_clean), labels, statistics),

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report import retest_table
 from cascade_equivalence.report.columns import Schema, estimate
 from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, interval, p_value, points_interval
 from cascade_equivalence.report.naming import task_title
@@ -35,6 +36,7 @@ SCHEMA: Schema = {
     "gap_reason": pl.String,
     "verdict": pl.String,
     "reason": pl.String,
+    **retest_table.BESIDE,
 }
 """Limits are those of the study's intervals; ``tango_low`` and ``tango_high`` take rows as independent. ``gap`` is
 kappa minus that of the ``ceiling``, another pair. Verdicts are those of ``stats.equivalence``, and ``ceiling`` of a
@@ -104,6 +106,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             interval(*(row[f"gap{end}"] for end in ENDS), signed=True),
             row["ceiling"] or NOT_RUN,
             interval(*(row[f"kappa{end}"] for end in ENDS)),
+            *retest_table.cells(clean, row),
         ]
         for row in clean.iter_rows(named=True)
     ]
@@ -129,6 +132,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             f"κ {MINUS} ceiling's κ [{confidence:.0%}]",
             "Ceiling",
             f"κ [{confidence:.0%}]",
+            *retest_table.heads(clean),
         ],
         rows=rows,
         remarks=[
@@ -147,6 +151,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "neither is shown with these texts, and more of them could show either.",
             "All intervals are those of the other tables. What is said to be different or below is corrected for the "
             "number of such tests (Benjamini-Hochberg); what is said to be equal is not, as it needs every test.",
+            *retest_table.remarks(clean),
             *(f"Missing ({UNDEFINED}): {reason}." for reason in missing),
         ],
         text_columns=7,

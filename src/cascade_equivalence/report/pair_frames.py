@@ -9,7 +9,14 @@ import polars as pl
 
 from cascade_equivalence.conditions import parse_condition
 from cascade_equivalence.config.statistics import StatisticsConfig
-from cascade_equivalence.report import equivalence_table, errors_table, indices_table, power_table, tests_table
+from cascade_equivalence.report import (
+    equivalence_table,
+    errors_table,
+    indices_table,
+    power_table,
+    retest_table,
+    tests_table,
+)
 from cascade_equivalence.report.columns import PLACE, Schema, estimate, spread
 from cascade_equivalence.report.families import correct
 from cascade_equivalence.report.naming import Node, Outline
@@ -51,6 +58,7 @@ AGREEMENT: Schema = {
     "overlap_chance_empirical": pl.Float64,
     "system_against_chance": pl.String,
     "reference_against_chance": pl.String,
+    **retest_table.BESIDE,
 }
 CONTRASTS: Schema = {
     "contrast": pl.String,

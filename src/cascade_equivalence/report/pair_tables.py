@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from cascade_equivalence.report import retest_table
 from cascade_equivalence.report.display import (
     MARKS,
     MINUS,
@@ -40,6 +41,7 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
                 condition_title(row["condition"]),
                 f"{row['rows']:,} ({row['groups']:,})",
                 interval(row["kappa"], row["kappa_low"], row["kappa_high"]) + "".join(sorted(marks)),
+                *retest_table.cells(table, row),
                 percent(row["observed_agreement"]),
                 points(row["accuracy_difference"]),
                 f"{p_value(row['mcnemar_p'])} ({p_value(row['mcnemar_p_adjusted'])})",
@@ -59,6 +61,7 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
             "Speech",
             "Clips (texts)",
             f"κ [{confidence:.0%}]",
+            *retest_table.heads(table),
             "Same answer %",
             "Accuracy difference",
             "McNemar p (adjusted)",
@@ -80,6 +83,7 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
             "Error overlap is the share of clips that both got wrong on which both gave the same wrong answer, beside "
             "what chance gives if all wrong labels are equally likely (even), and if each system keeps its own "
             "favourite errors (own). With two labels it says nothing (n/a). " + OVERLAP_LIMITS,
+            *retest_table.remarks(table),
             *(f"{remark} Here: of either system." for remark in mark_legend(row[5] for row in rows)),
         ],
         text_columns=4,

@@ -3,6 +3,7 @@
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report import retest_table
 from cascade_equivalence.report.wording import listed_tasks
 
 SHOWN = {
@@ -53,7 +54,8 @@ def judged(equivalence: pl.DataFrame, system: str, reference: str, tasks: list[s
         tasks: Tasks to speak of: those on which both are above chance.
 
     Returns:
-        A sentence; empty where the pair was not judged on any of them.
+        A sentence, and one on how far the two agree with themselves where that is known; empty where the pair was not
+        judged on any of them.
     """
     mine = equivalence.filter(pl.col("task").is_in(tasks), condition=CLEAN, system=system, reference=reference)
     if not mine.height:
@@ -65,10 +67,11 @@ def judged(equivalence: pl.DataFrame, system: str, reference: str, tasks: list[s
     margin, gap, bound = mine.select("accuracy_margin", "ceiling_margin", "kappa_bound").row(0)
     ceiling = mine["ceiling"].drop_nulls().unique(maintain_order=True).to_list()
     answers = f"κ at most {gap:g} below that of {' and of '.join(ceiling)}" if ceiling else f"κ above {bound:g}"
-    return (
+    told = (
         f"By the bounds set before it ran (accuracies within ±{100 * margin:g} points and {answers}), {system} and "
         f"{reference} {'; they '.join(clauses)}."
     )
+    return " ".join(filter(None, (told, retest_table.sentence(mine))))
 
 
 def closing(equivalence: pl.DataFrame, speech_llms: list[str]) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cascade_equivalence.config.study import TaskSpec
+from cascade_equivalence.repeats import named
 from cascade_equivalence.tasks.base import Task
 from cascade_equivalence.tasks.parsing import INVALID
 from cascade_equivalence.tasks.registry import get_task
@@ -61,7 +62,8 @@ def candidate_answers(task: Task, spec: TaskSpec, options: Sequence[str]) -> dic
 def prompt_problems(task_name: str, spec: TaskSpec) -> list[str]:
     """What is wrong with the way a task is asked, one sentence a problem; empty if nothing is."""
     task = get_task(task_name)
-    return [*_template_problems(task, spec), *_word_problems(task, spec), *_shot_problems(task, spec)]
+    asked = [*_template_problems(task, spec), *_word_problems(task, spec), *_shot_problems(task, spec)]
+    return [*asked, *_paraphrase_problems(task, spec)]
 
 
 def _render(template: str, speech: str, options: Sequence[str]) -> str:
@@ -83,6 +85,17 @@ def _template_problems(task: Task, spec: TaskSpec) -> Iterator[str]:
             yield f"The prompt of {task.name} holds `{match[0]}`; only `{{speech}}` and `{{options}}` are filled in."
     if any(AUDIO_PLACEHOLDER in text for text in (spec.prompt, *(shot.speech for shot in spec.shots))):
         yield f"The prompt of {task.name} holds `{AUDIO_PLACEHOLDER}`; write `{{speech}}` where the audio belongs."
+
+
+def _paraphrase_problems(task: Task, spec: TaskSpec) -> Iterator[str]:
+    if spec.paraphrase is None:
+        return
+    again = spec.model_copy(update={"prompt": spec.paraphrase, "shots": []})
+    for problem in _template_problems(task, again):
+        yield f"paraphrase: {problem}"
+    for word in () if task.has_options else (spec.label_words.get(label, label) for label in task.labels):
+        if named(word).search(spec.prompt) and not named(word).search(spec.paraphrase):
+            yield f"The paraphrase of {task.name} does not name {word!r}, as its prompt does."
 
 
 def _word_problems(task: Task, spec: TaskSpec) -> Iterator[str]:

@@ -1,0 +1,64 @@
+"""Which systems are asked again about which tasks, and what is wrong with what a study says of it."""
+
+from collections.abc import Iterator
+
+from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.explain import repeated, unknown
+from cascade_equivalence.config.study import StudyConfig
+from cascade_equivalence.repeats import VARIANTS
+
+
+def asked_again(study: StudyConfig) -> Iterator[tuple[str, str, str]]:
+    """System, variant and task of all that is asked again, in the order of the study."""
+    for system in _systems(study):
+        for variant in study.statistics.repeats:
+            for task in _tasks(study):
+                if _takes(study, variant, task):
+                    yield system, variant, task
+
+
+def repeat_problems(study: StudyConfig) -> Iterator[str]:
+    """Say what is wrong with the repeats of a study whose sections are each valid; one line a problem."""
+    chosen = study.statistics
+    yield from unknown("statistics.repeats", chosen.repeats, VARIANTS, "variant")
+    yield from unknown("statistics.repeat_systems", chosen.repeat_systems, study.systems, "selected system")
+    yield from unknown("statistics.repeat_tasks", chosen.repeat_tasks, study.tasks, "selected task")
+    for key in sorted(chosen.asked_again()):
+        yield from repeated(f"statistics.{key}", getattr(chosen, key))
+    for name in chosen.repeat_systems:
+        if isinstance(study.definitions.systems.get(name), ApiSpec):
+            yield f"statistics.repeat_systems: {name!r} is behind an API, which nothing is asked twice; leave it out"
+    if chosen.repeats and not _systems(study):
+        yield "statistics.repeats: all systems of this study are behind an API, which nothing is asked twice"
+    for name in chosen.repeats:
+        if name in VARIANTS:
+            yield from _task_problems(study, name)
+
+
+def _task_problems(study: StudyConfig, name: str) -> Iterator[str]:
+    known = [task for task in _tasks(study) if task in study.definitions.tasks]
+    if key := VARIANTS[name].key:
+        for task in known:
+            if not getattr(study.definitions.tasks[task], key):
+                yield (
+                    f"tasks.{task}.{key}: statistics.repeats names {name}, so say how this task is asked again, or "
+                    "leave it out of statistics.repeat_tasks"
+                )
+    elif known and not any(_takes(study, name, task) for task in known):
+        yield f"statistics.repeats: {name} changes nothing in {', '.join(known)}; leave it out"
+
+
+def _systems(study: StudyConfig) -> list[str]:
+    names = study.statistics.repeat_systems or study.systems
+    return [name for name in names if not isinstance(study.definitions.systems.get(name), ApiSpec)]
+
+
+def _tasks(study: StudyConfig) -> list[str]:
+    return [*(study.statistics.repeat_tasks or study.tasks)]
+
+
+def _takes(study: StudyConfig, variant: str, task: str) -> bool:
+    from cascade_equivalence.tasks.registry import get_task
+
+    specs = {str(name): spec for name, spec in study.definitions.tasks.items()}
+    return VARIANTS[variant].ask(get_task(task), specs[task]) is not None

@@ -1,0 +1,150 @@
+"""How far systems that are asked again agree with themselves, as tidy columns and as a reader sees it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.repeats import VARIANTS
+from cascade_equivalence.report.columns import Schema, estimate, spread
+from cascade_equivalence.report.display import NOT_RUN, Display, decimal, interval, points_interval
+from cascade_equivalence.report.naming import Outline, task_title
+
+SCHEMA: Schema = {
+    "system": pl.String,
+    "task": pl.String,
+    "condition": pl.String,
+    "variant": pl.String,
+    "setting": pl.String,
+    "rows": pl.Int64,
+    "groups": pl.Int64,
+    **estimate("kappa"),
+    **estimate("observed_agreement"),
+    **estimate("accuracy_difference"),
+    "reason": pl.String,
+}
+"""``setting`` says what was changed; the difference of accuracies is again minus usual; ``reason`` is kappa's."""
+BESIDE: Schema = {"retest_kappa": pl.Float64}
+"""Column of the tables of pairs: the lowest kappa of either of the two with itself, over the variants."""
+PLACE = ("system", "task", "condition")
+NAMES = ("system", "task", "condition", "variant", "setting", "rows", "groups")
+ESTIMATES = ("kappa", "observed_agreement", "accuracy_difference")
+LIMIT = (
+    "Two systems cannot be expected to agree more than one system agrees with itself: a κ of two systems is not to be "
+    "expected above the retest κ."
+)
+
+
+def frame(files: Iterable[Path], outline: Outline) -> pl.DataFrame:
+    """One row a system, task and variant, in a reader's order.
+
+    Args:
+        files: What ``stats.retest.retest`` gives, with what it is of.
+        outline: Names and order.
+    """
+    rows: list[dict[str, Any]] = []
+    for path in files:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        row = {name: found[name] for name in NAMES} | {"reason": found["kappa"]["reason"]}
+        for name in ESTIMATES:
+            row |= spread(name, found[name])
+        rows.append(row)
+    orders = [list(outline.systems), outline.ordered_tasks(), list(VARIANTS)]
+    names = ("system", "task", "variant")
+    rows.sort(key=lambda row: [order.index(row[name]) for order, name in zip(orders, names, strict=True)])
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def beside(pairs: pl.DataFrame, retest: pl.DataFrame) -> pl.DataFrame:
+    """A table of pairs with ``retest_kappa``; null where neither of the two was asked again, or none is defined.
+
+    Args:
+        pairs: A tidy table of pairs, with the column.
+        retest: The tidy retest table.
+    """
+    lowest = retest.group_by(PLACE).agg(pl.col("kappa").min())
+    either = [
+        pairs.select(pl.col(side).alias("system"), *PLACE[1:]).join(lowest, on=PLACE, how="left", maintain_order="left")
+        for side in ("system", "reference")
+    ]
+    return pairs.with_columns(retest_kappa=pl.min_horizontal(table["kappa"] for table in either))
+
+
+def heads(pairs: pl.DataFrame) -> list[str]:
+    """The column beside kappa in a display of pairs; none where no system of the study was asked again."""
+    return ["retest κ"] if pairs["retest_kappa"].is_not_null().any() else []
+
+
+def cells(pairs: pl.DataFrame, row: Mapping[str, Any]) -> list[str]:
+    """What stands in that column in a row."""
+    kappa = row["retest_kappa"]
+    return [NOT_RUN if kappa is None else decimal(kappa) for _ in heads(pairs)]
+
+
+def remarks(pairs: pl.DataFrame) -> list[str]:
+    """What the column says."""
+    told = (
+        "Retest κ: how far the less constant of the two agrees with itself when it is asked again under what should "
+        f"not matter, at the least (the table on that says in which ways). {LIMIT}"
+    )
+    return [told for _ in heads(pairs)]
+
+
+def display(table: pl.DataFrame, confidence: float) -> Display:
+    """What "the same system" means: one row a system, task and variant."""
+    rows = [
+        [
+            row["system"],
+            task_title(row["task"]),
+            row["variant"],
+            row["setting"],
+            f"{row['rows']:,} ({row['groups']:,})",
+            interval(row["kappa"], row["kappa_low"], row["kappa_high"]),
+            interval(*(row[f"observed_agreement{end}"] for end in ("", "_low", "_high"))),
+            points_interval(*(row[f"accuracy_difference{end}"] for end in ("", "_low", "_high"))),
+        ]
+        for row in table.iter_rows(named=True)
+    ]
+    chosen = [name for name in VARIANTS if name in table["variant"]]
+    return Display(
+        name="retest",
+        title="The same system, asked again under what should not matter",
+        columns=[
+            "System",
+            "Task",
+            "Variant",
+            "What was changed",
+            "Clips (texts)",
+            f"κ [{confidence:.0%}]",
+            f"Same answer [{confidence:.0%}]",
+            f"Accuracy difference [{confidence:.0%}]",
+        ],
+        rows=rows,
+        remarks=[
+            LIMIT,
+            "Variants: " + "; ".join(f"{name}, {VARIANTS[name].title}" for name in chosen) + ".",
+            "Each system is compared with its own answers to the same clips, clean speech. Transcripts are not made "
+            "again: of a cascade it is the LLM that is asked again, of a speech LLM the whole. Where options stand in "
+            "another order, answers are compared by the option that they name. The difference is again minus usual.",
+            *(f"{reason}." for reason in table["reason"].drop_nulls().unique(maintain_order=True)),
+        ],
+        text_columns=4,
+    )
+
+
+def sentence(equivalence: pl.DataFrame) -> str:
+    """Say what the retest kappa of a pair is.
+
+    Args:
+        equivalence: Rows of one pair of the tidy equivalence table, clean speech.
+
+    Returns:
+        A sentence; empty where neither of the two was asked again.
+    """
+    known = equivalence.filter(pl.col("retest_kappa").is_not_null()).select("task", "retest_kappa").rows()
+    if not known:
+        return ""
+    told = ", ".join(f"{decimal(kappa)} on {task_title(task)}" for task, kappa in known)
+    return f"Asked again under what should not matter, the less constant of the two agrees with itself to κ {told}."

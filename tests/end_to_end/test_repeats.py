@@ -1,0 +1,38 @@
+"""Systems that are asked again, for real, on tiny models."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+from checkout import Checkout, tiny_config
+
+from cascade_equivalence.config.load import load_study
+from cascade_equivalence.dag.study import Study
+from cascade_equivalence.repeats import VARIANTS
+
+
+def test_a_cascade_and_a_speech_llm_are_asked_again(finished: Checkout, tiny_models: Path) -> None:
+    config = tiny_config(tiny_models) | {"results": "results/again", "tasks": ["commonsense_qa"]}
+    config |= {"systems": ["first", "heard"], "pairs": []}
+    del config["noise"]
+    config["statistics"] |= {"repeats": list(VARIANTS)}
+    study = Study(load_study(config, finished.root))
+    files = study.all_retests()
+    assert len(files) == 2 * len(VARIANTS)
+    done = finished.run(config, *files)
+    assert done.returncode == 0, done.stdout
+    for each, file in zip(study.retests(), files, strict=True):
+        found = json.loads((finished.root / file).read_text())
+        usual, other = (
+            pl.read_parquet(finished.root / path)
+            for path in (
+                study.answers(each.system, each.task, "clean"),
+                study.answers_again(each.system, each.variant, each.task),
+            )
+        )
+        assert (found["system"], found["variant"], found["task"]) == (each.system, each.variant, each.task)
+        assert found["rows"] == usual.height == other.height
+        assert found["setting"] == other["setting"].unique().item()
+        assert usual.select("id", "voice", "label").equals(other.select("id", "voice", "label"))
+        same_prompt = usual["prompt_sha256"].equals(other["prompt_sha256"])
+        assert same_prompt is (each.variant in ("batch", "precision"))

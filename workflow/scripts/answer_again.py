@@ -1,0 +1,47 @@
+"""Answer one task on clean speech once more with one system, under what should not matter."""
+
+from pathlib import Path
+
+from cascade_equivalence.dag.script import node
+
+with node(snakemake) as study:
+    import polars as pl
+    import torch
+
+    from cascade_equivalence.atomic import replacing
+    from cascade_equivalence.conditions import CLEAN
+    from cascade_equivalence.dag.answers import judged, model_files, questions, spoken_rows
+    from cascade_equivalence.dag.retest import asked_items, in_words, restored
+    from cascade_equivalence.models.answering import answer_questions
+    from cascade_equivalence.models.device import resolve_device, resolve_dtype
+    from cascade_equivalence.models.transcription.table import recordings
+    from cascade_equivalence.repeats import AGAIN, SETTING, VARIANTS
+    from cascade_equivalence.speech.clips import read_clips
+    from cascade_equivalence.tasks.items import read_items
+
+    torch.set_num_threads(snakemake.threads)
+    system, name, task = (snakemake.wildcards[key] for key in ("system", "variant", "task"))
+    variant, spec = VARIANTS[name], study.asked_with(name, task)
+    items = read_items(Path(snakemake.input.item_table))
+    asked = asked_items(items, variant)
+    if study.system(system).kind == "e2e":
+        clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
+        rows, audio = spoken_rows(clips), recordings(clips)
+    else:
+        rows, audio = pl.read_parquet(list(snakemake.input.heard)), None
+    usual = study.answering(system)
+    dtype = str(resolve_dtype(usual.dtype, resolve_device(usual.device))).removeprefix("torch.")
+    usual = usual.model_copy(update={"dtype": dtype})
+    changed = study.changed(name, usual)
+    answers = answer_questions(
+        questions(task, spec, usual.system_prompt, asked, rows, audio),
+        model_files([Path(path) for path in snakemake.input.manifests], study.model(study.backbone(system)).chat),
+        variant.configure(usual),
+        spec.max_new_tokens,
+        study.store("answers", f"{system}{AGAIN}{name}", task, f"{CLEAN}.jsonl"),
+        f"{system}, {variant.title}: {task}",
+        again={"variant": name, **changed},
+    )
+    table = restored(judged(task, spec, usual.mode, asked, rows, answers), items, variant)
+    with replacing(Path(snakemake.output.answers)) as temporary:
+        table.with_columns(pl.lit(in_words(variant, usual, changed)).alias(SETTING)).write_parquet(temporary)
