@@ -12,7 +12,8 @@ from statsmodels.stats.proportion import proportion_confint
 from cascade_equivalence.stats.agreement import kappa, observed_agreement
 from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.indices import ac1, pabak
-from cascade_equivalence.stats.intervals import correlation, difference, paired_difference, recovered, share, smooth
+from cascade_equivalence.stats.intervals import correlation, difference, paired_difference, recovered, share
+from cascade_equivalence.stats.jackknife import smooth
 from cascade_equivalence.stats.kappa_interval import KappaScore
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import FEWEST_GROUPS, Estimate, Statistic, estimate

@@ -56,7 +56,12 @@ rule compare_with_paper:
             caption="../report/claims.rst",
             labels={"table": "claims"},
         ),
-        replication=STUDY.replication(),
+        replication=report(
+            STUDY.replication(),
+            category="Tables",
+            caption="../report/replication.rst",
+            labels={"table": "replication"},
+        ),
         paper=directory(STUDY.paper_folder()),
     log:
         f"{RESULTS}/logs/compare_with_paper.log",

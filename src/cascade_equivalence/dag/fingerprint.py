@@ -14,7 +14,17 @@ PACKAGE = Path(__file__).resolve().parent.parent
 # What agreement nodes run; the rest of the package is for the report.
 AGREEMENT = (
     *("accuracy", "agreement", "answers", "backbone", "bootstrap", "by_rows", "capa", "clustered", "compare"),
-    *("clusters", "contrast", "equivalence", "error_consistency", "errors", "indices", "induced", "intervals"),
+    *(
+        "clusters",
+        "contrast",
+        "equivalence",
+        "error_consistency",
+        "errors",
+        "indices",
+        "induced",
+        "intervals",
+        "jackknife",
+    ),
     *("join", "kappa_interval", "mcnemar", "overlap", "overlap_permutation", "paired", "power", "statistic"),
     *("tango", "wilson"),
 )
@@ -102,8 +112,7 @@ STAGES = {
     "probes": (
         *(f"mechanism/{name}.py" for name in ("characters", "ctc", "probe_utterances", "probes", "ridge")),
         *(f"mechanism/{name}.py" for name in ("ridge_probes", "states")),
-        *(f"stats/{name}.py" for name in ("clustered", "clusters", "explained", "intervals", "statistic")),
-        *(f"stats/{name}.py" for name in ("answers", "paired", "tango", "wilson")),
+        *(f"stats/{name}.py" for name in ("clusters", "explained", "jackknife", "statistic")),
     ),
     "lens": tuple(
         f"mechanism/{name}.py" for name in ("bags", "lens", "lens_node", "states", "tuned_lens", "utterances")
@@ -114,8 +123,7 @@ STAGES = {
         *(f"mechanism/{name}.py" for name in ("characters", "concepts", "controls", "ctc")),
         *(f"mechanism/{name}.py" for name in ("eraser_files", "erasers", "frame_labels", "held_out", "leace")),
         *(f"mechanism/{name}.py" for name in ("moments", "ridge", "states")),
-        *(f"stats/{name}.py" for name in ("clustered", "clusters", "explained", "intervals", "statistic")),
-        *(f"stats/{name}.py" for name in ("answers", "paired", "tango", "wilson")),
+        *(f"stats/{name}.py" for name in ("clusters", "explained", "jackknife", "statistic")),
     ),
     "erasure": (
         *(f"mechanism/{name}.py" for name in ("eraser_files", "erasure", "hooks", "leace", "utterances")),
@@ -124,8 +132,7 @@ STAGES = {
     ),
     "surplus": (
         *(f"mechanism/{name}.py" for name in ("acoustics", "surplus_features", "utterances")),
-        *(f"stats/{name}.py" for name in ("clustered", "clusters", "intervals", "mean", "nested", "statistic")),
-        *(f"stats/{name}.py" for name in ("answers", "paired", "surplus", "tango", "wilson")),
+        *(f"stats/{name}.py" for name in ("clusters", "jackknife", "mean", "nested", "statistic", "surplus")),
         "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),

@@ -37,9 +37,8 @@ def settle(config: StudyConfig) -> list[Path]:
         inputs = list(_paths(record.inputs, folders))
         outputs = list(_paths(record.outputs, folders))
         try:
-            newest = max((path.stat().st_mtime_ns for _, path in inputs), default=0)
-            stamps = {path.parent / SNAKEMAKES_OWN for _, path in outputs}
-            made = {path for _, path in outputs} | {stamp for stamp in stamps if stamp.is_file()}
+            newest = max((path.stat().st_mtime_ns for path in _with_stamps(inputs)), default=0)
+            made = _with_stamps(outputs)
             late = [path for path in made if path.stat().st_mtime_ns < newest]
             if not late or any(hashes[use.place].of(path)[0] != use.sha256 for use, path in (*inputs, *outputs)):
                 continue
@@ -49,6 +48,12 @@ def settle(config: StudyConfig) -> list[Path]:
         except OSError:
             continue  # a file is missing, or its folder may only be read: Snakemake says so
     return settled
+
+
+def _with_stamps(files: Iterable[tuple[FileUse, Path]]) -> set[Path]:
+    """Files, and what Snakemake dates the folders by that are outputs themselves."""
+    paths = {path for _, path in files}
+    return paths | {stamp for path in paths if (stamp := path.parent / SNAKEMAKES_OWN).is_file()}
 
 
 def _records(folders: Iterable[Path]) -> Iterator[Record]:

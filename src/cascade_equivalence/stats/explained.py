@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from cascade_equivalence.stats.clusters import Clusters, Floats
-from cascade_equivalence.stats.intervals import smooth
+from cascade_equivalence.stats.jackknife import smooth
 from cascade_equivalence.stats.statistic import Interval, Statistic
 
 NOTHING = "no interval: as much is missed as there is, whichever items are left out"

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.answers import KEY, some
 from cascade_equivalence.stats.clusters import Clusters, Floats
-from cascade_equivalence.stats.intervals import share, smooth
+from cascade_equivalence.stats.intervals import share
+from cascade_equivalence.stats.jackknife import smooth
 from cascade_equivalence.stats.overlap import NONE_WRONG, both_wrong, same_wrong
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Statistic, estimate

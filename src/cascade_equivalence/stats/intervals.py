@@ -1,4 +1,4 @@
-"""Statistics whose intervals count whole groups: shares, differences on the same rows, contrasts, smooth functions.
+"""Statistics whose intervals count whole groups: shares, differences on the same rows, contrasts.
 
 - Share (accuracy, parse rate, a mean of numbers in [0, 1]): the score interval by groups, see ``wilson``.
 - Difference of two shares on the same rows: the score interval by groups, see ``tango``.
@@ -8,7 +8,7 @@
       low = d - sqrt((v1 - l1)^2 + (u2 - v2)^2 - 2 r (v1 - l1) (u2 - v2)),
       high = d + sqrt((u1 - v1)^2 + (v2 - l2)^2 - 2 r (u1 - v1) (v2 - l2)).
 
-- Any other: the jackknife over groups with t (Tukey 1958), on a scale on which the value is nearly normal.
+Any other has the interval of the jackknife, see ``jackknife``.
 
 All have a width where the data do not vary: that no row differs is compatible with a few that do.
 """
@@ -24,8 +24,6 @@ from cascade_equivalence.stats.clusters import Bools, Clusters, Floats
 from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums, value_of
 
 ONE_GROUP_COUNTS = "no interval: all rows that count belong to one group"
-PARTS = 200  # groups are left out in at most so many parts
-NO_VARIATION = "no interval: no group differs from the others"
 
 
 def share(clusters: Clusters, values: Floats | Bools, undefined: str, among: Bools | None = None) -> Statistic:
@@ -156,49 +154,6 @@ def above_chance(agreed: Bools, by_chance: Floats, clusters: Clusters) -> Interv
 
     influence = clusters.totals(estimator.top - value * estimator.bottom) / estimator.bottom.sum()
     return Interval(limits, influence, ONE_GROUP_COUNTS if clusters.count == 1 else None)
-
-
-def smooth(
-    of: Callable[[Floats], Floats],
-    clusters: Clusters,
-    undefined: str,
-    *,
-    scale: Callable[[Floats], Floats] = lambda values: values,
-    back: Callable[[float], float] = lambda value: value,
-) -> Statistic:
-    """Any smooth function of the groups, with the interval of the jackknife.
-
-    Args:
-        of: Weights (draws, groups) -> values (draws,), NaN where undefined.
-        clusters: The group of each row.
-        undefined: Why the value may not exist.
-        scale: Brings values (draws,) to a scale on which they are nearly normal.
-        back: Brings one value back.
-    """
-
-    def interval() -> Interval:
-        groups = clusters.count
-        parts = min(groups, PARTS)
-        part = np.arange(groups) % parts
-        kept = (part[None] != np.arange(parts)[:, None]).astype(float)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            whole = float(scale(of(np.ones((1, groups))))[0])
-            without = scale(np.concatenate([of(each[None]) for each in kept]))
-            moved = (whole - without) * (parts - 1) / parts
-        error = float(np.sqrt(parts / (parts - 1) * (moved @ moved)))
-        reason = None
-        if not np.isfinite(moved).all() or not np.isfinite(whole):
-            reason = "no interval: the value rests on a single group"
-        elif not error:
-            reason = NO_VARIATION
-
-        def limits(confidence: float) -> tuple[float, float]:
-            reach = float(stats.t.isf((1 - confidence) / 2, parts - 1)) * error
-            return back(whole - reach), back(whole + reach)
-
-        return Interval(limits, moved[part], reason)
-
-    return Statistic(of, undefined, interval)
 
 
 def _ratio(

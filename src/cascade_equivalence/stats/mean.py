@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from cascade_equivalence.stats.clusters import Clusters, Floats
-from cascade_equivalence.stats.intervals import smooth
+from cascade_equivalence.stats.jackknife import smooth
 from cascade_equivalence.stats.statistic import Statistic
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from cascade_equivalence.stats.clusters import Floats
-from cascade_equivalence.stats.intervals import share, smooth
+from cascade_equivalence.stats.intervals import share
+from cascade_equivalence.stats.jackknife import smooth
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Statistic
 

@@ -1,0 +1,58 @@
+"""The interval of any smooth function of groups: the jackknife with t (Tukey 1958), on a scale of its own.
+
+Probes and erasers need this and no other interval, so that a change of the others makes none of them again.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import stats
+
+from cascade_equivalence.stats.clusters import Clusters, Floats
+from cascade_equivalence.stats.statistic import Interval, Statistic
+
+PARTS = 200  # groups are left out in at most so many parts
+NO_VARIATION = "no interval: no group differs from the others"
+
+
+def smooth(
+    of: Callable[[Floats], Floats],
+    clusters: Clusters,
+    undefined: str,
+    *,
+    scale: Callable[[Floats], Floats] = lambda values: values,
+    back: Callable[[float], float] = lambda value: value,
+) -> Statistic:
+    """Any smooth function of the groups, with the interval of the jackknife.
+
+    Args:
+        of: Weights (draws, groups) -> values (draws,), NaN where undefined.
+        clusters: The group of each row.
+        undefined: Why the value may not exist.
+        scale: Brings values (draws,) to a scale on which they are nearly normal.
+        back: Brings one value back.
+    """
+
+    def interval() -> Interval:
+        groups = clusters.count
+        parts = min(groups, PARTS)
+        part = np.arange(groups) % parts
+        kept = (part[None] != np.arange(parts)[:, None]).astype(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            whole = float(scale(of(np.ones((1, groups))))[0])
+            without = scale(np.concatenate([of(each[None]) for each in kept]))
+            moved = (whole - without) * (parts - 1) / parts
+        error = float(np.sqrt(parts / (parts - 1) * (moved @ moved)))
+        reason = None
+        if not np.isfinite(moved).all() or not np.isfinite(whole):
+            reason = "no interval: the value rests on a single group"
+        elif not error:
+            reason = NO_VARIATION
+
+        def limits(confidence: float) -> tuple[float, float]:
+            reach = float(stats.t.isf((1 - confidence) / 2, parts - 1)) * error
+            return back(whole - reach), back(whole + reach)
+
+        return Interval(limits, moved[part], reason)
+
+    return Statistic(of, undefined, interval)
