@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 from checkout import Checkout, tiny_config
+from report_numbers import contradictions, zero_widths
 
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.dag.study import Study
@@ -222,3 +223,10 @@ def test_a_study_of_the_embedded_models(tmp_path: Path) -> None:
     assert (read(results, "transcription")["word_error_rate"] < 0.2).all()
     # A chat model that was told the labels names one of them nearly always.
     assert (read(results, "accuracy")["parse_rate"] > 0.5).all()
+
+
+def test_no_table_contradicts_another(results: Path) -> None:
+    tables = {path.stem: read(results, path.stem) for path in (results / "tables").glob("*.csv")}
+    wrong, several = contradictions(tables)
+    assert several and not wrong
+    assert not zero_widths(tables)
