@@ -126,7 +126,6 @@ rule write_report:
         comparison=rules.compare_with_paper.output.comparison,
         claims=rules.compare_with_paper.output.claims,
         replication=rules.compare_with_paper.output.replication,
-        paper=rules.compare_with_paper.output.paper,
         answers=STUDY.all_answers(),
         transcripts=STUDY.all_transcripts(),
         speech=STUDY.all_clips(),

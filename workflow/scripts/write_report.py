@@ -34,7 +34,7 @@ with node(snakemake) as study:
     judged = [claims_table.display(claims, confidence), decisions.display(tables, study.sufficient_tasks())]
     judged.append(replication.display(repeated))
     layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers, study.sizes())
-    drawn = Path(snakemake.input.paper) / f"{replication_rows.NAME}.svg"
+    drawn = Path(study.paper_folder()) / f"{replication_rows.NAME}.svg"
     index = paper_index({table.name for table in layout}, study.figures())
     write_report(
         Path(snakemake.output.html),
