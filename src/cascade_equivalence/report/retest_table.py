@@ -32,8 +32,8 @@ PLACE = ("system", "task", "condition")
 NAMES = ("system", "task", "condition", "variant", "setting", "rows", "groups")
 ESTIMATES = ("kappa", "observed_agreement", "accuracy_difference")
 LIMIT = (
-    "Two systems cannot be expected to agree more than one system agrees with itself: a κ of two systems is not to be "
-    "expected above the retest κ."
+    "The retest κ says how far a system's answers depend on what should not matter. It is no ceiling of a pair whose two "
+    "systems are asked in the same way: they may agree more than either agrees with itself when it is asked in another."
 )
 
 
