@@ -33,7 +33,7 @@ NAMES = ("system", "task", "condition", "variant", "setting", "rows", "groups")
 ESTIMATES = ("kappa", "observed_agreement", "accuracy_difference")
 LIMIT = (
     "The retest κ says how far a system's answers depend on what should not matter. It is no ceiling of a pair whose two "
-    "systems are asked in the same way: they may agree more than either agrees with itself when it is asked in another."
+    "systems are asked in the same way: they may agree more than either agrees with itself when asked in another."
 )
 
 
