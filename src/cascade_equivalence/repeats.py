@@ -1,8 +1,8 @@
 """The same system asked again under what should not matter: one registry of what is changed.
 
 How far a system agrees with itself says how far its answers depend on what should not matter. Each variant changes one
-thing that is no part of what a system is, and says in which way: how it computes, how a task is asked, or in which order an item's
-options stand.
+thing that is no part of what a system is, and says in which way: how it computes, how a task is asked, or in which
+order an item's options stand.
 """
 
 import hashlib
