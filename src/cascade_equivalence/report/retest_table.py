@@ -32,8 +32,8 @@ PLACE = ("system", "task", "condition")
 NAMES = ("system", "task", "condition", "variant", "setting", "rows", "groups")
 ESTIMATES = ("kappa", "observed_agreement", "accuracy_difference")
 LIMIT = (
-    "The retest κ says how far a system's answers depend on what should not matter. It is no ceiling of a pair whose two "
-    "systems are asked in the same way: they may agree more than either agrees with itself when asked in another."
+    "The retest κ says how far a system's answers depend on what should not matter. It is no ceiling of a pair whose "
+    "two systems are asked in the same way: they may agree more than either agrees with itself when asked in another."
 )
 
 
