@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.claims_paper import FAILS, HOLDS, OUTCOMES, UNTOLD, read_claims
 from cascade_equivalence.report.claims_pool import Value, dependent, independent
 from cascade_equivalence.report.claims_rows import PICKS
-from cascade_equivalence.report.claims_table import CLAIMS, claims_table, display
-from cascade_equivalence.report.claims_tests import TESTS
+from cascade_equivalence.report.claims_table import CLAIMS, _outcome, claims_table, display
+from cascade_equivalence.report.claims_tests import TESTS, Tested
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.tables import SCHEMAS, Tables, write_csv
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
@@ -286,3 +287,15 @@ def test_the_table_is_read_as_it_was_written_and_shown_with_every_claim(made_up:
     shown = display(table, 0.95)
     assert [row[1] for row in shown.rows] == table["outcome"].to_list()
     assert all(len(row) == len(shown.columns) for row in shown.rows)
+
+
+def test_what_is_shown_to_be_less_than_counts_does_not_hold() -> None:
+    """However surely it is above nothing; of several values the widest has to be less."""
+    claims = [claim for claim in read_claims(PAPER_CLAIMS) if claim.smallest and claim.expect == "above"]
+    assert claims
+    for claim in claims:
+        size = float(claim.smallest or 0)
+        little = Tested(found=Value(0.5 * size, 0.1 * size, 0.9 * size), p=1e-4, supports=True)
+        assert _outcome(claim, little, 1e-4, 0.05) == FAILS
+        assert _outcome(claim, replace(little, most=2 * size), 1e-4, 0.05) == HOLDS
+        assert _outcome(claim, replace(little, most=2 * size), 0.5, 0.05) == UNTOLD

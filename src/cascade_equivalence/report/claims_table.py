@@ -90,12 +90,14 @@ def claims_table(
 def _outcome(claim: PaperClaim, tested: Tested, p: float | None, fdr: float) -> str:
     if p is None or tested.supports is None:
         return UNTOLD
+    if claim.smallest is not None and tested.found is not None:
+        # Less than what counts, shown or not.
+        most = tested.found.high if claim.expect == "above" else -tested.found.low
+        if (most if tested.most is None else tested.most) < claim.smallest:
+            return FAILS
     if p <= fdr:
         # Shown, on one side or the other; limits of an interval say the same as p, before p is corrected.
         return HOLDS if tested.supports else FAILS
-    if claim.smallest is not None and tested.found is not None:
-        most = tested.found.high if claim.expect == "above" else -tested.found.low
-        return FAILS if most < claim.smallest else UNTOLD
     return UNTOLD
 
 

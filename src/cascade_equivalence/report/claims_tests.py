@@ -32,6 +32,7 @@ class Tested:
         supports: Whether the value lies on the claimed side; None where that cannot be said.
         systems: What it rests on: systems, or those compared.
         tasks: Tasks it rests on.
+        most: The most that any of several values may be, where ``found`` is one of them.
         detail: What else to tell.
         reason: Why it cannot be judged.
         guessing: Of how many estimates a system was not above chance.
@@ -44,6 +45,7 @@ class Tested:
     supports: bool | None = None
     systems: Sequence[str] = ()
     tasks: Sequence[str] = ()
+    most: float | None = None
     detail: str = ""
     reason: str = ""
     guessing: int = 0
@@ -153,8 +155,12 @@ def spread(claim: PaperClaim, facts: Facts) -> Tested:
     if len(found) < 2:  # noqa: PLR2004 - two make a difference
         return Tested(reason=group.reason if not found else "it needs two speech LLMs, and there is one")
     differences = [(found[one].minus(found[other]), one, other) for one, other in combinations(found, 2)]
-    p = min(1.0, len(differences) * min(p_of_interval(*each, 0.0, facts.confidence) or 0.0 for each, *_ in differences))
-    most, one, other = max(differences, key=lambda each: abs(each[0].value))
+    # Value and interval are those of the pair that the p is of.
+    raw, (most, one, other) = min(
+        ((p_of_interval(*each[0], 0.0, facts.confidence) or 0.0, each) for each in differences),
+        key=lambda each: each[0],
+    )
+    p = min(1.0, len(differences) * raw)
     first, second = (one, other) if most.value > 0 else (other, one)
     shown = "; ".join(f"{model} {decimal(value.value)}" for model, value in found.items())
     return Tested(
@@ -163,7 +169,8 @@ def spread(claim: PaperClaim, facts: Facts) -> Tested:
         supports=True,
         systems=list(found),
         tasks=group.tasks,
-        detail=f"{shown}; most between {first} and {second}",
+        most=max(max(abs(each.low), abs(each.high)) for each, *_ in differences),
+        detail=f"{shown}; most clearly between {first} and {second}",
     )
 
 

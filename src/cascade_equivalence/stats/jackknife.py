@@ -12,6 +12,7 @@ from cascade_equivalence.stats.clusters import Clusters, Floats
 from cascade_equivalence.stats.statistic import Interval, Statistic
 
 PARTS = 200  # groups are left out in at most so many parts
+AT_ITS_BOUND = "no interval: the value is as low or as high as it can be"
 NO_VARIATION = "no interval: no group differs from the others"
 
 
@@ -44,7 +45,9 @@ def smooth(
             moved = (whole - without) * (parts - 1) / parts
         error = float(np.sqrt(parts / (parts - 1) * (moved @ moved)))
         reason = None
-        if not np.isfinite(moved).all() or not np.isfinite(whole):
+        if not np.isfinite(whole):
+            reason = AT_ITS_BOUND
+        elif not np.isfinite(moved).all():
             reason = "no interval: the value rests on a single group"
         elif not error:
             reason = NO_VARIATION
