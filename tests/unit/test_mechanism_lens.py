@@ -152,7 +152,7 @@ def test_a_decoder_of_another_kind_is_refused() -> None:
 class Planted:
     """A layer at whose audio positions the lens shows the words that were spoken, and one that hides them."""
 
-    def __init__(self, text_folder: Path, folder: Path) -> None:
+    def __init__(self, text_folder: Path, folder: Path, *, around: bool = True) -> None:
         torch.manual_seed(0)
         self.text_folder, self.folder = text_folder, folder
         head = open_unembedding(text_folder, "cpu", torch.float32).head.weight
@@ -168,11 +168,12 @@ class Planted:
             for place, text in enumerate(TEXTS):
                 said = tokenizer(f" {text}")["input_ids"]
                 # What stands around the sound is not to be looked at.
-                tokens = torch.tensor([3, 4, 5, *said, 6])
+                before, behind = (tokenizer(" other words of a prompt")["input_ids"], [6]) if around else ([], [])
+                tokens = torch.tensor([*before, *said, *behind])
                 states = 20 * head[tokens] / norm + 0.5 * torch.randn(len(tokens), 64)
                 shown.add(states)
                 hidden.add(states @ turn + 3)
-                counts = {"frames": len(tokens), "audio_start": 3, "audio_frames": len(said)}
+                counts = {"frames": len(tokens), "audio_start": len(before), "audio_frames": len(said)}
                 rows.append({"utterance": place, "task": "t", "id": f"i{place}", "voice": "v", "start": 0} | counts)
         self.index = pl.DataFrame(rows, schema=INDEX).with_columns(start=pl.col("frames").cum_sum() - pl.col("frames"))
         self.index.write_parquet(folder / "index.parquet")
@@ -223,6 +224,16 @@ def test_the_tuned_lens_of_the_last_layer_is_the_lens(planted: Planted) -> None:
     tested = table.filter(pl.Series(TESTED))
     for name in ("text", "precision", "recall"):
         assert tested[f"tuned_{name}"].to_list() == tested[name].to_list()
+
+
+def test_all_positions_are_read_where_their_states_were_kept(planted: Planted, tmp_path: Path) -> None:
+    table = planted.read("shown")
+    # Whatever stands around the words cannot take one away, and adds to what is shown.
+    assert table["all_recall"].to_list() == table["recall"].to_list()
+    assert (table["all_precision"] < table["precision"]).all()
+
+    alone = Planted(planted.text_folder, tmp_path, around=False)
+    assert not [name for name in alone.read("shown").columns if name.startswith("all_")]
 
 
 def test_pairings_are_shared_by_layers_and_follow_the_seed(planted: Planted) -> None:

@@ -16,7 +16,16 @@ from cascade_equivalence.config.paper import PAPER_MODELS, PAPER_SYSTEMS, PaperC
 from cascade_equivalence.report.comparison import ANOTHER, COMPARISON, NO, NOTHING_NAMED, SAME, STAND_IN, comparison
 from cascade_equivalence.report.comparison_display import display
 from cascade_equivalence.report.comparison_study import corresponding, depth
-from cascade_equivalence.report.paper_numbers import DESIGN, IMPLICIT, LAST_LAYER, LAYER_STEP, SCALES, read_numbers
+from cascade_equivalence.report.paper_numbers import (
+    DESIGN,
+    IMPLICIT,
+    LAST_LAYER,
+    LAYER_STEP,
+    LENS,
+    LENS_ALL,
+    SCALES,
+    read_numbers,
+)
 from cascade_equivalence.report.tables import SCHEMAS, Tables
 from cascade_equivalence.resources import RESOURCES
 
@@ -102,9 +111,11 @@ def papers_own() -> Tables:
         place = {"model": ours("Qwen2-Audio"), "untrained": False, "layer": layer}
         probes.append(place | {"probe": "ctc", "value": value})
     lens = [
-        {"model": ours(row["model"]), "layer": row["layer"], "precision": row["value"]}
+        {"model": ours(row["model"]), "layer": row["layer"]}
+        | {"precision": row["value"] if row["statistic"] == LENS else 0.5}
+        | {"all_precision": row["value"] if row["statistic"] == LENS_ALL else 0.5}
         for row in at["Table 5"]
-        if row["statistic"] == "lens_precision"
+        if row["statistic"] in (LENS, LENS_ALL)
     ]
     sufficiency: dict[str, dict[str, Any]] = {}
     for row in at["Table 6"]:
@@ -261,6 +272,15 @@ def test_why_a_number_has_no_counterpart(change: dict[str, str], names: dict[str
     found = comparison(NUMBERS, replace(whole, **kept), paper).filter(**names)
     assert found.height and set(found["applies"]) == {NO} and not found["ours"].drop_nulls().len()
     assert found["why_not"].str.contains(reason).all(), found["why_not"].to_list()
+
+
+def test_a_lens_over_other_positions_is_not_set_beside_the_papers() -> None:
+    whole = papers_own()
+    audio = whole.lens.with_columns(all_precision=pl.lit(None, pl.Float64), all_precision_low=None)
+    found = comparison(NUMBERS, replace(whole, lens=audio), config())
+    of_all = found.filter(pl.col("statistic").is_in([LENS_ALL, "lens_precision_gap"]))
+    assert set(of_all["applies"]) == {NO} and of_all["why_not"].str.contains("mechanism.states.positions: all").all()
+    assert set(found.filter(statistic=LENS)["applies"]) == {SAME}
 
 
 def test_made_up_study_has_the_numbers_of_its_files(study: Study, tables: Tables) -> None:

@@ -34,6 +34,7 @@ TABLE = pl.Schema(
         "kept": pl.Int64(),
     }
 )
+ALL = pl.Schema({"all_precision": pl.Float64, "all_recall": pl.Float64})
 TUNED = pl.Schema({"tuned_text": pl.String, "tuned_precision": pl.Float64, "tuned_recall": pl.Float64})
 
 
@@ -60,6 +61,7 @@ def lens_layer(
         config: Definition, chance level and tuned lens.
         target: The Parquet file, one row an utterance: utterance, tokens (those that count, see ``bags``), text (of all
             tokens, see ``Pieces.text``), precision, recall, chance_precision, chance_recall, kept (number of tokens);
+            where the states are those of the whole prompt also all_precision and all_recall, over all its positions;
             with the tuned lens also tuned_text, tuned_precision and tuned_recall. The tuned lens has seen the items of
             the training split, by which it is trained and stopped: there these columns are null.
         label: What the progress lines say.
@@ -94,6 +96,10 @@ def lens_layer(
         **_named("chance_", by_chance),
         "kept": [bag.total() for bag in bags],
     }
+    if not heard.all():
+        everywhere = _shown(states, index, np.ones_like(heard), unembedding, f"{label}, all positions")
+        bags = [Counter(pieces.kept(tokens)) for tokens in everywhere]
+        columns |= _named("all_", overlaps(bags, references, config.multiset))
     if config.tuned:
         last = States(last_path)
         read_index(index_path, last)
@@ -110,7 +116,8 @@ def lens_layer(
             for name, values in tuned.items()
         }
     with replacing(target) as part:
-        pl.DataFrame(columns, schema=pl.Schema({**TABLE, **TUNED}) if config.tuned else TABLE).write_parquet(part)
+        known = {**TABLE, **ALL, **TUNED}
+        pl.DataFrame(columns, schema={name: known[name] for name in columns}).write_parquet(part)
 
 
 def audio_frames(index: pl.DataFrame) -> np.ndarray:

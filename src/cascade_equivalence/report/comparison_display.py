@@ -30,6 +30,7 @@ TITLES = {
     "text_decodability": f"1 {MINUS} CER",
     "text_decodability_loss": f"Loss of 1 {MINUS} CER",
     "lens_precision": "Logit lens, precision",
+    "lens_precision_all": "Logit lens over all positions, precision",
     "lens_precision_gap": "Logit lens, ahead in precision",
     "erased_dimensions": "Columns of the concept",
 }

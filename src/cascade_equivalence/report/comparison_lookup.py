@@ -12,7 +12,7 @@ from cascade_equivalence.report.comparison_study import MODEL, NAMED, Absent, Fo
 from cascade_equivalence.report.erasure_tables import shown_positions, with_draws_pooled
 from cascade_equivalence.report.mechanism_names import FIRST_WORD, HEARD, LINEAR, RANDOM, concept_title
 from cascade_equivalence.report.naming import condition_title, task_title
-from cascade_equivalence.report.paper_numbers import IMPLICIT, LAST_LAYER, parts
+from cascade_equivalence.report.paper_numbers import IMPLICIT, LAST_LAYER, LENS, LENS_ALL, parts
 from cascade_equivalence.report.tables import Tables
 
 
@@ -206,15 +206,36 @@ def _lens_precision(cell: Cell, study: Study) -> Found:
     return Found.of(row, "precision", layer=cell.layer, reason=row["reason"])
 
 
+def _lens_precision_all(cell: Cell, study: Study) -> Found:
+    model = study.model(str(cell.model))
+    row = _one(study.tables.lens, f"this study has no logit lens of {model}", model=model, layer=cell.layer)
+    return Found.of(row, _over_all(row), layer=cell.layer, reason=row["reason"])
+
+
+def _over_all(row: Mapping[str, Any]) -> str:
+    """The column of the precision over all positions.
+
+    Raises:
+        Absent: The study kept the states of the audio's positions only.
+    """
+    if row["all_precision"] is None:
+        raise Absent(
+            "the paper's lens reads all positions of the prompt here; this study's states are those of the audio: set "
+            "`mechanism.states.positions: all`"
+        )
+    return "all_precision"
+
+
 def _lens_precision_gap(cell: Cell, study: Study) -> Found:
     """By how much the one model's precision is above the other's, as a share of the other's, at its own last layer."""
-    one, two = (_last_precision(name, study) for name in parts(cell.model))
+    first, second = parts(cell.model)
+    one, two = _last(first, study)["precision"], (last := _last(second, study))[_over_all(last)]
     return Found(None if one is None or not two else one / two - 1, reason="a model shows no words")
 
 
-def _last_precision(name: str, study: Study) -> float | None:
+def _last(name: str, study: Study) -> dict[str, Any]:
     (layer,) = study.layers(study.tables.lens, name, LAST_LAYER, None)
-    return study.tables.lens.filter(model=study.model(name), layer=layer)["precision"].item()
+    return study.tables.lens.filter(model=study.model(name), layer=layer).row(0, named=True)
 
 
 def _text_decodability_loss(cell: Cell, study: Study) -> Found:
@@ -265,7 +286,8 @@ LOOKUPS: dict[str, Lookup] = {
     "probe_r2": _probe,
     "text_decodability": _probe,
     "text_decodability_loss": _text_decodability_loss,
-    "lens_precision": _lens_precision,
+    LENS: _lens_precision,
+    LENS_ALL: _lens_precision_all,
     "lens_precision_gap": _lens_precision_gap,
     "erased_dimensions": _erased_dimensions,
 }
@@ -273,7 +295,8 @@ LOOKUPS: dict[str, Lookup] = {
 LAYER_TABLES: dict[str, str] = {
     "probe_r2": "probes",
     "text_decodability": "probes",
-    "lens_precision": "lens",
+    LENS: "lens",
+    LENS_ALL: "lens",
     "text_decodability_loss": "erasers",
 }
 """The table whose layers are a statistic's."""

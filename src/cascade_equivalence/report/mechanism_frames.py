@@ -23,7 +23,7 @@ from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
 NOTHING_SHOWN = "the lens shows no token in any utterance"
 SOLE = "there is no other transcript to pair with"
 LENS_COLUMNS = ["utterance", "kept", "precision", "recall", "chance_precision", "chance_recall"]
-TUNED = ("tuned_precision", "tuned_recall")
+OPTIONAL = ("tuned_precision", "tuned_recall", "all_precision", "all_recall")
 LENS_DIFFERENCES = {
     "above_chance": ("precision", "chance_precision"),
     "gain": ("precision", "first_precision"),
@@ -92,7 +92,9 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
         values = shown.with_columns(first_precision=start["precision"])
         tested = values["tuned_text"].count() if "tuned_precision" in values.columns else 0
         clusters = Clusters.of([f"{number:09}" for number in shown["utterance"]])
-        there = {name: _share(clusters, values, name) for name in (*LENS_COLUMNS[2:], *TUNED) if name in values.columns}
+        there = {
+            name: _share(clusters, values, name) for name in (*LENS_COLUMNS[2:], *OPTIONAL) if name in values.columns
+        }
         there |= {
             name: _difference(clusters, values, *terms)
             for name, terms in LENS_DIFFERENCES.items()

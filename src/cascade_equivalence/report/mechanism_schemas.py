@@ -61,12 +61,15 @@ LENS: Schema = {
     **estimate("tuned_recall"),
     **estimate("tuned_gain"),
     "tuned_utterances": pl.Int64,
+    **estimate("all_precision"),
+    **estimate("all_recall"),
     "reason": pl.String,
 }
 """Model x layer. ``kept``: mean tokens an utterance; ``above_chance``: precision minus that of pairings with other
 transcripts, utterance by utterance; ``gain``: precision minus that of the first layer, utterance by utterance.
 ``tuned``: of the test utterances alone, none of whose items the tuned lens has seen (``tuned_utterances``);
-``tuned_gain``: its precision minus that of the lens, utterance by utterance."""
+``tuned_gain``: its precision minus that of the lens, utterance by utterance; ``all``: over all positions of the prompt,
+where their states were kept."""
 
 SUFFICIENCY: Schema = {
     "model": pl.String,

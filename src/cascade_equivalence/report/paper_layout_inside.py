@@ -10,6 +10,7 @@ from cascade_equivalence.report.mechanism_names import DRAW, FIRST_WORD, PROBE_T
 from cascade_equivalence.report.paper_layout_behaviour import SHORT_TASKS
 from cascade_equivalence.report.paper_layout_beside import Beside
 from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
+from cascade_equivalence.report.paper_numbers import LENS, LENS_ALL
 from cascade_equivalence.report.tables import Tables
 
 PAPER_CONCEPTS = (BASELINE, "proxy", "ctc", "boc", "acoustic", RANDOM)
@@ -50,14 +51,18 @@ def table4(tables: Tables, beside: Beside) -> PaperTable:
 def table5(tables: Tables, beside: Beside) -> PaperTable:
     """Logit lens: one row a layer, one column a model (paper's Table 5)."""
     models = tables.lens["model"].unique(maintain_order=True).to_list()
-    found = {(model, layer): value for model, layer, value in tables.lens.select("model", "layer", "precision").rows()}
+    found = {(row["model"], row["layer"]): row for row in tables.lens.iter_rows(named=True)}
     rows: list[Row] = []
     for layer in tables.lens["layer"].unique().sort():
         cells = []
         for model in models:
-            paper = beside.number("Table 5", "lens_precision", model=model, layer=layer)
-            there = (model, layer) in found
-            cells.append(Cell(_short(found[model, layer], 3), "", paper) if there else Cell())
+            row = found.get((model, layer))
+            paper = beside.number("Table 5", LENS, model=model, layer=layer)
+            value = None if row is None else row["precision"]
+            if not paper and row is not None and row["all_precision"] is not None:
+                paper = beside.number("Table 5", LENS_ALL, model=model, layer=layer)
+                value = row["all_precision"] if paper else value
+            cells.append(Cell() if row is None else Cell(_short(value, 3), "", paper))
         rows.append([str(layer), *cells])
     counts = tables.lens.group_by("model", maintain_order=True).agg(pl.max("utterances"))
     return paper_table(

@@ -59,6 +59,7 @@ STATISTICS: dict[str, frozenset[str]] = {
     "text_decodability": frozenset({"share"}),
     "text_decodability_loss": frozenset({"share"}),
     "lens_precision": frozenset({"share", "percent"}),
+    "lens_precision_all": frozenset({"share", "percent"}),
     "lens_precision_gap": frozenset({"percent"}),
     "erased_dimensions": frozenset({"count"}),
     "parameters": frozenset({"billions"}),
@@ -84,7 +85,9 @@ DESIGN = frozenset(
     }
 )
 """Numbers of the paper's design: no results, so a study has nothing to set beside them."""
-LAYERED = frozenset({"probe_r2", "text_decodability", "text_decodability_loss", "lens_precision", "lens_precision_gap"})
+LENS, LENS_ALL = "lens_precision", "lens_precision_all"
+"""The paper's lens reads the positions of the audio in one of its models, all of the prompt's in the other."""
+LAYERED = frozenset({"probe_r2", "text_decodability", "text_decodability_loss", LENS, LENS_ALL, "lens_precision_gap"})
 """Numbers of single layers."""
 SCALES = {"percent": 100.0, "points": 100.0}
 """What a share is multiplied by; other units are as they are."""

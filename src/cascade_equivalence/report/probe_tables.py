@@ -148,6 +148,7 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
                 if tuned
                 else []
             ),
+            *_over_all(table),
             "; ".join(counts) + "; intervals draw whole utterances.",
             *(
                 [
@@ -160,6 +161,22 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=0,
     )
+
+
+def _over_all(table: pl.DataFrame) -> list[str]:
+    """What the lens finds over all positions at its last layer, where their states were kept."""
+    last = table.drop_nulls("all_precision").sort("layer").unique("model", keep="last", maintain_order=True)
+    if not last.height:
+        return []
+    values = "; ".join(
+        f"{row['model']} at layer {row['layer']}: "
+        f"{_third(row['all_precision'], row['all_precision_low'], row['all_precision_high'])}"
+        for row in last.iter_rows(named=True)
+    )
+    return [
+        "Precision over all positions of the prompt, as the paper reads Qwen2-Audio: the prompt's own words count "
+        f"against it. {values}."
+    ]
 
 
 def _lens_cells(row: Mapping[str, Any] | None, tuned: bool) -> list[str]:
