@@ -40,8 +40,8 @@ class StatesConfig(Closed):
     )
     positions: Literal["audio", "all"] = Field(
         default="audio",
-        description="Keep the states where the sound stands in the prompt, or all of the prompt's own. Of all, the lens "
-        "reads both.",
+        description="Keep the states where the sound stands in the prompt, or all of the prompt's own. Of all, the "
+        "lens reads both.",
     )
     batch_size: PositiveInt = Field(default=16, description="Clips a forward pass.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a GPU where there is one.")
