@@ -30,7 +30,7 @@ def meld_csv(texts: list[bytes]) -> bytes:
 
 CSQA = {"id": "q1", "question": "Where?", "choices": {"label": ["A", "B"], "text": ["here", "there"]}, "answerKey": "B"}
 TRIVIA = {"qid": "t1", "question": "Who?", "gold_answer": "Abba", "aliases": ["ABBA"]}
-MUSTARD = {"utterance": "Sure.", "show": "BBT", "sarcasm": True}
+MUSTARD = {"utterance": "Sure.", "show": "BBT", "speaker": "SHELDON", "sarcasm": True}
 HUB_TRIVIA = {"question_id": "t1", "question": "Who?", "answer": {"value": "Abba", "aliases": ["ABBA"]}}
 
 

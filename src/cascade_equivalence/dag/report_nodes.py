@@ -43,7 +43,7 @@ class ReportNodes(SurplusNodes):
         noise = ["noise", *(["ranking"] if self.config.noise.conditions() else [])]
         surplus = ["surplus"] if self.config.surplus.tasks else []
         rest = ["transcription", "shared_errors", "costs", "times", *surplus, *self.mechanism_tables()]
-        return ["accuracy", *pairs, *retest, *contrasts, *noise, *rest]
+        return ["accuracy", *pairs, *self._groupings(), *retest, *contrasts, *noise, *rest]
 
     def figures(self) -> list[str]:
         """Names of the figures that this study has something to show in."""
@@ -61,6 +61,13 @@ class ReportNodes(SurplusNodes):
         figures = [*self.figure_files("svg"), *self.figure_files("png")]
         beside = [self.comparison(), self.claims(), self.replication(), self.paper_folder()]
         return [f"{self.results}/report.html", *beside, *tables, *figures]
+
+    def _groupings(self) -> list[str]:
+        """The table of wider groups, where a published set names some; the project's own items have none."""
+        from cascade_equivalence.tasks.registry import get_task
+
+        published = self.config.items.source == "published"
+        return ["groupings"] if published and any(get_task(task).wider for task in self.config.tasks) else []
 
     def _has_several_wrong_answers(self) -> bool:
         """Whether the same wrong answer means something in some task: not where there are two labels."""

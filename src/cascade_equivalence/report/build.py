@@ -10,7 +10,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report import ranking_table, retest_table, surplus_table
+from cascade_equivalence.report import groupings_table, ranking_table, retest_table, surplus_table
 from cascade_equivalence.report.columns import Schema, spread
 from cascade_equivalence.report.costs import clip_seconds, costs_table
 from cascade_equivalence.report.equivalence_verdicts import with_verdicts
@@ -60,7 +60,7 @@ def build_tables(
         statistics: Draws, level and seed of the intervals that are made here; false discovery rate of the tests.
         mechanism: Files about the inside of opened models.
         speech_files: ``.../{task}/{voice}/{condition}.parquet``, for the costs of a second of speech.
-        item_files: Items of each task, for examples of shared errors.
+        item_files: Items of each task, for examples of shared errors and for wider groups.
         surplus_files: By task, what the audio tells beyond the transcripts.
         retest_files: How far systems that are asked again agree with themselves.
 
@@ -98,6 +98,7 @@ def build_tables(
     return Tables(
         accuracy=accuracy,
         **pairs,
+        groupings=groupings_table.frame(answers, pairs["agreement"], items, labels, outline, statistics),
         retest=retest,
         contrasts=contrasts,
         noise=noise,

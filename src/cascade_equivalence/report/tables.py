@@ -9,7 +9,14 @@ import polars as pl
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report import costs_table, ranking_table, retest_table, shared_errors, surplus_table
+from cascade_equivalence.report import (
+    costs_table,
+    groupings_table,
+    ranking_table,
+    retest_table,
+    shared_errors,
+    surplus_table,
+)
 from cascade_equivalence.report.columns import PLACE, Schema, estimate
 from cascade_equivalence.report.mechanism_schemas import MECHANISM_SCHEMAS
 from cascade_equivalence.report.pair_frames import CONTRASTS, PAIR, pair_schemas
@@ -51,6 +58,7 @@ TRANSCRIPTION: Schema = {
 SCHEMAS = {
     "accuracy": ACCURACY,
     **pair_schemas(),
+    "groupings": groupings_table.SCHEMA,
     "retest": retest_table.SCHEMA,
     "contrasts": CONTRASTS,
     "noise": NOISE,
@@ -63,7 +71,7 @@ SCHEMAS = {
 }
 FILES = SCHEMAS | {"costs": costs_table.COUNTED, "times": costs_table.TIMED}
 """Columns of the files: what a clock measured lies apart, so that all others are the same in every run of a study."""
-OPTIONAL = frozenset({"retest", "contrasts", "ranking", "surplus", *MECHANISM_SCHEMAS})
+OPTIONAL = frozenset({"groupings", "retest", "contrasts", "ranking", "surplus", *MECHANISM_SCHEMAS})
 """Tables that a study need not have: empty ones have no file, unless it is asked for."""
 
 
@@ -79,6 +87,7 @@ class Tables:
         equivalence: Pair x task x condition: are the two equivalent within the margin?
         power: Pair x task x condition: what can be shown with these items.
         errors: Pair x task x condition: what the two systems' errors have in common (paper's Figure 2).
+        groupings: System or pair x task x grouping, for tasks whose items name wider groups.
         retest: System x task x variant: how far a system that is asked again agrees with itself.
         contrasts: System and two references x task x condition.
         noise: System x task x condition on the voices that are heard in noise, clean included (paper's Figure 3).
@@ -102,6 +111,7 @@ class Tables:
     equivalence: pl.DataFrame
     power: pl.DataFrame
     errors: pl.DataFrame
+    groupings: pl.DataFrame
     retest: pl.DataFrame
     contrasts: pl.DataFrame
     noise: pl.DataFrame

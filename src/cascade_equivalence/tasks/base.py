@@ -34,6 +34,7 @@ class Item:
         group: Items of one group are not independent of each other: the same text, the same dialogue.
         options: Answer options in the order of their letters, where the task has them.
         aliases: Accepted answers, for trivia_qa.
+        wider: Wider groups that the item is in, (name of the grouping, group): intervals that count those stand beside.
         style: Prosody style to speak in. Set only where the label lies in the voice and not in the words: such items
             share their text with one item of every other style.
     """
@@ -45,6 +46,7 @@ class Item:
     options: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     style: str | None = None
+    wider: tuple[tuple[str, str], ...] = ()
 
 
 class Task(ABC):
@@ -59,6 +61,7 @@ class Task(ABC):
         has_options: Whether an item carries answer options, lettered from A.
         text_sufficient: Whether the words are taken to hold all that the label depends on (paper's section 3.2); False
             where it lies in the voice as well.
+        wider: Names of the wider groupings that published items carry.
         subjects: What an answer may name before it gives the label, as in "Topic: Sports".
         patterns: Names of the published file, in order of preference.
         obtain: Where the published file comes from, for the message when it is missing.
@@ -70,6 +73,7 @@ class Task(ABC):
     balanced: ClassVar[bool] = True
     has_options: ClassVar[bool] = False
     text_sufficient: ClassVar[bool] = True
+    wider: ClassVar[tuple[str, ...]] = ()
     subjects: ClassVar[tuple[str, ...]] = ()
     patterns: ClassVar[tuple[str, ...]]
     obtain: ClassVar[str]

@@ -22,6 +22,8 @@ SCHEMA = pl.Schema(
         "style": pl.String(),
     }
 )
+WIDER = pl.Schema({**SCHEMA, "wider": pl.List(pl.Struct({"grouping": pl.String(), "group": pl.String()}))})
+"""Columns where items name wider groups."""
 LONGEST_ID = 200
 """Bytes of an item's id, with room for a voice and an extension in the 255 of a file's name."""
 _SHOWN = 5
@@ -67,11 +69,12 @@ def write_items(items: Sequence[Item], path: Path, labels: Sequence[str] = ()) -
         StudyError: As `check_items`.
     """
     check_items(items, labels, f"the items for {path}")
-    rows = {name: [_plain(getattr(item, name)) for item in items] for name in SCHEMA}
+    schema = WIDER if any(item.wider for item in items) else SCHEMA
+    rows = {name: [_plain(getattr(item, name)) for item in items] for name in schema}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        pl.DataFrame(rows, schema=SCHEMA).write_parquet(temporary)
+        pl.DataFrame(rows, schema=schema, orient="col").write_parquet(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -89,7 +92,7 @@ def read_items(path: Path) -> list[Item]:
         table = pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:
         raise StudyError(f"{path} is not a readable Parquet file ({error}); delete it and run again.") from error
-    if table.schema != SCHEMA:
+    if table.schema not in (SCHEMA, WIDER):
         raise StudyError(f"{path} is not an items file: it needs the columns {dict(SCHEMA)}, not {dict(table.schema)}.")
     return [
         Item(
@@ -100,6 +103,7 @@ def read_items(path: Path) -> list[Item]:
             options=tuple(row["options"]),
             aliases=tuple(row["aliases"]),
             style=row["style"],
+            wider=tuple((each["grouping"], each["group"]) for each in row.get("wider", ())),
         )
         for row in table.iter_rows(named=True)
     ]

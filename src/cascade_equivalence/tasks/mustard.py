@@ -14,7 +14,7 @@ class Mustard(Task):
     """MUStARD: all clips, the utterance alone, without the turns before it.
 
     Each clip is a group of its own: their contexts are all distinct, and the set has only four shows, by which nothing
-    could ever be shown.
+    could ever be shown. What the intervals are by show, and by show and speaker, stands beside.
     """
 
     name = "mustard"
@@ -22,10 +22,11 @@ class Mustard(Task):
     labels = ("sarcastic", "sincere")
     styles = labels
     subjects = ("tone",)
+    wider = ("show and speaker", "show")
     patterns = ("sarcasm_data.json",)
     obtain = (
         "`sarcasm_data.json` of github.com/soujanyaporia/MUStARD, folder data, as mustard/sarcasm_data.json (an object "
-        "keyed by clip: utterance, show, sarcasm, ...)."
+        "keyed by clip: utterance, speaker, show, sarcasm, ...)."
     )
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
@@ -33,11 +34,14 @@ class Mustard(Task):
         for key, row in json.loads(read_text(path)).items():
             if not isinstance(row["sarcasm"], bool):
                 raise ValueError(f"clip {key}: `sarcasm` is neither true nor false")
+            show = text_field(row, "show")
+            wider = (f"{show}/{text_field(row, 'speaker')}", show)
             yield Item(
                 id=key,
                 text=clean_line(text_field(row, "utterance")),
                 label="sarcastic" if row["sarcasm"] else "sincere",
                 group=key,
+                wider=tuple(zip(self.wider, wider, strict=True)),
             )
 
 
