@@ -18,6 +18,8 @@ PLANNER = Path(__file__).with_name("planner.py")
 PARTS = ("workflow", "src", "config", "profiles", "requirements")
 # One thread a job: two jobs that want two cores each only wait for each other.
 REAL_RUN = ("--cores", "2", "--set-threads", "transcribe=1", "answer=1")
+# Python keeps its bytecode in the copy, as it does for a user: without it each of the nodes compiles the library anew.
+NOT_OF_A_USER = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 Config = dict[str, Any]
 Study = Mapping[str, Any] | str  # a config, or the name of its file in the copy
@@ -155,7 +157,7 @@ class Checkout:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of a run: no library but the copy's own, and no network."""
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        kept = {name: value for name, value in os.environ.items() if name not in NOT_OF_A_USER}
         warm = {"CASCADE_EQUIVALENCE_WARM": "1"} if self.warm else {}
         return kept | warm | {"CASCADE_EQUIVALENCE_CACHE": str(self.cache), "HF_HUB_OFFLINE": "1"}
 

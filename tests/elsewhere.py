@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from checkout import Config, tiny_config
+from checkout import NOT_OF_A_USER, Config, tiny_config
 
 # What each Python runs first: the installed package is not there, for imports and for questions about versions.
 HIDE = """
@@ -58,7 +58,7 @@ class Elsewhere:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of a run: no library on any path, caches of its own, no network."""
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        kept = {name: value for name, value in os.environ.items() if name not in NOT_OF_A_USER}
         caches = {
             "CASCADE_EQUIVALENCE_CACHE": str(self.root.with_name("cache")),
             "XDG_CACHE_HOME": str(self.root.with_name("caches")),

@@ -124,4 +124,4 @@ class Study:
 
 
 def _copy(source: Path, target: Path) -> None:
-    shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, target, symlinks=True)

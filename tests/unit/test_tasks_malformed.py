@@ -179,7 +179,8 @@ OWN: dict[str, dict[str, Any]] = {
 OWN_BROKEN = {
     f"{task} {name}": (task, row)
     for task, good in OWN.items()
-    for key in good.keys() - {"split"}
+    for key in good
+    if key != "split"
     for name, row in broken(good, key)
     if not (key == "aliases" and row[key] == ["x"])
 }

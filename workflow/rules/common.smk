@@ -4,7 +4,8 @@ import sys
 from functools import partial
 
 # The library is found first: where this workflow is a module of another, no package need be installed.
-finder = importlib.util.spec_from_file_location("library", workflow.source_path("../library.py"))
+# A plain string: Snakemake's own kind would be the module's file name, which Python cannot write into its bytecode.
+finder = importlib.util.spec_from_file_location("library", str(workflow.source_path("../library.py")))
 library = importlib.util.module_from_spec(finder)
 finder.loader.exec_module(library)
 PROJECT = library.project_folder(workflow.current_basedir, workflow.sourcecache.cache_path)
