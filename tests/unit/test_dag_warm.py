@@ -2,7 +2,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
@@ -21,6 +23,13 @@ from cascade_equivalence.dag import warm
 if warm.wanted(1) and (status := warm.run({imports!r})) is not None:
     os._exit(status)
 """
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder with a short name: a socket's path has about 100 characters at most, and pytest's own may have more."""
+    with tempfile.TemporaryDirectory(prefix="warm", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
