@@ -158,7 +158,9 @@ def planted(shape: tuple[int, int, int, float]) -> tuple[np.ndarray, np.ndarray,
     """Targets, predictions of them, and a centre near theirs."""
     rows, columns, seed, noise = shape
     rng = np.random.default_rng(seed)
-    truth = rng.standard_normal((rows, columns)) * np.exp(rng.normal(0, 2, columns)) + 10
+    # Not so small a spread that single rows are within rounding of their mean: those count as equal to it.
+    spreads = np.exp(rng.normal(0, 2, columns).clip(min=-2))
+    truth = rng.standard_normal((rows, columns)) * spreads + 10
     return truth, truth + noise * rng.standard_normal((rows, columns)), 10 + rng.standard_normal(columns) / 5
 
 
