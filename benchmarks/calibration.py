@@ -102,7 +102,16 @@ def claims(planted: Planted, count: int, seed: int) -> dict[str, Floats]:
     """Claims made in one batch, (count,) each, and the power that the formula gives."""
     made: dict[str, list[float]] = {}
     for pair in planted.draw(np.random.default_rng([seed, 2]), count):
-        found = judge(pair, accuracy_margin=MARGIN, kappa_bound=BOUND, confidence=CONFIDENCE)
+        wanted = {name: OF_PAIR[name](pair) for name in ("kappa", "accuracy difference")}
+        known = estimate(wanted, pair.clusters.count, CONFIDENCE)
+        found = judge(
+            pair,
+            kappa=known["kappa"],
+            difference=known["accuracy difference"],
+            accuracy_margin=MARGIN,
+            kappa_bound=BOUND,
+            confidence=CONFIDENCE,
+        )
         tested, (accuracies, answers) = tests(pair, ALPHA), (found["accuracy"], found["kappa"])
         planned = power(pair, found_kappa=MISSING, found_difference=MISSING, margin=MARGIN, confidence=CONFIDENCE)
         low, high = (np.nan if end is None else end for end in (answers["low"], answers["high"]))
@@ -141,10 +150,10 @@ def near(prevalence: float, voices: int, texts: int, count: int, seed: int) -> d
         )
         right = np.ones(len(system), dtype=bool)
         pair = Paired(("0", "1", "invalid"), system, reference, system, right, right, clusters)
-        found = judge(pair, accuracy_margin=MARGIN, kappa_bound=BOUND, confidence=CONFIDENCE)["kappa"]
-        made["without an interval"].append(float(found["low"] is None))
-        made["kappa above"].append(float(found["low"] is not None and found["low"] > BOUND))
-        made["kappa below"].append(float(found["low"] is not None and found["high"] < BOUND))
+        found = estimate({"kappa": kappa(pair)}, texts, CONFIDENCE)["kappa"]
+        made["without an interval"].append(float(found.low is None))
+        made["kappa above"].append(float(found.low is not None and found.low > BOUND))
+        made["kappa below"].append(float(found.high is not None and found.high < BOUND))
     return {name: np.array(values) for name, values in made.items()}
 
 

@@ -15,6 +15,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.weightstats import ttost_paired
 
 from cascade_equivalence.stats import equivalence, tango
+from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import UNDEFINED, count_table, kappa
 from cascade_equivalence.stats.clustered import RatioEstimator
 from cascade_equivalence.stats.clusters import Clusters
@@ -62,6 +63,13 @@ def study(rng: np.random.Generator, texts: int, voices: int, differs: float, lea
     flukes = rng.random((len(rows), 2)) < 0.02
     rows[:, 1:] = np.where(flukes, 3, rows[:, 1:])
     return paired(rows, np.repeat(np.arange(texts), voices))
+
+
+def judged(pair: Paired, *, confidence: float, **bounds: float) -> dict[str, Any]:
+    """What a pair is judged by, from the estimates that a comparison has."""
+    difference = accuracy_difference(pair.clusters, pair.system_correct, pair.reference_correct)
+    found = estimate({"kappa": kappa(pair), "difference": difference}, pair.clusters.count, confidence)
+    return judge(pair, kappa=found["kappa"], difference=found["difference"], **bounds, confidence=confidence)
 
 
 def verdicts(found: dict[str, Any]) -> tuple[str, str, str]:
@@ -137,7 +145,7 @@ def test_overall_verdict(accuracy: str, answers: str, expected: str) -> None:
 @given(rows=ROWS, groups=st.lists(st.integers(0, 14), min_size=40, max_size=40))
 @settings(deadline=None)
 def test_the_two_one_sided_tests_are_the_interval(rows: list[tuple[int, int, int]], groups: list[int]) -> None:
-    found = judge(paired(rows, groups[: len(rows)]), accuracy_margin=0.3, kappa_bound=0.5, confidence=0.9)
+    found = judged(paired(rows, groups[: len(rows)]), accuracy_margin=0.3, kappa_bound=0.5, confidence=0.9)
     json.dumps(found, allow_nan=False)
     accuracy, answers = found["accuracy"], found["kappa"]
     if accuracy["low"] is None:
@@ -157,8 +165,8 @@ def test_the_two_one_sided_tests_are_the_interval(rows: list[tuple[int, int, int
 @given(rows=ROWS)
 @settings(deadline=None)
 def test_swapping_the_systems_turns_the_difference_and_keeps_the_verdict(rows: list[tuple[int, int, int]]) -> None:
-    one = judge(paired(rows), **BOUNDS)
-    other = judge(paired([(gold, reference, system) for gold, system, reference in rows]), **BOUNDS)
+    one = judged(paired(rows), **BOUNDS)
+    other = judged(paired([(gold, reference, system) for gold, system, reference in rows]), **BOUNDS)
     assert verdicts(one) == verdicts(other)
     if one["accuracy"]["low"] is not None:
         assert one["accuracy"]["low"] == pytest.approx(-other["accuracy"]["high"], abs=1e-8)
@@ -172,7 +180,7 @@ def test_swapping_the_systems_turns_the_difference_and_keeps_the_verdict(rows: l
 @settings(deadline=None)
 def test_one_row_a_group_gives_the_limits_of_rows(rows: list[tuple[int, int, int]]) -> None:
     pair = paired(rows)
-    found = judge(pair, **BOUNDS)
+    found = judged(pair, **BOUNDS)
     accuracy = found["accuracy"]
     if len(rows) < FEWEST_GROUPS:
         assert accuracy["low"] is found["kappa"]["low"] is None and accuracy["reason"]
@@ -189,7 +197,7 @@ def test_one_row_a_group_gives_the_limits_of_rows(rows: list[tuple[int, int, int
 @pytest.mark.parametrize("seed", range(5))
 def test_six_identical_voices_say_no_more_than_one(seed: int) -> None:
     once = study(np.random.default_rng(seed), 150, 1, 0.1)
-    found, often = judge(once, **BOUNDS), judge(repeated(once, 6), **BOUNDS)
+    found, often = judged(once, **BOUNDS), judged(repeated(once, 6), **BOUNDS)
     for part, names in (("accuracy", ("low", "high", "p_equivalence", "p_difference")), ("kappa", ("low", "high"))):
         for name in names:
             assert often[part][name] == pytest.approx(found[part][name], abs=1e-8)
@@ -227,27 +235,27 @@ def test_ratio_estimators_are_the_statistics_and_their_errors_those_of_statsmode
 def test_many_independent_rows_give_the_paired_t_tests() -> None:
     pair = study(np.random.default_rng(2), 6000, 1, 0.1, lead=0.55)
     x, y = pair.system_correct.astype(float), pair.reference_correct.astype(float)
-    found = judge(pair, accuracy_margin=0.02, kappa_bound=0.8, confidence=0.9)["accuracy"]
+    found = judged(pair, accuracy_margin=0.02, kappa_bound=0.8, confidence=0.9)["accuracy"]
     assert found["p_equivalence"] == pytest.approx(ttost_paired(x, y, -0.02, 0.02)[0], abs=0.01)
 
 
 def test_equal_accuracy_on_other_items_is_no_equivalence() -> None:
     rng = np.random.default_rng(0)
-    alike = judge(study(rng, 2000, 3, 0.02), **BOUNDS)
+    alike = judged(study(rng, 2000, 3, 0.02), **BOUNDS)
     assert verdicts(alike)[1:] == ("above", "equivalent")
-    apart = judge(study(rng, 30_000, 1, 0.4), **BOUNDS)
+    apart = judged(study(rng, 30_000, 1, 0.4), **BOUNDS)
     assert apart["accuracy"]["p_equivalence"] < 0.05
     assert verdicts(apart)[1:] == ("below", "accuracy only")
-    behind = judge(study(rng, 2000, 3, 0.2, lead=0.1), **BOUNDS)
+    behind = judged(study(rng, 2000, 3, 0.2, lead=0.1), **BOUNDS)
     assert verdicts(behind)[2] == "different"
-    trivial = judge(study(rng, 20_000, 1, 0.05, lead=0.6), **BOUNDS)
+    trivial = judged(study(rng, 20_000, 1, 0.05, lead=0.6), **BOUNDS)
     assert verdicts(trivial) == ("both", "above", "equivalent")
 
 
 @pytest.mark.parametrize("texts", [12, 40])
 def test_full_agreement_on_few_texts_shows_nothing(texts: int) -> None:
     rows = np.repeat([[i % 3, i % 3, i % 3] for i in range(texts)], 6, axis=0)
-    found = judge(paired(rows, np.repeat(np.arange(texts), 6)), **BOUNDS)
+    found = judged(paired(rows, np.repeat(np.arange(texts), 6)), **BOUNDS)
     assert verdicts(found)[0] == "inconclusive" and found["accuracy"]["difference"] == 0
     assert found["kappa"]["value"] == 1 and (verdicts(found)[1] == "above") == (texts == 40)
     half = 1.6448536**2 / (texts + 1.6448536**2)  # as with one row a text
@@ -260,13 +268,13 @@ def test_a_fluke_or_two_do_not_make_the_other_texts_certain(texts: int, odd: lis
     rows, groups = np.zeros((6 * texts, 3), dtype=int), np.repeat(np.arange(texts), 6)
     for fluke in odd:
         rows[fluke] = 1
-    found = judge(paired(rows, groups), **BOUNDS)
+    found = judged(paired(rows, groups), **BOUNDS)
     # Three in a hundred texts that differ in all voices would have been missed with so few.
     assert 0.97**texts > 0.05 and verdicts(found)[0] == "inconclusive" and found["accuracy"]["p_equivalence"] > 0.05
 
 
 def test_constant_answers_have_no_kappa_and_a_reason() -> None:
-    found = judge(paired([(i % 3, 0, 0) for i in range(300)]), **BOUNDS)
+    found = judged(paired([(i % 3, 0, 0) for i in range(300)]), **BOUNDS)
     assert found["kappa"] == {
         "bound": 0.8,
         "value": None,
@@ -281,14 +289,14 @@ def test_constant_answers_have_no_kappa_and_a_reason() -> None:
 def test_nearly_constant_answers_have_limits(odd: int) -> None:
     rows = np.zeros((2000, 3), dtype=int)
     rows[0, odd] = 1
-    found = judge(paired(rows), **BOUNDS)["kappa"]
+    found = judged(paired(rows), **BOUNDS)["kappa"]
     # One row of two thousand says nothing about the answers that are not the commonest.
     assert found["value"] == pytest.approx(0) and found["low"] < 0 and found["bound"] < found["high"] < 1
 
 
 def test_one_group_shows_nothing() -> None:
     pair = paired([(0, 0, 0), (1, 0, 1), (2, 2, 1)], [0, 0, 0])
-    found = judge(pair, **BOUNDS)
+    found = judged(pair, **BOUNDS)
     assert verdicts(found) == ("undefined",) * 3
     assert "one group" in found["accuracy"]["reason"] and found["kappa"]["value"] is not None
     assert (
@@ -301,13 +309,13 @@ def test_size_at_the_margin_and_at_no_difference() -> None:
     rng = np.random.default_rng(5)
     # The difference is 0.1 x (0.81 - 0.19), less the share of flukes: 0.061, just beyond the margin.
     shown = [
-        judge(study(rng, 250, 6, 0.1, lead=0.81), accuracy_margin=0.06, kappa_bound=0.5, confidence=0.9)["accuracy"]
+        judged(study(rng, 250, 6, 0.1, lead=0.81), accuracy_margin=0.06, kappa_bound=0.5, confidence=0.9)["accuracy"]
         for _ in range(200)
     ]
     as_rows = np.mean([each["tango_low"] > -0.06 and each["tango_high"] < 0.06 for each in shown])
     assert np.mean([each["p_equivalence"] < 0.05 for each in shown]) < 0.1  # 5 % and three standard errors
     assert as_rows > 0.12
-    none = [judge(study(rng, 250, 6, 0.1), **BOUNDS)["accuracy"] for _ in range(200)]
+    none = [judged(study(rng, 250, 6, 0.1), **BOUNDS)["accuracy"] for _ in range(200)]
     assert np.mean([each["p_difference"] < 0.05 for each in none]) < 0.1
 
 
@@ -325,7 +333,7 @@ def test_tango_takes_the_variance_of_texts_at_the_margin() -> None:
         assert seen < expected
         variance = np.sum((surplus - 6 * margin) ** 2) + 6 * (expected - seen)
         p_values.append(norm.sf(-np.sign(margin) * (b - c - 1800 * margin) / np.sqrt(variance)))
-    assert judge(pair, **BOUNDS)["accuracy"]["p_equivalence"] == pytest.approx(max(p_values))
+    assert judged(pair, **BOUNDS)["accuracy"]["p_equivalence"] == pytest.approx(max(p_values))
 
 
 @given(rows=ROWS, groups=st.lists(st.integers(0, 9), min_size=40, max_size=40), value=SHARE, expected=st.floats(0, 99))
@@ -359,6 +367,6 @@ def test_a_kappa_at_its_bound_is_seldom_called_above_or_below_it(texts: int, pre
         same = np.where(rng.random(len(rows)) < 0.8, other, rng.choice(2, len(rows), p=shares))
         rows = np.where(anew, np.stack([other, other, same], axis=1), rows)
         pair = paired(rows, np.repeat(np.arange(texts), voices))
-        found = judge(pair, accuracy_margin=0.03, kappa_bound=0.8, confidence=0.95)["kappa"]
+        found = judged(pair, accuracy_margin=0.03, kappa_bound=0.8, confidence=0.95)["kappa"]
         wrong += found["low"] is not None and not found["low"] <= 0.8 <= found["high"]
     assert wrong <= 200 * 0.06 + 3 * np.sqrt(200 * 0.06 * 0.94)

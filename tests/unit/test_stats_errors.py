@@ -182,12 +182,12 @@ def test_ratio_is_overlap_by_chance_and_a_plain_loop_over_pairs_in_every_draw(
 def test_interval_of_the_ratio_lies_around_its_value() -> None:
     """Copies of a text in a draw would raise chance, and lower the ratio, in almost every draw."""
     rng = np.random.default_rng(0)
-    rows, groups = unrelated(rng, texts=24, voices=3, stick=1.0)
+    rows, groups = unrelated(rng, texts=80, voices=3, stick=1.0)
     rows = [(gold, system, system if i % 4 else reference) for i, (gold, system, reference) in enumerate(rows)]
     pair = paired(rows, ["a", "b", "c", "d"], groups)
-    found = estimate({"r": overlap.overlap_ratio(pair)}, 24, 0.95)["r"]
+    found = estimate({"r": overlap.overlap_ratio(pair)}, 80, 0.95)["r"]
     assert found.value and found.low and found.high
-    drawn = overlap.overlap_ratio(pair).of(np.random.default_rng(1).multinomial(24, [1 / 24] * 24, 2000).astype(float))
+    drawn = overlap.overlap_ratio(pair).of(np.random.default_rng(1).multinomial(80, [1 / 80] * 80, 2000).astype(float))
     assert found.low < found.value < found.high
     assert 0.35 < np.mean(drawn < found.value) < 0.65
 

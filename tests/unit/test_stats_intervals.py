@@ -112,8 +112,9 @@ def test_two_references_with_the_same_answers_are_not_shown_to_be_the_same() -> 
     low, value, high = ends(only(difference(kappa(pair), kappa(pair), 40, ""), 40))
     assert value == 0 and low < -0.01 and high > 0.01
     influence = np.ones(40)
-    assert 0.8 < correlation(influence, influence, 0.95) < 1
-    assert correlation(influence, np.zeros(40), 0.95) == 0
+    assert 0.8 < correlation(influence, influence, 40, 0.95) < 1
+    assert correlation(influence, influence, 10, 0.95) < correlation(influence, influence, 40, 0.95)
+    assert correlation(influence, np.zeros(40), 40, 0.95) == 0
 
 
 def test_a_contrast_is_narrower_where_its_terms_move_together() -> None:
@@ -129,14 +130,14 @@ def test_a_contrast_is_narrower_where_its_terms_move_together() -> None:
 
 def test_the_jackknife_of_a_mean_is_students_interval() -> None:
     values = np.random.default_rng(3).normal(size=25)
-    found = only(smooth(lambda w: (w @ values) / w.sum(axis=1), alone(25), ""), 25)
+    found = only(smooth(lambda w: (w @ values) / w.sum(axis=1), 25, "", rests_on=25), 25)
     expected = stats.t.interval(0.95, 24, values.mean(), stats.sem(values))
     assert [found.low, found.high] == pytest.approx(list(expected))
 
 
 def test_the_jackknife_of_many_groups_leaves_out_parts() -> None:
     values = np.random.default_rng(4).normal(size=5_000)
-    found = only(smooth(lambda w: (w @ values) / w.sum(axis=1), alone(5_000), ""), 5_000)
+    found = only(smooth(lambda w: (w @ values) / w.sum(axis=1), 5_000, "", rests_on=5_000), 5_000)
     expected = stats.norm.interval(0.95, values.mean(), stats.sem(values))
     assert [found.low, found.high] == pytest.approx(list(expected), abs=0.15 * 1.96 / np.sqrt(5_000))
 
@@ -144,7 +145,7 @@ def test_the_jackknife_of_many_groups_leaves_out_parts() -> None:
 def test_no_jackknife_where_one_group_carries_the_value() -> None:
     top = np.zeros(20)
     top[3] = 1.0
-    found = only(smooth(lambda w: w @ top, alone(20), "", scale=np.log, back=np.exp), 20)
+    found = only(smooth(lambda w: w @ top, 20, "", rests_on=20, scale=np.log, back=np.exp), 20)
     assert found.value == 1 and found.low is None and found.reason
 
 

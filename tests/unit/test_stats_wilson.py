@@ -10,7 +10,6 @@ from statsmodels.stats.proportion import proportion_confint
 from cascade_equivalence.stats import overlap, wilson
 from cascade_equivalence.stats.clustered import RatioEstimator
 from cascade_equivalence.stats.clusters import Clusters
-from cascade_equivalence.stats.intervals import ONE_GROUP_COUNTS
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import ONE_GROUP, Estimate, estimate
 
@@ -95,7 +94,7 @@ def test_there_is_no_interval_without_two_groups_that_both_got_wrong() -> None:
     right = several.clusters.index > 0
     some = Paired(several.categories, several.system, several.reference, several.gold, right, right, several.clusters)
     found = of_overlap(some)
-    assert (found.value, found.low, found.reason) == (0.5, None, ONE_GROUP_COUNTS)
+    assert (found.value, found.low, found.reason) == (0.5, None, ONE_GROUP)
     right = np.ones(len(right), dtype=bool)
     none = Paired(several.categories, several.gold, several.gold, several.gold, right, right, several.clusters)
     found = of_overlap(none)

@@ -51,7 +51,7 @@ def percentiles(
     """Estimate statistics with percentile intervals from given weights; none where the value is missing in a draw.
 
     Args:
-        statistics: The statistics, by name.
+        statistics: Formulas of sums of whole numbers, by name.
         data: The weights that stand for the data as they are, (groups,).
         drawn: The weights of the draws in parts, (draws, groups) each; a draw sums to what ``data`` sums to.
         confidence: Level of the intervals, in (0, 1).
@@ -76,31 +76,28 @@ def percentiles(
 def _evaluator(statistics: Mapping[str, Statistic], taken: int) -> Callable[[Weights], dict[str, Floats]]:
     """Make a function from weights to the values of all statistics, which makes their common sums once.
 
-    Sums of whole numbers are exact in any order. Other sums are left to their statistics, so that a value does not
-    depend, in its last digit, on what is estimated beside it.
+    Sums of whole numbers are exact in any order, so that no value depends on what is estimated beside it.
     """
-    whole = {name: each.sums for name, each in statistics.items() if each.sums and _are_whole(each.sums.totals)}
-    narrow = {name: each for name, each in whole.items() if each.totals.shape[1] <= NARROW}
+    sums_of = {name: each.sums for name, each in statistics.items() if each.sums}
+    assert sums_of.keys() == statistics.keys()
+    narrow = {name: each for name, each in sums_of.items() if each.totals.shape[1] <= NARROW}
     product = _product([each.totals for each in narrow.values()], taken) if narrow else None
     wide: dict[bytes, list[str]] = {}
-    for name, each in whole.items():
+    for name, each in sums_of.items():
         if name not in narrow:
             wide.setdefault(_content(each.totals), []).append(name)
-    others = [name for name in statistics if name not in whole]
 
     def evaluate(weights: Weights) -> dict[str, Floats]:
         found: dict[str, list[Floats]] = {name: [] for name in statistics}
         if product:
             for (name, each), sums in zip(narrow.items(), product(weights), strict=True):
                 found[name].append(each.formula(sums))
-        for start in range(0, len(weights), CHUNK) if wide or others else ():
+        for start in range(0, len(weights), CHUNK) if wide else ():
             chunk = weights[start : start + CHUNK].astype(np.float64)
             for names in wide.values():
-                sums = chunk @ whole[names[0]].totals
+                sums = chunk @ sums_of[names[0]].totals
                 for name in names:
-                    found[name].append(whole[name].formula(sums))
-            for name in others:
-                found[name].append(statistics[name].of(chunk))
+                    found[name].append(sums_of[name].formula(sums))
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     return evaluate
@@ -119,11 +116,6 @@ def _product(tables: Sequence[Totals], taken: int) -> Callable[[Weights], list[F
         return np.split(sums[:, place.ravel()], ends, axis=1)
 
     return product
-
-
-def _are_whole(totals: Totals) -> bool:
-    entries = totals if isinstance(totals, np.ndarray) else totals.data
-    return bool((entries == np.rint(entries)).all())
 
 
 def _content(totals: Totals) -> bytes:

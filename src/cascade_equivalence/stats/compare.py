@@ -139,7 +139,14 @@ def compare(
         "indices": indices(found, closed=bool(labels)),
         "by_rows": by_rows(paired, **settings),
         "tests": tests(paired, round(1 - confidence, 12)),
-        "equivalence": judge(paired, accuracy_margin=accuracy_margin, kappa_bound=kappa_bound, confidence=confidence),
+        "equivalence": judge(
+            paired,
+            kappa=found["kappa"],
+            difference=found["accuracy_difference"],
+            accuracy_margin=accuracy_margin,
+            kappa_bound=kappa_bound,
+            confidence=confidence,
+        ),
         "power": power(
             paired,
             found_kappa=asdict(found["kappa"]),

@@ -21,7 +21,6 @@ import numpy as np
 from scipy import stats
 
 from cascade_equivalence.stats import tango
-from cascade_equivalence.stats.agreement import UNDEFINED
 from cascade_equivalence.stats.clustered import (
     SIGN_FLIP,
     RatioEstimator,
@@ -29,17 +28,26 @@ from cascade_equivalence.stats.clustered import (
     row_test_size,
     sign_flip,
 )
-from cascade_equivalence.stats.kappa_interval import KappaScore
 from cascade_equivalence.stats.mcnemar import exact, mcnemar, mid_p
 from cascade_equivalence.stats.paired import Paired
-from cascade_equivalence.stats.statistic import too_few
+from cascade_equivalence.stats.statistic import Estimate
 
 
-def judge(paired: Paired, *, accuracy_margin: float, kappa_bound: float, confidence: float) -> dict[str, Any]:
+def judge(
+    paired: Paired,
+    *,
+    kappa: Estimate,
+    difference: Estimate,
+    accuracy_margin: float,
+    kappa_bound: float,
+    confidence: float,
+) -> dict[str, Any]:
     """Test what equivalence is judged by; verdicts need the other tests of a study, see ``overall_verdict``.
 
     Args:
         paired: Two systems' answers to the same clips.
+        kappa: Their Cohen's kappa.
+        difference: Accuracy of the system minus that of the reference.
         accuracy_margin: Largest difference of accuracies that is taken as none, as a share, in (0, 1).
         kappa_bound: Smallest kappa that is taken as the same answers, in (0, 1).
         confidence: Level of the intervals, in (0, 1).
@@ -53,8 +61,8 @@ def judge(paired: Paired, *, accuracy_margin: float, kappa_bound: float, confide
         ``kappa``: ``bound``, ``value``, ``low`` and ``high`` (by groups) and ``reason``.
     """
     return {
-        "accuracy": _accuracy(paired, accuracy_margin, confidence),
-        "kappa": _kappa(paired, kappa_bound, confidence),
+        "accuracy": _accuracy(paired, difference, accuracy_margin, confidence),
+        "kappa": {"bound": kappa_bound, **asdict(kappa)},
     }
 
 
@@ -180,45 +188,25 @@ def tests(paired: Paired, alpha: float) -> dict[str, Any]:
     }
 
 
-def _accuracy(paired: Paired, margin: float, confidence: float) -> dict[str, Any]:
-    b, c = (int(each.sum()) for each in _discordant(paired))
-    rows = len(paired.system)
+def _accuracy(paired: Paired, found: Estimate, margin: float, confidence: float) -> dict[str, Any]:
+    discordant = _discordant(paired)
+    b, c = (int(each.sum()) for each in discordant)
+    rows, p = len(paired.system), None
     tango_low, tango_high = tango.interval(b, c, rows, confidence)
-    found: dict[str, Any] = {
+    if not found.reason:
+        variance = RatioEstimator.accuracy_difference(paired).null_variance
+        p = max(float(stats.norm.sf(-side * tango.score(b, c, rows, side * margin, variance))) for side in (-1, 1))
+    return {
         "margin": margin,
-        "difference": (b - c) / rows,
-        "low": None,
-        "high": None,
+        "difference": found.value,
+        "low": found.low,
+        "high": found.high,
         "tango_low": tango_low,
         "tango_high": tango_high,
-        "p_equivalence": None,
-        "p_difference": None,
-        "reason": too_few(paired.clusters.count),
+        "p_equivalence": p,
+        "p_difference": clustered_mcnemar(*(paired.clusters.totals(each) for each in discordant)).p,
+        "reason": found.reason,
     }
-    test = clustered_mcnemar(*(paired.clusters.totals(each) for each in _discordant(paired)))
-    found["p_difference"] = test.p
-    if not found["reason"]:
-        variance = RatioEstimator.accuracy_difference(paired).null_variance
-        found["low"], found["high"] = tango.interval(b, c, rows, confidence, variance)
-        found["p_equivalence"] = max(
-            float(stats.norm.sf(-side * tango.score(b, c, rows, side * margin, variance))) for side in (-1, 1)
-        )
-    return found
-
-
-def _kappa(paired: Paired, bound: float, confidence: float) -> dict[str, Any]:
-    found: dict[str, Any] = {"bound": bound, "value": None, "low": None, "high": None, "reason": UNDEFINED}
-    if not _constant(paired):
-        score = KappaScore.of(paired)
-        found |= {"value": score.value, "reason": too_few(paired.clusters.count)}
-        if not found["reason"]:
-            found["low"], found["high"] = score.limits(confidence)
-    return found
-
-
-def _constant(paired: Paired) -> bool:
-    """Whether both systems gave one and the same answer to every item."""
-    return bool((paired.system == paired.system[0]).all() and (paired.reference == paired.system[0]).all())
 
 
 def _discordant(paired: Paired) -> tuple[np.ndarray, np.ndarray]:

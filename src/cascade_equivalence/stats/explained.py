@@ -7,7 +7,7 @@ difference is none.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -78,10 +78,10 @@ class Explained:
         """
         if not self.floored:
             scale, back = (lambda values: -np.log1p(-values)), (lambda value: -math.expm1(-value))
-            return smooth(self.share, self._clusters, undefined, scale=scale, back=back)
+            return self._smooth(self.share, undefined, scale=scale, back=back)
 
         def interval() -> Interval:
-            unbounded = smooth(lambda weights: 1 - self.ratio(weights), self._clusters, undefined).interval
+            unbounded = self._smooth(lambda weights: 1 - self.ratio(weights), undefined).interval
             assert unbounded is not None
             found = unbounded()
             nothing = None if found.reason or found.limits(LEVEL)[1] > 0 else NOTHING
@@ -90,7 +90,7 @@ class Explained:
                 low, high = found.limits(confidence)
                 return max(0.0, low), min(1.0, max(0.0, high))
 
-            return Interval(limits, found.influence, found.reason or nothing)
+            return Interval(limits, found.influence, found.groups, found.reason or nothing)
 
         return Statistic(self.share, undefined, interval)
 
@@ -102,8 +102,7 @@ class Explained:
             undefined: Why there may be nothing to explain.
         """
         assert list(self.items) == list(other.items)
-        return smooth(lambda weights: self.share(weights) - other.share(weights), self._clusters, undefined)
+        return self._smooth(lambda weights: self.share(weights) - other.share(weights), undefined)
 
-    @property
-    def _clusters(self) -> Clusters:
-        return Clusters(np.arange(self.count), self.count)
+    def _smooth(self, of: Callable[[Floats], Floats], undefined: str, **scale: Any) -> Statistic:
+        return smooth(of, self.count, undefined, rests_on=int(np.count_nonzero(self.there)), **scale)

@@ -59,7 +59,7 @@ def pabak(paired: Paired) -> Statistic:
             low, high = found.limits(confidence)
             return (low - 1 / count) / room, (high - 1 / count) / room
 
-        return Interval(limits, found.influence / room, found.reason)
+        return Interval(limits, found.influence / room, found.groups, found.reason)
 
     return from_sums(_matches_and_rows(paired), formula, ONE_CATEGORY, interval)
 

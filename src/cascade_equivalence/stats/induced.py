@@ -86,7 +86,7 @@ def induced(
 
 
 def risk_ratio(clusters: Clusters, event: NDArray[np.bool_], exposed: NDArray[np.bool_]) -> Statistic:
-    """Risk of an event among exposed rows by its risk among the others.
+    """Risk of an event among exposed rows by its risk among the others; it rests on the fewer groups of the two.
 
     Args:
         clusters: The group of each row.
@@ -101,7 +101,8 @@ def risk_ratio(clusters: Clusters, event: NDArray[np.bool_], exposed: NDArray[np
         hit, those, other_hit, others = (weights @ totals).T
         return np.divide(hit * others, those * other_hit, out=np.full(len(hit), np.nan), where=those * other_hit != 0)
 
-    return smooth(of, clusters, NO_CONTRAST, scale=np.log, back=math.exp)
+    rests_on = min(clusters.among(part).count for part in (exposed, ~exposed))
+    return smooth(of, clusters.count, NO_CONTRAST, rests_on=rests_on, scale=np.log, back=math.exp)
 
 
 def _correct(joined: pl.DataFrame, heard: pl.DataFrame) -> NDArray[np.bool_]:

@@ -23,8 +23,6 @@ from cascade_equivalence.stats.clustered import RatioEstimator
 from cascade_equivalence.stats.clusters import Bools, Clusters, Floats
 from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums, value_of
 
-ONE_GROUP_COUNTS = "no interval: all rows that count belong to one group"
-
 
 def share(clusters: Clusters, values: Floats | Bools, undefined: str, among: Bools | None = None) -> Statistic:
     """The mean of numbers in [0, 1], such as whether an answer is right, over the rows that count.
@@ -40,9 +38,8 @@ def share(clusters: Clusters, values: Floats | Bools, undefined: str, among: Boo
     def interval() -> Interval:
         groups = clusters.among(counts)
         estimator = RatioEstimator(np.asarray(values[counts], dtype=float), np.ones(int(counts.sum())), groups)
-        reason = ONE_GROUP_COUNTS if groups.count == 1 else None
         influence = _influence(clusters, np.where(counts, values, 0.0), counts, estimator.value)
-        return Interval(lambda confidence: wilson.interval(estimator, confidence), influence, reason)
+        return Interval(lambda confidence: wilson.interval(estimator, confidence), influence, groups.count)
 
     return _ratio(clusters, np.where(counts, values, 0.0), counts, undefined, interval)
 
@@ -72,7 +69,7 @@ def paired_difference(
             return tango.interval(b, c, len(top), confidence, estimator.null_variance)
 
         influence = _influence(clusters, gain, counts, estimator.value)
-        return Interval(limits, influence, ONE_GROUP_COUNTS if groups.count == 1 else None)
+        return Interval(limits, influence, groups.count)
 
     return _ratio(clusters, gain, counts, undefined, interval)
 
@@ -91,12 +88,13 @@ def difference(first: Statistic, second: Statistic, groups: int, undefined: str)
         assert first.interval is not None and second.interval is not None
         one, other = first.interval(), second.interval()
         values = value_of(first, groups), value_of(second, groups)
+        fewest = min(one.groups, other.groups)
 
         def limits(confidence: float) -> tuple[float, float]:
-            related = correlation(one.influence, other.influence, confidence)
+            related = correlation(one.influence, other.influence, fewest, confidence)
             return recovered(values, (one.limits(confidence), other.limits(confidence)), related)
 
-        return Interval(limits, one.influence - other.influence, one.reason or other.reason)
+        return Interval(limits, one.influence - other.influence, fewest, one.reason or other.reason)
 
     return Statistic(lambda weights: first.of(weights) - second.of(weights), undefined, interval)
 
@@ -119,14 +117,20 @@ def recovered(
     return v1 - v2 - reach(v1 - l1, u2 - v2), v1 - v2 + reach(u1 - v1, v2 - l2)
 
 
-def correlation(one: Floats, other: Floats, confidence: float) -> float:
-    """Correlation of two statistics, from the influences of the same groups on each, (groups,).
+def correlation(one: Floats, other: Floats, groups: int, confidence: float) -> float:
+    """Correlation of two statistics.
 
     That no group tells the two apart does not show that none would: the correlation is taken to be lower by the upper
     score limit of a share that was found in none of the groups, z^2 / (groups + z^2).
+
+    Args:
+        one: The influence of each group on the one, (all groups,).
+        other: The influence of the same groups on the other.
+        groups: How many of them the two rest on.
+        confidence: Level of the interval that it is for.
     """
     size = float(np.sqrt((one @ one) * (other @ other)))
-    groups, quantile = len(one), float(stats.norm.isf((1 - confidence) / 2))
+    quantile = float(stats.norm.isf((1 - confidence) / 2))
     return float(one @ other) / size * groups / (groups + quantile**2) if size else 0.0
 
 
@@ -153,7 +157,7 @@ def above_chance(agreed: Bools, by_chance: Floats, clusters: Clusters) -> Interv
         return tango.invert(score, value, (max(-1.0, -expected / (1 - expected)), 1.0), confidence)
 
     influence = clusters.totals(estimator.top - value * estimator.bottom) / estimator.bottom.sum()
-    return Interval(limits, influence, ONE_GROUP_COUNTS if clusters.count == 1 else None)
+    return Interval(limits, influence, clusters.count)
 
 
 def _ratio(

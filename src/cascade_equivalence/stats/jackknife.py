@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from cascade_equivalence.stats.clusters import Clusters, Floats
+from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.statistic import Interval, Statistic
 
 PARTS = 200  # groups are left out in at most so many parts
@@ -18,9 +18,10 @@ NO_VARIATION = "no interval: no group differs from the others"
 
 def smooth(
     of: Callable[[Floats], Floats],
-    clusters: Clusters,
+    groups: int,
     undefined: str,
     *,
+    rests_on: int,
     scale: Callable[[Floats], Floats] = lambda values: values,
     back: Callable[[float], float] = lambda value: value,
 ) -> Statistic:
@@ -28,14 +29,15 @@ def smooth(
 
     Args:
         of: Weights (draws, groups) -> values (draws,), NaN where undefined.
-        clusters: The group of each row.
+        groups: Number of groups.
         undefined: Why the value may not exist.
+        rests_on: How many of them have rows that count, in the smallest part of the function; t has one degree of
+            freedom less, or less than there are parts that are left out.
         scale: Brings values (draws,) to a scale on which they are nearly normal.
         back: Brings one value back.
     """
 
     def interval() -> Interval:
-        groups = clusters.count
         parts = min(groups, PARTS)
         part = np.arange(groups) % parts
         kept = (part[None] != np.arange(parts)[:, None]).astype(float)
@@ -43,7 +45,7 @@ def smooth(
             whole = float(scale(of(np.ones((1, groups))))[0])
             without = scale(np.concatenate([of(each[None]) for each in kept]))
             moved = (whole - without) * (parts - 1) / parts
-        error = float(np.sqrt(parts / (parts - 1) * (moved @ moved)))
+        error = float(np.sqrt(parts / max(1, parts - 1) * (moved @ moved)))  # of one group there is none
         reason = None
         if not np.isfinite(whole):
             reason = AT_ITS_BOUND
@@ -53,9 +55,9 @@ def smooth(
             reason = NO_VARIATION
 
         def limits(confidence: float) -> tuple[float, float]:
-            reach = float(stats.t.isf((1 - confidence) / 2, parts - 1)) * error
+            reach = float(stats.t.isf((1 - confidence) / 2, min(rests_on, parts) - 1)) * error
             return back(whole - reach), back(whole + reach)
 
-        return Interval(limits, moved[part], reason)
+        return Interval(limits, moved[part], rests_on, reason)
 
     return Statistic(of, undefined, interval)

@@ -72,7 +72,8 @@ class KappaScore:
         """The interval of kappa with the influence of each group."""
         estimator = self._estimator
         residuals = estimator.top - self.value * estimator.bottom
-        return Interval(self.limits, estimator.clusters.totals(residuals) / estimator.bottom.sum())
+        influence = estimator.clusters.totals(residuals) / estimator.bottom.sum()
+        return Interval(self.limits, influence, estimator.clusters.count)
 
     def _model_scale(self) -> float:
         """How much less residuals vary than the model has it, 1 at most; few rows that vary say little about it."""

@@ -23,7 +23,7 @@ def mean(clusters: Clusters, values: Floats, undefined: str) -> Statistic:
         rows = weights @ bottom
         return np.divide(weights @ top, rows, out=np.full(len(weights), np.nan), where=rows != 0)
 
-    return smooth(of, clusters, undefined)
+    return smooth(of, clusters.count, undefined, rests_on=int(np.count_nonzero(bottom)))
 
 
 def numbers(values: pl.Series) -> Floats:

@@ -94,6 +94,9 @@ def overlap_ratio(paired: Paired) -> Statistic:
     taken as groups that happen to agree, which would raise chance in every draw above its value on the data: of two
     groups every row of the one meets every row of the other, but a group that is drawn w times meets itself w times,
     not w^2 times.
+
+    Each group's answers do meet themselves once in the chance of their gold label, which draws the ratio towards 1, by
+    as much as there are few groups a label: it rests on so many, on average over the labels.
     """
     clusters, width = paired.clusters, len(paired.categories)
     wrong = both_wrong(paired)
@@ -125,4 +128,6 @@ def overlap_ratio(paired: Paired) -> Statistic:
         return np.divide(weights @ same, by_chance, out=np.full(len(weights), np.nan), where=by_chance > 0)
 
     # A ratio of two numbers that are above 0 is nearly normal on a logarithmic scale.
-    return smooth(of, clusters, NOTHING_COMMON if wrong.any() else NONE_WRONG, scale=np.log, back=math.exp)
+    undefined = NOTHING_COMMON if wrong.any() else NONE_WRONG
+    rests_on = int(np.count_nonzero(rows)) // max(1, len(golds))
+    return smooth(of, clusters.count, undefined, rests_on=rests_on, scale=np.log, back=math.exp)

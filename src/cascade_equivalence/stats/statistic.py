@@ -2,7 +2,8 @@
 
 A statistic is a function of how often each group of rows counts. Its value counts each once. How its interval is found
 is a fact of the statistic itself: a score interval of a share or of kappa, a combination of two intervals for a
-difference, see ``intervals``. What rests on few groups has no interval, and says so.
+difference, see ``intervals``. What rests on few groups has no interval, and says so: those that have rows of its
+denominator count, whatever else is in the table, and of a ratio of two parts those of the smaller one.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from scipy import sparse
 from cascade_equivalence.stats.clusters import Floats
 
 Totals: TypeAlias = Floats | sparse.csr_array
-ONE_GROUP = "no interval: all rows belong to one group"
+ONE_GROUP = "no interval: all rows that count belong to one group"
 FEWEST_GROUPS = 10
 """Groups below which no interval is shown: their coverage was measured down to here (``benchmarks/calibration.py``)."""
 
@@ -40,11 +41,13 @@ class Interval:
     Attributes:
         limits: Level in (0, 1) -> lower and upper limit.
         influence: By how much, to first order, each group moves the value from that of the others, (groups,).
-        reason: Why there is none, which ``limits`` must not be asked for then.
+        groups: How many groups the value rests on: those that have rows which count, in the smallest of its parts.
+        reason: Why there is none, which ``limits`` must not be asked for then, nor if the groups are too few.
     """
 
     limits: Callable[[float], tuple[float, float]]
     influence: Floats
+    groups: int
     reason: str | None = None
 
 
@@ -106,7 +109,7 @@ def value_of(statistic: Statistic, groups: int) -> float:
 
 
 def too_few(groups: int) -> str | None:
-    """Why so many groups have no interval; None where they have."""
+    """Why a number that rests on so many groups has no interval; None where it has one."""
     if groups == 1:
         return ONE_GROUP
     return f"no interval: {groups} groups are too few, fewer than {FEWEST_GROUPS}" if groups < FEWEST_GROUPS else None
@@ -132,11 +135,9 @@ def _estimate(statistic: Statistic, groups: int, confidence: float) -> Estimate:
         return Estimate(None, None, None, statistic.undefined)
     if statistic.interval is None:
         return Estimate(value, None, None, None)
-    if reason := too_few(groups):
-        return Estimate(value, None, None, reason)
     found = statistic.interval()
-    if found.reason:
-        return Estimate(value, None, None, found.reason)
+    if reason := too_few(found.groups) or found.reason:
+        return Estimate(value, None, None, reason)
     low, high = found.limits(confidence)
     # Limits that the value itself bounds can miss it by a rounding error.
     return Estimate(value, min(low, value), max(high, value), None)
