@@ -1,4 +1,4 @@
-"""Things of one kind by name: those of the package, and those that a study's own files add (see ``plugins``)."""
+"""Things of one kind by name; choices of the config, titles, orders and targets are read off their registry."""
 
 import difflib
 import importlib
@@ -15,8 +15,6 @@ Thing = TypeVar("Thing")
 
 class Registry(Mapping[str, Thing], Generic[Thing]):
     """Things of one kind, each with a ``name``, in the order in which they were added.
-
-    Lists of such things anywhere (choices of the config, titles, orders, targets) are read off this one.
 
     Args:
         kind: What one is called, in messages.
@@ -41,10 +39,6 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             raise StudyError(f"there are two {self.kind}s called {name!r}: give one another name")
         self._things[name] = thing
         return thing
-
-    def remove(self, name: str) -> None:
-        """Take a thing away, as when a study's own files are read again."""
-        del self._things[name]
 
     def find(self, name: str) -> Thing:
         """Look a thing up.
@@ -82,8 +76,7 @@ class NameIn:
         return core_schema.no_info_after_validator_function(self._known, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        # A study's own files may add names: an editor completes these, and takes others.
-        return {"anyOf": [{"enum": list(self.registry)}, handler(schema)]}
+        return handler(schema) | {"enum": list(self.registry)}
 
     def _known(self, name: str) -> str:
         if name not in self.registry:

@@ -178,7 +178,7 @@ def test_lengths_go_from_figures_to_clips(tmp_path: Path) -> None:
     study = make(tmp_path, mechanism=None)
     first = told(study).spoken["meld"]
     assert (first.basis, first.items) == ("figures", 400)
-    assert first.seconds == pytest.approx(round(FIGURE.texts.words["meld"]) / FIGURE.pace.words_per_second)
+    assert first.seconds == pytest.approx(round(TASKS["meld"].planned.words) / FIGURE.pace.words_per_second)
     for voice, seconds in (("jenny", 2.0), ("guy", 4.0)):
         path = Path(study.clips("meld", voice))
         path.parent.mkdir(parents=True)
