@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.__main__ import main
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.estimate import speed
@@ -177,7 +178,7 @@ def test_lengths_go_from_figures_to_clips(tmp_path: Path) -> None:
     study = make(tmp_path, mechanism=None)
     first = told(study).spoken["meld"]
     assert (first.basis, first.items) == ("figures", 400)
-    assert first.seconds == pytest.approx(round(FIGURE.texts.words["meld"]) / FIGURE.pace.words_per_second)
+    assert first.seconds == pytest.approx(round(TASKS["meld"].planned.words) / FIGURE.pace.words_per_second)
     for voice, seconds in (("jenny", 2.0), ("guy", 4.0)):
         path = Path(study.clips("meld", voice))
         path.parent.mkdir(parents=True)
@@ -198,13 +199,13 @@ def test_files_of_one_s_own_that_cannot_be_read_are_an_error(tmp_path: Path) -> 
         told(make(tmp_path, items={"folder": str(tmp_path / "none"), "per_task": 4}))
 
 
-@pytest.mark.parametrize("task", sorted(map(str, FIGURE.texts.words)))
-def test_assumed_items_have_the_length_that_the_figures_say(task: str) -> None:
-    names = {str(name): name for name in FIGURE.texts.words}
-    items = assumed_items(task, 3, FIGURE)
+@pytest.mark.parametrize("task", TASKS)
+def test_assumed_items_have_the_length_that_the_task_plans(task: str) -> None:
+    items, planned = assumed_items(task, 3), TASKS[task].planned
     assert len({item.id for item in items}) == 3
-    assert len(items[0].text.split()) == round(FIGURE.texts.words[names[task]])
-    assert len(items[0].text) == pytest.approx(FIGURE.texts.letters[names[task]], rel=0.15)
+    assert len(items[0].text.split()) == round(planned.words)
+    assert len(items[0].text) == pytest.approx(planned.letters, rel=0.15)
+    assert sum(map(len, items[0].options)) == pytest.approx(planned.options, abs=1)
 
 
 def test_every_group_of_figures_says_where_it_is_from(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from cascade_equivalence.conditions import parse_condition
 from cascade_equivalence.config.mechanism import BASELINE, ConceptName, ControlName
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.paper import (
     PAPER_MODELS,
     PAPER_SYSTEMS,
@@ -20,7 +21,6 @@ from cascade_equivalence.config.paper import (
 )
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.mechanism_names import PROBE_TITLES
-from cascade_equivalence.report.naming import TASK_TITLES
 from cascade_equivalence.report.paper_numbers import (
     ABOUT,
     AGGREGATES,
@@ -103,7 +103,7 @@ def test_no_cell_of_a_table_is_missing(numbers: pl.DataFrame, place: str, statis
 
 def test_tables_cross_all_their_rows_and_columns(numbers: pl.DataFrame) -> None:
     two = numbers.filter(place="Table 2")
-    assert set(two["task"]) == set(TASK_TITLES) and set(two.group_by("system").len()["len"]) == {6}
+    assert set(two["task"]) == set(TASKS) and set(two.group_by("system").len()["len"]) == {6}
     four, five = (
         numbers.filter(place="Table 4"),
         numbers.filter(pl.col("statistic").str.starts_with("lens"), place="Table 5"),
@@ -123,7 +123,7 @@ def test_words_are_those_of_the_lists(numbers: pl.DataFrame) -> None:
         for column in ("system", "reference", "second_reference"):
             assert {*parts(row[column])} <= {*PAPER_SYSTEMS, IMPLICIT}, row
         assert row["statistic"] == "parameters" or {*parts(row["model"])} <= {*PAPER_MODELS}, row
-        assert {*parts(row["task"])} <= {*TASK_TITLES} and {*parts(row["concept"])} <= concepts, row
+        assert {*parts(row["task"])} <= {*TASKS} and {*parts(row["concept"])} <= concepts, row
         assert row["condition"] is None or parse_condition(row["condition"]).level in (None, 0.0), row
     assert set(numbers["statistic"]) == set(STATISTICS) >= DESIGN
 

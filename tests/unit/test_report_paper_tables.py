@@ -13,7 +13,7 @@ from report_study import build
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, markdown, percent
 from cascade_equivalence.report.latex import latex
-from cascade_equivalence.report.paper_layout_behaviour import SHORT_TASKS
+from cascade_equivalence.report.paper_layout_behaviour import classified
 from cascade_equivalence.report.paper_layout_beside import BRACKETS
 from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, paper_table
 from cascade_equivalence.report.paper_numbers import read_numbers
@@ -102,7 +102,7 @@ def test_table_2_has_the_accuracies_and_the_papers_in_brackets(found: dict[str, 
     names = {"talker": "Ultravox", "base-smol": "Cascade-S"}
     cells = {(row["system"], row["task"]): row for row in tables.accuracy.iter_rows(named=True)}
     for system, *row in found["table2"].rows:
-        for task, cell in zip(SHORT_TASKS, row, strict=True):
+        for task, cell in zip(classified(tables.accuracy), row, strict=True):
             mine = cells.get((system, task))
             expected = NOT_RUN if mine is None else percent(mine["accuracy"]) + MARKS[mine["against_chance"]]
             if mine and system in names:

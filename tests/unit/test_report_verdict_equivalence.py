@@ -3,11 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade_equivalence.report.naming import TASK_TITLES, task_title
+from cascade_equivalence.config import names
+from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.tables import SCHEMAS
 from cascade_equivalence.report.verdict_equivalence import SHOWN, closing, grid, judged
 
-TASKS = list(TASK_TITLES)
+TASKS = list(names.TASKS)
 VERDICTS = st.dictionaries(st.sampled_from(TASKS), st.sampled_from(list(SHOWN)), min_size=1)
 
 

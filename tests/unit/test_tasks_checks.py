@@ -14,7 +14,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.registry import TASKS
-from cascade_equivalence.tasks.report_sets import COLUMNS, MAX_WORDS, PER_TASK, report_sets
+from cascade_equivalence.tasks.report_sets import COLUMNS, report_sets
 from cascade_equivalence.tasks.sampling import sample
 from cascade_equivalence.tasks.sources.checks import LoadedSet, load_set
 from cascade_equivalence.tasks.sources.draw import draw, top_up
@@ -112,9 +112,9 @@ def test_an_id_that_may_not_repeat_is_refused(tmp_path: Path) -> None:
 def test_the_real_sets_are_complete(name: str) -> None:
     known = read_resources(name, RESOURCES)
     loaded = load_set(TASKS[name], REAL, known.pin.expected, known.exclusions)
-    asked, _ = draw(TASKS[name], loaded, REAL, PER_TASK[name], 0, MAX_WORDS[name])
+    asked, _ = draw(TASKS[name], loaded, REAL, TASKS[name].asked or 1, 0, TASKS[name].longest)
     assert len(asked) == {"sst2": 872, "meld": 2610, "mustard": 690}.get(name, 1000)
-    assert max(len(item.text.split()) for item in asked) <= MAX_WORDS[name]
+    assert max(len(item.text.split()) for item in asked) <= TASKS[name].longest
 
 
 @needs_real

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from cascade_equivalence.config.names import TaskName
 from cascade_equivalence.config.study import ItemsConfig
@@ -65,7 +66,13 @@ def test_unreadable_file_is_an_error(tmp_path: Path, content: bytes | None) -> N
 
 
 def test_registry_has_the_tasks_of_the_config() -> None:
-    assert tuple(TASKS) == get_args(TaskName)
+    known = TypeAdapter(TaskName)
+    assert [known.validate_python(name) for name in TASKS] == known.json_schema()["enum"] == list(TASKS)
+    assert all(task.name == name and task.title for name, task in TASKS.items())
+    with pytest.raises(ValidationError):
+        known.validate_python("agnews")
+    with pytest.raises(StudyError, match="ag_news"):
+        TASKS.add(TASKS["ag_news"])
     with pytest.raises(StudyError, match="Did you mean 'ag_news'"):
         get_task("agnews")
 

@@ -8,12 +8,10 @@ from cascade_equivalence.config.check_folders import folder_problems
 from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.check_noise import LEVELS, babble_of_voices, noise_problems
 from cascade_equivalence.config.explain import repeated, unknown
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
-
-# Of these the demo's items carry their label in the voice.
-PROSODY_TASKS = ("meld", "mustard")
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
@@ -43,8 +41,8 @@ def problems(study: StudyConfig) -> Iterator[str]:
 
 
 def clean_voices(study: StudyConfig, task: str) -> list[str]:
-    """Voices that speak a task without noise. Published MELD and MUStARD are natural speech where there is any."""
-    if task in PROSODY_TASKS and (study.items.source == "demo" or study.speech.prosody_voices):
+    """Voices that speak a task without noise. Published sets whose label lies in the voice are natural speech."""
+    if TASKS[task].styles and (study.items.source == "demo" or study.speech.prosody_voices):
         return study.speech.prosody_voices
     return study.speech.voices
 
@@ -92,6 +90,8 @@ def _surplus_problems(study: StudyConfig) -> Iterator[str]:
     for key, names in (("surplus.tasks", surplus.tasks), ("surplus.voices", surplus.voices)):
         yield from repeated(key, names)
     for task in surplus.tasks:
+        if not TASKS[task].labels:
+            yield f"surplus.tasks: {task} has free answers: of those there is no entropy to explain; leave it out"
         spoken = clean_voices(study, task)
         yield from unknown("surplus.voices", surplus.voices, spoken, f"voice that speaks {task}:")
     if surplus.asr is not None:
@@ -184,7 +184,6 @@ def _transcription_problems(study: StudyConfig, name: str) -> Iterator[str]:
 
 def _task_problems(study: StudyConfig) -> Iterator[str]:
     from cascade_equivalence.tasks.prompts import prompt_problems
-    from cascade_equivalence.tasks.registry import get_task
 
     counts = study.items.per_task
     for task in study.tasks:
@@ -197,7 +196,7 @@ def _task_problems(study: StudyConfig) -> Iterator[str]:
             yield f"items.per_task: there is no number for {task}; give one, or one number for all tasks"
         if not isinstance(study.items.max_words, int) and task not in study.items.max_words:
             yield f"items.max_words: there is no number for {task}; give one, or one number for all tasks"
-        if study.answer.mode == "forced_choice" and not get_task(task).labels:
+        if study.answer.mode == "forced_choice" and not TASKS[task].labels:
             yield f"answer.mode: forced_choice needs labels to choose from; {task} has free answers, so leave it out"
 
 
@@ -205,7 +204,7 @@ def _prosody_problems(study: StudyConfig) -> Iterator[str]:
     if study.items.source != "demo":
         return
     speech, noise, defined = study.speech, study.noise, study.definitions
-    asked = [task for task in PROSODY_TASKS if task in study.tasks]
+    asked = [task for task in TASKS if task in study.tasks and TASKS[task].styles]
     if asked and not speech.prosody_voices:
         yield f"speech.prosody_voices: the demo's items of {' and '.join(asked)} need voices that control prosody"
     for voice in speech.prosody_voices if asked else []:

@@ -1,10 +1,16 @@
 """Names that configs use."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, PositiveInt
 
-TaskName = Literal["ag_news", "sst2", "commonsense_qa", "trivia_qa", "meld", "mustard"]
+from cascade_equivalence.registry import NameIn, Registry
+
+if TYPE_CHECKING:
+    from cascade_equivalence.tasks.base import Task
+
+TASKS: "Registry[Task]" = Registry("task", home="cascade_equivalence.tasks.registry")
+TaskName = Annotated[str, NameIn(TASKS)]
 # Three names with a sign between them still make the name of a folder.
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.explain import repeated, unknown
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import StudyConfig
 from cascade_equivalence.repeats import VARIANTS
 
@@ -58,7 +59,5 @@ def _tasks(study: StudyConfig) -> list[str]:
 
 
 def _takes(study: StudyConfig, variant: str, task: str) -> bool:
-    from cascade_equivalence.tasks.registry import get_task
-
     specs = {str(name): spec for name, spec in study.definitions.tasks.items()}
-    return VARIANTS[variant].ask(get_task(task), specs[task]) is not None
+    return VARIANTS[variant].ask(TASKS[task], specs[task]) is not None

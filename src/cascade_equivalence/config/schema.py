@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from textwrap import wrap
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.study import Definitions, StudyConfig
+from cascade_equivalence.registry import NameIn
 
 SCHEMA, REGISTRY_SCHEMA, DEFAULTS = "schema.json", "registry.schema.json", "defaults.yaml"
 MODELINE = "# yaml-language-server: $schema="
@@ -106,5 +107,7 @@ def _choices(annotation: Any) -> str:
 def _words_in(annotation: Any) -> list[str]:
     if get_origin(annotation) is Literal:
         return [str(word) for word in get_args(annotation)]
+    if get_origin(annotation) is Annotated:
+        return [name for mark in get_args(annotation)[1:] if isinstance(mark, NameIn) for name in mark.registry]
     inner = get_args(annotation) if get_origin(annotation) in (list, Union, UnionType) else ()
     return [word for argument in inner for word in _words_in(argument)]

@@ -1,20 +1,19 @@
 """How the acoustic surplus of a task is measured (paper section 2.1)."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from cascade_equivalence.config.base import Closed
-from cascade_equivalence.config.names import Draws, Name
-
-LabelledTask = Literal["ag_news", "sst2", "commonsense_qa", "meld", "mustard"]
-"""Tasks with a closed label set: of open answers there is no entropy to explain."""
+from cascade_equivalence.config.names import Draws, Name, TaskName
 
 
 class SurplusConfig(Closed):
     """How much of the label the audio tells beyond the transcript."""
 
-    tasks: list[LabelledTask] = Field(default=[], description="Tasks to measure; empty for none.")
+    tasks: list[TaskName] = Field(
+        default=[], description="Tasks to measure, each with a closed label set; empty for none."
+    )
     asr: Name | None = Field(
         default=None, description="Whose transcripts are read; null for the text that was spoken (no recogniser)."
     )

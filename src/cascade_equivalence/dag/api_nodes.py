@@ -91,10 +91,9 @@ class ApiNodes(SetNodes):
 
     def _items_of(self, task: str) -> "list[Item]":
         """Items of a task: those that were prepared, or would be; of a set that is not fetched yet, assumed ones."""
-        from cascade_equivalence.estimate.figures import read_figures
         from cascade_equivalence.estimate.texts import planned_items
 
-        items, _ = planned_items(self, task, read_figures())
+        items, _ = planned_items(self, task)
         return items
 
 

@@ -7,7 +7,6 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, ValidationError
 
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.explain import explain
-from cascade_equivalence.config.names import TaskName
 from cascade_equivalence.config.read import read_config
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.resources import RESOURCES
@@ -47,19 +46,10 @@ class Loading(Group):
     gigabytes_per_second: PositiveFloat = Field(description="Weights from the disk to the GPU.")
 
 
-class Texts(Group):
-    """How long items are that are not there yet."""
-
-    words: dict[TaskName, PositiveFloat] = Field(description="Words of an item.")
-    letters: dict[TaskName, PositiveFloat] = Field(description="Letters of an item.")
-    options: dict[TaskName, PositiveFloat] = Field(default={}, description="Letters of all of its options.")
-
-
 class Pace(Group):
     """How fast is spoken."""
 
     words_per_second: PositiveFloat = Field(description="Words a second of a voice.")
-    recorded_seconds: dict[TaskName, PositiveFloat] = Field(default={}, description="Length of a set's recordings.")
 
 
 class Network(Group):
@@ -103,7 +93,6 @@ class Figures(Closed):
     gpu: Gpu
     use: Use
     loading: Loading
-    texts: Texts
     pace: Pace
     network: Network
     bytes: Bytes

@@ -11,6 +11,7 @@ from cascade_equivalence.estimate.figures import Figures
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.prepare import of_task
+from cascade_equivalence.tasks.registry import get_task
 
 if TYPE_CHECKING:
     from cascade_equivalence.dag.set_nodes import SetNodes
@@ -48,7 +49,6 @@ def planned_count(known: "SetResources", task: str, wanted: int) -> int:
         task: The task.
         wanted: Items that the study wants.
     """
-    from cascade_equivalence.tasks.registry import get_task
     from cascade_equivalence.tasks.sources.draw import HasReserve
 
     if isinstance(get_task(task), HasReserve):
@@ -56,30 +56,23 @@ def planned_count(known: "SetResources", task: str, wanted: int) -> int:
     return min(wanted, known.pin.expected[0].items - len(known.exclusions.clips("drop")))
 
 
-def assumed_items(task: str, count: int, figures: Figures) -> list[Item]:
-    """Items of the length that the figures say, in the place of those that are not fetched yet.
+def assumed_items(task: str, count: int) -> list[Item]:
+    """Items of the length that the task plans, in the place of those that are not fetched yet.
 
     Args:
         task: The task.
         count: How many.
-        figures: Words and letters of an item, by task.
 
     Returns:
         Items without meaning, equal but for their ids.
     """
-    texts = figures.texts
-    by_task = {
-        str(name): (words, texts.letters[name], texts.options.get(name, 0)) for name, words in texts.words.items()
-    }
-    words, letters, options = by_task[task]
-    text = _filler(round(words), letters)
-    return [
-        Item(f"assumed-{number}", text, label="", group="", options=(_filler(1, options),) if options else ())
-        for number in range(count)
-    ]
+    planned = get_task(task).planned
+    text = _filler(round(planned.words), planned.letters)
+    options = (_filler(1, planned.options),) if planned.options else ()
+    return [Item(f"assumed-{number}", text, label="", group="", options=options) for number in range(count)]
 
 
-def planned_items(study: "SetNodes", task: str, figures: Figures) -> tuple[list[Item], Basis]:
+def planned_items(study: "SetNodes", task: str) -> tuple[list[Item], Basis]:
     """Items of a task: those that were prepared, or would be; where their set is not fetched yet, assumed ones.
 
     Raises:
@@ -94,7 +87,7 @@ def planned_items(study: "SetNodes", task: str, figures: Figures) -> tuple[list[
     fetched = config.source == "published" and config.folder is None
     if fetched and not Path(*study.fetched_items(task)).exists():
         count = planned_count(study.set_resources(task), task, of_task("per_task", task, config.per_task))
-        return assumed_items(task, count, figures), "figures"
+        return assumed_items(task, count), "figures"
     return prepare_items(task, config, RESOURCES, study.sets_folder)[0], "items"
 
 
@@ -104,7 +97,7 @@ def spoken_task(study: "Study", task: str, figures: Figures) -> Spoken:
     Raises:
         StudyError: The user's own files cannot be read.
     """
-    items, basis = planned_items(study, task, figures)
+    items, basis = planned_items(study, task)
     letters = fmean(len(item.text) for item in items)
     options = fmean(sum(map(len, item.options)) for item in items)
     if (measured := _measured_seconds([Path(study.clips(task, voice)) for voice in study.voices_of(task)])) is not None:
@@ -121,9 +114,9 @@ def _filler(words: int, letters: float) -> str:
 
 
 def _seconds(study: "Study", task: str, voice: str, words: float, figures: Figures) -> float:
-    recorded = {str(name): seconds for name, seconds in figures.pace.recorded_seconds.items()}
-    if task in recorded and isinstance(study.config.definitions.voices[voice], RecordingsVoice):
-        return min(recorded[task], study.config.speech.max_seconds)
+    recorded = get_task(task).planned.recorded_seconds
+    if recorded is not None and isinstance(study.config.definitions.voices[voice], RecordingsVoice):
+        return min(recorded, study.config.speech.max_seconds)
     return words / figures.pace.words_per_second
 
 

@@ -14,7 +14,7 @@ from cascade_equivalence.report.erasure_answers import Asked, Condition, read_er
 from cascade_equivalence.report.mechanism_frames import reasons, spread
 from cascade_equivalence.report.mechanism_names import BAG, CONTROLS, HEARD, READ, Erased, by_name, ranks
 from cascade_equivalence.report.mechanism_schemas import ERASURE, ERASURE_CONTROLS
-from cascade_equivalence.report.naming import TASK_TITLES
+from cascade_equivalence.report.naming import in_order
 from cascade_equivalence.stats import erasure as stats
 from cascade_equivalence.stats.accuracy import against_chance, levels, no_chance
 from cascade_equivalence.stats.clusters import Clusters
@@ -43,7 +43,7 @@ def erasure_tables(
         StudyError: A baseline is missing, two files are about the same, or conditions hold other items than it.
     """
     found = by_name(files, Erased.of)
-    models, places = ranks(name.model for name in found), ranks((name.task for name in found), TASK_TITLES)
+    models, places = ranks(name.model for name in found), ranks(in_order(name.task for name in found))
     asked = sorted({(name.model, name.task) for name in found}, key=lambda one: (models[one[0]], places[one[1]]))
     rows: list[dict[str, Any]] = []
     controls: list[dict[str, Any]] = []

@@ -8,17 +8,10 @@ import polars as pl
 
 from cascade_equivalence.conditions import Condition, Kind, parse_condition, sort_conditions
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import LENS, ORACLE, ContrastSpec, E2ESpec, PairSpec, SystemSpec
 from cascade_equivalence.errors import StudyError
 
-TASK_TITLES = {
-    "ag_news": "AG News",
-    "sst2": "SST-2",
-    "commonsense_qa": "CSQA",
-    "meld": "MELD",
-    "mustard": "MUStARD",
-    "trivia_qa": "TriviaQA",
-}
 E2E, API, CASCADE = "e2e", "api", "cascade"
 HEARING = (E2E, API)
 """Kinds of systems that hear the audio themselves: the speech LLMs."""
@@ -40,7 +33,7 @@ class Outline:
     Attributes:
         systems: Systems by name, in the order of the tables.
         pairs: Pairs in the order of the tables, but those with a speech LLM come first.
-        tasks: Tasks in any order; they are shown in the paper's.
+        tasks: Tasks in any order; they are shown in the registry's.
         contrasts: Contrasts in the order of the tables.
     """
 
@@ -50,8 +43,8 @@ class Outline:
     contrasts: Sequence[ContrastSpec] = ()
 
     def ordered_tasks(self) -> list[str]:
-        """The tasks in the paper's order."""
-        return [task for task in TASK_TITLES if task in self.tasks]
+        """The tasks in the order of the registry: the paper's first."""
+        return in_order(self.tasks)
 
     def ordered_pairs(self) -> list[PairSpec]:
         """The pairs, those with a speech LLM first."""
@@ -189,4 +182,15 @@ def level_title(condition: Condition) -> str:
 
 def task_title(task: str) -> str:
     """A task as a reader sees it."""
-    return TASK_TITLES.get(task, task)
+    return (TASKS[task].title if task in TASKS else "") or task
+
+
+def short_title(task: str) -> str:
+    """A task where there is little room."""
+    return (TASKS[task].short_title if task in TASKS else "") or task_title(task)
+
+
+def in_order(tasks: Iterable[str]) -> list[str]:
+    """Tasks in the order of the registry; any that it does not have come last, by name."""
+    asked = set(tasks)
+    return [*(task for task in TASKS if task in asked), *sorted(asked - set(TASKS))]

@@ -8,22 +8,30 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.report.comparison_study import pair_row
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent
-from cascade_equivalence.report.naming import API, CASCADE, E2E, HEARING, TASK_TITLES, task_title
+from cascade_equivalence.report.naming import API, CASCADE, E2E, HEARING, in_order, short_title, task_title
 from cascade_equivalence.report.paper_layout_beside import Beside
 from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
 from cascade_equivalence.report.paper_numbers import IMPLICIT
 from cascade_equivalence.report.shared_errors import ASR, LLM
 from cascade_equivalence.report.tables import Tables
 
-SHORT_TASKS = {"ag_news": "AG", "sst2": "SST", "commonsense_qa": "CSQA", "meld": "MELD", "mustard": "MUS"}
-"""The columns of the paper's Tables 2 and 7."""
-OPEN_ENDED = "trivia_qa"
 TYPES = {CASCADE: "Cascade", E2E: "End-to-end", API: "End-to-end (API)", "implicit": IMPLICIT}
 MATCHED = "Matched cascade"
 ABRIDGED = 60
 """Characters of a spoken text in Table 3."""
+
+
+def classified(table: pl.DataFrame) -> list[str]:
+    """The columns of the paper's Tables 2 and 7: tasks with a closed set of answers, the paper's and a tidy table's."""
+    papers = [task.name for task in TASKS.values() if task.asked]
+    return [task for task in in_order([*papers, *table["task"]]) if not _is_open(task)]
+
+
+def _is_open(task: str) -> bool:
+    return task in TASKS and not TASKS[task].labels
 
 
 def table1(tables: Tables, sizes: Mapping[str, str] = MappingProxyType({})) -> PaperTable:
@@ -73,16 +81,21 @@ def table2(tables: Tables, beside: Beside) -> PaperTable:
         paper = beside.number("Table 2", "accuracy", system=system, task=task)
         return Cell(percent(row["accuracy"]), MARKS[row["against_chance"]], paper)
 
-    rows: list[Row] = [[system, *(cell(system, task) for task in SHORT_TASKS)] for system in systems]
-    asked = [f"{system} {cell(system, OPEN_ENDED).text}" for system in systems if (system, OPEN_ENDED) in found]
+    tasks = classified(tables.accuracy)
+    rows: list[Row] = [[system, *(cell(system, task) for task in tasks)] for system in systems]
+    answered = {
+        task: [f"{system} {cell(system, task).text}" for system in systems if (system, task) in found]
+        for task in in_order(tables.accuracy["task"].unique())
+        if _is_open(task)
+    }
     marked = [part.text for row in rows for part in row if isinstance(part, Cell)]
     return paper_table(
         "table2",
         "System accuracy (%) on clean audio, classification tasks (Table 2 of the paper)",
-        ["System", *SHORT_TASKS.values()],
+        ["System", *map(short_title, tasks)],
         [Group("", rows)],
         [
-            *([f"{TASK_TITLES[OPEN_ENDED]} accuracy (open-ended): {', '.join(asked)}."] if asked else []),
+            *(f"{task_title(task)} accuracy (open-ended): {', '.join(each)}." for task, each in answered.items()),
             *beside.remarks("Table 2"),
             *mark_legend(marked),
         ],
@@ -102,8 +115,7 @@ def table3(tables: Tables, shared_errors: pl.DataFrame, beside: Beside) -> Paper
     rates = []
     for system, reference in pairs:
         mine = shared_errors.filter(system=system, reference=reference)
-        tasks = mine["task"].unique().to_list()
-        for task in sorted(tasks, key=[*TASK_TITLES, *tasks].index):
+        for task in in_order(mine["task"]):
             heading = f"{system} vs. {reference}: " if len(pairs) > 1 else ""
             rows: list[Row] = [
                 [_input(row), str(row["gold"]), str(row["both"]), str(row["type"])]
@@ -140,7 +152,7 @@ def _quoted(text: str) -> str:
 def _rates(tables: Tables, system: str, reference: str, beside: Beside) -> list[str]:
     """How often both give the same wrong answer where both are wrong."""
     shown = []
-    for task in TASK_TITLES:
+    for task in in_order(tables.agreement["task"]):
         row = pair_row(tables, system, reference, task, CLEAN)
         if row is None or row["overlap"] is None or not row["overlap_informative"]:
             continue

@@ -7,7 +7,8 @@ from cascade_equivalence.report.comparison_lookup import erased, erasers_of
 from cascade_equivalence.report.comparison_study import Absent
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent, span
 from cascade_equivalence.report.mechanism_names import DRAW, FIRST_WORD, PROBE_TITLES, RANDOM, concept_title
-from cascade_equivalence.report.paper_layout_behaviour import SHORT_TASKS
+from cascade_equivalence.report.naming import short_title
+from cascade_equivalence.report.paper_layout_behaviour import classified
 from cascade_equivalence.report.paper_layout_beside import Beside
 from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
 from cascade_equivalence.report.paper_numbers import LENS, LENS_ALL
@@ -82,11 +83,12 @@ def table5(tables: Tables, beside: Beside) -> PaperTable:
 
 def table7(tables: Tables, beside: Beside) -> PaperTable:
     """Erasure: one row a model and condition, one column a task (paper's Table 7)."""
+    tasks = classified(tables.erasure)
     groups = []
     for model in tables.erasure["model"].unique(maintain_order=True):
         rows: list[Row] = []
         for concept in PAPER_CONCEPTS:
-            cells = [_erased_cell(tables, model, concept, task, beside) for task in SHORT_TASKS]
+            cells = [_erased_cell(tables, model, concept, task, beside) for task in tasks]
             if any(cell.shown != NOT_RUN for cell in cells):
                 ranks = erasers_of(tables.erasers, model, concept)["rank"]
                 shown = span(ranks, lambda rank: f"{rank:g}") if ranks.len() else NOT_RUN
@@ -100,7 +102,7 @@ def table7(tables: Tables, beside: Beside) -> PaperTable:
     return paper_table(
         "table7",
         "Concept erasure: accuracy (%) with all watched layers erased at once (Table 7 of the paper)",
-        ["Condition", "d", *SHORT_TASKS.values()],
+        ["Condition", "d", *map(short_title, tasks)],
         groups,
         [
             "Linear LEACE, as in the paper, while the model hears. d: directions taken away, from the lowest to the "

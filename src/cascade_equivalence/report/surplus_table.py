@@ -7,10 +7,11 @@ from typing import Any
 
 import polars as pl
 
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.report.columns import Schema, estimate, spread
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval
-from cascade_equivalence.report.naming import TASK_TITLES, task_title
+from cascade_equivalence.report.naming import in_order, task_title
 from cascade_equivalence.stats.surplus import INFORMATION
 
 SCHEMA: Schema = {
@@ -36,7 +37,6 @@ SCHEMA: Schema = {
 }
 """Bits. ``h_y`` is what there is to know of the label; ``transcript`` is the recogniser, or ``oracle``;
 ``half_surplus`` is what a random half of the groups gives."""
-LETTERED = "commonsense_qa"
 
 
 def frame(files: Mapping[str, Path]) -> pl.DataFrame:
@@ -46,7 +46,7 @@ def frame(files: Mapping[str, Path]) -> pl.DataFrame:
         files: What ``dag.surplus.measure_surplus`` wrote, by task.
     """
     rows: list[dict[str, Any]] = []
-    for task in sorted(files, key=list(TASK_TITLES).index):
+    for task in in_order(files):
         found = json.loads(files[task].read_text(encoding="utf-8"))
         row = {
             "task": task,
@@ -115,9 +115,9 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "Where synthetic voices read one text for one label, there is no surplus by construction; where one text "
             "is read in several manners that are the labels, the transcript can carry nothing.",
             *(
-                ["CSQA: the label is the letter of an option, and the options are not spoken."]
-                if LETTERED in table["task"]
-                else []
+                f"{task_title(task)}: the label is the letter of an option, and the options are not spoken."
+                for task in table["task"]
+                if task in TASKS and TASKS[task].has_options
             ),
             *reasons,
         ],

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, families, sort_conditions
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
 from cascade_equivalence.report.naming import (
@@ -58,7 +59,7 @@ def accuracy(table: pl.DataFrame, confidence: float) -> Display:
             "share of answers that could be.",
             "Made of: of a cascade what transcribes and the LLM that answers, either of which may be a speech LLM "
             f"(its own transcription, its own text LLM); of an {E2E} or {API} system the speech LLM.",
-            *(["TriviaQA: exact match with one of the accepted answers."] if "trivia_qa" in tasks else []),
+            *(TASKS[task].remark for task in tasks if task in TASKS and TASKS[task].remark),
             *mark_legend(cell for row in rows for cell in row),
             f"Intervals ({confidence:.0%}, counting whole texts) are in accuracy.csv.",
         ],

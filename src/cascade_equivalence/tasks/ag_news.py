@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.tasks.base import Item, Length, Task
 from cascade_equivalence.tasks.cleaning import as_sentence, settle
 from cascade_equivalence.tasks.published import read_csv, read_records, text_field
 
@@ -40,6 +40,10 @@ class AgNews(Task):
     """AG News' test split. Title and description are spoken as two sentences."""
 
     name = "ag_news"
+    title = "AG News"
+    short_title = "AG"
+    asked = 1000
+    planned = Length(words=36.3, letters=226)
     labels = ("World", "Sports", "Business", "Sci/Tech")
     subjects = ("category", "topic", "section")
     patterns = ("test.csv", "test*.parquet")

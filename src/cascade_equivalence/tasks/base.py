@@ -49,11 +49,31 @@ class Item:
     wider: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Length:
+    """Mean length of a task's items.
+
+    Attributes:
+        words: Words of the text.
+        letters: Letters of the text.
+        options: Letters of all of an item's options together.
+        recorded_seconds: Length of the set's own recordings; None where it has none.
+    """
+
+    words: float
+    letters: float
+    options: float = 0
+    recorded_seconds: float | None = None
+
+
 class Task(ABC):
     """One task. A subclass says how its files are read; most inherit everything else.
 
     Attributes:
-        name: The task's name in the config, in paths and in tables.
+        name: The task's name in the config, in paths and in tidy tables.
+        title: What a reader sees; empty for the name.
+        short_title: The same where there is little room; empty for the title.
+        remark: What a reader must know of its accuracies; a sentence, or empty.
         labels: The closed label set; empty where answers are free.
         styles: Prosody styles in which each of the project's own carrier sentences is spoken; they are the labels.
         balanced: Whether a sample takes the same number of items of every label. False keeps the set's own
@@ -65,9 +85,15 @@ class Task(ABC):
         subjects: What an answer may name before it gives the label, as in "Topic: Sports".
         patterns: Names of the published file, in order of preference.
         obtain: Where the published file comes from, for the message when it is missing.
+        asked: Items of the published set that the paper asks; None for a task that it does not have.
+        longest: Words of the longest text that is asked: a voice would need half a minute for 60.
+        planned: How long an item is, for estimates before the set is there.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""
+    short_title: ClassVar[str] = ""
+    remark: ClassVar[str] = ""
     labels: ClassVar[tuple[str, ...]] = ()
     styles: ClassVar[tuple[str, ...]] = ()
     balanced: ClassVar[bool] = True
@@ -77,6 +103,9 @@ class Task(ABC):
     subjects: ClassVar[tuple[str, ...]] = ()
     patterns: ClassVar[tuple[str, ...]]
     obtain: ClassVar[str]
+    asked: ClassVar[int | None] = None
+    longest: ClassVar[int] = 60
+    planned: ClassVar[Length] = Length(words=15, letters=85)
 
     def load_demo(self, folder: Path, split: Split = "test") -> list[Item]:
         """Read the project's own items.

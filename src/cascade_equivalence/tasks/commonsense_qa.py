@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.tasks.base import Item, Length, Task
 from cascade_equivalence.tasks.cleaning import clean_text
 from cascade_equivalence.tasks.parsing import parse_option
 from cascade_equivalence.tasks.published import list_field, read_records, text_field
@@ -15,6 +15,9 @@ class CommonsenseQa(Task):
     """CommonsenseQA's validation split (the test split has no answers)."""
 
     name = "commonsense_qa"
+    title = "CSQA"
+    asked = 1000
+    planned = Length(words=13.2, letters=69, options=46)
     labels = ("A", "B", "C", "D", "E")
     has_options: ClassVar[bool] = True
     subjects = ("option", "choice")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.tasks.base import Item, Length, Task
 from cascade_equivalence.tasks.cleaning import settle
 from cascade_equivalence.tasks.published import read_csv_records, text_field
 
@@ -16,6 +16,10 @@ class Meld(Task):
     """
 
     name = "meld"
+    title = "MELD"
+    asked = 2610
+    longest = 70
+    planned = Length(words=8.2, letters=42, recorded_seconds=3.6)
     text_sufficient = False
     labels = ("neutral", "joy", "sadness", "anger", "surprise", "fear", "disgust")
     styles = labels

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.tasks.base import Item, Length, Task
 from cascade_equivalence.tasks.cleaning import settle
 from cascade_equivalence.tasks.published import read_text, text_field
 
@@ -18,6 +18,11 @@ class Mustard(Task):
     """
 
     name = "mustard"
+    title = "MUStARD"
+    short_title = "MUS"
+    asked = 690
+    longest = 70
+    planned = Length(words=12.4, letters=64, recorded_seconds=5.2)
     text_sufficient = False
     labels = ("sarcastic", "sincere")
     styles = labels

@@ -1,8 +1,6 @@
-"""All tasks, by name. A new task is one file beside this one and one line here."""
+"""The tasks of the package, in the paper's order. A new one is a file beside this one and a line here."""
 
-import difflib
-
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.tasks.ag_news import AgNews
 from cascade_equivalence.tasks.base import Task
 from cascade_equivalence.tasks.commonsense_qa import CommonsenseQa
@@ -11,9 +9,8 @@ from cascade_equivalence.tasks.mustard import Mustard
 from cascade_equivalence.tasks.sst2 import Sst2
 from cascade_equivalence.tasks.trivia_qa import TriviaQa
 
-TASKS: dict[str, Task] = {
-    task.name: task for task in (AgNews(), Sst2(), CommonsenseQa(), TriviaQa(), Meld(), Mustard())
-}
+for _task in (AgNews, Sst2, CommonsenseQa, Meld, Mustard, TriviaQa):
+    TASKS.add(_task())
 
 
 def get_task(name: str) -> Task:
@@ -22,8 +19,7 @@ def get_task(name: str) -> Task:
     Raises:
         StudyError: If there is none of that name.
     """
-    if name in TASKS:
-        return TASKS[name]
-    close = difflib.get_close_matches(name, TASKS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise StudyError(f"There is no task {name!r}.{hint} Tasks: {', '.join(TASKS)}.")
+    return TASKS.find(name)
+
+
+__all__ = ["TASKS", "get_task"]

@@ -1,8 +1,10 @@
 """What a folder of published sets holds: counts, labels and what is left out, as a table."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import Task
@@ -11,9 +13,7 @@ from cascade_equivalence.tasks.sources.checks import load_set
 from cascade_equivalence.tasks.sources.draw import draw
 from cascade_equivalence.tasks.sources.resources import read_resources
 
-# As the paper asks them. Recorded clips are as long as they are; a voice would need half a minute for 60 words.
-PER_TASK = dict.fromkeys(TASKS, 1000) | {"meld": 2610, "mustard": 690}
-MAX_WORDS = dict.fromkeys(TASKS, 60) | {"meld": 70, "mustard": 70}
+ALL = sys.maxsize
 COLUMNS = (
     "Set",
     "Rows",
@@ -31,8 +31,8 @@ COLUMNS = (
 def report_sets(
     folder: Path,
     resources: Path,
-    per_task: Mapping[str, int] = PER_TASK,
-    max_words: Mapping[str, int] = MAX_WORDS,
+    per_task: Mapping[str, int] = MappingProxyType({}),
+    longest: Mapping[str, int] = MappingProxyType({}),
     seed: int = 0,
 ) -> str:
     """Load all sets of a folder and describe them.
@@ -40,8 +40,8 @@ def report_sets(
     Args:
         folder: Folder of the published sets, one sub-folder a task; those without are passed over.
         resources: The project's folder of resources.
-        per_task: Items to draw of each set.
-        max_words: Items of a set with longer texts are left out.
+        per_task: Items to draw of each set; of others as many as the paper asks.
+        longest: Items of a set with longer texts are left out; of others by the task's own ``longest``.
         seed: Seed of the draw.
 
     Returns:
@@ -51,7 +51,7 @@ def report_sets(
         StudyError: If there is no set at all, or a file is broken.
     """
     rows = [
-        _describe(task, folder, resources, per_task[name], max_words[name], seed)
+        _describe(task, folder, resources, per_task.get(name, task.asked or ALL), longest.get(name, task.longest), seed)
         for name, task in TASKS.items()
         if (folder / name).is_dir()
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.tasks.base import Item, Length, Task
 from cascade_equivalence.tasks.cleaning import settle
 from cascade_equivalence.tasks.published import read_records, read_text, text_field
 
@@ -32,6 +32,10 @@ class Sst2(Task):
     """
 
     name = "sst2"
+    title = "SST-2"
+    short_title = "SST"
+    asked = 1000
+    planned = Length(words=16.9, letters=102)
     labels = ("positive", "negative")
     subjects = ("sentiment", "polarity")
     patterns = ("dev.tsv", "validation*.parquet")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.tasks.base import Item, Length, Task
 from cascade_equivalence.tasks.cleaning import settle
 from cascade_equivalence.tasks.parsing import matches_alias, parse_free
 from cascade_equivalence.tasks.published import list_field, read_records, text_field
@@ -15,6 +15,10 @@ class TriviaQa(Task):
     """TriviaQA's validation split (the test answers are not public), each question once."""
 
     name = "trivia_qa"
+    title = "TriviaQA"
+    remark = "TriviaQA: exact match with one of the accepted answers."
+    asked = 1000
+    planned = Length(words=13.7, letters=80)
     balanced = False
     patterns = ("validation*.parquet", "validation*.jsonl", "validation*.json")
     obtain = (
