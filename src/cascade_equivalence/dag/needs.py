@@ -9,8 +9,10 @@ from cascade_equivalence.dag.resources import DEFAULT_BILLIONS, Need, counted_bi
 PREFLIGHT_CLIPS = 4
 ERASED = 2
 """Under erasure a prompt is read twice: for an answer, and for the likelihoods of the labels."""
-# Seconds on one core for an item: a neural voice, noise and rooms, pitch (pYIN), a draw of the bootstrap over a row.
-SPEAKING, MIXING, TRACKING, DRAWING = 6.0, 2.0, 2.0, 2e-6
+# Seconds on one core for an item: a neural voice, noise and rooms, pitch (pYIN).
+SPEAKING, MIXING, TRACKING = 6.0, 2.0, 2.0
+DRAWING = 4e-7
+"""Seconds for a row in a permutation of errors and in a draw of rows: together up to 8e-8 were measured."""
 # Of an utterance: vectors, their width where nothing is known of the model, bytes of a number.
 VECTORS, WIDTH, FLOAT = 250, 4096, 4
 LARGE_WIDTH = 1.6  # billions of parameters below which a model is half as wide
