@@ -63,7 +63,7 @@ def found_of(seed: int, texts: int, differs: float) -> dict[str, Any]:
         "rows": texts,
         "groups": texts,
         "tests": equivalence.tests(pair, 0.05),
-        "equivalence": equivalence.judge(pair, **BOUNDS),
+        "equivalence": equivalence.judge(pair, **estimates, **BOUNDS),
         "power": planned,
     }
     return json.loads(json.dumps(found, allow_nan=False))

@@ -25,7 +25,7 @@ from cascade_equivalence.stats.power import (
     intra_group_correlation,
     power,
 )
-from cascade_equivalence.stats.statistic import estimate
+from cascade_equivalence.stats.statistic import Estimate, estimate
 
 SETTINGS = {"margin": 0.03, "confidence": 0.95}
 PSI, ROWS = st.floats(0.01, 0.6), st.floats(50, 20_000)
@@ -88,11 +88,17 @@ def test_rules_of_thumb() -> None:
     assert wald < EquivalencePlan(0.1, 0.03, 0.05).rows(0.8) < 1.15 * wald
 
 
+def found(pair: Paired) -> dict[str, Estimate]:
+    """What a comparison has of a pair, at 90 %."""
+    difference = accuracy_difference(pair.clusters, pair.system_correct, pair.reference_correct)
+    return estimate({"kappa": kappa(pair), "difference": difference}, pair.clusters.count, 0.9)
+
+
 def test_power_of_equivalence_is_how_often_it_is_shown() -> None:
     rng, texts = np.random.default_rng(0), 320
     pairs = [study(rng, texts, 4, 0.05) for _ in range(200)]
     shown = [
-        judge(pair, accuracy_margin=0.03, kappa_bound=0.5, confidence=0.9)["accuracy"]["p_equivalence"]
+        judge(pair, **found(pair), accuracy_margin=0.03, kappa_bound=0.5, confidence=0.9)["accuracy"]["p_equivalence"]
         for pair in pairs
     ]
     every = RatioEstimator.accuracy_difference(study(rng, 40_000, 4, 0.05))

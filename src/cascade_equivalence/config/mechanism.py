@@ -32,7 +32,9 @@ class StatesConfig(Closed):
     """Which utterances the models are watched on."""
 
     tasks: list[TaskName] = Field(
-        default=["ag_news", "sst2", "commonsense_qa", "trivia_qa"], description="Tasks whose items are heard."
+        default=["ag_news", "sst2", "commonsense_qa", "trivia_qa"],
+        validate_default=False,
+        description="Tasks whose items are heard.",
     )
     per_task: PositiveInt = Field(default=250, description="Items a task; fewer where the task has fewer.")
     voices: list[Name] = Field(
@@ -110,7 +112,9 @@ class ErasureConfig(Closed):
         "that carry as much variance.",
     )
     tasks: list[TaskName] = Field(
-        default=["ag_news", "sst2", "commonsense_qa", "meld", "mustard"], description="Tasks to answer."
+        default=["ag_news", "sst2", "commonsense_qa", "meld", "mustard"],
+        validate_default=False,
+        description="Tasks to answer.",
     )
     per_task: PositiveInt = Field(default=1000, description="Items a task, all in one voice.")
     voice: Name | None = Field(

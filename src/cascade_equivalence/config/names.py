@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 TASKS: "Registry[Task]" = Registry("task", home="cascade_equivalence.tasks.registry")
 TaskName = Annotated[str, NameIn(TASKS)]
+"""A default of this type is not validated: tasks, and what they import, are read when a study names one."""
 # Three names with a sign between them still make the name of a folder.
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]

@@ -120,7 +120,9 @@ class DistilConfig(Closed):
     repeat: float = Field(
         default=0.4, ge=0, le=1, description="Share of clips that are transcribed rather than judged."
     )
-    tasks: list[TaskName] = Field(default=["ag_news", "sst2"], description="Tasks whose prompts are distilled.")
+    tasks: list[TaskName] = Field(
+        default=["ag_news", "sst2"], validate_default=False, description="Tasks whose prompts are distilled."
+    )
     evaluate_every: PositiveInt = Field(default=100, description="Steps between evaluations and checkpoints.")
 
 
