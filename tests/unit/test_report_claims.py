@@ -17,11 +17,12 @@ from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, build, write_stud
 
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.claims_paper import FAILS, HOLDS, OUTCOMES, UNTOLD, read_claims
+from cascade_equivalence.report.claims_paper import read_claims
 from cascade_equivalence.report.claims_pool import Value, dependent, independent
 from cascade_equivalence.report.claims_rows import PICKS
 from cascade_equivalence.report.claims_table import CLAIMS, _outcome, claims_table, display
 from cascade_equivalence.report.claims_tests import TESTS, Tested
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.tables import SCHEMAS, Tables, write_csv
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS

@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 from report_mechanism_study import SPEAKERS, TASKS, World, about, inside
 
 from cascade_equivalence.config.mechanism import DRAWN
-from cascade_equivalence.report.finding import (
-    APART,
-    FAILS,
-    HEARING,
-    HOLDS,
-    NECESSARY,
-    NOT_MEAN,
-    OUTCOMES,
-    SPARED,
-    UNTOLD,
-    Claim,
-)
+from cascade_equivalence.report.finding import APART, HEARING, NECESSARY, NOT_MEAN, SPARED, Claim
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.verdict_erasure import hearing as judge_hearing
 from cascade_equivalence.report.verdict_fall import ALPHA, CONTROL_NAMES, ENOUGH, MARGIN, Erasures
 

@@ -13,9 +13,7 @@ from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.finding import (
     APART,
     BAG_BREAKS_MORE,
-    FAILS,
     HEARING,
-    HOLDS,
     NECESSARY,
     NOT_MEAN,
     READABLE,
@@ -23,11 +21,11 @@ from cascade_equivalence.report.finding import (
     SHOWN,
     SPARED,
     SUFFICES,
-    UNTOLD,
     Claim,
     Finding,
 )
 from cascade_equivalence.report.mechanism_schemas import SUFFICIENCY
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories, tally
 

@@ -8,13 +8,14 @@ import polars as pl
 
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
-from cascade_equivalence.report.claims_paper import FAILS, HOLDS, UNTOLD, PaperClaim
+from cascade_equivalence.report.claims_paper import PaperClaim
 from cascade_equivalence.report.claims_pool import METHOD, Value
 from cascade_equivalence.report.claims_rows import Facts
 from cascade_equivalence.report.claims_tests import TESTS, Tested
 from cascade_equivalence.report.columns import Schema, estimate
 from cascade_equivalence.report.display import Display, decimal, interval, p_value, percent, points, points_interval
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.wording import listed_tasks
 from cascade_equivalence.stats.mcnemar import adjust

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 RULE_OF_THREE = 3
 """Nothing in n items: with 95 % confidence at most about 3 / n (Hanley & Lippman-Hand 1983)."""
-OUTCOMES = (HOLDS, FAILS, UNTOLD)
 PROBES, LENS, IMPLICIT, ERASURE = "Probes", "Logit lens", "Implicit cascade", "Erasure"
 LEVELS = {
     PROBES: "what is encoded",

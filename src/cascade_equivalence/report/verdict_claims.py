@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from cascade_equivalence.report.display import p_value
-from cascade_equivalence.report.finding import UNTOLD, Finding
+from cascade_equivalence.report.finding import Finding
+from cascade_equivalence.report.outcomes import UNTOLD
 from cascade_equivalence.stats.equivalence import p_of_interval
 from cascade_equivalence.stats.mcnemar import adjust
 

@@ -7,13 +7,10 @@ from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.report.display import p_value, percent, points, points_interval
 from cascade_equivalence.report.finding import (
     BAG_BREAKS_MORE,
-    FAILS,
     HEARING,
-    HOLDS,
     NECESSARY,
     NOT_MEAN,
     SPARED,
-    UNTOLD,
     Claim,
     Finding,
     first_reason,
@@ -30,6 +27,7 @@ from cascade_equivalence.report.mechanism_names import (
     concept_title,
 )
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either, every
 from cascade_equivalence.report.verdict_fall import (
     CONTROL_NAMES,

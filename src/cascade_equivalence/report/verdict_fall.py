@@ -9,8 +9,9 @@ import polars as pl
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN
 from cascade_equivalence.report.display import percent
 from cascade_equivalence.report.erasure_tables import shown_positions
-from cascade_equivalence.report.finding import FAILS, HOLDS, UNTOLD, first_reason, too_few
+from cascade_equivalence.report.finding import first_reason, too_few
 from cascade_equivalence.report.mechanism_names import AFFINE, CONTROLS, HEARD, LINEAR
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Sides, every
 from cascade_equivalence.report.verdict_sufficiency import above_chance
 from cascade_equivalence.stats.erasure import ACCURACY

@@ -7,19 +7,10 @@ import polars as pl
 
 from cascade_equivalence.config.study import E2ESpec, ImplicitSpec
 from cascade_equivalence.report.display import MINUS, NOT_RUN, Display, decimal, percent
-from cascade_equivalence.report.finding import (
-    APART,
-    CLAIMS,
-    FAILS,
-    HOLDS,
-    LEVELS,
-    OUTCOMES,
-    UNTOLD,
-    Claim,
-    Finding,
-)
+from cascade_equivalence.report.finding import APART, CLAIMS, LEVELS, Claim, Finding
 from cascade_equivalence.report.mechanism_names import ACOUSTIC, concept_title
 from cascade_equivalence.report.naming import Outline
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_claims import corrected
 from cascade_equivalence.report.verdict_erasure import bag_breaks_more, hearing, necessary, not_only_mean, spared

@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.report.display import decimal, interval
-from cascade_equivalence.report.finding import FAILS, HOLDS, SUFFICES, UNTOLD, Finding, too_few
+from cascade_equivalence.report.finding import SUFFICES, Finding, too_few
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either
 
 MARGIN = 0.1
