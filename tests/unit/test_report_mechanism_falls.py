@@ -145,7 +145,7 @@ CONTROL = st.fixed_dictionaries(
 @given(
     ends=ENDS,
     controls=st.lists(CONTROL, max_size=3, unique_by=lambda row: row["control"]),
-    level=st.sampled_from(["above", "at", "below", None]),
+    level=st.sampled_from(["above", "at", "below", "unknown"]),
     groups=st.sampled_from([10, 59, 60, 200]),
     left=st.booleans(),
 )
@@ -178,3 +178,5 @@ def test_a_fall_is_said_to_hold_only_where_interval_and_all_controls_say_so(
     assert (outcome == HOLDS) == (shown and enough and all(beaten))
     assert (outcome == FAILS) == (level == "above" and low > -MARGIN and not left)
     assert outcome in OUTCOMES and bool(why) == (outcome != HOLDS)
+    assert ("not above chance" in why) == (level in ("at", "below"))
+    assert ("too few items to tell" in why) == (level == "unknown")

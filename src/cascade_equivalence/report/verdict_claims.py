@@ -79,7 +79,7 @@ def corrected(found: Sequence[Finding], fdr: float) -> list[Finding]:
     kept = []
     for finding, p in zip(found, adjust([finding.p for finding in found]), strict=True):
         doubt = p is not None and p > fdr and finding.outcome != UNTOLD
-        why = f"it is not shown after correction for the {tested} claims that were tested (p {p_value(p)})"
+        why = f"it is not shown after correction for all claims that were tested ({tested}; p {p_value(p)})"
         now = replace(finding, outcome=UNTOLD, why=why) if doubt else finding
         kept.append(replace(now, p_adjusted=p))
     return kept
