@@ -53,7 +53,7 @@ def tables_shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "tables": tables,
         "figures": write_figures(tables, root / "figures"),
         "outline": IMPLICIT_OUTLINE,
-        "confidence": STATISTICS.confidence,
+        "statistics": STATISTICS,
         "verdicts": verdicts(tables),
         "items": browser_items(study.answers, study.transcripts, speech, [], IMPLICIT_OUTLINE, per_kind=2),
         "extra_tables": [

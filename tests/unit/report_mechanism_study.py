@@ -268,7 +268,8 @@ def inside(root: Path, world: World, *, erasure: bool = False, concepts: tuple[s
 
 def about(tables: Tables, claim: Claim, subject: str | None = None) -> Finding:
     """The one finding of a claim, on a subject if there are several."""
-    (found,) = [each for each in findings(tables) if each.claim == claim and subject in (None, each.subject)]
+    there = findings(tables, STATISTICS)
+    (found,) = [each for each in there if each.claim == claim and subject in (None, each.subject)]
     return found
 
 

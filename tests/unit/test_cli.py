@@ -22,7 +22,7 @@ from cascade_equivalence import __version__
 from cascade_equivalence.cli.commands.check import check_file
 from cascade_equivalence.cli.main import INTERRUPTED, UNEXPECTED
 from cascade_equivalence.cli.parser import build_parser
-from cascade_equivalence.cli.study import recorded_confidence, results_of
+from cascade_equivalence.cli.study import recorded_statistics, results_of
 from cascade_equivalence.config.check_folders import place_problems
 from cascade_equivalence.config.load import is_registry, load_study
 from cascade_equivalence.config.mechanism import CONCEPTS, ConceptName
@@ -248,9 +248,9 @@ def test_a_command_takes_the_config_or_the_results(tmp_path: Path, command: Comm
     assert results_of(tmp_path / "s.yaml") == Path("results/s")
     results = make_study(tmp_path)
     assert results_of(results) == results
-    assert recorded_confidence(results) == config().statistics.confidence
+    assert recorded_statistics(results) == config().statistics
     with pytest.raises(StudyError, match="name the config"):
-        recorded_confidence(results / "tables")
+        recorded_statistics(results / "tables")
 
 
 # -- folders ------------------------------------------------------------------------------------------------

@@ -17,11 +17,13 @@ from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, build, write_stud
 
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.claims_paper import FAILS, HOLDS, OUTCOMES, UNTOLD, read_claims
+from cascade_equivalence.report.claims_paper import read_claims
 from cascade_equivalence.report.claims_pool import Value, dependent, independent
 from cascade_equivalence.report.claims_rows import PICKS
 from cascade_equivalence.report.claims_table import CLAIMS, _outcome, claims_table, display
-from cascade_equivalence.report.claims_tests import TESTS, Tested
+from cascade_equivalence.report.claims_tested import Tested
+from cascade_equivalence.report.claims_tests import TESTS
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.tables import SCHEMAS, Tables, write_csv
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
@@ -234,11 +236,6 @@ def test_claims_are_corrected_together() -> None:
     nothing = [row | around("correct_joint_errors", 0.5) for row in nothing]
     among = judged(study(agreement=pairs(weak, reach=0.4), errors=nothing))["text_sufficiency"]
     assert among["p"] == alone["p"] and among["p_adjusted"] > alone["p_adjusted"] and among["outcome"] == UNTOLD
-
-
-def test_systems_at_chance_are_counted() -> None:
-    rows = pairs({"ag_news": 0.9, "meld": 0.1}, system_against_chance="at")
-    assert judged(study(agreement=rows))["text_sufficiency"]["at_chance"] == 2
 
 
 @given(VALUES)

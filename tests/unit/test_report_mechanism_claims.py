@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cascade_equivalence.report.finding import FAILS, HOLDS, NECESSARY, UNTOLD, Finding
+from cascade_equivalence.report.finding import NECESSARY, Finding
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Sides, corrected, either, every
 
 P = st.one_of(st.none(), st.integers(0, 1000).map(lambda share: share / 1000))

@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 from report_mechanism_study import SPEAKERS, TASKS, World, about, inside
 
 from cascade_equivalence.config.mechanism import DRAWN
-from cascade_equivalence.report.finding import (
-    APART,
-    FAILS,
-    HEARING,
-    HOLDS,
-    NECESSARY,
-    NOT_MEAN,
-    OUTCOMES,
-    SPARED,
-    UNTOLD,
-    Claim,
-)
+from cascade_equivalence.report.finding import APART, HEARING, NECESSARY, NOT_MEAN, SPARED, Claim
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.verdict_erasure import hearing as judge_hearing
 from cascade_equivalence.report.verdict_fall import ALPHA, CONTROL_NAMES, ENOUGH, MARGIN, Erasures
 
@@ -155,7 +145,7 @@ CONTROL = st.fixed_dictionaries(
 @given(
     ends=ENDS,
     controls=st.lists(CONTROL, max_size=3, unique_by=lambda row: row["control"]),
-    level=st.sampled_from(["above", "at", "below", None]),
+    level=st.sampled_from(["above", "at", "below", "unknown"]),
     groups=st.sampled_from([10, 59, 60, 200]),
     left=st.booleans(),
 )
@@ -188,3 +178,5 @@ def test_a_fall_is_said_to_hold_only_where_interval_and_all_controls_say_so(
     assert (outcome == HOLDS) == (shown and enough and all(beaten))
     assert (outcome == FAILS) == (level == "above" and low > -MARGIN and not left)
     assert outcome in OUTCOMES and bool(why) == (outcome != HOLDS)
+    assert ("not above chance" in why) == (level in ("at", "below"))
+    assert ("too few items to tell" in why) == (level == "unknown")

@@ -146,7 +146,7 @@ def test_the_page_looks_inside_and_escapes_what_it_is_told(tables: Tables, drawn
         tables=told,
         figures=drawn,
         outline=IMPLICIT_OUTLINE,
-        confidence=0.95,
+        statistics=STATISTICS,
     ).read_text()
     page = Page(text)
     check_page(page)
@@ -155,7 +155,7 @@ def test_the_page_looks_inside_and_escapes_what_it_is_told(tables: Tables, drawn
     inside = ids.index("inside")
     assert ids.index("agreement") < inside < ids.index("figure-probes") < ids.index("probes")
     assert ids.index("probes") < ids.index("figure-erasure") < ids.index("erasers")
-    for finding in findings(told):
+    for finding in findings(told, STATISTICS):
         assert finding.claim.title in page.text
         assert finding.numbers[1:] in page.text, finding.numbers
     for level in ("Probes: what is encoded", "Logit lens: how", "Implicit cascade: whether", "Erasure: whether"):
@@ -168,14 +168,14 @@ def test_a_study_that_opens_nothing_shows_nothing(tables: Tables, root: Path, tm
     outline = replace(IMPLICIT_OUTLINE, systems=systems, pairs=cut, contrasts=[])
     closed = build(write_behaviour(tmp_path, outline), contrast_files=[])
     text = write_report(
-        tmp_path / "r.html", title="t", tables=closed, figures=[], outline=outline, confidence=0.95
+        tmp_path / "r.html", title="t", tables=closed, figures=[], outline=outline, statistics=STATISTICS
     ).read_text()
-    assert 'id="inside"' not in text and "#inside" not in text and not findings(closed)
+    assert 'id="inside"' not in text and "#inside" not in text and not findings(closed, STATISTICS)
     stream = io.StringIO()
-    print_headline(closed, 0.95, stream)
+    print_headline(closed, STATISTICS, stream)
     assert "Inside the models" not in stream.getvalue()
     stream = io.StringIO()
-    print_headline(tables, 0.95, stream)
+    print_headline(tables, STATISTICS, stream)
     lines = stream.getvalue().splitlines()
     assert any(line.startswith(SPEAKERS[0]) and "What breaks is hearing" in line for line in lines)
 

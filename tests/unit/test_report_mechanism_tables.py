@@ -288,7 +288,7 @@ def test_tables_come_back_from_csv_and_go_with_their_models(study: Study, tables
     closed.write(tmp_path)
     write_markdown(closed, tmp_path, 0.95)
     assert not [name for name in MECHANISM_SCHEMAS if list(tmp_path.glob(f"{name}.*"))]
-    assert inside_displays(closed, 0.95) == [] and findings(closed) == [] and displays(closed, 0.95)
+    assert inside_displays(closed, 0.95) == [] and findings(closed, STATISTICS) == [] and displays(closed, 0.95)
     closed.write(tmp_path, ["lens"])
     write_markdown(closed, tmp_path, 0.95, ["lens"])
     assert [path.name for path in sorted(tmp_path.glob("lens.*"))] == ["lens.csv", "lens.md"]
@@ -300,7 +300,7 @@ def test_ears_alone_have_probes_and_nothing_else(study: Study, files: MechanismF
     tables = build(study, mechanism=ears)
     tables = replace(tables, sufficiency=tables.sufficiency.clear())
     assert [display.name for display in inside_displays(tables, 0.95)] == ["probes"]
-    assert {finding.claim.level for finding in findings(tables)} == {"Probes"}
+    assert {finding.claim.level for finding in findings(tables, STATISTICS)} == {"Probes"}
 
 
 def test_what_could_not_be_measured_is_null_with_its_reason(files: MechanismFiles, tmp_path: Path) -> None:

@@ -1,21 +1,33 @@
 """What is said of the inside of models follows the numbers, and turns with them."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from report_mechanism_study import RANKS, SPEAKERS, TASKS, World, about, empty_tables, inside, write_mechanism
-from report_study import IMPLICIT_OUTLINE, PLANTED, STATISTICS
+from report_mechanism_study import (
+    RANKS,
+    SPEAKERS,
+    TASKS,
+    World,
+    about,
+    empty_tables,
+    inside,
+    write_erasure,
+    write_mechanism,
+)
+from report_study import IMPLICIT_OUTLINE, LABELS, PLANTED, STATISTICS
 
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report.display import NOT_RUN
+from cascade_equivalence.report.erasure_frame import erasure_tables
 from cascade_equivalence.report.finding import (
     APART,
     BAG_BREAKS_MORE,
-    FAILS,
+    BAG_DIFFERS,
     HEARING,
-    HOLDS,
     NECESSARY,
     NOT_MEAN,
     READABLE,
@@ -23,13 +35,15 @@ from cascade_equivalence.report.finding import (
     SHOWN,
     SPARED,
     SUFFICES,
-    UNTOLD,
     Claim,
     Finding,
 )
 from cascade_equivalence.report.mechanism_schemas import SUFFICIENCY
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.probe_frame import probes_table
+from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories, tally
+from cascade_equivalence.stats.mcnemar import adjust
 
 MODEL, TASK = SPEAKERS[0], TASKS[0]
 
@@ -37,7 +51,7 @@ MODEL, TASK = SPEAKERS[0], TASKS[0]
 def test_a_world_as_the_paper_has_it(tmp_path: Path) -> None:
     tables = inside(tmp_path, World(), erasure=True, concepts=tuple(RANKS))
     for claim in (RETAINED, READABLE, SHOWN, NECESSARY, HEARING, NOT_MEAN, SPARED, APART):
-        found = [each for each in findings(tables) if each.claim == claim]
+        found = [each for each in findings(tables, STATISTICS) if each.claim == claim]
         mixed = claim in (HEARING, NOT_MEAN)  # reading falls without BoC, too; CTC's fall is that of the mean
         assert {each.outcome for each in found} == ({HOLDS, FAILS} if mixed else {HOLDS}), claim.title
     numbers = about(tables, NECESSARY, "Text (first word)").numbers
@@ -90,7 +104,7 @@ def test_where_the_text_cannot_be_read_nothing_is_said_of_its_loss(tmp_path: Pat
     assert "only 20.0 % of the utterances" in about(replace(tables, probes=few), READABLE).why
 
 
-def test_which_of_two_concepts_breaks_more_is_told_and_beside_other_models(tmp_path: Path) -> None:
+def test_which_of_two_concepts_breaks_more_is_told(tmp_path: Path) -> None:
     alike = {("ctc", "linear", "audio"): 1.0, ("boc", "linear", "audio"): 1.0}
     for survival, outcome in (
         ({("ctc", "linear", "audio"): 0.9, ("boc", "linear", "audio"): 0.1}, HOLDS),
@@ -99,10 +113,49 @@ def test_which_of_two_concepts_breaks_more_is_told_and_beside_other_models(tmp_p
     ):
         tables = inside(tmp_path, World(survival=survival), erasure=True, concepts=("ctc", "boc"))
         assert about(tables, BAG_BREAKS_MORE).outcome == outcome
-    row = tables.erasure_controls.filter(control="boc", measure="accuracy", variant="linear", arm="audio")
-    other = row.with_columns(other_model=pl.lit("another"), difference=0.5)
-    beside = replace(tables, erasure_controls=pl.concat([tables.erasure_controls, other]))
-    assert "another" in about(beside, BAG_BREAKS_MORE).numbers
+
+
+ORDERED_FALLS = {("ctc", "linear", "audio"): 0.1, ("boc", "linear", "audio"): 0.9}
+BAG_FALLS = {("ctc", "linear", "audio"): 0.9, ("boc", "linear", "audio"): 0.1}
+
+
+def two_models(root: Path, *survivals: dict[tuple[str, str, str], float]) -> Tables:
+    """Two models in which other shares of the answers survive."""
+    files = [
+        write_erasure(root, model, concept, TASK, World(survival=survival, draws=2))
+        for model, survival in zip(SPEAKERS, survivals, strict=True)
+        for concept in ("none", "ctc", "boc")
+    ]
+    answers, controls = erasure_tables(files, LABELS, STATISTICS)
+    return replace(empty_tables(), erasure=answers, erasure_controls=controls)
+
+
+def test_a_difference_between_two_models_is_one_corrected_claim(tmp_path: Path) -> None:
+    tables = two_models(tmp_path / "apart", BAG_FALLS, ORDERED_FALLS)
+    found = about(tables, BAG_DIFFERS)
+    assert found.outcome == HOLDS and found.model == SPEAKERS[0] and SPEAKERS[1] in found.subject
+    assert found.p is not None and found.p_adjusted is not None and found.p <= found.p_adjusted <= STATISTICS.fdr
+    tested = [each for each in findings(tables, STATISTICS) if each.p is not None]
+    assert [each.p_adjusted for each in tested] == adjust([each.p for each in tested])
+    alike = about(two_models(tmp_path / "alike", BAG_FALLS, BAG_FALLS), BAG_DIFFERS)
+    assert alike.outcome == UNTOLD and alike.p is not None
+    for model, state in product(SPEAKERS, ("at", "unknown")):
+        weak = pl.when(model=model).then(pl.lit(state)).otherwise("against_chance").alias("against_chance")
+        found = about(replace(tables, erasure=tables.erasure.with_columns(weak)), BAG_DIFFERS)
+        assert found.outcome == UNTOLD and ("not above chance" in found.why) == (state == "at"), found.why
+
+
+def test_claims_are_corrected_at_the_studys_own_rate(tmp_path: Path) -> None:
+    tables = two_models(tmp_path, BAG_FALLS, ORDERED_FALLS)
+    for fdr in (1e-12, 0.2):
+        statistics = StatisticsConfig(fdr=fdr)
+        found = findings(tables, statistics)
+        tested = [each for each in found if each.p_adjusted is not None]
+        assert tested and {each.p_adjusted > fdr for each in tested if each.p_adjusted} >= {fdr < 1e-3}
+        for each in tested:
+            assert each.outcome == UNTOLD or (each.p_adjusted or 0.0) <= fdr
+        same = [(each.claim, each.p_adjusted) for each in findings(tables, STATISTICS)]
+        assert [(each.claim, each.p_adjusted) for each in found] == same
 
 
 def sufficient(**changed: Any) -> Finding:
@@ -127,6 +180,9 @@ def test_words_on_sufficiency_turn_with_the_numbers() -> None:
     for arm, name in (("system", "talker"), ("explicit", "base-qwen")):
         found = sufficient(**lost, **{f"{arm}_against_chance": "at"})
         assert found.outcome == UNTOLD and f"{name} is not above chance" in found.why
+        # Too few to tell is no third word for at chance.
+        found = sufficient(**lost, **{f"{arm}_against_chance": "unknown"})
+        assert found.outcome == UNTOLD and name in found.why and "not above chance" not in found.why
     alone = sufficient(explicit=None, reason="no cascade", kappa_difference_low=None, kappa_difference_high=None)
     assert (alone.outcome, alone.why) == (UNTOLD, "no cascade") and "no cascade of an ASR" in alone.subject
     assert "not paired" in sufficient(paired=False).numbers
@@ -134,7 +190,7 @@ def test_words_on_sufficiency_turn_with_the_numbers() -> None:
 
 def test_stories_tell_every_finding_once(tmp_path: Path) -> None:
     tables = inside(tmp_path, World(), erasure=True, concepts=tuple(RANKS))
-    found = findings(tables)
+    found = findings(tables, STATISTICS)
     (story,) = stories(found, IMPLICIT_OUTLINE)
     assert (story.model, story.role) == (MODEL, "speech LLM")
     told = [text for judged in story.judgements for each in judged.sentences for text in (each.lead, *each.details)]
@@ -149,7 +205,7 @@ def test_stories_tell_every_finding_once(tmp_path: Path) -> None:
 
 def test_ears_are_a_control_and_models_come_in_order(tmp_path: Path) -> None:
     files = write_mechanism(tmp_path, World(draws=2, clips=10), tasks=())
-    found = findings(replace(empty_tables(), probes=probes_table(files.probes, STATISTICS)))
+    found = findings(replace(empty_tables(), probes=probes_table(files.probes, STATISTICS)), STATISTICS)
     told = stories(found, IMPLICIT_OUTLINE)
     assert [(story.model, story.role) for story in told] == [
         ("talker-llm", "speech LLM"),

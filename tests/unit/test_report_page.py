@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from report_study import MINUS_FIVE, OUTLINE, PLANTED, Study, build, write_study
+from report_study import MINUS_FIVE, OUTLINE, PLANTED, STATISTICS, Study, build, write_study
 
 from cascade_equivalence.config.study import PairSpec
 from cascade_equivalence.report import display
@@ -128,7 +128,7 @@ def check_page(page: Page) -> None:
 
 def write(path: Path, tables: Tables, **changed: Any) -> str:
     """The text of a page."""
-    usual = {"title": "t", "tables": tables, "figures": [], "outline": OUTLINE, "confidence": 0.95}
+    usual = {"title": "t", "tables": tables, "figures": [], "outline": OUTLINE, "statistics": STATISTICS}
     return write_report(path / "report.html", **(usual | changed)).read_text(encoding="utf-8")
 
 
@@ -300,7 +300,7 @@ def test_verdict_says_ceiling_chance_and_what_is_undefined(tables: Tables) -> No
 
 def test_headline_is_plain_outside_a_terminal(tables: Tables) -> None:
     stream = io.StringIO()
-    print_headline(tables, 0.95, stream)
+    print_headline(tables, STATISTICS, stream)
     text = stream.getvalue()
     assert "\x1b" not in text and "│" not in text and "…" not in text
     clean = tables.agreement.filter(pl.col("condition") == "clean")

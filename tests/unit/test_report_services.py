@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from api_asking import PRICES, TASK, ask, question, spec
 from api_server import StandIn, serving
-from report_study import SPEECH_OUTLINE, SPEECH_SYSTEMS, Study, build, save, write_study
+from report_study import SPEECH_OUTLINE, SPEECH_SYSTEMS, STATISTICS, Study, build, save, write_study
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.statistics import FamilyConfig, StatisticsConfig
@@ -97,7 +97,7 @@ def test_figures_and_headline_show_it(tables: Tables, capsys: pytest.CaptureFixt
         (costs_figure, tables.costs.with_columns(seconds_per_item=pl.lit(0.1))),
     ):
         plt.close(draw(table))
-    print_headline(tables, 0.95)
+    print_headline(tables, STATISTICS)
     assert "talker" in capsys.readouterr().out
 
 

@@ -224,12 +224,12 @@ def test_page_and_headline_hold_the_contrasts(study: Study, tables: Tables, tmp_
         tables=tables,
         figures=write_figures(tables, tmp_path),
         outline=SPEECH_OUTLINE,
-        confidence=0.95,
+        statistics=STATISTICS,
         items=browser_items(study.answers, study.transcripts, [], [], SPEECH_OUTLINE),
     ).read_text()
     assert 'href="#contrasts"' in text and "backbone confound" in text and "Own transcription" in text
     stream = io.StringIO()
-    print_headline(tables, 0.95, stream)
+    print_headline(tables, STATISTICS, stream)
     lines = stream.getvalue().splitlines()
     contrasts = lines[lines.index(next(line for line in lines if line.startswith("One system, two references"))) :]
     assert sum(" \N{MINUS SIGN} " in line and line.startswith("talker:") for line in contrasts) == len(LABELS)

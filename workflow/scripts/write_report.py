@@ -5,8 +5,6 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
-    import polars as pl
-
     from cascade_equivalence.dag.provenance import provenance
     from cascade_equivalence.models.sources.manifest import read_manifest
     from cascade_equivalence.report import claims_table, comparison_display, decisions, replication, replication_rows
@@ -17,7 +15,7 @@ with node(snakemake) as study:
     from cascade_equivalence.report.paper_numbers import read_numbers
     from cascade_equivalence.report.paper_tables import paper_displays
     from cascade_equivalence.report.services import services
-    from cascade_equivalence.report.tables import Tables
+    from cascade_equivalence.report.tables import Tables, read_csv
     from cascade_equivalence.report.verdict_equivalence import grid
     from cascade_equivalence.resources import PAPER_NUMBERS
 
@@ -28,9 +26,9 @@ with node(snakemake) as study:
     outline, confidence = study.outline(), study.config.statistics.confidence
     tables = Tables.read(Path(snakemake.input.tables[0]).parent)
     numbers = read_numbers(PAPER_NUMBERS)
-    beside = comparison_display.display(pl.read_csv(snakemake.input.comparison, schema=COMPARISON), confidence)
-    claims = pl.read_csv(snakemake.input.claims, schema=claims_table.CLAIMS)
-    repeated = pl.read_csv(snakemake.input.replication, schema=replication.REPLICATION)
+    beside = comparison_display.display(read_csv(Path(snakemake.input.comparison), COMPARISON), confidence)
+    claims = read_csv(Path(snakemake.input.claims), claims_table.CLAIMS)
+    repeated = read_csv(Path(snakemake.input.replication), replication.REPLICATION)
     judged = [claims_table.display(claims, confidence), decisions.display(tables, study.sufficient_tasks())]
     judged.append(replication.display(repeated))
     layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers, study.sizes())
@@ -42,7 +40,7 @@ with node(snakemake) as study:
         tables=tables,
         figures=files["figures"],
         outline=outline,
-        confidence=confidence,
+        statistics=study.config.statistics,
         verdicts=grid(tables.equivalence, tables.agreement),
         items=browser_items(files["answers"], files["transcripts"], files["speech"], files["item_tables"], outline),
         extra_tables=[

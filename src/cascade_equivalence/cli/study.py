@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
+    from cascade_equivalence.config.statistics import StatisticsConfig
     from cascade_equivalence.dag.study import Study
 
 
@@ -47,16 +48,17 @@ def results_of(path: Path) -> Path:
     return read_study(path).config.results if path.is_file() else path
 
 
-def recorded_confidence(results: Path) -> float:
-    """Level of the intervals in a folder of results, as the config in its records has it.
+def recorded_statistics(results: Path) -> "StatisticsConfig":
+    """How a folder of results was judged, as the config in its records has it: level of intervals, discovery rate.
 
     Raises:
         StudyError: There is no such record.
     """
+    from cascade_equivalence.config.statistics import StatisticsConfig
     from cascade_equivalence.provenance.record import CONFIGS, read_records, read_shared
 
     for record in read_records(results).values():
-        level = read_shared(results, CONFIGS, record.config).get("statistics", {}).get("confidence")
-        if isinstance(level, float):
-            return level
+        held = read_shared(results, CONFIGS, record.config).get("statistics", {})
+        if isinstance(held.get("confidence"), float):
+            return StatisticsConfig(**{name: held[name] for name in ("confidence", "fdr") if name in held})
     raise StudyError(f"{results} holds no record of its study's config: name the config instead")

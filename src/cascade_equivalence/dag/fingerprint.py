@@ -36,7 +36,7 @@ DRAWING = (
     *("!report/layer_axis.py", "!report/noise_curves.py"),
 )
 PAPER = (
-    *("!report/comparison*.py", "!report/latex.py", "!report/paper_layout*.py"),
+    *("!report/comparison*.py", "!report/latex.py", "!report/outcomes.py", "!report/paper_layout*.py"),
     *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication*.py"),
 )
 PAGE = (

@@ -9,7 +9,6 @@ from pydantic import Field, ValidationError, model_validator
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.errors import StudyError
 
-HOLDS, FAILS, UNTOLD = OUTCOMES = ("holds", "does not hold", "cannot be told")
 PLACEHOLDERS = ("value", "against", "smallest", "p", "systems", "tasks", "detail", "reason")
 """What the sentences of a claim may name in braces."""
 

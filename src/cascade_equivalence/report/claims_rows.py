@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -9,15 +10,18 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.study import ORACLE
+from cascade_equivalence.report.chance import standing, worst
 from cascade_equivalence.report.claims_paper import Rows
 from cascade_equivalence.report.claims_pool import Value
 from cascade_equivalence.report.naming import CASCADE, HEARING
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.stats.equivalence import p_of_interval
 
 PAPERS_SNR = 0.0
 """The paper's most babble, in dB."""
 EXACT, OTHERS = "exact", ("none", "family")
-GUESSES = ("at", "below")
+ARMS = ("system", "reference", "first", "second")
+"""Columns that name the systems of a row."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Measured:
         found: Value and limits; None where one of them is missing.
         reason: Why.
         against: What the value is held against, of claims whose bound is a column.
-        guessing: Whether one of the systems is not above chance.
+        standing: How the systems stand to chance, see ``chance.worst``.
     """
 
     who: str
@@ -40,7 +44,13 @@ class Measured:
     found: Value | None
     reason: str | None
     against: float | None
-    guessing: bool
+    standing: str
+
+    @property
+    def above(self) -> Value:
+        """The value above what it is held against; only where both are there."""
+        assert self.found is not None and self.against is not None
+        return self.found.minus(self.against)
 
 
 @dataclass(frozen=True)
@@ -63,12 +73,12 @@ class Facts:
     numbers: pl.DataFrame
     confidence: float
 
-    @property
+    @cached_property
     def speech_llms(self) -> dict[str, str]:
         """Systems that hear the audio themselves, and their models."""
         return self._systems(pl.col("kind").is_in(HEARING), "model")
 
-    @property
+    @cached_property
     def cascades(self) -> list[str]:
         """Cascades whose transcript comes from a recogniser: neither the true text nor a speech LLM's own."""
         own = [ORACLE, *self.speech_llms.values()]
@@ -78,6 +88,28 @@ class Facts:
         return dict(
             self.tables.accuracy.filter(chosen).select("system", column).unique(maintain_order=True).iter_rows()
         )
+
+    @cached_property
+    def _standings(self) -> dict[tuple[str, str, str], str | None]:
+        columns = ("system", "task", "condition", "against_chance")
+        rows = pl.concat([table.select(columns) for table in (self.tables.noise, self.tables.accuracy)]).iter_rows()
+        return {(system, task, condition): standing(found) for system, task, condition, found in rows}
+
+    def standing(self, systems: Collection[str], task: str, conditions: Collection[str]) -> str:
+        """How some systems together stand to chance on a task: whatever was measured of them rests on that.
+
+        Args:
+            systems: The systems.
+            task: The task.
+            conditions: The conditions that they were heard in.
+        """
+        return worst(self._standings.get((who, task, heard)) for who in systems for heard in conditions)
+
+    def p(self, found: Value) -> float:
+        """Two-sided p of an estimate against 0."""
+        p = p_of_interval(*found, 0.0, self.confidence)
+        assert p is not None
+        return p
 
     def tasks(self, asked: str | Collection[str]) -> list[str]:
         """The tasks with closed answers of a kind, or of some names."""
@@ -157,9 +189,10 @@ def _measured(row: Mapping[str, Any], rows: Rows, facts: Facts, against: float |
         bound = -bound
     names = (f"{rows.value}_reason", f"{rows.value.split('_')[0]}_reason", "induced_reason", "reason")
     reason = next((row[name] for name in names if row.get(name)), "there is no interval")
-    who = [row[name] for name in ("system", "reference", "first", "second") if row.get(name)]
+    who = [row[name] for name in ARMS if row.get(name)]
     heard = [name for name in who if name in facts.speech_llms]
-    chances = [value for name, value in row.items() if name.endswith("against_chance")]
+    # A change starts from clean speech.
+    heard_in = (CLEAN, row["condition"]) if rows.table == "noise" else (row["condition"],)
     return Measured(
         " ~ ".join(who),
         facts.speech_llms[heard[0]] if heard else None,
@@ -167,5 +200,5 @@ def _measured(row: Mapping[str, Any], rows: Rows, facts: Facts, against: float |
         found,
         None if found else str(reason),
         bound,
-        any(chance in GUESSES for chance in chances),
+        facts.standing(who, row["task"], heard_in),
     )

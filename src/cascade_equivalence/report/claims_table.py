@@ -8,15 +8,18 @@ import polars as pl
 
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
-from cascade_equivalence.report.claims_paper import FAILS, HOLDS, UNTOLD, PaperClaim
+from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR
+from cascade_equivalence.report.claims_paper import PaperClaim
 from cascade_equivalence.report.claims_pool import METHOD, Value
 from cascade_equivalence.report.claims_rows import Facts
-from cascade_equivalence.report.claims_tests import TESTS, Tested
+from cascade_equivalence.report.claims_tested import Tested
+from cascade_equivalence.report.claims_tests import TESTS
 from cascade_equivalence.report.columns import Schema, estimate
 from cascade_equivalence.report.display import Display, decimal, interval, p_value, percent, points, points_interval
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.tables import Tables
-from cascade_equivalence.report.wording import listed_tasks
+from cascade_equivalence.report.wording import counted, listed_tasks
 from cascade_equivalence.stats.mcnemar import adjust
 
 CLAIMS: Schema = {
@@ -35,7 +38,9 @@ CLAIMS: Schema = {
     "test": pl.String,
     "systems": pl.Int64,
     "tasks": pl.String,
+    "estimates": pl.Int64,
     "at_chance": pl.Int64,
+    "chance_unclear": pl.Int64,
     "detail": pl.String,
     "reason": pl.String,
     "paper_says": pl.String,
@@ -43,7 +48,8 @@ CLAIMS: Schema = {
 }
 """One row a claim. ``value`` is held ``against`` a bound on the side that is ``expected``; a claim whose interval shows
 less than ``smallest`` does not hold. ``systems``: how many systems, or systems compared, it rests on; ``at_chance``:
-how many of its estimates are of a system that is not above chance. ``p_adjusted``: over all claims of the study."""
+how many of its ``estimates`` rest on a system that is not above chance; ``chance_unclear``: how many on one of which
+there are too few texts to tell. ``p_adjusted``: over all claims of the study."""
 
 
 def claims_table(
@@ -79,6 +85,8 @@ def claims_table(
         one, p = tested[claim.id], adjusted[claim.id]
         if claim.test == "all_of":
             one, outcomes[claim.id] = _together(claim, outcomes, claims)
+            parts = [tested[part] for part in claim.parts]
+            tested[claim.id] = one = replace(one, standings=[each for part in parts for each in part.standings])
         else:
             outcomes[claim.id] = _outcome(claim, one, p, statistics.fdr)
             if outcomes[claim.id] == UNTOLD and not one.reason:
@@ -130,18 +138,18 @@ def _row(claim: PaperClaim, tested: Tested, p: float | None, outcome: str) -> di
         "against": shown(claim.unit, tested.against, None),
         "smallest": shown(claim.unit, claim.smallest, None),
         "p": p_value(p),
-        "systems": f"{len(tested.systems)} system{'' if len(tested.systems) == 1 else 's'}",
+        "systems": counted(len(tested.systems), "system"),
         "tasks": listed_tasks(list(tested.tasks)) if tested.tasks else "no task",
         "detail": tested.detail,
         "reason": tested.reason,
     }
-    sentence = {HOLDS: claim.holds, FAILS: claim.fails, UNTOLD: claim.untold}[outcome].format(**words)
+    sentence = {HOLDS: claim.holds, FAILS: claim.fails, UNTOLD: claim.untold}[outcome].format(**words).strip(" .")
     return {
         "claim": claim.id,
         "section": claim.section,
         "title": claim.title,
         "outcome": outcome,
-        "sentence": sentence,
+        "sentence": f"{sentence}. {tested.chances()}".rstrip(),
         "value": value,
         "value_low": found.low if found else None,
         "value_high": found.high if found else None,
@@ -154,7 +162,9 @@ def _row(claim: PaperClaim, tested: Tested, p: float | None, outcome: str) -> di
         "test": claim.test,
         "systems": len(tested.systems),
         "tasks": ", ".join(tested.tasks) or None,
-        "at_chance": tested.guessing,
+        "estimates": len(tested.standings),
+        "at_chance": tested.standings.count(NOT_ABOVE),
+        "chance_unclear": tested.standings.count(UNCLEAR),
         "detail": tested.detail or None,
         "reason": tested.reason or None,
         "paper_says": claim.says,
@@ -214,7 +224,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "would count. Everything else cannot be told.",
             f"Values over tasks and systems are combined {METHOD}. They are about the systems and tasks of this study: "
             "neither is a sample of others.",
-            *_guessing(table),
+            *_chances(table),
             "Claims on the inside of models are judged model by model, further below.",
         ],
         text_columns=3,
@@ -225,9 +235,10 @@ def _found(row: Mapping[str, Any]) -> Value:
     return Value(row["value"], row["value_low"], row["value_high"])
 
 
-def _guessing(table: pl.DataFrame) -> list[str]:
-    some = table.filter(pl.col("at_chance") > 0)
-    if not some.height:
+def _chances(table: pl.DataFrame) -> list[str]:
+    if not table.filter((pl.col("at_chance") > 0) | (pl.col("chance_unclear") > 0)).height:
         return []
-    named = "; ".join(f"{row['title']}: {row['at_chance']}" for row in some.iter_rows(named=True))
-    return [f"Estimates of systems that are not above chance, which may show habits of guessing: {named}."]
+    return [
+        "Where an estimate rests on a system that is not above chance, it may show habits of guessing; where there are "
+        "too few texts to tell, it may, too."
+    ]

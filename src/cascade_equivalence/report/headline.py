@@ -8,6 +8,7 @@ from typing import TextIO
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report.claims_table import display as claims_display
 from cascade_equivalence.report.display import Display, mark_legend
 from cascade_equivalence.report.pair_tables import agreement
@@ -20,13 +21,17 @@ PLAIN_WIDTH = 400  # a log has no edge, so nothing is wrapped or cut
 
 
 def print_headline(
-    tables: Tables, confidence: float, stream: TextIO | None = None, *, claims: pl.DataFrame | None = None
+    tables: Tables,
+    statistics: StatisticsConfig,
+    stream: TextIO | None = None,
+    *,
+    claims: pl.DataFrame | None = None,
 ) -> None:
     """Print accuracy, agreement and contrasts on clean speech, what holds inside opened models, and the paper's claims.
 
     Args:
         tables: The tidy tables.
-        confidence: Level of their intervals.
+        statistics: Level of their intervals, false discovery rate of the claims.
         stream: Where to; standard output by default. Colours and lines are drawn only in a terminal.
         claims: The paper's claims on this study, what ``claims_table`` gives; each has a line.
     """
@@ -35,6 +40,7 @@ def print_headline(
     from rich.table import Table
 
     stream = sys.stdout if stream is None else stream
+    confidence = statistics.confidence
     terminal = stream.isatty()
     console = Console(file=stream, width=None if terminal else PLAIN_WIDTH, highlight=False, markup=False)
     pairs, contrasts = (table.filter(pl.col("condition") == CLEAN) for table in (tables.agreement, tables.contrasts))
@@ -44,7 +50,7 @@ def print_headline(
             agreement(pairs, confidence), "Pair", "Match", "Task", "κ", "Same answer", "p by texts", "Error overlap"
         ),
         _short(contrast_table(contrasts, pairs, confidence), "System", "Task", "Difference", "Shown"),
-        tally(findings(tables, confidence)),
+        tally(findings(tables, statistics)),
         *([] if claims is None else [_short(claims_display(claims, confidence), "Claim", "Outcome", "Value")]),
     ):
         if not shown.rows:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from cascade_equivalence.atomic import write_text
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.browser import Items
 from cascade_equivalence.report.contents import displays, inside_displays
@@ -73,7 +74,7 @@ def write_report(
     tables: Tables,
     figures: Sequence[Path],
     outline: Outline,
-    confidence: float,
+    statistics: StatisticsConfig,
     verdicts: pl.DataFrame | None = None,
     items: Items | None = None,
     extra_tables: Sequence[tuple[str, Display]] = (),
@@ -90,7 +91,7 @@ def write_report(
         figures: SVG files of figures in ``templates/plan.yaml``, named by ``figure_file``; other suffixes are passed
             over.
         outline: Names, and what the systems are made of.
-        confidence: Level of the intervals.
+        statistics: Level of the intervals, false discovery rate of the claims on the inside of models.
         verdicts: A row a pair and task: system, reference, match, task, verdict (one of ``VERDICTS``), kappa, kappa_low
             and kappa_high; shown as a grid.
         items: Items to look at and listen to.
@@ -106,7 +107,7 @@ def write_report(
         KeyError: A table or figure is for a section that the page does not have.
         ValueError: Two tables have one name, or one has that of a part.
     """
-    counted = _counted(tables)
+    confidence, counted = statistics.confidence, _counted(tables)
     own = [*displays(tables, confidence), *inside_displays(tables, confidence), _counts(counted)]
     listed = {table.name for table in own}
     costs = (costs_table.display(tables.costs, confidence), costs_table.totals(tables.costs))
@@ -114,7 +115,7 @@ def write_report(
     sections = _sections([*((None, table) for table in own), *extra_tables], figures, extra_figures)
     for name, sentences in words.items():
         sections[name].words += sentences
-    found = findings(tables, confidence)
+    found = findings(tables, statistics)
     scripts = [Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS]  # noqa: S704 - our own
     page = (
         _environment()

@@ -169,6 +169,15 @@ def write_csv(table: pl.DataFrame, path: Path) -> None:
 def _read(path: Path, schema: Schema) -> pl.DataFrame:
     if path.stem in OPTIONAL and not path.exists():
         return pl.DataFrame(schema=schema)
+    return read_csv(path, schema)
+
+
+def read_csv(path: Path, schema: Schema) -> pl.DataFrame:
+    """Read what ``write_csv`` wrote.
+
+    Raises:
+        StudyError: The table has other columns: another version of this project wrote it.
+    """
     with path.open(encoding="utf-8") as file:
         columns = file.readline().strip().split(",")
     if columns != list(schema):

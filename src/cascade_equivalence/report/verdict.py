@@ -9,7 +9,7 @@ from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_equivalence import closing
 from cascade_equivalence.report.verdict_speech import Standing, contrast_sentence, speech_llm
-from cascade_equivalence.report.wording import kappa_on, listed_tasks
+from cascade_equivalence.report.wording import counted, kappa_on, listed_tasks
 
 LISTED = 4  # differences spelt out; the table has them all
 
@@ -93,9 +93,8 @@ def _by_task(part: pl.DataFrame) -> str:
 def _differences(clean: pl.DataFrame) -> str:
     differ = clean.filter("accuracies_differ").sort(pl.col("accuracy_difference").abs(), descending=True)
     if not differ.height:
-        return (
-            f"None of the {clean.height} comparisons shows a difference in accuracy, which does not prove them equal."
-        )
+        compared = counted(clean.height, "comparison")
+        return f"Of {compared} none shows a difference in accuracy, which does not prove equality."
     found = [
         f"{row['system']} against {row['reference']} on {task_title(row['task'])} "
         f"({points(row['accuracy_difference'])} points)"
@@ -104,7 +103,7 @@ def _differences(clean: pl.DataFrame) -> str:
     most = ", the largest of them" if differ.height > LISTED else ""
     return (
         "After correction for the number of tests, which count a text as one, accuracies differ in "
-        f"{differ.height} of {clean.height} comparisons{most}: {'; '.join(found)}."
+        f"{differ.height} of {counted(clean.height, 'comparison')}{most}: {'; '.join(found)}."
     )
 
 

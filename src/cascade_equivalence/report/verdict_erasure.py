@@ -7,16 +7,13 @@ from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.report.display import p_value, percent, points, points_interval
 from cascade_equivalence.report.finding import (
     BAG_BREAKS_MORE,
-    FAILS,
+    BAG_DIFFERS,
     HEARING,
-    HOLDS,
     NECESSARY,
     NOT_MEAN,
     SPARED,
-    UNTOLD,
     Claim,
     Finding,
-    first_reason,
 )
 from cascade_equivalence.report.mechanism_names import (
     ACOUSTIC,
@@ -30,10 +27,10 @@ from cascade_equivalence.report.mechanism_names import (
     concept_title,
 )
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either, every
 from cascade_equivalence.report.verdict_fall import (
     CONTROL_NAMES,
-    GUESSING,
     MARGIN,
     Erasures,
     Row,
@@ -77,13 +74,7 @@ def hearing(found: Erasures) -> Iterator[Finding]:
 
 
 def _hearing(found: Erasures, task: str, row: Row, read: Row, apart: Row | None) -> Judged:
-    reason = first_reason(
-        {
-            GUESSING: not found.above_chance(task),
-            "with nothing erased the model is not above chance when it reads": not found.above_chance(task, READ),
-        }
-    )
-    if reason:
+    if reason := found.nothing_to_lose(task) or found.nothing_to_lose(task, READ):
         return Judged(UNTOLD, reason)
     heard, spoken = found.change(row), found.change(read)
     further = None if apart is None else Sides.of(apart, "difference", found.confidence)
@@ -102,16 +93,12 @@ def _hearing(found: Erasures, task: str, row: Row, read: Row, apart: Row | None)
 
 
 def bag_breaks_more(found: Erasures) -> Iterator[Finding]:
-    """Does erasing BoC break more than erasing CTC, and otherwise than in other models (the paper's section 5.4)?"""
+    """Does erasing BoC break more than erasing CTC (the paper's section 5.4)?"""
     for task, concept, _ in _conditions(found, (ORDERED,)):
         row = found.controls.get((task, HEARD, concept, found.variant, BAG, ACCURACY))
         if row is None:
             continue
-        place = {"task": task, "arm": HEARD, "concept": concept, "variant": found.variant, "measure": ACCURACY}
-        others = [other for other in found.beside_models if all(other[name] == at for name, at in place.items())]
-        numbers = f"accuracy under CTC minus under BoC {_ends(row, 'difference')}" + "".join(
-            f"; than in {other['other_model']} by {_ends(other, 'difference')}" for other in others
-        )
+        numbers = f"accuracy under CTC minus under BoC {_ends(row, 'difference')}"
         judged = _bag_breaks_more(found, task, row)
         yield replace(_finding(found, BAG_BREAKS_MORE, concept, task, judged, numbers), subject="CTC against BoC")
 
@@ -120,14 +107,37 @@ def _bag_breaks_more(found: Erasures, task: str, row: Row) -> Judged:
     apart = Sides.of(row, "difference", found.confidence)
     if apart.low is None or apart.high is None:
         return Judged(UNTOLD, row["reason"] or "there is no interval")
-    if not found.above_chance(task):
-        return Judged(UNTOLD, GUESSING)
+    if reason := found.nothing_to_lose(task):
+        return Judged(UNTOLD, reason)
     p = either(apart.above(0), apart.below(0))
     if apart.low > 0:
         return Judged(HOLDS, "", p)
     if apart.high < 0:
         return Judged(FAILS, "erasing what CTC reads breaks more", p)
     return Judged(UNTOLD, "no difference between the two is shown", p)
+
+
+def bag_differs(found: Erasures) -> Iterator[Finding]:
+    """Is what BoC breaks beyond CTC another in other models: does how they hold the text differ (section 5.4)?"""
+    for task, concept, _ in _conditions(found, (ORDERED,)):
+        place = {"task": task, "arm": HEARD, "concept": concept, "variant": found.variant, "measure": ACCURACY}
+        for row in found.beside_models:
+            if all(row[name] == at for name, at in place.items()):
+                numbers = f"accuracy under CTC minus under BoC, less the same there, {_ends(row, 'difference')}"
+                finding = _finding(found, BAG_DIFFERS, concept, task, _bag_differs(found, task, row), numbers)
+                yield replace(finding, subject=f"CTC against BoC, beside {row['other_model']}")
+
+
+def _bag_differs(found: Erasures, task: str, row: Row) -> Judged:
+    apart = Sides.of(row, "difference", found.confidence)
+    if apart.low is None or apart.high is None:
+        return Judged(UNTOLD, row["reason"] or "there is no interval")
+    if reason := found.nothing_to_lose(task) or found.nothing_to_lose(task, other_model=row["other_model"]):
+        return Judged(UNTOLD, reason)
+    p = either(apart.above(0), apart.below(0))
+    if apart.low > 0 or apart.high < 0:
+        return Judged(HOLDS, "", p)
+    return Judged(UNTOLD, "no difference between the models is shown, which does not prove that there is none", p)
 
 
 def not_only_mean(found: Erasures) -> Iterator[Finding]:
@@ -161,7 +171,7 @@ def _spared(found: Erasures, task: str, row: Row) -> Judged:
     # Controls excuse a fall, but their absence does not.
     if (
         falls(row)
-        and found.above_chance(task)
+        and not found.nothing_to_lose(task)
         and all(beyond(control) for control in found.beside(task, ACOUSTIC, found.variant))
     ):
         return Judged(FAILS, "accuracy falls", p)

@@ -1,18 +1,20 @@
 """Whether answers fall under erasure, and further than under the controls."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR, standing_of
 from cascade_equivalence.report.display import percent
 from cascade_equivalence.report.erasure_tables import shown_positions
-from cascade_equivalence.report.finding import FAILS, HOLDS, UNTOLD, first_reason, too_few
-from cascade_equivalence.report.mechanism_names import AFFINE, CONTROLS, HEARD, LINEAR
+from cascade_equivalence.report.finding import first_reason, too_few
+from cascade_equivalence.report.mechanism_names import AFFINE, CONTROLS, HEARD, LINEAR, READ
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Sides, every
-from cascade_equivalence.report.verdict_sufficiency import above_chance
+from cascade_equivalence.report.wording import counted
 from cascade_equivalence.stats.erasure import ACCURACY
 
 MARGIN = 0.05
@@ -26,7 +28,12 @@ CONTROL_NAMES = {"random": "random", "principal": "random of equal variance", "p
 Row = Mapping[str, Any]
 NO_FALL = f"accuracy falls by no more than {percent(MARGIN)} points"
 OPEN_FALL = "a fall is neither shown nor ruled out"
-GUESSING = "with nothing erased the model is not above chance there"
+GUESSING = {
+    NOT_ABOVE: "with nothing erased {} is not above chance",
+    UNCLEAR: "with nothing erased there are too few items to tell whether {} is above chance",
+}
+"""Why a fall says nothing, by how the answers stand to chance."""
+WHO = {HEARD: "the model", READ: "the model, when it reads,"}
 
 
 class Fall(NamedTuple):
@@ -57,7 +64,8 @@ class Erasures:
         variant: The variant that is judged: the paper's, where it was run.
         left: Why a concept may still be there, by concept; a fall that stays away then says nothing.
         confidence: Level of the intervals.
-        beside_models: Rows of the controls table that set the model against another one.
+        beside_models: Rows of the controls table that set the model against another one that was not told before.
+        others: Rows of the erasure table with nothing erased, from audio, by other model and task.
     """
 
     model: str
@@ -68,6 +76,7 @@ class Erasures:
     left: Mapping[str, str]
     confidence: float = 0.95
     beside_models: Sequence[Row] = ()
+    others: Mapping[tuple[str, str], Row] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -83,6 +92,10 @@ class Erasures:
         mine_beside = controls.filter(model=model, positions=place)
         alone = pl.col("other_model").is_null()
         against = mine_beside.filter(alone).iter_rows(named=True)
+        models = erasure["model"].unique(maintain_order=True).to_list()
+        # Two models differ or do not: that is one claim, told of the first of them.
+        told = models[: models.index(model)]
+        bases = erasure.filter(pl.col("model") != model, concept=BASELINE, arm=HEARD).iter_rows(named=True)
         fitted = erasers.filter(pl.col("control").is_null(), model=model)
         return cls(
             model,
@@ -92,7 +105,8 @@ class Erasures:
             LINEAR if LINEAR in mine["variant"] else AFFINE,
             {str(concept): _left(part) for (concept,), part in fitted.group_by("concept")},
             confidence,
-            mine_beside.filter(~alone).rows(named=True),
+            mine_beside.filter(~alone & ~pl.col("other_model").is_in(told)).rows(named=True),
+            {(row["model"], row["task"]): row for row in bases},
         )
 
     def change(self, row: Row, measure: str = ACCURACY) -> Sides:
@@ -103,10 +117,20 @@ class Erasures:
         """Answers under a condition."""
         return self.rows.get((task, arm, concept, variant))
 
-    def above_chance(self, task: str, arm: str = HEARD) -> bool:
-        """Whether there is something to lose."""
-        row = self.rows.get((task, arm, BASELINE, BASELINE))
-        return row is not None and above_chance(row["accuracy_low"], row["chance"], row["against_chance"])
+    def nothing_to_lose(self, task: str, arm: str = HEARD, other_model: str | None = None) -> str:
+        """Why a fall says nothing: accuracy is not shown to be above chance with nothing erased; empty where it is.
+
+        Args:
+            task: The task.
+            arm: Whether the model hears or reads.
+            other_model: The model that it is about, if that is another one.
+        """
+        if other_model is None:
+            row, who = self.rows.get((task, arm, BASELINE, BASELINE)), WHO[arm]
+        else:
+            row, who = self.others.get((other_model, task)), other_model
+        found = UNCLEAR if row is None else standing_of(row["accuracy_low"], row["chance"], row["against_chance"])
+        return GUESSING[found].format(who) if found in GUESSING else ""
 
     def beside(self, task: str, concept: str, variant: str, measure: str = ACCURACY) -> list[Row]:
         """The controls of a condition, from audio."""
@@ -117,8 +141,8 @@ class Erasures:
         """Whether a measure falls from audio, and further than under every control, those of the same rank first."""
         row = self.rows[task, HEARD, concept, variant]
         low, high = row[f"{measure}_change_low"], row[f"{measure}_change_high"]
-        if not self.above_chance(task):
-            return Fall(UNTOLD, GUESSING)
+        if reason := self.nothing_to_lose(task):
+            return Fall(UNTOLD, reason)
         if low is None or high is None:
             return Fall(UNTOLD, f"there is no interval ({row['reason'] or 'too few items'})")
         beside, left = self.beside(task, concept, variant, measure), self.left.get(concept)
@@ -156,12 +180,13 @@ def _excuse(controls: Sequence[Row]) -> str:
     drawn = [row for row in controls if row["control"] in DRAWN]
     as_much = [CONTROL_NAMES[row["control"]] for row in controls if not beyond(row)]
     most = max((row["draws"] or 0 for row in drawn), default=0)
+    drawn_words = f"{counted(most, 'draw')} of a control {'is' if most == 1 else 'are'}"
     return first_reason(
         {
             "no control was run": not controls,
             "no control of the concept's rank was run": not drawn,
             f"the control does as much ({', '.join(as_much)})": bool(as_much),
-            f"{most} draws of a control are too few for a p of {ALPHA}, though all leave more": most < ENOUGH,
+            f"{drawn_words} too few for a p of {ALPHA}, though all leave more": most < ENOUGH,
         }
     )
 

@@ -5,29 +5,28 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import E2ESpec, ImplicitSpec
 from cascade_equivalence.report.display import MINUS, NOT_RUN, Display, decimal, percent
-from cascade_equivalence.report.finding import (
-    APART,
-    CLAIMS,
-    FAILS,
-    HOLDS,
-    LEVELS,
-    OUTCOMES,
-    UNTOLD,
-    Claim,
-    Finding,
-)
+from cascade_equivalence.report.finding import APART, CLAIMS, LEVELS, Claim, Finding
 from cascade_equivalence.report.mechanism_names import ACOUSTIC, concept_title
 from cascade_equivalence.report.naming import Outline
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_claims import corrected
-from cascade_equivalence.report.verdict_erasure import bag_breaks_more, hearing, necessary, not_only_mean, spared
+from cascade_equivalence.report.verdict_erasure import (
+    bag_breaks_more,
+    bag_differs,
+    hearing,
+    necessary,
+    not_only_mean,
+    spared,
+)
 from cascade_equivalence.report.verdict_fall import MARGIN, Erasures
 from cascade_equivalence.report.verdict_probes import readable, retained, shown
 from cascade_equivalence.report.verdict_sufficiency import MARGIN as KAPPA_MARGIN
 from cascade_equivalence.report.verdict_sufficiency import suffices
-from cascade_equivalence.report.wording import listed
+from cascade_equivalence.report.wording import counted, listed
 
 TEXT_MARGIN = 0.03
 """Loss of decodability that still counts as none: the paper's figure for Ultravox (its section 5.4)."""
@@ -76,19 +75,20 @@ class Story:
     judgements: Sequence[Judgement]
 
 
-def findings(tables: Tables, confidence: float = 0.95) -> list[Finding]:
+def findings(tables: Tables, statistics: StatisticsConfig) -> list[Finding]:
     """Judge every claim on every opened model, as far as there is something to judge it by.
 
-    All claims that are tested are one family, corrected for a false discovery rate of 1 - ``confidence``.
+    All claims that are tested are one family, corrected for the study's false discovery rate.
 
     Args:
         tables: The tidy tables.
-        confidence: Level of their intervals.
+        statistics: Level of their intervals, false discovery rate of the claims.
 
     Returns:
         Findings by model in the order of the probes, then by claim.
     """
     found: list[Finding] = []
+    confidence = statistics.confidence
     for model in opened_models(tables):
         found += retained(tables.probes, model, confidence)
         found += readable(tables.probes, model, confidence)
@@ -96,10 +96,10 @@ def findings(tables: Tables, confidence: float = 0.95) -> list[Finding]:
         found += suffices(tables.sufficiency, model, confidence)
         if model in tables.erasure["model"]:
             erased = Erasures.of(tables.erasure, tables.erasure_controls, tables.erasers, model, confidence)
-            for judge in (necessary, hearing, bag_breaks_more, not_only_mean, spared):
+            for judge in (necessary, hearing, bag_breaks_more, bag_differs, not_only_mean, spared):
                 found += judge(erased)
         found += apart(tables.erasers, tables.probes, model)
-    return corrected(found, 1 - confidence)
+    return corrected(found, statistics.fdr)
 
 
 def opened_models(tables: Tables) -> list[str]:
@@ -136,7 +136,7 @@ def apart(erasers: pl.DataFrame, probes: pl.DataFrame, model: str) -> Iterator[F
     worst = told.row(0, named=True)
     numbers = (
         f"the largest loss of decodability is {decimal(max(0.0, worst['loss']))}, at layer {worst['layer']} "
-        f"({decimal(worst['text_before'])} to {decimal(worst['text_after'])}), of {told.height} layers"
+        f"({decimal(worst['text_before'])} to {decimal(worst['text_after'])}), of {counted(told.height, 'layer')}"
     )
     holds = worst["loss"] <= TEXT_MARGIN
     why = (
@@ -219,8 +219,7 @@ def four_levels(found: Sequence[Finding]) -> Display:
         remarks=[
             "A claim holds, or does not, where the intervals and controls below say so; otherwise it cannot be told, "
             "and below it says why. All claims that were tested, one by one, are corrected together (Benjamini and "
-            "Hochberg), at a false discovery rate of 1 minus the level of the intervals; what is not shown after that "
-            "cannot be told.",
+            "Hochberg), at the study's false discovery rate; what is not shown after that cannot be told.",
             f"Margins are ours: a fall of accuracy of up to {percent(MARGIN)} points, a loss of κ of up to "
             f"{decimal(KAPPA_MARGIN)} and one of decodability (1 {MINUS} CER) of up to {decimal(TEXT_MARGIN)} count as "
             "none.",

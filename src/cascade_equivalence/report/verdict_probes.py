@@ -6,17 +6,9 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.report.display import UNDEFINED, decimal, interval, percent
-from cascade_equivalence.report.finding import (
-    FAILS,
-    HOLDS,
-    READABLE,
-    RETAINED,
-    SHOWN,
-    UNTOLD,
-    Finding,
-    first_reason,
-)
+from cascade_equivalence.report.finding import READABLE, RETAINED, SHOWN, Finding, first_reason
 from cascade_equivalence.report.mechanism_names import PROBE_TITLES
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either, every
 
 ACOUSTIC_PROBES = ("energy", "pitch")

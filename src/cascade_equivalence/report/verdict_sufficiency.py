@@ -5,13 +5,19 @@ from typing import Any
 
 import polars as pl
 
+from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR, standing_of
 from cascade_equivalence.report.display import decimal, interval
-from cascade_equivalence.report.finding import FAILS, HOLDS, SUFFICES, UNTOLD, Finding, too_few
+from cascade_equivalence.report.finding import SUFFICES, Finding, too_few
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either
 
 MARGIN = 0.1
 """Loss of κ that still counts as none; the choice is ours, the paper gives none."""
+GUESSING = {
+    NOT_ABOVE: "{} is not above chance there",
+    UNCLEAR: "there are too few items to tell whether {} is above chance there",
+}
 
 
 def suffices(table: pl.DataFrame, model: str, confidence: float) -> Iterator[Finding]:
@@ -32,19 +38,11 @@ def suffices(table: pl.DataFrame, model: str, confidence: float) -> Iterator[Fin
         yield Finding(model, SUFFICES, subject, task_title(row["task"]), outcome, _numbers(row), why, p=p)
 
 
-def above_chance(accuracy_low: float | None, chance: float | None, against_chance: str | None) -> bool:
-    """Whether an accuracy is shown to be above chance; of open answers, above zero."""
-    if chance is None:
-        return accuracy_low is not None and accuracy_low > 0
-    return against_chance == "above"
-
-
 def _judged(row: Mapping[str, Any], confidence: float) -> Judged:
     for arm in ("system", "explicit"):
-        if row["explicit"] is not None and not above_chance(
-            row[f"{arm}_accuracy_low"], row["chance"], row[f"{arm}_against_chance"]
-        ):
-            return Judged(UNTOLD, f"{row[arm]} is not above chance there")
+        found = standing_of(row[f"{arm}_accuracy_low"], row["chance"], row[f"{arm}_against_chance"])
+        if row["explicit"] is not None and found in GUESSING:
+            return Judged(UNTOLD, GUESSING[found].format(row[arm]))
     if row["kappa_difference_low"] is None:
         return Judged(UNTOLD, row["reason"] or "there is no interval")
     difference = Sides.of(row, "kappa_difference", confidence)

@@ -12,6 +12,11 @@ def listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: ``1 task``, ``2 tasks``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def listed_tasks(tasks: Sequence[str]) -> str:
     """Tasks in words."""
     return listed([task_title(task) for task in tasks])

@@ -25,17 +25,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the headline of a finished study, and where its results are."""
     import polars as pl
 
-    from cascade_equivalence.cli.study import read_study, recorded_confidence
+    from cascade_equivalence.cli.study import read_study, recorded_statistics
     from cascade_equivalence.report.claims_table import CLAIMS
     from cascade_equivalence.report.headline import print_headline
-    from cascade_equivalence.report.tables import Tables
+    from cascade_equivalence.report.tables import Tables, read_csv
 
     path: Path = arguments.study
     if path.is_dir():
-        results, confidence = path, None
+        results, statistics = path, None
     else:
         study = read_study(path).config
-        results, confidence = study.results, study.statistics.confidence
+        results, statistics = study.results, study.statistics
     if not (results / "report.html").exists():
         command = snakemake(path)
         run_it = f"run `{command}` first" if command else "run the study first"
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     tables = Tables.read(results / "tables")
     file = results / "claims.csv"
     # A study from before claims were judged has none.
-    claims = pl.read_csv(file, schema=CLAIMS) if file.is_file() else pl.DataFrame(schema=CLAIMS)
+    claims = read_csv(file, CLAIMS) if file.is_file() else pl.DataFrame(schema=CLAIMS)
     if arguments.json:
         print(
             json.dumps(
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 0
     print()
-    print_headline(tables, confidence or recorded_confidence(results), claims=claims)
+    print_headline(tables, statistics or recorded_statistics(results), claims=claims)
     for name, place in (("Tables", "tables"), ("Figures", "figures"), ("Report", "report.html")):
         print(f"{name:8} {results / place}")
     return 0
