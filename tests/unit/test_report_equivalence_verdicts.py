@@ -51,6 +51,26 @@ def judged(rows: list[dict[str, Any]], contrasts: list[dict[str, Any]], **option
 LOW = (0.7, 0.6, 0.78)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_gap_without_a_value_hides_none_that_has_one(turned: bool) -> None:
+    tops = [pair("base", "oracle", LOW, "cascade"), pair("base", "tiny", LOW, "cascade")]
+    gaps = [
+        contrast("base", "talker", "oracle", (None, None, None)),
+        contrast("base", "talker", "tiny", (0, -0.05, 0.05)),
+    ]
+    found, *_ = judged([pair("talker", "base", LOW), *tops], gaps[::-1] if turned else gaps)
+    assert found["ceiling"] == "base vs. tiny" and found["gap"] == 0 and found["verdict"] == "equivalent"
+    only, *_ = judged([pair("talker", "base", LOW), *tops], gaps[:1])
+    assert only["ceiling"] == "base vs. oracle" and only["gap"] is None
+
+
+def test_a_ceiling_is_equivalent_where_that_is_shown_and_else_a_ceiling() -> None:
+    sure, low = judged([pair("base", "oracle", (0.95, 0.9, 0.98), "cascade"), pair("base", "tiny", LOW, "cascade")], [])
+    assert sure["verdict"] == "equivalent" and low["verdict"] == CEILING
+    told, _ = judged([pair("talker", "base", LOW), pair("base", "oracle", LOW, "cascade")], [])
+    assert told["verdict"] not in (CEILING, "equivalent")
+
+
 def test_a_kappa_below_the_bound_but_near_the_ceiling_is_equivalent() -> None:
     top = pair("base", "oracle", LOW, "cascade")
     alone, _ = judged([pair("talker", "base", LOW), top], [])

@@ -152,9 +152,9 @@ def test_a_contrast_of_another_study_is_refused(study: Study, tmp_path: Path) ->
 def test_verdict_speaks_of_speech_llms_only_where_they_are_above_chance(tables: Tables) -> None:
     paragraphs = verdict(tables, SPEECH_OUTLINE)
     text = " ".join(paragraphs)
-    assert "mumbler is a speech LLM and above chance on no task" in text
+    assert "mumbler is a speech LLM and shown to be above chance on no task" in text
     assert not any(paragraph.startswith("mumbler agrees") for paragraph in paragraphs)
-    assert "On SST-2 and MUStARD it is not above chance" in text
+    assert "On SST-2 and MUStARD it is not shown to be above chance" in text
     telling = [paragraph for paragraph in paragraphs if paragraph.startswith("talker agrees")]
     assert len(telling) == 5 and not any("SST-2" in paragraph or "MUStARD" in paragraph for paragraph in telling)
     matched = next(paragraph for paragraph in telling if paragraph.startswith("talker agrees with base-qwen"))
@@ -252,4 +252,4 @@ def test_a_pair_of_two_speech_llms_is_told_once(tmp_path: Path) -> None:
     small = write_study(tmp_path, Outline(systems, [pair], list(LABELS)))
     text = " ".join(verdict(build(small), small.outline))
     assert text.count("(a speech LLM with another LLM)") == 1
-    assert "On no task are both talker and mumbler (a speech LLM with another LLM) above chance" in text
+    assert "On no task are both talker and mumbler (a speech LLM with another LLM) shown to be above chance" in text

@@ -9,6 +9,7 @@ from cascade_equivalence.report.tables import SCHEMAS
 from cascade_equivalence.report.verdict_equivalence import SHOWN, closing, grid, judged
 
 TASKS = list(names.TASKS)
+UNSURE = dict(zip(TASKS, ("at", "below", "unknown") * 2, strict=True))
 VERDICTS = st.dictionaries(st.sampled_from(TASKS), st.sampled_from(list(SHOWN)), min_size=1)
 
 
@@ -33,6 +34,17 @@ def test_every_task_is_said_once_under_its_verdict(verdicts: dict[str, str]) -> 
         assert len(own) == 1 and SHOWN[verdict].format("") in own[0]
 
 
+def test_each_task_is_told_by_the_rule_that_it_was_judged_by() -> None:
+    mine = table({"sst2": "equivalent", "meld": "different", "ag_news": "inconclusive"})
+    gaps = pl.when(pl.col("task") == "sst2").then(-0.1)
+    held = mine.with_columns(gap=gaps, ceiling=pl.when(pl.col("task") == "sst2").then(pl.lit("base vs. tiny")))
+    text = judged(held, "talker", "cascade", TASKS)
+    bounds = text.split("), talker", 1)[0]
+    ceiling, absolute = (bounds.index(words) for words in ("below that of base vs. tiny", "κ above 0.75"))
+    assert ceiling < bounds.index(task_title("sst2")) < absolute
+    assert absolute < min(bounds.index(task_title(task)) for task in ("meld", "ag_news"))
+
+
 @given(VERDICTS, st.sets(st.sampled_from(TASKS)))
 def test_tasks_that_are_not_to_be_read_are_not_spoken_of(verdicts: dict[str, str], told: set[str]) -> None:
     text = judged(table(verdicts), "talker", "cascade", sorted(told))
@@ -49,7 +61,7 @@ def test_the_grid_reads_nothing_from_guesses(verdicts: dict[str, str], guessed: 
     equivalence = table(verdicts)
     rows = [
         {"system": "talker", "reference": "cascade", "task": task, "condition": "clean", "kappa": 0.5}
-        | {"system_against_chance": "above", "reference_against_chance": "at" if task in guessed else None}
+        | {"system_against_chance": "above", "reference_against_chance": UNSURE[task] if task in guessed else None}
         for task in verdicts
     ]
     found = grid(equivalence, pl.DataFrame(rows, schema=SCHEMAS["agreement"]))

@@ -105,7 +105,10 @@ def _ends(row: Mapping[str, Any], name: str) -> Ends:
 
 
 def _gaps(contrasts: pl.DataFrame, tops: set[frozenset[str]]) -> dict[tuple[frozenset[str], str, str], Gap]:
-    """By pair, task and condition: its kappa minus that of the first ceiling that a contrast sets it against."""
+    """By pair, task and condition: its kappa minus that of the first ceiling that it can be held against.
+
+    A gap without a value stands only where there is no other: it says why.
+    """
     found: dict[tuple[frozenset[str], str, str], Gap] = {}
     for row in contrasts.iter_rows(named=True):
         value, low, high = ends = _ends(row, "kappa_difference")
@@ -116,7 +119,9 @@ def _gaps(contrasts: pl.DataFrame, tops: set[frozenset[str]]) -> dict[tuple[froz
             pair, ceiling = (frozenset((row["system"], row[which])) for which in (other, top))
             if ceiling in tops and pair not in tops:
                 name = f"{row['system']} vs. {row[top]}"
-                found.setdefault((pair, row["task"], row["condition"]), Gap(name, gap, row["reason"]))
+                place = (pair, row["task"], row["condition"])
+                if place not in found or (found[place].ends[0] is None and gap[0] is not None):
+                    found[place] = Gap(name, gap, row["reason"])
     return found
 
 

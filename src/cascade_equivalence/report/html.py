@@ -47,7 +47,10 @@ VERDICTS = {
     "different": ("≠", "a difference is shown: in accuracy, and not within the margin, or κ below its bound"),
     "ceiling": ("∧", "a ceiling: one LLM and two transcripts, what others are held against"),
     "inconclusive": ("?", "neither is shown: too few texts, or too close to the bounds"),
-    GUESSING: ("‡", "at least one of the two is not above chance: what they share may be habits of guessing"),
+    GUESSING: (
+        "‡",
+        "at least one of the two is not shown to be above chance: what they share may be habits of guessing",
+    ),
     "undefined": ("·", "there is nothing to judge by"),
 }
 """Symbol and meaning of each verdict of the grid."""

@@ -156,7 +156,8 @@ def contrasts(table: pl.DataFrame, pairs: pl.DataFrame, confidence: float) -> Di
             "interval of the difference comes from those of the two κ and their correlation over texts.",
             MATCH_LEGEND,
             "Shown: the difference is not 0 after correction for the number of contrasts (Benjamini-Hochberg). Where "
-            "it is not shown, neither a difference nor equality is. Not read: one of the three is not above chance.",
+            "it is not shown, neither a difference nor equality is. Not read: one of the three is not shown to be "
+            "above chance.",
             *(["Ceiling: κ of two cascades with this LLM that read two transcripts."] if tops_by_pair else []),
             *(f"{remark} Here: of any of the three." for remark in mark_legend(row[6] for row in rows)),
         ],

@@ -62,7 +62,7 @@ def frame(
         for kind, names in families(part["condition"]).items():
             places = {
                 parse_condition(row["condition"]).level: row | {"noise": kind}
-                for row in part.select(list(PAIR)).iter_rows(named=True)
+                for row in part.select(*PAIR, "accuracies_differ").iter_rows(named=True)
                 if row["condition"] in (CLEAN, *names)
             }
             unit = parse_condition(names[0]).unit
@@ -78,20 +78,28 @@ def frame(
                 )
             except StudyError as error:
                 raise StudyError(f"{system} and {reference} on {task}: {error}") from error
-            rows += _rows(found, places, unit)
+            differ = {level: bool(place.pop("accuracies_differ")) for level, place in places.items()}
+            rows += _rows(found, places, unit, differ)
     return pl.DataFrame(rows, schema=PAIR | SCHEMA, orient="row")
 
 
 def _rows(
-    found: Mapping[str, Any], places: Mapping[float | None, Mapping[str, Any]], unit: str
+    found: Mapping[str, Any],
+    places: Mapping[float | None, Mapping[str, Any]],
+    unit: str,
+    differ: Mapping[float | None, bool],
 ) -> Iterator[dict[str, Any]]:
-    """Rows of one pair, task and kind of noise."""
+    """Rows of one pair, task and kind of noise; ``differ`` is what the agreement table has of each level."""
     turn = _crossover(found["crossover"]) | {"crossover_unit": unit}
     for each in found["conditions"]:
         row = {**places[each["level"]], "rows": found["rows"], "groups": found["groups"], **turn}
         row |= spread("difference", each["difference"])
         row |= spread("change", each["change"]) if each["change"] else {}
-        yield row | {"reversed": each["reversed"]}
+        turned = each["reversed"]
+        # Of many orders some turn by chance: shown is what the correction for all tests leaves, before and after.
+        yield row | {
+            "reversed": APPARENT if turned == SHOWN and not (differ[None] and differ[each["level"]]) else turned
+        }
 
 
 def _heard(
@@ -154,8 +162,9 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "speech has only the voices that are also heard in noise. Change: by how much the difference in the most "
             "noise differs from that on clean speech; below 0, the first system loses more. Intervals draw whole "
             "texts, the same for both systems and all conditions, and are not adjusted for the number of rows.",
-            "Order turned: where the sign is opposite to that on clean speech; shown if both intervals exclude 0, else "
-            "apparent, which chance may have done.",
+            "Order turned: where the sign is opposite to that on clean speech; shown if both intervals exclude 0 and "
+            "both differences remain after the correction for all tests of the agreement table, else apparent, which "
+            "chance may have done.",
             f"Crossover: the {_listed_levels(levels)} at which the difference first becomes 0 on the way from clean "
             "speech, on straight lines between those that were run. Clean speech has none: a crossing before the "
             f"mildest is only known to lie beyond it ({_beyond(levels)}). In brackets the interval of the draws that "

@@ -86,8 +86,8 @@ def cells(pairs: pl.DataFrame, row: Mapping[str, Any]) -> list[str]:
 def remarks(pairs: pl.DataFrame) -> list[str]:
     """What the column says."""
     told = (
-        "Retest κ: how far the less constant of the two agrees with itself when it is asked again under what should "
-        f"not matter, at the least (the table on that says in which ways). {LIMIT}"
+        "Retest κ: how far each of the two that was asked again agrees with itself, at the least, under what should "
+        f"not matter (the table on that says who was asked, and in which ways). {LIMIT}"
     )
     return [told for _ in heads(pairs)]
 
@@ -147,4 +147,7 @@ def sentence(equivalence: pl.DataFrame) -> str:
     if not known:
         return ""
     told = ", ".join(f"{decimal(kappa)} on {task_title(task)}" for task, kappa in known)
-    return f"Asked again under what should not matter, the less constant of the two agrees with itself to κ {told}."
+    return (
+        "Asked again under what should not matter, each of the two that was asked agrees with itself to κ of at least "
+        f"{told}."
+    )

@@ -37,8 +37,8 @@ def verdict(tables: Tables, outline: Outline) -> list[str]:
     guessing = clean.filter(pl.col("kappa").is_not_null() & pl.col("guesses"))
     if guessing.height:
         sentences.append(
-            f"On {_by_task(guessing)} at least one system of a pair is not above chance, so its κ can show shared "
-            "habits of guessing, not shared understanding (‡)."
+            f"On {_by_task(guessing)} at least one system of a pair is not shown to be above chance, so its κ can "
+            "show shared habits of guessing, not shared understanding (‡)."
         )
     undefined = clean.filter(pl.col("kappa").is_null())
     if undefined.height:

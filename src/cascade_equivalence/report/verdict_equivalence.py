@@ -22,7 +22,7 @@ PLACE = ["system", "reference", "task"]
 
 
 def grid(equivalence: pl.DataFrame, agreement: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts of every pair and task on clean speech, for a grid.
+    """Verdicts of every pair and task on clean speech, for a grid; of systems not shown to be above chance none.
 
     Args:
         equivalence: Tidy equivalence table.
@@ -30,11 +30,12 @@ def grid(equivalence: pl.DataFrame, agreement: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         ``system``, ``reference``, ``match``, ``task``, ``verdict`` and kappa with its interval. Where one of the two is
-        not above chance the verdict is ``guessing``.
+        not shown to be above chance the verdict is ``guessing``.
     """
     verdicts = equivalence.filter(condition=CLEAN).select(*PLACE, "match", "verdict")
     guesses = pl.any_horizontal(
-        pl.col(f"{side}_against_chance").is_in(["at", "below"]).fill_null(False) for side in ("system", "reference")
+        pl.col(f"{side}_against_chance").is_in(["at", "below", "unknown"]).fill_null(False)
+        for side in ("system", "reference")
     )
     kappas = agreement.filter(condition=CLEAN).select(
         *PLACE, "kappa", "kappa_low", "kappa_high", guesses.alias(GUESSING)
@@ -64,14 +65,27 @@ def judged(equivalence: pl.DataFrame, system: str, reference: str, tasks: list[s
     clauses = [
         words.format(listed_tasks(by_verdict[verdict])) for verdict, words in SHOWN.items() if by_verdict[verdict]
     ]
-    margin, gap, bound = mine.select("accuracy_margin", "ceiling_margin", "kappa_bound").row(0)
-    ceiling = mine["ceiling"].drop_nulls().unique(maintain_order=True).to_list()
-    answers = f"κ at most {gap:g} below that of {' and of '.join(ceiling)}" if ceiling else f"κ above {bound:g}"
+    margin = mine["accuracy_margin"][0]
+    answers = _answers(mine)
     told = (
         f"By the bounds set before it ran (accuracies within ±{100 * margin:g} points and {answers}), {system} and "
         f"{reference} {'; they '.join(clauses)}."
     )
     return " ".join(filter(None, (told, retest_table.sentence(mine))))
+
+
+def _answers(mine: pl.DataFrame) -> str:
+    """What is asked of the answers of one pair; task by task, where it is not one thing for all."""
+    rules: dict[str, list[str]] = {}
+    for task, gap, ceiling, margin, bound in mine.select(
+        "task", "gap", "ceiling", "ceiling_margin", "kappa_bound"
+    ).iter_rows():
+        # As in ``equivalence_verdicts``: by the ceiling where the gap to it is known.
+        rule = f"κ above {bound:g}" if gap is None else f"κ at most {margin:g} below that of {ceiling}"
+        rules.setdefault(rule, []).append(task)
+    if len(rules) == 1:
+        return next(iter(rules))
+    return " and ".join(f"{rule} on {listed_tasks(tasks)}" for rule, tasks in rules.items())
 
 
 def closing(equivalence: pl.DataFrame, speech_llms: list[str]) -> str:

@@ -82,13 +82,14 @@ def speech_llm(name: str, standing: Standing) -> list[str]:
     what = f"{name} is a speech LLM{_behind(name, standing.outline)}"
     if len(weak) == len(standing.tasks):
         return [
-            f"{what} and above chance on no task, so its agreement with other systems says nothing about how it works: "
-            "it can show shared habits of guessing."
+            f"{what} and shown to be above chance on no task, so its agreement with other systems says nothing about "
+            "how it works: it can show shared habits of guessing."
         ]
     paragraphs = [f"{what}."]
     if weak:
         paragraphs[0] += (
-            f" On {listed_tasks(weak)} it is not above chance, and its agreement there says nothing about how it works."
+            f" On {listed_tasks(weak)} it is not shown to be above chance, and its agreement there says "
+            "nothing about how it works."
         )
     mine = standing.pairs.filter(
         (pl.col("system") == name) | ((pl.col("reference") == name) & ~pl.col("system_kind").is_in(HEARING))
@@ -101,7 +102,9 @@ def speech_llm(name: str, standing: Standing) -> list[str]:
         told = part.filter(pl.col("kappa").is_not_null() & ~pl.col("guesses"))
         who = f"{other} ({described(other, name, str(match), standing.outline)})"
         if not told.height:
-            paragraphs.append(f"On no task are both {name} and {who} above chance, so their agreement is not read.")
+            paragraphs.append(
+                f"On no task are both {name} and {who} shown to be above chance, so their agreement is not read."
+            )
             continue
         sentences = [f"{name} agrees with {who} with κ = {_kappas(told)}."]
         if match == "exact":
@@ -205,8 +208,8 @@ def contrast_sentence(part: pl.DataFrame, outline: Outline) -> str:
     told = part.filter(pl.col("kappa_difference").is_not_null() & ~pl.col("guesses"))
     if not told.height:
         return (
-            f"On no task are {system}, {row['first']} and {row['second']} all above chance, so the difference of its "
-            f"two agreements ({row['contrast']}) is not read."
+            f"On no task are {system}, {row['first']} and {row['second']} all shown to be above chance, so the "
+            f"difference of its two agreements ({row['contrast']}) is not read."
         )
     rows = list(told.iter_rows(named=True))
     shown = [each for each in rows if each["agreements_differ"]]
