@@ -12,7 +12,7 @@ from cascade_equivalence.report.naming import Node, nodes
 from cascade_equivalence.report.pair_frames import PAIR
 from cascade_equivalence.report.ranking_table import SCHEMA, display, frame
 from cascade_equivalence.report.tables import Tables
-from cascade_equivalence.stats.ranking import KEPT, TIED
+from cascade_equivalence.stats.ranking import APPARENT, KEPT, SHOWN, TIED
 
 KEY = ["system", "reference", "task"]
 CROSSOVER = {name: None for name in SCHEMA if name.startswith("crossover")}
@@ -147,3 +147,21 @@ def test_what_does_not_fit_is_named(tables: Tables, answers: dict[Node, pl.DataF
     lacking = {each: table for each, table in answers.items() if each != node}
     with pytest.raises(StudyError, match="base-qwen and tiny-qwen on sst2: the two systems were not heard"):
         frame(lacking, tables.agreement, LABELS, STATISTICS)
+
+
+def test_an_order_is_shown_to_turn_only_where_the_correction_leaves_both_differences() -> None:
+    ids = [f"{item:02}" for item in range(60)]
+
+    def answered(right: float) -> pl.DataFrame:
+        correct = [place < right * len(ids) for place in range(len(ids))]
+        parsed = ["positive" if each else "negative" for each in correct]
+        columns = {"id": ids, "voice": "v", "group": ids, "label": "positive", "raw": parsed, "parsed": parsed}
+        return pl.DataFrame(columns | {"correct": correct})
+
+    right = {("s", "clean"): 0.9, ("r", "clean"): 0.5, ("s", "snr0"): 0.4, ("r", "snr0"): 0.8}
+    answers = {Node(who, "sst2", condition): answered(share) for (who, condition), share in right.items()}
+    for clean, noisy in ((True, True), (True, False), (False, True)):
+        rows = [made(condition="clean", accuracies_differ=clean), made(condition="snr0", accuracies_differ=noisy)]
+        pairs = pl.DataFrame([{name: row[name] for name in (*PAIR, "accuracies_differ")} for row in rows])
+        told = frame(answers, pairs, {"sst2": ("negative", "positive")}, STATISTICS)
+        assert told["reversed"].to_list() == [None, SHOWN if clean and noisy else APPARENT]
