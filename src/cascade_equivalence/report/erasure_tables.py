@@ -201,7 +201,7 @@ def erasure_controls(table: pl.DataFrame, controls: pl.DataFrame, confidence: fl
         ],
         rows=rows,
         remarks=[
-            "Changes in percentage points against nothing erased, on the same items; intervals draw whole items. "
+            "Changes in percentage points against nothing erased, on the same items; intervals count whole items. "
             "Forced choice: the label with the highest likelihood, whatever is written; it needs no parser. KL: "
             "divergence of the first answer token from the unerased model.",
             "Controls drawn for each concept have as many directions as its eraser at each layer: mean accuracy over "

@@ -72,7 +72,7 @@ COUNTERPARTS = (
         "κ of each speech LLM with a cascade, as a coloured table",
         "agreement",
         ("agreement",),
-        "an interval in each cell, from draws of whole texts; open answers too; pairs of two cascades below",
+        "an interval in each cell, by whole texts; open answers too; pairs of two cascades below",
     ),
     Counterpart(
         "Figure 2",

@@ -149,7 +149,7 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
                 else []
             ),
             *_over_all(table),
-            "; ".join(counts) + "; intervals draw whole utterances.",
+            "; ".join(counts) + "; intervals count whole utterances.",
             *(
                 [
                     "Precision leaves out utterances in which no token is left (control tokens, punctuation): at most "

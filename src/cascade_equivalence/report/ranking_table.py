@@ -160,7 +160,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         remarks=[
             "Accuracy of the first system minus that of the second in percentage points, on the same clips: clean "
             "speech has only the voices that are also heard in noise. Change: by how much the difference in the most "
-            "noise differs from that on clean speech; below 0, the first system loses more. Intervals draw whole "
+            "noise differs from that on clean speech; below 0, the first system loses more. Intervals count whole "
             "texts, the same for both systems and all conditions, and are not adjusted for the number of rows.",
             "Order turned: where the sign is opposite to that on clean speech; shown if both intervals exclude 0 and "
             "both differences remain after the correction for all tests of the agreement table, else apparent, which "

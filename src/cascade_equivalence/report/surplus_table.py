@@ -51,7 +51,8 @@ def frame(files: Mapping[str, Path]) -> pl.DataFrame:
         row = {
             "task": task,
             "voices": len(found["voices"]),
-            **{name: found[name] for name in ("transcript", "rows", "groups", "labels", "folds", "verdict", "reason")},
+            **{name: found[name] for name in ("transcript", "rows", "groups", "labels", "folds", "verdict")},
+            "reason": found["reason"] or found["surplus"]["reason"],
             "half_surplus": found["half"]["value"],
             "half_groups": found["half"]["groups"],
             "permutations": len(found["permuted"]["values"]),
@@ -108,9 +109,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "The surplus is at least what is shown: a classifier learns more from more texts. From half the texts: "
             "what a random half of them gives; where it is clearly less, more texts would show more.",
             "Shown: the value lies above all those found by chance, and its interval above 0; apparent: the interval "
-            "reaches 0. By chance: the range over repetitions in which items exchanged their audio. Intervals draw "
-            "whole groups and take the classifiers as given; with few groups they are too narrow. One without any "
-            "width at 0 says that the features did not help on the clips that train, and were left out.",
+            "reaches 0, or there are too few groups for one. By chance: the range over repetitions in which "
+            "items exchanged their audio. Intervals count whole groups and take the classifiers as given.",
             "None shown is no proof that the transcript suffices: it is what these classifiers and features find. "
             "Where synthetic voices read one text for one label, there is no surplus by construction; where one text "
             "is read in several manners that are the labels, the transcript can carry nothing.",

@@ -1,6 +1,6 @@
 """What erasing a concept does to one model's answers to one task, against the same model with nothing erased.
 
-Everything is paired: an erased answer stands beside the unerased answer to the same item, and an interval draws whole
+Everything is paired: an erased answer stands beside the unerased answer to the same item, and an interval counts whole
 groups of items once for both. Draws of a random control give a null distribution of their own; it has a p-value as a
 permutation test has (Davison & Hinkley 1997, eq. 4.11): (r + 1) / (n + 1), r of n draws doing as much.
 """

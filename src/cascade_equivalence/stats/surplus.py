@@ -21,7 +21,7 @@ whoever speaks it.
 It is what this family finds from so many texts: information that it cannot use, or needs more texts to learn, is not
 counted, so a surplus is at least what is shown, and "none shown" is no proof of sufficiency. The value at half of the
 groups tells whether it still grows with them.
-The intervals draw whole groups and take the fitted classifiers as given. The null has the same audio given to other
+The intervals count whole groups and take the fitted classifiers as given. The null has the same audio given to other
 items, and needs no such assumption.
 """
 
