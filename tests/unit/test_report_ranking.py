@@ -10,7 +10,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.display import UNDEFINED, Display, markdown, points_interval
 from cascade_equivalence.report.naming import Node, nodes
 from cascade_equivalence.report.pair_frames import PAIR
-from cascade_equivalence.report.ranking_table import SCHEMA, display, frame
+from cascade_equivalence.report.ranking_table import JUDGED, SCHEMA, display, frame
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.ranking import APPARENT, KEPT, SHOWN, TIED
 
@@ -161,7 +161,10 @@ def test_an_order_is_shown_to_turn_only_where_the_correction_leaves_both_differe
     right = {("s", "clean"): 0.9, ("r", "clean"): 0.5, ("s", "snr0"): 0.4, ("r", "snr0"): 0.8}
     answers = {Node(who, "sst2", condition): answered(share) for (who, condition), share in right.items()}
     for clean, noisy in ((True, True), (True, False), (False, True)):
-        rows = [made(condition="clean", accuracies_differ=clean), made(condition="snr0", accuracies_differ=noisy)]
-        pairs = pl.DataFrame([{name: row[name] for name in (*PAIR, "accuracies_differ")} for row in rows])
+        rows = [
+            made(condition="clean", accuracies_differ=clean, accuracy_difference=0.4),
+            made(condition="snr0", accuracies_differ=noisy, accuracy_difference=-0.4),
+        ]
+        pairs = pl.DataFrame([{name: row[name] for name in (*PAIR, *JUDGED)} for row in rows])
         told = frame(answers, pairs, {"sst2": ("negative", "positive")}, STATISTICS)
         assert told["reversed"].to_list() == [None, SHOWN if clean and noisy else APPARENT]

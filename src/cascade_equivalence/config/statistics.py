@@ -50,7 +50,7 @@ class StatisticsConfig(Closed):
         lt=1,
         description="Level of the intervals; each claim about a number is judged by its interval.",
     )
-    fdr: float = Field(default=0.05, gt=0, lt=1, description="False discovery rate of claims that two systems differ.")
+    fdr: float = Field(default=0.05, gt=0, lt=1, description="False discovery rate of all claims that are tested.")
     family: Literal["condition", "study"] = Field(
         default="condition",
         description="Tests that are corrected together: all pairs and tasks of one `condition`, or of the whole "

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.display import UNDEFINED, decimal
+from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR, worst
+from cascade_equivalence.report.chance import standing as standing_to_chance
+from cascade_equivalence.report.display import MARKS, UNDEFINED, decimal
 from cascade_equivalence.report.naming import HEARING, task_title
 
 if TYPE_CHECKING:
@@ -188,8 +190,8 @@ def _kappa_cell(axes: "Axes", corner: tuple[int, int], row: dict[str, Any], colo
         plate = {"facecolor": "0.97", "edgecolor": "none", "pad": 2}
         axes.text(x, y, UNDEFINED, ha="center", va="center", color="0.2", size=10, bbox=plate)
         return
-    guessing = {row["system_against_chance"], row["reference_against_chance"]} & {"at", "below"}
-    value = decimal(row["kappa"]) + (GUESSING if guessing else "")
+    standing = worst(standing_to_chance(row[f"{arm}_against_chance"]) for arm in ("system", "reference"))
+    value = decimal(row["kappa"]) + {NOT_ABOVE: GUESSING, UNCLEAR: MARKS["unknown"]}.get(standing, "")
     axes.text(x, y - 0.08, value, ha="center", va="center", color=color, size=11)
     if row["kappa_low"] is not None:
         ends = f"[{decimal(row['kappa_low'])}, {decimal(row['kappa_high'])}]"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, families, parse_condition, sort_conditions
@@ -30,6 +31,7 @@ SCHEMA: Schema = {
 speech in it: here ``noise`` names the family of a row. The crossover is one of pair, task and family, and is in each of
 their rows, in dB or ms; where it or an end of its interval is censored, it lies at a milder level than the one given:
 above a ratio, below a reverberation time."""
+JUDGED = ("accuracies_differ", "accuracy_difference")
 REVERSED_WORDS = {SHOWN: "shown", APPARENT: "apparent"}
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 """Ends of columns, and what they are called in the results."""
@@ -62,7 +64,7 @@ def frame(
         for kind, names in families(part["condition"]).items():
             places = {
                 parse_condition(row["condition"]).level: row | {"noise": kind}
-                for row in part.select(*PAIR, "accuracies_differ").iter_rows(named=True)
+                for row in part.select(*PAIR, *JUDGED).iter_rows(named=True)
                 if row["condition"] in (CLEAN, *names)
             }
             unit = parse_condition(names[0]).unit
@@ -78,8 +80,8 @@ def frame(
                 )
             except StudyError as error:
                 raise StudyError(f"{system} and {reference} on {task}: {error}") from error
-            differ = {level: bool(place.pop("accuracies_differ")) for level, place in places.items()}
-            rows += _rows(found, places, unit, differ)
+            signs = {level: _sign(place) for level, place in places.items()}
+            rows += _rows(found, places, unit, signs)
     return pl.DataFrame(rows, schema=PAIR | SCHEMA, orient="row")
 
 
@@ -87,9 +89,9 @@ def _rows(
     found: Mapping[str, Any],
     places: Mapping[float | None, Mapping[str, Any]],
     unit: str,
-    differ: Mapping[float | None, bool],
+    signs: Mapping[float | None, int],
 ) -> Iterator[dict[str, Any]]:
-    """Rows of one pair, task and kind of noise; ``differ`` is what the agreement table has of each level."""
+    """Rows of one pair, task and kind of noise; ``signs`` says whose lead the agreement table shows at each level."""
     turn = _crossover(found["crossover"]) | {"crossover_unit": unit}
     for each in found["conditions"]:
         row = {**places[each["level"]], "rows": found["rows"], "groups": found["groups"], **turn}
@@ -97,9 +99,15 @@ def _rows(
         row |= spread("change", each["change"]) if each["change"] else {}
         turned = each["reversed"]
         # Of many orders some turn by chance: shown is what the correction for all tests leaves, before and after.
-        yield row | {
-            "reversed": APPARENT if turned == SHOWN and not (differ[None] and differ[each["level"]]) else turned
-        }
+        if turned == SHOWN and signs[None] * signs[each["level"]] >= 0:
+            turned = APPARENT
+        yield row | {"reversed": turned}
+
+
+def _sign(place: dict[str, Any]) -> int:
+    """Whose lead is shown after the correction: 1 of the system, -1 of the reference, 0 of neither."""
+    differ, difference = (place.pop(name) for name in JUDGED)
+    return int(np.sign(difference)) if differ else 0
 
 
 def _heard(
