@@ -13,6 +13,10 @@ PLACEHOLDERS = ("value", "against", "smallest", "p", "systems", "tasks", "detail
 """What the sentences of a claim may name in braces."""
 
 
+OF_ACCURACY = frozenset({"accuracy", "accuracy_difference", "change"})
+"""Values of rows that say how many answers are right; all others say which answers two systems share."""
+
+
 class Rows(Closed):
     """Which estimates of the tidy tables a claim is about."""
 
@@ -51,6 +55,11 @@ class PaperClaim(Closed):
     holds: str
     fails: str
     untold: str
+
+    @property
+    def on_likeness(self) -> bool:
+        """Whether it is judged on which answers systems share: of systems that guess, habits of guessing."""
+        return self.rows is not None and self.rows.value not in OF_ACCURACY
 
     @model_validator(mode="after")
     def _complete(self) -> "PaperClaim":

@@ -8,7 +8,7 @@ import polars as pl
 
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
-from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR
+from cascade_equivalence.report.chance import ABOVE, NOT_ABOVE, UNCLEAR
 from cascade_equivalence.report.claims_paper import PaperClaim
 from cascade_equivalence.report.claims_pool import METHOD, Value
 from cascade_equivalence.report.claims_rows import Facts
@@ -52,6 +52,9 @@ how many of its ``estimates`` rest on a system that is not above chance; ``chanc
 there are too few texts to tell. ``p_adjusted``: over all claims of the study."""
 
 
+GUESSED = "it rests on nothing but systems that are not shown to be above chance"
+
+
 def claims_table(
     claims: Sequence[PaperClaim],
     tables: Tables,
@@ -90,13 +93,13 @@ def claims_table(
         else:
             outcomes[claim.id] = _outcome(claim, one, p, statistics.fdr)
             if outcomes[claim.id] == UNTOLD and not one.reason:
-                one = replace(one, reason=_open(one, p, statistics))
+                one = replace(one, reason=GUESSED if _guessed(claim, one) else _open(one, p, statistics))
         rows.append(_row(claim, one, p, outcomes[claim.id]))
     return pl.DataFrame(rows, schema=CLAIMS, orient="row")
 
 
 def _outcome(claim: PaperClaim, tested: Tested, p: float | None, fdr: float) -> str:
-    if p is None or tested.supports is None:
+    if p is None or tested.supports is None or _guessed(claim, tested):
         return UNTOLD
     if claim.smallest is not None and tested.found is not None:
         # Less than what counts, shown or not.
@@ -107,6 +110,11 @@ def _outcome(claim: PaperClaim, tested: Tested, p: float | None, fdr: float) -> 
         # Shown, on one side or the other; limits of an interval say the same as p, before p is corrected.
         return HOLDS if tested.supports else FAILS
     return UNTOLD
+
+
+def _guessed(claim: PaperClaim, tested: Tested) -> bool:
+    """Whether all that it rests on may be habits of guessing."""
+    return claim.on_likeness and bool(tested.standings) and ABOVE not in tested.standings
 
 
 def _open(tested: Tested, p: float | None, statistics: StatisticsConfig) -> str:
