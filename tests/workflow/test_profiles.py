@@ -1,4 +1,4 @@
-"""Settings that are right everywhere hold in every profile: Snakemake takes the default one, too, and reads it as it is."""
+"""Settings that are right everywhere hold in every profile; Snakemake reads the default one beside each."""
 
 import yaml
 from checkout import REPOSITORY
