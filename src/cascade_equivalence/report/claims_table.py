@@ -15,7 +15,16 @@ from cascade_equivalence.report.claims_rows import Facts
 from cascade_equivalence.report.claims_tested import Tested
 from cascade_equivalence.report.claims_tests import TESTS
 from cascade_equivalence.report.columns import Schema, estimate
-from cascade_equivalence.report.display import Display, decimal, interval, p_value, percent, points, points_interval
+from cascade_equivalence.report.display import (
+    UNDEFINED,
+    Display,
+    decimal,
+    interval,
+    p_value,
+    percent,
+    points,
+    points_interval,
+)
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.tables import Tables
@@ -182,6 +191,8 @@ def _row(claim: PaperClaim, tested: Tested, p: float | None, outcome: str) -> di
 
 def shown(unit: str, value: float | None, found: Value | None) -> str:
     """A value of a claim as a reader sees it, with its interval where it has one."""
+    if value is None:
+        return UNDEFINED
     ends = (None, None) if found is None else found[1:]
     if unit == "points":
         return points(value) if found is None else points_interval(value, *ends)
