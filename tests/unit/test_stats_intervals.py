@@ -204,3 +204,15 @@ def test_kappas_interval_covers_planted_kappas() -> None:
         low, _, high = ends(only(kappa(pair_of(system, reference, alone(60))), 60))
         inside += low <= planted <= high
     assert 0.91 < inside / 300 < 0.995
+
+
+@pytest.mark.parametrize("texts", [100, 300])
+def test_kappas_interval_covers_none_where_an_answer_is_rare(texts: int) -> None:
+    """Rows with both rare answers make nearly all of kappa's variance, and often there is none or few."""
+    rng = np.random.default_rng(7)
+    inside = 0
+    for _ in range(250):
+        system, reference = rng.choice(2, p=[0.9, 0.1], size=(2, texts))
+        low, _, high = ends(only(kappa(pair_of(system, reference, alone(texts))), texts))
+        inside += low <= 0 <= high
+    assert 0.91 < inside / 250

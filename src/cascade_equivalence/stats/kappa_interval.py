@@ -14,6 +14,8 @@ are agreed on more than others, scale it down. How rows of a group depend is acc
 ``RatioEstimator.null_variance``; the quantile is Student's, with one degree of freedom less than there are groups.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -25,6 +27,7 @@ from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Interval
 
 STEPS = 100
+ONE_SIDE = float(stats.norm.isf(0.05))
 NEAR = 1e-7  # of a row; nearer shares change no limit
 
 
@@ -76,10 +79,22 @@ class KappaScore:
         return Interval(self.limits, influence, estimator.clusters.count)
 
     def _model_scale(self) -> float:
-        """How much less residuals vary than the model has it, 1 at most; few rows that vary say little about it."""
+        """How much less residuals vary than the model has it, 1 at most.
+
+        Of that, no more is believed than the rows show: the variance that the model would still allow beside what was
+        seen, at one side of 95 %. Where two answers are rare, rows with both of them make nearly all of the variance,
+        and none may be there by luck.
+        """
+        expected = self._expected(self.value)
+        if expected <= 0:
+            return 1.0
         residuals = self._estimator.top - self.value * self._estimator.bottom
-        prior = self._estimator.copies
-        return min(1.0, (float(residuals @ residuals) + prior) / (self._expected(self.value) + prior))
+        v = max(0.0, self.value)
+        shares = self._shares(v)
+        # The variance of a sum of squares is at most the sum of fourth powers; matched rows have the large ones.
+        fourth = self._rows * float((v * shares + (1 - v) * shares**2) @ _matched(shares, v) ** 4)
+        luck = ONE_SIDE * math.sqrt(self._estimator.copies * fourth)
+        return min(1.0, (float(residuals @ residuals) + luck) / expected)
 
     def _shares(self, supposed: float) -> Floats:
         """Shares pi of the answers at a supposed kappa, (answers,)."""
@@ -101,10 +116,15 @@ class KappaScore:
         v = max(0.0, supposed)  # the model has no agreement below chance
         shares = self._shares(v)
         square, cube = float(shares @ shares), float((shares**3).sum())
-        matched = (1 - v) * (1 - 2 * shares + square)
+        matched = _matched(shares, v)
         as_if_apart = v + (1 - v) * (2 * shares - square)
         # Residuals of two answers drawn apart are -(v + (1 - v) x), x = pi_i + pi_j - p_e, whose moments these are.
         mean, second = square, 2 * cube - square**2
         apart = v**2 + 2 * v * (1 - v) * mean + (1 - v) ** 2 * second
         found = (v * shares + (1 - v) * shares**2) @ matched**2 + (1 - v) * (apart - shares**2 @ as_if_apart**2)
         return self._rows * max(0.0, float(found))
+
+
+def _matched(shares: Floats, v: float) -> Floats:
+    """Residual of a row on which both gave an answer, (answers,), at a supposed kappa."""
+    return (1 - v) * (1 - 2 * shares + float(shares @ shares))
