@@ -10,8 +10,9 @@ with probability
 with pi fitted at v (maximum likelihood, by expectation and maximisation). It is not the variance at the answers'
 shares as they were seen: where nearly all answers are one and the same, few others have shown what they do, and a kappa
 near 1 makes more of them likely than were seen. Residuals that vary less than the model has it, as where some answers
-are agreed on more than others, scale it down, as far as the rows show that. How rows of a group depend is accounted for as in
-``RatioEstimator.null_variance``; the quantile is Student's, with one degree of freedom less than there are groups.
+are agreed on more than others, scale it down, as far as the rows show that. How rows of a group depend is accounted for
+as in ``RatioEstimator.null_variance``; the quantile is Student's, with one degree of freedom less than
+there are groups.
 """
 
 import math
