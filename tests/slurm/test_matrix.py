@@ -15,7 +15,7 @@ from cascade_equivalence.models.sources.wheels import default_cache
 MEASURED = "seconds"  # never the same twice
 SYSTEMS = ("tiny-smollm2", "base-smollm2")
 # Both directions, so that two comparisons are ready together and are sent as one array.
-PAIRS = (SYSTEMS, SYSTEMS[::-1])
+PAIRS = (SYSTEMS,)
 STUDY: dict[str, Any] = {
     "registry": [f"config/{name}.yaml" for name in ("models", "systems", "voices", "tasks")],
     "results": "results/matrix",
