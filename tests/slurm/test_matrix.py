@@ -14,16 +14,16 @@ from cascade_equivalence.models.sources.wheels import default_cache
 
 MEASURED = "seconds"  # never the same twice
 SYSTEMS = ("tiny-smollm2", "base-smollm2")
-# Both directions, so that two comparisons are ready together and are sent as one array.
-PAIRS = (SYSTEMS,)
+# Two tasks, so that two comparisons are ready together and are sent as one array.
+TASKS = ("sst2", "ag_news")
 STUDY: dict[str, Any] = {
     "registry": [f"config/{name}.yaml" for name in ("models", "systems", "voices", "tasks")],
     "results": "results/matrix",
-    "tasks": ["sst2"],
+    "tasks": list(TASKS),
     "items": {"source": "demo", "per_task": 4},
     "speech": {"voices": ["us"]},
     "systems": list(SYSTEMS),
-    "pairs": [{"system": one, "reference": other, "label": "same LLM, two recognisers"} for one, other in PAIRS],
+    "pairs": [{"system": SYSTEMS[0], "reference": SYSTEMS[1], "label": "same LLM, two recognisers"}],
     # `auto` asks SLURM for a GPU; torch sees none here and takes the processor.
     "transcribe": {"engine": "hybrid", "max_new_tokens": 64},
     "statistics": {"draws": 200},
@@ -59,14 +59,14 @@ def tables(checkout: Checkout, folder: str) -> dict[str, list[dict[str, Any]]]:
 @pytest.mark.parametrize("folder", ["transcripts", "answers"])
 def test_the_cluster_finds_what_one_machine_finds(site: Site, local: Checkout, folder: str) -> None:
     found = tables(site, folder)
-    assert len(found) == len(SYSTEMS) and all(len(rows) == 4 for rows in found.values())
+    assert len(found) == len(SYSTEMS) * len(TASKS) and all(len(rows) == 4 for rows in found.values())
     assert found == tables(local, folder)
 
 
 @pytest.mark.models
 def test_comparisons_are_equal_to_the_last_digit(site: Site, local: Checkout) -> None:
     found = site.files("results/matrix/agreement/**/*.json")
-    assert len(found) == len(PAIRS)
+    assert len(found) == len(TASKS)
     assert {path: json.loads(content) for path, content in found.items()} == {
         path: json.loads(content) for path, content in local.files("results/matrix/agreement/**/*.json").items()
     }
@@ -88,4 +88,4 @@ def test_each_kind_of_node_ran_where_it_belongs(site: Site, cluster: Cluster) ->
 def test_every_answer_was_computed_once_and_every_claim_was_let_go(site: Site) -> None:
     assert_computed_once(site.files(STORES))
     claims = site.files("results/matrix/store/claims/**/*.json")
-    assert len(claims) == 2 * len(SYSTEMS) and set(claims.values()) == {b""}
+    assert len(claims) == 2 * len(SYSTEMS) * len(TASKS) and set(claims.values()) == {b""}
