@@ -14,7 +14,7 @@ from cascade_equivalence.models.sources.wheels import default_cache
 
 MEASURED = "seconds"  # never the same twice
 SYSTEMS = ("tiny-smollm2", "base-smollm2")
-# Two tasks, so that two comparisons are ready together and are sent as one array.
+# Two tasks: their comparisons are sent as one array where both are ready together.
 TASKS = ("sst2", "ag_news")
 STUDY: dict[str, Any] = {
     "registry": [f"config/{name}.yaml" for name in ("models", "systems", "voices", "tasks")],
@@ -81,7 +81,7 @@ def test_each_kind_of_node_ran_where_it_belongs(site: Site, cluster: Cluster) ->
         by_rule.setdefault(comment.removeprefix("rule_").partition("_wildcards")[0], set()).add(partition)
     assert by_rule == {"synthesize_speech": {"cpu"}, "transcribe": {"gpu"}, "answer": {"gpu"}, "agree": {"cpu"}}
     arrays = [number for comment, _, number, _ in mine if comment.startswith("rule_agree")]
-    assert sorted(number.partition("_")[2] for number in arrays) == ["1", "2"]
+    assert sorted(number.partition("_")[2] for number in arrays) in (["1", "2"], ["", ""])
 
 
 @pytest.mark.models
