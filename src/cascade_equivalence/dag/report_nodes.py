@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
 from cascade_equivalence.provenance.hashes import contents_of
@@ -64,10 +65,8 @@ class ReportNodes(SurplusNodes):
 
     def _groupings(self) -> list[str]:
         """The table of wider groups, where a published set names some; the project's own items have none."""
-        from cascade_equivalence.tasks.registry import get_task
-
         published = self.config.items.source == "published"
-        return ["groupings"] if published and any(get_task(task).wider for task in self.config.tasks) else []
+        return ["groupings"] if published and any(TASKS[task].wider for task in self.config.tasks) else []
 
     def _has_several_wrong_answers(self) -> bool:
         """Whether the same wrong answer means something in some task: not where there are two labels."""
