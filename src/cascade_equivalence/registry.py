@@ -2,7 +2,9 @@
 
 import difflib
 import importlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -11,33 +13,41 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from cascade_equivalence.errors import StudyError
 
 Thing = TypeVar("Thing")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+ALL: list["Registry[Any]"] = []
+"""Every registry."""
 
 
 class Registry(Mapping[str, Thing], Generic[Thing]):
-    """Things of one kind, each with a ``name``, in the order in which they were added.
+    """Things of one kind, each with a ``name``: the package's, in their module's order, then those that were added.
 
     Args:
         kind: What one is called, in messages.
-        home: Module that adds those of the package; it is imported when the first name is asked for.
+        home: Module whose ``OWN`` are the package's; it is imported when the first name is asked for.
     """
 
     def __init__(self, kind: str, home: str) -> None:
         self.kind, self._home = kind, home
-        self._things: dict[str, Thing] = {}
+        self._own: dict[str, Thing] | None = None
+        self._added: dict[str, Thing] = {}
+        self._files: dict[str, tuple[Path, ...]] = {}
+        ALL.append(self)
 
     def add(self, thing: Thing) -> Thing:
-        """Add a thing.
+        """Add a thing that is not the package's.
 
         Returns:
             The thing.
 
         Raises:
-            StudyError: Another has its name.
+            StudyError: Another has its name, or it has none that a file could have.
         """
-        name: str = thing.name  # type: ignore[attr-defined]
-        if name in self._things:
+        name = getattr(thing, "name", None)
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise StudyError(f"a {self.kind} needs a name of letters, digits and underscores, not {name!r}")
+        if name in self:
             raise StudyError(f"there are two {self.kind}s called {name!r}: give one another name")
-        self._things[name] = thing
+        self._added[name] = thing
         return thing
 
     def find(self, name: str) -> Thing:
@@ -52,6 +62,28 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise StudyError(f"There is no {self.kind} {name!r}.{hint} {self.kind.capitalize()}s: {', '.join(self)}.")
 
+    def added(self) -> dict[str, Thing]:
+        """The things that are not the package's."""
+        return dict(self._added)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Forget things that were added."""
+        for name in list(names):
+            self._added.pop(name, None)
+            self._files.pop(name, None)
+
+    def came_with(self, names: Iterable[str], files: tuple[Path, ...]) -> None:
+        """Note which files some added things are made of: what depends on the things depends on them."""
+        self._files |= dict.fromkeys(names, files)
+
+    def files(self, *names: str) -> tuple[Path, ...]:
+        """Files that things came with, each once; of all things where none is named. The package's own have none."""
+        return tuple(dict.fromkeys(file for name in names or self._files for file in self._files.get(name, ())))
+
+    def of_plugins(self) -> list[str]:
+        """Names of the things that came with files."""
+        return list(self._files)
+
     def __getitem__(self, name: str) -> Thing:
         return self._known()[name]
 
@@ -62,8 +94,9 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         return len(self._known())
 
     def _known(self) -> dict[str, Thing]:
-        importlib.import_module(self._home)
-        return self._things
+        if self._own is None:
+            self._own = {thing.name: thing for thing in importlib.import_module(self._home).OWN}
+        return self._own | self._added if self._added else self._own
 
 
 class NameIn:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cascade_equivalence.conditions import PREFIXES
-from cascade_equivalence.dag.fingerprint import PACKAGE, STAGES, code_fingerprint, files_of
+from cascade_equivalence.dag.fingerprint import PACKAGE, STAGES, code_fingerprint, files_of, of_package
 
 SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
 RUN_BY = {
@@ -164,7 +164,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def fingerprints(package: Path, *stages: str) -> dict[str, str]:
-    code_fingerprint.cache_clear()
+    of_package.cache_clear()
     return {stage: code_fingerprint(stage, package=package) for stage in stages or STAGES}
 
 
@@ -271,7 +271,7 @@ def test_a_new_task_or_voice_leaves_the_others_alone(package: Path) -> None:
     own = {"items": "tasks/sst2.py", "answer": "tasks/sst2.py", "speech": "speech/espeak*.py"}
 
     def of_nodes() -> dict[str, str]:
-        code_fingerprint.cache_clear()
+        of_package.cache_clear()
         return {stage: code_fingerprint(stage, name, package=package) for stage, name in own.items()}
 
     before, stages = of_nodes(), fingerprints(package)
@@ -315,7 +315,7 @@ def test_what_only_draws_is_no_reason_to_make_a_table(package: Path) -> None:
 
 def test_a_module_that_is_gone_is_an_error(package: Path) -> None:
     (package / "models" / "text_llm.py").unlink()
-    code_fingerprint.cache_clear()
+    of_package.cache_clear()
     with pytest.raises(FileNotFoundError, match=r"models/text_llm\.py.*answer"):
         code_fingerprint("answer", package=package)
     with pytest.raises(FileNotFoundError, match=r"tasks/sst3\.py"):

@@ -37,13 +37,14 @@ class Fruit(Task):
 
 
 @pytest.fixture
-def fruit(monkeypatch: pytest.MonkeyPatch) -> str:
+def fruit(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The task, among those of the package."""
     task = Fruit()
-    monkeypatch.setitem(TASKS._things, task.name, task)
+    TASKS.add(task)
     monkeypatch.setitem(report_study.LABELS, task.name, list(task.labels))
     monkeypatch.setitem(report_study.SKILL, task.name, 0.8)
-    return task.name
+    yield task.name
+    TASKS.drop([task.name])
 
 
 def test_it_is_shown_wherever_tasks_are(fruit: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from cascade_equivalence.config.explain import block, explain
 from cascade_equivalence.config.read import bound_problem, read_config
 from cascade_equivalence.config.study import Definitions, StudyConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.plugins import find_plugin, use
 
 SECTIONS = tuple(Definitions.model_fields)
 
@@ -99,6 +100,7 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
         raise StudyError(f"The config must hold keys such as {', '.join(list(StudyConfig.model_fields)[:5])}")
     if (problem := bound_problem(raw)) is not None:
         raise StudyError(f"The config cannot be checked: {problem}")
+    raw = _with_plugins(raw, (root, *places))
     lines: list[str] = []
     defined = merge_definitions(())
     entries = raw.get("registry")
@@ -125,6 +127,16 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
     if lines:
         raise StudyError(block("The config is not valid:", lines))
     return study
+
+
+def _with_plugins(raw: Mapping[str, Any], places: Sequence[Path]) -> Mapping[str, Any]:
+    """Import a config's plugins, before any of its names is looked at, and say where they were found."""
+    entries = raw.get("plugins")
+    named = isinstance(entries, list) and all(isinstance(entry, str | Path) for entry in entries)
+    # What is no list of files is left for the types to refuse.
+    found = [find_plugin(Path(entry), places) for entry in entries] if entries and named else []
+    use(found)
+    return {**raw, "plugins": found} if found else raw
 
 
 def _merge(defined: dict[str, Any], more: Mapping[str, Any]) -> None:

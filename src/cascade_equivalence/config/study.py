@@ -203,6 +203,9 @@ class StudyConfig(Closed):
     registry: list[Path] = Field(
         default=[], description="Files that define models, systems, voices and task prompts; later ones win."
     )
+    plugins: list[Path] = Field(
+        default=[], description="Python files of your own that add tasks, noise kinds, concepts and the like."
+    )
     results: Path = Field(default=Path("results"), description="Folder for everything the study makes.")
     models_folder: Path = Field(default=Path("results/models"), description="Folder for resolved weights.")
     tasks: list[TaskName] = Field(min_length=1, description="Tasks to run.")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.dag.fingerprint import code_fingerprint
+from cascade_equivalence.dag.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.dag.layout import Node
 from cascade_equivalence.dag.set_nodes import SetNodes
 from cascade_equivalence.errors import StudyError
@@ -25,7 +25,7 @@ class ApiNodes(SetNodes):
             "system": self.apis[system].identity(),
             "system_prompt": self.config.answer.system_prompt,
             "task": self.task(task).asked(),
-            "code": code_fingerprint("answer_api", f"tasks/{task}.py"),
+            "code": code_fingerprint("answer_api", *code_of(task)),
         }
 
     def api_system(self, system: str) -> "ApiSystem":

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from cascade_equivalence.config.names import TASKS
+
 PACKAGE = Path(__file__).resolve().parent.parent
 
 # What agreement nodes run; the rest of the package is for the report.
@@ -199,6 +201,11 @@ def files_of(patterns: Iterable[str], package: Path = PACKAGE) -> list[Path]:
     return [path for path in found if path not in gone]
 
 
+def code_of(task: str) -> tuple[str | Path, ...]:
+    """What is particular to a task's code: its module, or the files of the plugin that it came with."""
+    return TASKS.files(task) or (f"tasks/{task}.py",)
+
+
 def made_by(workflow: Path, deployment: Iterable[object], script: str, environment: str) -> dict[str, str | None]:
     """What a rule's nodes are made by, for its parameters: content counts, and not when a file was written.
 
@@ -220,13 +227,12 @@ def made_by(workflow: Path, deployment: Iterable[object], script: str, environme
     }
 
 
-@cache
-def code_fingerprint(stage: str, *extra: str, package: Path = PACKAGE) -> str:
+def code_fingerprint(stage: str, *extra: str | Path, package: Path = PACKAGE) -> str:
     """Hash the source of a stage.
 
     Args:
         stage: A key of ``STAGES``.
-        extra: Further globs below the package, for what is particular to one node.
+        extra: What is particular to one node: further globs below the package, and files of plugins.
         package: The package's folder.
 
     Returns:
@@ -235,11 +241,23 @@ def code_fingerprint(stage: str, *extra: str, package: Path = PACKAGE) -> str:
     Raises:
         FileNotFoundError: A glob finds nothing: a module was renamed, and its changes would go unseen.
     """
-    digest = hashlib.sha256()
+    own = of_package(stage, tuple(glob for glob in extra if isinstance(glob, str)), package)
+    plugins = [file for file in extra if isinstance(file, Path)]
+    return _hash([own, *(f"{file.name}\0{_without_prose(file)}\0" for file in plugins)]) if plugins else own
+
+
+@cache
+def of_package(stage: str, extra: tuple[str, ...], package: Path) -> str:
+    """The same of the package's modules, which do not change while it runs."""
     try:
         paths = files_of((*STAGES[stage], *extra), package)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}, which the stage {stage} is said to depend on") from None
-    for path in paths:
-        digest.update(f"{path.relative_to(package)}\0{_without_prose(path)}\0".encode())
+    return _hash(f"{path.relative_to(package)}\0{_without_prose(path)}\0" for path in paths)
+
+
+def _hash(texts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode())
     return digest.hexdigest()[:16]

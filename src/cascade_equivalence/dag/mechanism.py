@@ -5,7 +5,7 @@ from typing import Any
 
 from cascade_equivalence.config.layers import spread_layers
 from cascade_equivalence.config.mechanism import BASELINE, MATCHED, ErasureConfig, MechanismConfig, ProbesConfig
-from cascade_equivalence.dag.fingerprint import code_fingerprint
+from cascade_equivalence.dag.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.dag.training import TrainingNodes
 
 UNTRAINED = "@untrained"
@@ -274,7 +274,7 @@ class MechanismNodes(TrainingNodes):
             "answer": self.config.answer.model_dump(mode="json", exclude={"batch_size", "engine", "mode"}),
             "task": self.task(task).asked(),
             "chat": self.model(self.text_model(model)).chat,
-            "code": code_fingerprint("erasure", f"tasks/{task}.py")
+            "code": code_fingerprint("erasure", *code_of(task))
             + code_fingerprint("answer")
             + code_fingerprint("listen"),
         }

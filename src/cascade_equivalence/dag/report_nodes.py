@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
+from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.report.paper_index import figure_file
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
@@ -118,7 +119,7 @@ class ReportNodes(SurplusNodes):
             "paper": self.config.paper.model_dump(mode="json") if self.config.paper else None,
             "numbers": contents_of([PAPER_NUMBERS, PAPER_CLAIMS]) if stage in SHOW_PAPER else None,
             "sizes": self.sizes() if stage in SHOW_PAPER else None,
-            "code": code_fingerprint(stage),
+            "code": code_fingerprint(stage, *added_files()),
         }
 
 

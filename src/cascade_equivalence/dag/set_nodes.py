@@ -4,9 +4,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.speech import RecordingsVoice
-from cascade_equivalence.dag.fingerprint import code_fingerprint
+from cascade_equivalence.dag.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.dag.layout import Layout
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.hashes import FileHashes, contents_of
 from cascade_equivalence.provenance.record import HASHES, RECORDS
 from cascade_equivalence.resources import RESOURCES
@@ -38,23 +40,33 @@ class SetNodes(Layout):
         """What was read of the sets already: many nodes ask for the same."""
         return {}
 
+    @staticmethod
+    def _resources(task: str) -> Path:
+        """Folder with what is known of a task's items and its set."""
+        return TASKS[task].beside or RESOURCES
+
     def set_resources(self, task: str) -> "SetResources":
         """What the project knows of a task's published set."""
         from cascade_equivalence.tasks.sources.resources import read_resources
 
         if task not in self._known_sets:
-            self._known_sets[task] = read_resources(task, RESOURCES)
+            self._known_sets[task] = read_resources(task, self._resources(task))
         return self._known_sets[task]
 
     def fetched_items(self, task: str) -> list[str]:
         """What a node fetched that the items of a task are read from; none of own items and of a user's folder."""
         fetches = self.config.items.source != "demo" and self.config.items.folder is None
+        if fetches and not self.set_resources(task).pin.texts:
+            raise StudyError(
+                f"items.folder: nothing says where the set of {task} comes from; name your folder with {task}/, or "
+                f"write {self._resources(task) / 'sets.yaml'}"
+            )
         return [f"{self.sets}/{task}/manifest.json"] if fetches else []
 
     def item_files(self, task: str) -> list[Path]:
         """Files that the items of a task are read from, where no node fetches them."""
         if self.config.items.source == "demo":
-            return [RESOURCES / "items" / f"{task}.jsonl"]
+            return [self._resources(task) / "items" / f"{task}.jsonl"]
         if self.config.items.folder is None:
             return []
         from cascade_equivalence.tasks.registry import get_task
@@ -86,7 +98,7 @@ class SetNodes(Layout):
         for key in ("per_task", "max_words"):
             if isinstance(items[key], dict):
                 items[key] = items[key].get(task)
-        code = code_fingerprint("items", f"tasks/{task}.py")
+        code = code_fingerprint("items", *code_of(task))
         params: dict[str, Any] = {"items": items, "files": self.item_contents(task), "code": code}
         if self.config.items.source == "demo":
             return params
@@ -116,5 +128,5 @@ class SetNodes(Layout):
             "known": lines,
             "max_seconds": self.config.speech.max_seconds,
             "complete": self.config.items.complete,
-            "code": code_fingerprint("recordings", f"tasks/{task}.py"),
+            "code": code_fingerprint("recordings", *code_of(task)),
         }

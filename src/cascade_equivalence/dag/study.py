@@ -11,7 +11,7 @@ from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.config.speech import EdgeVoice, RecordingsVoice
 from cascade_equivalence.config.study import ORACLE, AnswerConfig, CascadeSpec, E2ESpec, ImplicitSpec
 from cascade_equivalence.dag.api_nodes import ApiNodes
-from cascade_equivalence.dag.fingerprint import code_fingerprint
+from cascade_equivalence.dag.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.dag.layout import Node
 from cascade_equivalence.dag.needs import NodeNeeds
 from cascade_equivalence.dag.noise_nodes import NoiseNodes
@@ -218,7 +218,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
             "task": self.task(task).asked(),
             "system": self.system(system).model_dump(mode="json"),
             "chat": self.model(self.backbone(system)).chat,
-            "code": code_fingerprint("answer", f"tasks/{task}.py") + more,
+            "code": code_fingerprint("answer", *code_of(task)) + more,
         }
 
     def retest_params(self, system: str, variant: str, task: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.atomic import replacing
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.manifest import FileRecord
 from cascade_equivalence.provenance.crate import describe, workflow_sources
@@ -210,7 +211,7 @@ class _Contents:
     def _licences(self) -> dict[str, str]:
         if not self._published:
             return dict.fromkeys(self._tasks, OWN_ITEMS)
-        return {task: read_resources(task, RESOURCES).pin.licence for task in self._tasks}
+        return {task: read_resources(task, TASKS[task].beside or RESOURCES).pin.licence for task in self._tasks}
 
     def readme(self, names: list[str], latest: Record) -> str:
         """What a reader of the supplement has to know."""

@@ -1,6 +1,7 @@
 """What a task is: items from two sources, a closed label set, a parser and a scorer."""
 
 import csv
+import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -106,6 +107,12 @@ class Task(ABC):
     asked: ClassVar[int | None] = None
     longest: ClassVar[int] = 60
     planned: ClassVar[Length] = Length(words=15, letters=85)
+
+    @property
+    def beside(self) -> Path | None:
+        """The folder with `items`, `sets.yaml` and `exclusions` of a task that is not the package's: its module's."""
+        own = Path(inspect.getfile(type(self))).resolve().parent
+        return None if own == Path(__file__).resolve().parent else own
 
     def load_demo(self, folder: Path, split: Split = "test") -> list[Item]:
         """Read the project's own items.

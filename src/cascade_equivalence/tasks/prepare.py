@@ -21,7 +21,7 @@ def prepare_items(
     Args:
         task_name: The task.
         config: Which items are asked.
-        resources: The project's folder of resources.
+        resources: The project's folder of resources; a task that is not the package's has its own.
         sets: Folder of the published sets, one sub-folder a task.
         split: `test`, or `dev` for the demo items that only serve to choose prompts; published sets have one split
             each.
@@ -33,6 +33,7 @@ def prepare_items(
         StudyError: If the task, its files or its items are not as they should be, or nothing is left to ask.
     """
     task = get_task(task_name)
+    resources = task.beside or resources
     count, words = of_task("per_task", task_name, config.per_task), of_task("max_words", task_name, config.max_words)
     try:
         if config.source == "published":

@@ -9,8 +9,7 @@ from cascade_equivalence.tasks.mustard import Mustard
 from cascade_equivalence.tasks.sst2 import Sst2
 from cascade_equivalence.tasks.trivia_qa import TriviaQa
 
-for _task in (AgNews, Sst2, CommonsenseQa, Meld, Mustard, TriviaQa):
-    TASKS.add(_task())
+OWN: tuple[Task, ...] = (AgNews(), Sst2(), CommonsenseQa(), Meld(), Mustard(), TriviaQa())
 
 
 def get_task(name: str) -> Task:

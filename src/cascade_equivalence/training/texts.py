@@ -13,7 +13,7 @@ import polars as pl
 from cascade_equivalence.config.training import TextsConfig, TextSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.cleaning import as_sentence, clean_text
-from cascade_equivalence.tasks.registry import TASKS
+from cascade_equivalence.tasks.registry import OWN
 from cascade_equivalence.training.packages import fetch_package, read_members
 
 Split = Literal["train", "held_out"]
@@ -54,11 +54,9 @@ def evaluation_texts(published: Path | None, demo_folder: Path) -> list[str]:
     Raises:
         StudyError: The folder lacks a set.
     """
-    items = [
-        item for task in TASKS.values() for split in ("test", "dev") for item in task.load_demo(demo_folder, split)
-    ]
+    items = [item for task in OWN for split in ("test", "dev") for item in task.load_demo(demo_folder, split)]
     if published is not None:
-        items += [item for task in TASKS.values() for item in task.load_published(published)]
+        items += [item for task in OWN for item in task.load_published(published)]
     return [item.text for item in items]
 
 

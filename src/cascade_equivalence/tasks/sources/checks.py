@@ -105,9 +105,9 @@ def load_set(
 
 
 def _differences(found: Expected, expected: Sequence[Expected]) -> list[str]:
-    """Lines of expected and found, for the edition that is nearest; none if the set is one of the editions."""
+    """Lines of expected and found, for the nearest edition; none if it is one of them, or none is known."""
     compared = [(abs(found.items - edition.items), _compare(found, edition)) for edition in expected]
-    if any(not lines for _, lines in compared):
+    if not compared or any(not lines for _, lines in compared):
         return []
     return min(compared, key=lambda one: one[0])[1]
 

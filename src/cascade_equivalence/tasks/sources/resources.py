@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.sources.exclusions import Exclusions, read_exclusions
 from cascade_equivalence.tasks.sources.pins import SetPin, pin_of, read_pins
 
@@ -18,6 +19,10 @@ class SetResources:
 
     pin: SetPin
     exclusions: Exclusions
+
+
+UNKNOWN = SetPin.model_construct(licence="not known", texts=[], expected=[], recordings=None)
+"""Of a task that is not the package's and says nothing of its set: there is nothing to fetch or to compare with."""
 
 
 def sets_file(resources: Path) -> Path:
@@ -41,6 +46,8 @@ def read_resources(task: str, resources: Path) -> SetResources:
         StudyError: If the set is unknown, or a file is not as it should be.
     """
     path = sets_file(resources)
+    if resources != RESOURCES and not path.is_file():
+        return SetResources(UNKNOWN, read_exclusions(exclusions_file(task, resources), "test"))
     pin = pin_of(task, read_pins(path), path)
     split = pin.recordings.split if pin.recordings else "test"
     return SetResources(pin, read_exclusions(exclusions_file(task, resources), split))
