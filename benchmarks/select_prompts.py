@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 
 from cascade_equivalence.__main__ import read_study
+from cascade_equivalence.config.check_prompts import prompt_problems
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import ItemsConfig, TaskSpec
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.sources.resolve import resolve_model
@@ -22,9 +24,8 @@ from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.resources import REPOSITORY, RESOURCES
 from cascade_equivalence.tasks.base import Item
-from cascade_equivalence.tasks.parsing import INVALID
 from cascade_equivalence.tasks.prepare import prepare_items
-from cascade_equivalence.tasks.prompts import build_messages, prompt_problems
+from cascade_equivalence.tasks.prompts import build_messages
 from cascade_equivalence.tasks.registry import get_task
 
 REPORTED, REPORTED_SMALL = 1000, 400

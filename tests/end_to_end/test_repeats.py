@@ -7,8 +7,8 @@ import polars as pl
 from checkout import Checkout, tiny_config
 
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.names import VARIANTS
 from cascade_equivalence.dag.study import Study
-from cascade_equivalence.repeats import VARIANTS
 
 
 def test_a_cascade_and_a_speech_llm_are_asked_again(finished: Checkout, tiny_models: Path) -> None:

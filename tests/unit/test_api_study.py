@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import Question
@@ -18,7 +19,7 @@ from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.items import write_items
 from cascade_equivalence.tasks.prepare import prepare_items
-from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages
+from cascade_equivalence.tasks.prompts import build_messages
 from cascade_equivalence.tasks.registry import get_task
 
 REPOSITORY = Path(__file__).resolve().parents[2]

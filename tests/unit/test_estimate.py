@@ -20,9 +20,9 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.estimate import speed
 from cascade_equivalence.estimate.figures import FIGURES, read_figures
 from cascade_equivalence.estimate.study import StudyEstimate, estimate_study
-from cascade_equivalence.estimate.texts import assumed_items
 from cascade_equivalence.estimate.work import Work, Workload
 from cascade_equivalence.models.sources.manifest import Manifest, write_manifest
+from cascade_equivalence.tasks.planned import assumed_items
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIGURE = read_figures()

@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from cascade_equivalence.config.sources import HubSource, Wheel
 from cascade_equivalence.config.training import TextSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.secrets import hidden
 from cascade_equivalence.models.sources.wheels import fetch_wheel
+from cascade_equivalence.secrets import hidden
 from cascade_equivalence.tasks.sources.pins import GitFile, HubFile
 from cascade_equivalence.training.packages import fetch_package, read_members
 
@@ -312,7 +312,7 @@ def test_a_client_s_words_hide_what_the_environment_holds(name: str, value: str)
 
 
 def test_every_automatic_class_is_told_to_run_no_code_of_a_checkpoint() -> None:
-    package = Path(hidden.__code__.co_filename).parents[2]
+    package = Path(hidden.__code__.co_filename).parent
     seen = 0
     for path in package.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

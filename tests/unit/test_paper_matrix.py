@@ -13,8 +13,8 @@ from cascade_equivalence.config.paper import PAPER_MODELS, PAPER_SYSTEMS
 from cascade_equivalence.config.sources import HubSource
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec
 from cascade_equivalence.dag.study import Study
-from cascade_equivalence.estimate.texts import planned_count
 from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.tasks.planned import planned_count
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLEAN, NOISE = "clean", ("snr15", "snr10", "snr5", "snr0")

@@ -10,19 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from study_config import FILES, ROOT, changed, lines_of, one_line
 
+from cascade_equivalence.config.check_prompts import named, prompt_problems
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.names import VARIANTS
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
 from cascade_equivalence.dag.answers import judged
 from cascade_equivalence.dag.retest import asked_items, in_words, restored
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.models import answering
 from cascade_equivalence.models.answering import Answer, ModelFiles, Question
-from cascade_equivalence.repeats import SETTING, VARIANTS, named, original, reordered
 from cascade_equivalence.report import retest_table
 from cascade_equivalence.stats.retest import retest
 from cascade_equivalence.tasks.base import Item
-from cascade_equivalence.tasks.prompts import build_messages, prompt_problems
+from cascade_equivalence.tasks.prompts import build_messages
 from cascade_equivalence.tasks.registry import TASKS, get_task
+from cascade_equivalence.tasks.repeats import SETTING, original, reordered
 
 TASK_NAMES = sorted(TASKS)
 REGISTRIES = ("tasks.yaml", "tasks-paper.yaml")

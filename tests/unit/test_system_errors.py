@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cascade_equivalence.atomic import replacing, write_text
 from cascade_equivalence.config.sources import Wheel
 from cascade_equivalence.errors import of_system
+from cascade_equivalence.files import replacing, write_text
 from cascade_equivalence.models.sources.wheels import fetch_wheel
 from cascade_equivalence.models.store import Store
 from cascade_equivalence.speech.store import ClipStore

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from cascade_equivalence.config.names import TASKS, TaskName
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.schema import json_schema
-from cascade_equivalence.estimate.texts import assumed_items
 from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.figures import write_figures
 from cascade_equivalence.report.html import write_report
@@ -19,6 +18,7 @@ from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.paper_tables import paper_displays
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.tasks.planned import assumed_items
 
 TITLE = "Fruit & Veg"
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.tasks.base import Item, Task
-from cascade_equivalence.tasks.parsing import INVALID, parse_free
+from cascade_equivalence.tasks.parsing import parse_free
 from cascade_equivalence.tasks.registry import TASKS
 
 REAL = Path(__file__).parents[3] / "shared" / "data"

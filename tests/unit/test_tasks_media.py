@@ -14,13 +14,13 @@ from test_tasks_archives import meld_raw, tar, zipped
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.speech import set_recordings, video_sound
 from cascade_equivalence.speech.recordings_voice import read_recordings
+from cascade_equivalence.speech.set_recordings import Recording, extract_recordings
 from cascade_equivalence.speech.synthesize import Utterance
+from cascade_equivalence.speech.video_sound import UnreadableError, find_ffmpeg, read_sound
 from cascade_equivalence.speech.waveform import Waveform, decode_flac
-from cascade_equivalence.tasks.sources import extract, media
 from cascade_equivalence.tasks.sources.exclusions import Exclusion, Exclusions, read_exclusions
-from cascade_equivalence.tasks.sources.extract import Recording, extract_recordings
-from cascade_equivalence.tasks.sources.media import UnreadableError, find_ffmpeg, read_sound
 from cascade_equivalence.tasks.sources.pins import Recordings
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
@@ -228,7 +228,7 @@ def test_all_useless_clips_are_named_at_once_and_the_others_kept(
     assert sorted(path.name for path in (tmp_path / "meld").glob("*.flac")) == ["dia0_utt0.flac", "dia5_utt5.flac"]
     assert not (tmp_path / "meld" / "manifest.json").exists()
     # The list is filled in as the message says; nothing is decoded a second time.
-    monkeypatch.setattr(extract, "read_sound", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(set_recordings, "read_sound", lambda *_: pytest.fail("decoded again"))
     found = run(archive, ["dia0_utt0", "dia5_utt5"], tmp_path, Exclusions(list_path))
     assert list(found) == ["dia0_utt0", "dia5_utt5"]
 
@@ -247,13 +247,13 @@ def test_an_interrupted_extraction_goes_on_and_remembers_what_it_cut(
             raise KeyboardInterrupt
         return read_sound(path, seconds)
 
-    monkeypatch.setattr(extract, "read_sound", interrupted)
+    monkeypatch.setattr(set_recordings, "read_sound", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(archive, list(videos), tmp_path / "one")
     found = run(archive, list(videos), tmp_path / "one")
     assert len(decoded) == 4
     assert [recording.cut for recording in found.values()] == [True, False, False]
-    monkeypatch.setattr(extract, "read_sound", read_sound)
+    monkeypatch.setattr(set_recordings, "read_sound", read_sound)
     assert run(archive, list(videos), tmp_path / "two") == found
 
 
@@ -300,4 +300,4 @@ def test_an_ignored_clip_is_not_read_even_if_an_item_has_its_name(made: Path, tm
 
 @needs_ffmpeg
 def test_the_version_of_ffmpeg_is_known() -> None:
-    assert media.ffmpeg_version()[0].isalnum()
+    assert video_sound.ffmpeg_version()[0].isalnum()

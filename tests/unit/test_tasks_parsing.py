@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.tasks.base import Item, Task
-from cascade_equivalence.tasks.parsing import INVALID, contains_alias, normalize_answer
+from cascade_equivalence.tasks.parsing import contains_alias, normalize_answer
 from cascade_equivalence.tasks.registry import TASKS
 
 CLOSED = [task for task in TASKS.values() if task.labels and not task.has_options]

@@ -8,8 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade_equivalence.config.study import Shot, TaskSpec
-from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages, candidate_answers, prompt_problems
+from cascade_equivalence.config.check_prompts import prompt_problems
+from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, Shot, TaskSpec
+from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import TASKS
 
 OPTIONS = ["bank", "{speech}", "{options}", "mall", "zoo"]

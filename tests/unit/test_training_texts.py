@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.config.training import TextsConfig, TextSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.files import sha256
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.training import texts as module
 from cascade_equivalence.training.packages import fetch_package, read_members

@@ -8,11 +8,11 @@ from cascade_equivalence.dag.script import node
 with node(snakemake) as study:
     import polars as pl
 
-    from cascade_equivalence.atomic import write_text
     from cascade_equivalence.conditions import CLEAN
-    from cascade_equivalence.repeats import SETTING
+    from cascade_equivalence.files import write_text
     from cascade_equivalence.stats.retest import retest
     from cascade_equivalence.tasks.registry import get_task
+    from cascade_equivalence.tasks.repeats import SETTING
 
     names = {name: snakemake.wildcards[name] for name in ("system", "variant", "task")}
     again = pl.read_parquet(snakemake.input.again)

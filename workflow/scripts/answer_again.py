@@ -8,16 +8,17 @@ with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.atomic import replacing
     from cascade_equivalence.conditions import CLEAN
+    from cascade_equivalence.config.names import VARIANTS
     from cascade_equivalence.dag.answers import judged, model_files, questions, spoken_rows
     from cascade_equivalence.dag.retest import asked_items, in_words, restored
+    from cascade_equivalence.files import replacing
     from cascade_equivalence.models.answering import answer_questions
     from cascade_equivalence.models.device import resolve_device, resolve_dtype
     from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.repeats import AGAIN, SETTING, VARIANTS
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
+    from cascade_equivalence.tasks.repeats import AGAIN, SETTING
 
     torch.set_num_threads(snakemake.threads)
     system, name, task = (snakemake.wildcards[key] for key in ("system", "variant", "task"))

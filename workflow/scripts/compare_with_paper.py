@@ -5,7 +5,7 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
-    from cascade_equivalence.atomic import write_text
+    from cascade_equivalence.files import write_text
     from cascade_equivalence.report import replication_rows
     from cascade_equivalence.report.claims_paper import read_claims
     from cascade_equivalence.report.claims_table import claims_table

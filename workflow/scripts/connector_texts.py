@@ -5,7 +5,7 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
-    from cascade_equivalence.atomic import replacing
+    from cascade_equivalence.files import replacing
     from cascade_equivalence.models.sources.wheels import default_cache
     from cascade_equivalence.resources import RESOURCES
     from cascade_equivalence.training.texts import prepare_texts

@@ -9,7 +9,7 @@ from cascade_equivalence.dag.script import node
 with node(snakemake) as study:
     import polars as pl
 
-    from cascade_equivalence.atomic import write_text
+    from cascade_equivalence.files import write_text
     from cascade_equivalence.models.sources.manifest import read_manifest
     from cascade_equivalence.stats.backbone import Match, backbone_match
     from cascade_equivalence.stats.contrast import contrast

@@ -6,9 +6,9 @@ from cascade_equivalence.dag.script import node
 from cascade_equivalence.resources import RESOURCES
 
 with node(snakemake) as study:
+    from cascade_equivalence.speech.set_recordings import extract_recordings
     from cascade_equivalence.tasks.registry import get_task
     from cascade_equivalence.tasks.sources.checks import load_set
-    from cascade_equivalence.tasks.sources.extract import extract_recordings
     from cascade_equivalence.tasks.sources.fetch import read_archive
     from cascade_equivalence.tasks.sources.resources import read_resources
 

@@ -9,9 +9,9 @@ with node(snakemake) as study:
 
     import torch
 
-    from cascade_equivalence.atomic import write_text
     from cascade_equivalence.dag.answers import model_files
     from cascade_equivalence.dag.transcripts import transcription_prompt
+    from cascade_equivalence.files import write_text
     from cascade_equivalence.models.answering import open_model
     from cascade_equivalence.models.speech_llm.preflight import preflight
     from cascade_equivalence.resources import RESOURCES

@@ -7,6 +7,7 @@ from cascade_equivalence.config.api import ApiSpec, api_problems
 from cascade_equivalence.config.check_folders import folder_problems
 from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.check_noise import LEVELS, babble_of_voices, noise_problems
+from cascade_equivalence.config.check_prompts import prompt_problems
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.paper import paper_problems
@@ -183,8 +184,6 @@ def _transcription_problems(study: StudyConfig, name: str) -> Iterator[str]:
 
 
 def _task_problems(study: StudyConfig) -> Iterator[str]:
-    from cascade_equivalence.tasks.prompts import prompt_problems
-
     counts = study.items.per_task
     for task in study.tasks:
         if task in study.definitions.tasks:

@@ -8,10 +8,15 @@ from cascade_equivalence.registry import NameIn, Registry
 
 if TYPE_CHECKING:
     from cascade_equivalence.tasks.base import Task
+    from cascade_equivalence.tasks.repeats import Variant
 
 TASKS: "Registry[Task]" = Registry("task", home="cascade_equivalence.tasks.registry")
 TaskName = Annotated[str, NameIn(TASKS)]
 """A default of this type is not validated: tasks, and what they import, are read when a study names one."""
+VARIANTS: "Registry[Variant]" = Registry("variant", home="cascade_equivalence.tasks.repeats")
+"""What is changed when a system is asked again."""
+INVALID = "invalid"
+"""The category of answers that are none; no label can be called so."""
 # Three names with a sign between them still make the name of a folder.
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]

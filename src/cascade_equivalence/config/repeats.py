@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.explain import repeated, unknown
-from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.names import TASKS, VARIANTS
 from cascade_equivalence.config.study import StudyConfig
-from cascade_equivalence.repeats import VARIANTS
 
 
 def asked_again(study: StudyConfig) -> Iterator[tuple[str, str, str]]:
@@ -21,7 +20,6 @@ def asked_again(study: StudyConfig) -> Iterator[tuple[str, str, str]]:
 def repeat_problems(study: StudyConfig) -> Iterator[str]:
     """Say what is wrong with the repeats of a study whose sections are each valid; one line a problem."""
     chosen = study.statistics
-    yield from unknown("statistics.repeats", chosen.repeats, VARIANTS, "variant")
     yield from unknown("statistics.repeat_systems", chosen.repeat_systems, study.systems, "selected system")
     yield from unknown("statistics.repeat_tasks", chosen.repeat_tasks, study.tasks, "selected task")
     for key in sorted(chosen.asked_again()):

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.study import Definitions, StudyConfig
+from cascade_equivalence.files import write_text
 from cascade_equivalence.registry import NameIn
 
 SCHEMA, REGISTRY_SCHEMA, DEFAULTS = "schema.json", "registry.schema.json", "defaults.yaml"

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, WithJsonSchema
+from pydantic import Field, NonNegativeInt
 
 from cascade_equivalence.config.base import Closed
-from cascade_equivalence.config.names import Draws, Name, TaskName
-from cascade_equivalence.repeats import VARIANTS
+from cascade_equivalence.config.names import VARIANTS, Draws, Name, TaskName
+from cascade_equivalence.registry import NameIn
 
 PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*~[A-Za-z0-9][A-Za-z0-9._-]*$")]
-VariantName = Annotated[str, WithJsonSchema({"type": "string", "enum": [*VARIANTS]})]
+VariantName = Annotated[str, NameIn(VARIANTS)]
 
 
 class EquivalenceConfig(Closed):
@@ -67,8 +67,7 @@ class StatisticsConfig(Closed):
     repeats: list[VariantName] = Field(
         default=[],
         description="What is changed when a system is asked again about clean speech, although it should not matter: "
-        "how far it agrees with itself stands beside every kappa. Each asks all that is asked again once more. Any of: "
-        f"{', '.join(VARIANTS)}.",
+        "how far it agrees with itself stands beside every kappa. Each asks all that is asked again once more.",
     )
     repeat_systems: list[Name] = Field(
         default=[], description="Systems that are asked again; empty takes all that are not behind an API."

@@ -1,5 +1,6 @@
 """The typed config: one study, as the user writes it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,11 @@ from cascade_equivalence.config.speech import NoiseConfig, SpeechConfig, VoiceSp
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.config.training import ConnectorSpec
+
+SLOT = re.compile(r"\{(speech|options)\}")
+"""What is filled in a prompt."""
+AUDIO_PLACEHOLDER = "<|audio|>"
+"""What a speech LLM gets in place of the transcript; the audio stands there."""
 
 
 class Shot(Closed):

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.atomic import replacing
-from cascade_equivalence.config.study import TaskSpec
+from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.models.answering import Answer, ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
-from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages, candidate_answers
+from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
 
 NAMES_SHOWN = 5

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.files import replacing
 from cascade_equivalence.models.answering import Question
 from cascade_equivalence.models.api.records import Record, question_key, read_records
 

@@ -13,7 +13,6 @@ from cascade_equivalence.errors import StudyError
 if TYPE_CHECKING:
     from cascade_equivalence.models.api.answers import ApiSystem
     from cascade_equivalence.models.api.estimate import Estimate, Part
-    from cascade_equivalence.tasks.base import Item
 
 
 class ApiNodes(SetNodes):
@@ -64,14 +63,15 @@ class ApiNodes(SetNodes):
             raise StudyError("\n".join(lines))
 
     def _api_part(self, system: str, node: Node) -> "Part":
+        from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
         from cascade_equivalence.models.answering import Question
         from cascade_equivalence.models.api.costs import output_limit
         from cascade_equivalence.models.api.estimate import expected_part, known_part
-        from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages
+        from cascade_equivalence.tasks.prompts import build_messages
 
         spec, asked, prompt = self.apis[system], self.task(node.task), self.config.answer.system_prompt
         names = (system, node.task, node.condition)
-        items = {item.id: item for item in self._items_of(node.task)}
+        items = {item.id: item for item in self.planned_items(node.task)[0]}
         messages = {
             name: build_messages(asked, prompt, AUDIO_PLACEHOLDER, item.options) for name, item in items.items()
         }
@@ -88,13 +88,6 @@ class ApiNodes(SetNodes):
         ]
         store = self.store("answers", system, node.task, f"{node.condition}.jsonl")
         return known_part(names, spec, questions, asked.max_new_tokens, store)
-
-    def _items_of(self, task: str) -> "list[Item]":
-        """Items of a task: those that were prepared, or would be; of a set that is not fetched yet, assumed ones."""
-        from cascade_equivalence.estimate.texts import planned_items
-
-        items, _ = planned_items(self, task)
-        return items
 
 
 def _lengths(clips: list[Path]) -> list[tuple[str, Any]]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import write_text
 from cascade_equivalence.models.engine_margins import first_differences
 from cascade_equivalence.models.engines import check_engines, engine_version
 

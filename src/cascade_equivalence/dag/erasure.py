@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.dag.answers import questions, spoken_rows
+from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
 from cascade_equivalence.mechanism.erasure import ALL, Outcome, Variant
 from cascade_equivalence.mechanism.utterances import TRAIN, draw

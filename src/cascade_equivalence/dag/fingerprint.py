@@ -61,8 +61,8 @@ STAGES = {
     "fetch_set": tuple(f"tasks/sources/{name}.py" for name in ("fetch", "git", "hub")),
     "recordings": (
         *(f"tasks/{name}.py" for name in ("base", "cleaning", "items", "published")),
-        *(f"tasks/sources/{name}.py" for name in ("archives", "checks", "exclusions", "extract", "media")),
-        *(f"speech/{name}.py" for name in ("audit", "waveform")),
+        *(f"tasks/sources/{name}.py" for name in ("archives", "checks", "exclusions")),
+        *(f"speech/{name}.py" for name in ("audit", "set_recordings", "video_sound", "waveform")),
     ),
     "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "prosody", "synthesize", "waveform")),
     # A node names the module of its own kind of noise.
@@ -89,7 +89,7 @@ STAGES = {
         "dag/answers.py",
     ),
     # For the nodes of systems that are asked again, beside the stage answer.
-    "answer_again": ("repeats.py", "dag/retest.py"),
+    "answer_again": ("tasks/repeats.py", "dag/retest.py"),
     # For the nodes whose text LLM vLLM runs, beside the stage answer.
     "answer_vllm": tuple(f"models/{name}.py" for name in ("engines", "vllm_answers", "vllm_engine")),
     "answer_api": (

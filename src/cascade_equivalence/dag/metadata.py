@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.study import StudyConfig
+from cascade_equivalence.files import replacing
 from cascade_equivalence.provenance.made import bases
 from cascade_equivalence.provenance.record import HASHES, RECORDS
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from cascade_equivalence.config.study import AnswerConfig
-from cascade_equivalence.repeats import Variant, original, reordered
 from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.repeats import Variant, original, reordered
 
 
 def asked_items(items: Sequence[Item], variant: Variant) -> list[Item]:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.names import VARIANTS
 from cascade_equivalence.config.repeats import asked_again
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
 from cascade_equivalence.dag.set_nodes import SetNodes
-from cascade_equivalence.repeats import AGAIN, VARIANTS
+from cascade_equivalence.tasks.repeats import AGAIN
 
 
 @dataclass(frozen=True)

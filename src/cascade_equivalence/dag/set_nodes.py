@@ -14,6 +14,8 @@ from cascade_equivalence.provenance.record import HASHES, RECORDS
 from cascade_equivalence.resources import RESOURCES
 
 if TYPE_CHECKING:
+    from cascade_equivalence.tasks.base import Item
+    from cascade_equivalence.tasks.planned import Basis
     from cascade_equivalence.tasks.sources.resources import SetResources
 
 
@@ -130,3 +132,21 @@ class SetNodes(Layout):
             "complete": self.config.items.complete,
             "code": code_fingerprint("recordings", *code_of(task)),
         }
+
+    def planned_items(self, task: str) -> "tuple[list[Item], Basis]":
+        """Items of a task: those that were prepared, or would be; where their set is not fetched yet, assumed ones.
+
+        Raises:
+            StudyError: The user's own files cannot be read.
+        """
+        from cascade_equivalence.tasks.items import read_items
+        from cascade_equivalence.tasks.planned import assumed_items, planned_count
+        from cascade_equivalence.tasks.prepare import of_task, prepare_items
+
+        config, table = self.config.items, Path(self.items(task))
+        if table.exists():
+            return list(read_items(table)), "items"
+        if config.source == "published" and config.folder is None and not Path(*self.fetched_items(task)).exists():
+            count = planned_count(self.set_resources(task), task, of_task("per_task", task, config.per_task))
+            return assumed_items(task, count), "figures"
+        return prepare_items(task, config, RESOURCES, self.sets_folder)[0], "items"

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import write_text
 from cascade_equivalence.mechanism.surplus_features import FEATURES, audio_features, prosody, text_features
 from cascade_equivalence.mechanism.utterances import draw
 from cascade_equivalence.progress import progress

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.mechanism import MechanismConfig
+from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.acoustics import acoustic_targets
 from cascade_equivalence.mechanism.utterances import Spoken, draw_utterances
 from cascade_equivalence.progress import progress

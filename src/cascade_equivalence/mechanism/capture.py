@@ -10,9 +10,9 @@ import polars as pl
 import torch
 from torch import nn
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.mechanism import StatesConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.states import INDEX, StatesWriter
 from cascade_equivalence.models.answering import HEARD_AT_ONCE, Question, sound_of

@@ -19,9 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.mechanism import CtcConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.characters import Alphabet, feasible
 from cascade_equivalence.mechanism.states import States
 

@@ -9,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.models.tensor_files import order_metadata
 

@@ -12,9 +12,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.mechanism import MATCHED, ConceptName, ControlName, ErasureConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import write_text
 from cascade_equivalence.mechanism import concepts
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors
 from cascade_equivalence.mechanism.controls import Drawn, draw_control

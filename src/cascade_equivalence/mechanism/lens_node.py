@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from transformers import AutoTokenizer
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.mechanism import LensConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.leace import Spectrum
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index
 from cascade_equivalence.mechanism.utterances import TRAIN

@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 import torch
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.mechanism import ProbesConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import write_text
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors, feasible
 from cascade_equivalence.mechanism.ctc import CtcProbe, Frames, Lesson, Taught, train_probes
 from cascade_equivalence.mechanism.probe_utterances import Utterances

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cascade_equivalence.atomic import naming_full_disk
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import naming_full_disk
 
 UNANSWERED = ".unanswered.jsonl"
 """Ends the name of the file beside a store that says which questions got no answer, and why."""

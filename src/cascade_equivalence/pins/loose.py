@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cascade_equivalence.atomic import write_text
+from cascade_equivalence.files import write_text
 from cascade_equivalence.pins.families import Families
 
 BASE = "base"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cascade_equivalence.atomic import write_text
+from cascade_equivalence.files import write_text
 from cascade_equivalence.pins.families import ADDED, RUN, Families, Family, read_families, read_pins
 from cascade_equivalence.pins.lock import Lock, Pin, read_lock
 from cascade_equivalence.pins.loose import write_loose

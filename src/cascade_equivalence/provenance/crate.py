@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import write_text
 from cascade_equivalence.provenance.entities import add_entity, file_facts, unique, version_text
 from cascade_equivalence.provenance.record import (
     CONFIGS,
@@ -298,7 +298,7 @@ class _Run:
         return self._files[name]
 
     def _file_at(self, path: Path) -> "Entity":
-        from cascade_equivalence.models.sources.files import sha256
+        from cascade_equivalence.files import sha256
 
         name = path.relative_to(self._folder).as_posix()
         return self._data(name, "File", **file_facts(name, sha256(path), path.stat().st_size))

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.files import sha256, write_text
 from cascade_equivalence.models.sources.folder import fetch
 from cascade_equivalence.provenance.record import HASHES, RECORDS
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.study import StudyConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import write_text
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.places import Places
 from cascade_equivalence.provenance.record import HASHES, RECORDS, Place, Record

@@ -12,9 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.models.sources.manifest import FileRecord
 from cascade_equivalence.provenance.crate import describe, workflow_sources
 from cascade_equivalence.provenance.record import (

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence import __version__
-from cascade_equivalence.atomic import write_bytes, write_text
 from cascade_equivalence.config.model_files import MANIFEST
 from cascade_equivalence.config.study import StudyConfig
+from cascade_equivalence.files import write_bytes, write_text
 from cascade_equivalence.provenance import made
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.places import Places

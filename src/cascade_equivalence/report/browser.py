@@ -11,11 +11,11 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, families
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, PairSpec, SystemSpec
 from cascade_equivalence.report.audio import Place, read_some, within
 from cascade_equivalence.report.mechanism_names import by_name
 from cascade_equivalence.report.naming import Node, Outline, condition_title, nodes, task_title
-from cascade_equivalence.stats.answers import INVALID
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.tasks.items import read_items
 

@@ -3,7 +3,7 @@
 from collections.abc import Container
 from pathlib import Path
 
-from cascade_equivalence.atomic import write_text
+from cascade_equivalence.files import write_text
 from cascade_equivalence.report import (
     costs_table,
     equivalence_table,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cascade_equivalence.atomic import write_bytes
+from cascade_equivalence.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,9 +15,9 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.files import write_text
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.browser import Items
 from cascade_equivalence.report.contents import displays, inside_displays

@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 import polars as pl
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.paper import PaperConfig
+from cascade_equivalence.files import write_text
 from cascade_equivalence.report.comparison import comparison
 from cascade_equivalence.report.display import markdown
 from cascade_equivalence.report.latex import latex

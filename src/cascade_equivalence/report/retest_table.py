@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.repeats import VARIANTS
+from cascade_equivalence.config.names import VARIANTS
 from cascade_equivalence.report.columns import Schema, estimate, spread
 from cascade_equivalence.report.display import NOT_RUN, Display, decimal, interval, points_interval
 from cascade_equivalence.report.naming import Outline, task_title

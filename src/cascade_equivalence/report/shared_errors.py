@@ -7,12 +7,13 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import E2ESpec, PairSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.display import NOT_RUN, Display
 from cascade_equivalence.report.naming import ASR_KINDS, Node, Outline, task_title
-from cascade_equivalence.stats.answers import INVALID, KEY, some
+from cascade_equivalence.stats.answers import KEY, some
 from cascade_equivalence.stats.join import join_pair
 
 SCHEMA: Schema = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import write_text
 from cascade_equivalence.report import (
     costs_table,
     groupings_table,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, decode_flac
 
 SPEECH_FORMAT = 1

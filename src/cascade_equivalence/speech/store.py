@@ -5,8 +5,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.speech import VoiceSpec
+from cascade_equivalence.files import replacing
 from cascade_equivalence.speech.clips import SPEECH_FORMAT, hash_audio
 from cascade_equivalence.speech.prosody import find_style
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.stats.answers import INVALID, check_answers
+from cascade_equivalence.config.names import INVALID
+from cascade_equivalence.stats.answers import check_answers
 from cascade_equivalence.stats.clustered import RatioEstimator
 from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.intervals import paired_difference, share

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.errors import StudyError
 
-INVALID = "invalid"
 KEY = ["id", "voice"]
 COLUMNS = [*KEY, "group", "label", "parsed", "correct"]
 SHOWN = 3

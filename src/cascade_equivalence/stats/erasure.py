@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.stats.accuracy import NO_ROWS, OPEN, accuracy, accuracy_among_parsed, parse_rate
-from cascade_equivalence.stats.answers import COLUMNS, INVALID, KEY, check_answers
+from cascade_equivalence.stats.answers import COLUMNS, KEY, check_answers
 from cascade_equivalence.stats.clusters import Bools, Clusters, Floats
 from cascade_equivalence.stats.intervals import difference, paired_difference, share
 from cascade_equivalence.stats.join import join_pair

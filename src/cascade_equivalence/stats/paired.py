@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cascade_equivalence.stats.answers import INVALID
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.stats.clusters import Clusters
 
 

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal
 
 import polars as pl
 
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.tasks.parsing import INVALID, parse_label
+from cascade_equivalence.tasks.parsing import parse_label
 from cascade_equivalence.tasks.published import find_files, text_field
 
 Split = Literal["test", "dev"]

@@ -1,21 +1,10 @@
 """Prompts: one function for every system, so that arms differ in the speech alone."""
 
-import re
 import string
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from cascade_equivalence.config.study import TaskSpec
-from cascade_equivalence.repeats import named
+from cascade_equivalence.config.study import SLOT, TaskSpec
 from cascade_equivalence.tasks.base import Task
-from cascade_equivalence.tasks.parsing import INVALID
-from cascade_equivalence.tasks.registry import get_task
-
-AUDIO_PLACEHOLDER = "<|audio|>"
-"""What a speech LLM gets in place of the transcript; the audio stands there."""
-
-_SLOT = re.compile(r"\{(speech|options)\}")
-_SLOT_LIKE = re.compile(r"\{\s*(\w*)\s*\}")
 
 
 def build_messages(spec: TaskSpec, system_prompt: str, speech: str, options: Sequence[str]) -> list[dict[str, str]]:
@@ -59,74 +48,7 @@ def candidate_answers(task: Task, spec: TaskSpec, options: Sequence[str]) -> dic
     return task.answers(options, spec.label_words)
 
 
-def prompt_problems(task_name: str, spec: TaskSpec) -> list[str]:
-    """What is wrong with the way a task is asked, one sentence a problem; empty if nothing is."""
-    task = get_task(task_name)
-    asked = [*_template_problems(task, spec), *_word_problems(task, spec), *_shot_problems(task, spec)]
-    return [*asked, *_paraphrase_problems(task, spec)]
-
-
 def _render(template: str, speech: str, options: Sequence[str]) -> str:
     """Fill the template in one pass, so that braces in what is filled in stay what they are."""
     values = {"speech": speech.strip(), "options": lettered(options)}
-    return _SLOT.sub(lambda match: values[match[1]], template)
-
-
-def _template_problems(task: Task, spec: TaskSpec) -> Iterator[str]:
-    slots = Counter(_SLOT.findall(spec.prompt))
-    if slots["speech"] != 1:
-        yield f"The prompt of {task.name} must hold `{{speech}}` once; it does {slots['speech']} times."
-    if task.has_options and slots["options"] != 1:
-        yield f"The prompt of {task.name} must hold `{{options}}` once; it does {slots['options']} times."
-    if not task.has_options and slots["options"]:
-        yield f"The prompt of {task.name} holds `{{options}}`, but the task has none."
-    for match in _SLOT_LIKE.finditer(spec.prompt):
-        if not _SLOT.fullmatch(match[0]):
-            yield f"The prompt of {task.name} holds `{match[0]}`; only `{{speech}}` and `{{options}}` are filled in."
-    if any(AUDIO_PLACEHOLDER in text for text in (spec.prompt, *(shot.speech for shot in spec.shots))):
-        yield f"The prompt of {task.name} holds `{AUDIO_PLACEHOLDER}`; write `{{speech}}` where the audio belongs."
-
-
-def _paraphrase_problems(task: Task, spec: TaskSpec) -> Iterator[str]:
-    if spec.paraphrase is None:
-        return
-    again = spec.model_copy(update={"prompt": spec.paraphrase, "shots": []})
-    for problem in _template_problems(task, again):
-        yield f"paraphrase: {problem}"
-    for word in () if task.has_options else (spec.label_words.get(label, label) for label in task.labels):
-        if named(word).search(spec.prompt) and not named(word).search(spec.paraphrase):
-            yield f"The paraphrase of {task.name} does not name {word!r}, as its prompt does."
-
-
-def _word_problems(task: Task, spec: TaskSpec) -> Iterator[str]:
-    if task.has_options or not task.labels:
-        if spec.label_words:
-            yield f"{task.name} takes no label_words: its answers are {'letters' if task.has_options else 'free'}."
-        return
-    unknown = [label for label in spec.label_words if label not in task.labels]
-    if unknown:
-        yield f"label_words of {task.name} name {', '.join(unknown)}; its labels are {', '.join(task.labels)}."
-    words = {label: spec.label_words.get(label, label) for label in task.labels}
-    owners: dict[str, set[str]] = {}
-    for label, word in words.items():
-        for form in {label.lower(), word.lower()}:
-            owners.setdefault(form, set()).add(label)
-    ambiguous = {form: sorted(labels) for form, labels in owners.items() if len(labels) > 1}
-    for form, labels in ambiguous.items():
-        yield f"In label_words of {task.name}, {form!r} stands for {' and '.join(labels)}."
-    for label, word in words.items():
-        if word.lower() not in ambiguous and task.parse(word, (), spec.label_words) != label:
-            yield f"In label_words of {task.name}, the word {word!r} would not be understood as {label}."
-
-
-def _shot_problems(task: Task, spec: TaskSpec) -> Iterator[str]:
-    for number, shot in enumerate(spec.shots, start=1):
-        where = f"Example {number} of {task.name}"
-        if not shot.speech.strip():
-            yield f"{where} says nothing."
-        if task.has_options and len(shot.options) != len(task.labels):
-            yield f"{where} has {len(shot.options)} options instead of {len(task.labels)}."
-        if not task.has_options and shot.options:
-            yield f"{where} has options, but the task has none."
-        if task.parse(shot.answer, shot.options, spec.label_words) == INVALID:
-            yield f"{where} answers {shot.answer!r}, which the parser does not accept."
+    return SLOT.sub(lambda match: values[match[1]], template)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import DynamicCache
 
 from cascade_equivalence.config.sources import TranscriptionPrompt
-from cascade_equivalence.config.study import TaskSpec
+from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
 from cascade_equivalence.config.training import DistilConfig
 from cascade_equivalence.models.causal_lm import cached_layers
 from cascade_equivalence.models.device import resolve_dtype
@@ -20,7 +20,7 @@ from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnecto
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.progress import progress
-from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER, build_messages, candidate_answers
+from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
 from cascade_equivalence.training.clips import Batcher, TrainingClip
 from cascade_equivalence.training.frames import evaluate, keep, learning_rate, record, resume

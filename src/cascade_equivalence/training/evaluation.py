@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.training import ConnectorSpec
+from cascade_equivalence.files import write_text
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnector

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cascade_equivalence.atomic import replacing, write_text
+from cascade_equivalence.files import replacing, write_text
 from cascade_equivalence.models.checkpoint import SINGLE
 from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnector
 

@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.training import FramesConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnector
 from cascade_equivalence.models.transcription.words import word_errors

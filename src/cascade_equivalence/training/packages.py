@@ -13,9 +13,9 @@ from filelock import FileLock
 
 from cascade_equivalence.config.training import TextSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.files import sha256
 from cascade_equivalence.models.sources.package_index import fetch_file
-from cascade_equivalence.models.sources.secrets import hidden
+from cascade_equivalence.secrets import hidden
 
 _LAST_LINES = 6
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import ConnectorSpec
+from cascade_equivalence.files import write_text
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.speech_llm.connector import ConnectorShape, TokenMixtureConnector, tokenizer_hash
 from cascade_equivalence.models.text_llm import TextLLM

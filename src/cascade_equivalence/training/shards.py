@@ -12,9 +12,9 @@ import polars as pl
 import torch
 from safetensors.torch import save_file
 
-from cascade_equivalence.atomic import replacing
 from cascade_equivalence.config.training import ConnectorSpec, TrainingVoice
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import replacing
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.openai_whisper import encoder_weights
 from cascade_equivalence.models.speech_llm.audio_encoder import AudioEncoder

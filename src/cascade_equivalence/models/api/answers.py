@@ -26,9 +26,9 @@ from cascade_equivalence.models.api.records import (
     question_key,
     read_records,
 )
-from cascade_equivalence.models.sources.secrets import hidden
 from cascade_equivalence.models.store import UNANSWERED, Store
 from cascade_equivalence.progress import Advance, progress
+from cascade_equivalence.secrets import hidden
 
 LEDGER = "ledger.jsonl"
 

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import Question, sound_of
-from cascade_equivalence.tasks.prompts import AUDIO_PLACEHOLDER
 
 SAMPLING_RATE = 16_000
 STEPS = 32_768  # of a 16-bit sample, to each side of zero

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.secrets import is_sendable
+from cascade_equivalence.secrets import is_sendable
 
 OFFLINE = "CASCADE_EQUIVALENCE_OFFLINE"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cascade_equivalence.config.model_files import ADVICE, name_problem, runs_code
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import sha256
 from cascade_equivalence.progress import progress
 
 _CHUNK = 1 << 24
@@ -45,12 +46,6 @@ def check_name(name: str, where: str) -> str:
     if (problem := name_problem(name)) is not None:
         raise StudyError(f"{where}: {name!r} cannot be the name of a file in a model folder: {problem}")
     return name
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def hash_files(files: dict[str, Path], label: str) -> dict[str, tuple[str, int]]:

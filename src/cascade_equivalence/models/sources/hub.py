@@ -7,9 +7,10 @@ from pathlib import Path
 from cascade_equivalence.config.model_files import REFUSED_SUFFIXES
 from cascade_equivalence.config.sources import HubSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import Fetched, check_name, refuse_code, sha256
-from cascade_equivalence.models.sources.hub_errors import advice, failures, gate
-from cascade_equivalence.models.sources.secrets import hub_token
+from cascade_equivalence.files import sha256
+from cascade_equivalence.hub_errors import advice, failures, gate
+from cascade_equivalence.models.sources.files import Fetched, check_name, refuse_code
+from cascade_equivalence.secrets import hub_token
 
 _SHA256_DIGITS = 64
 _GIT_SHA1_DIGITS = 40

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.config.model_files import MANIFEST, RECORD
 from cascade_equivalence.config.sources import Source
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import write_text
 from cascade_equivalence.models.sources.files import hash_files
 
 Fact = str | int | float | bool | list[str] | list[int] | None

@@ -24,8 +24,8 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import sha256
-from cascade_equivalence.models.sources.secrets import hidden
+from cascade_equivalence.files import sha256
+from cascade_equivalence.secrets import hidden
 
 DEFAULT_INDEX = "https://pypi.org/simple"
 LARGEST_PAGE = 1 << 26

@@ -19,9 +19,10 @@ from filelock import FileLock
 
 from cascade_equivalence.config.sources import Wheel, WheelSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import Fetched, check_name, sha256
-from cascade_equivalence.models.sources.secrets import hidden
+from cascade_equivalence.files import sha256
+from cascade_equivalence.models.sources.files import Fetched, check_name
 from cascade_equivalence.progress import progress
+from cascade_equivalence.secrets import hidden
 
 _CACHE_VARIABLE = "CASCADE_EQUIVALENCE_CACHE"
 _LAST_LINES = 6

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.atomic import replacing
+from cascade_equivalence.files import replacing
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.models.transcription.words import word_errors

@@ -6,9 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cascade_equivalence.atomic import replacing, write_text
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.files import replacing, sha256, write_text
 from cascade_equivalence.tasks.sources.git import fetch_git_file
 from cascade_equivalence.tasks.sources.hub import fetch_hub_file
 from cascade_equivalence.tasks.sources.pins import HubFile, PinnedFile, SetPin

@@ -8,10 +8,9 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from cascade_equivalence.atomic import write_bytes
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import sha256
-from cascade_equivalence.models.sources.secrets import hidden
+from cascade_equivalence.files import sha256, write_bytes
+from cascade_equivalence.secrets import hidden
 from cascade_equivalence.tasks.sources.pins import GitFile
 
 RAW = "https://raw.githubusercontent.com"

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from cascade_equivalence.atomic import write_text
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.secrets import hidden
+from cascade_equivalence.files import write_text
 from cascade_equivalence.progress import progress
+from cascade_equivalence.secrets import hidden
 
 ATTEMPTS = 6
 """Connections in a row that bring nothing before the job ends; what has arrived stays for the next one."""

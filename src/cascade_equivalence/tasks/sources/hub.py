@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import sha256
-from cascade_equivalence.models.sources.hub_errors import advice, failures
-from cascade_equivalence.models.sources.secrets import hub_token
+from cascade_equivalence.files import sha256
+from cascade_equivalence.hub_errors import advice, failures
+from cascade_equivalence.secrets import hub_token
 from cascade_equivalence.tasks.sources.pins import HubFile
 
 _SPARE = 1 << 28

@@ -14,10 +14,9 @@ from typing import Any
 import soundfile
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cascade_equivalence.atomic import replacing, write_text
 from cascade_equivalence.config.speech import MusanSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.files import replacing, sha256, write_text
 from cascade_equivalence.progress import progress
 from cascade_equivalence.tasks.sources.archives import Clip, read_files
 from cascade_equivalence.tasks.sources.http import fetch_url

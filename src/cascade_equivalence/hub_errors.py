@@ -3,7 +3,7 @@
 import sys
 from functools import cache
 
-from cascade_equivalence.models.sources.secrets import hidden
+from cascade_equivalence.secrets import hidden
 
 REFUSED = (401, 403)
 

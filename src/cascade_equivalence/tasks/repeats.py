@@ -1,4 +1,4 @@
-"""The same system asked again under what should not matter: one registry of what is changed.
+"""The same system asked again under what should not matter: what is changed.
 
 How far a system agrees with itself says how far its answers depend on what should not matter. Each variant changes one
 thing that is no part of what a system is, and says in which way: how it computes, how a task is asked, or in which
@@ -11,6 +11,8 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from cascade_equivalence.config.check_prompts import named
 
 if TYPE_CHECKING:
     from cascade_equivalence.config.study import AnswerConfig, TaskSpec
@@ -77,11 +79,6 @@ def _labels_reversed(task: "Task", spec: "TaskSpec") -> "TaskSpec | None":
     return spec.model_copy(update={"prompt": _reversed(spec.prompt, lines if own else spans)})
 
 
-def named(word: str) -> re.Pattern[str]:
-    """Where a text names a word as a word of its own, in any case."""
-    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
-
-
 def _line_around(text: str, place: int) -> tuple[int, int]:
     end = text.find("\n", place)
     return text.rfind("\n", 0, place) + 1, len(text) if end < 0 else end
@@ -104,15 +101,13 @@ def _turned(item: str, count: int) -> tuple[int, ...]:
     return tuple((place + shift) % count for place in range(count))
 
 
-VARIANTS = {
-    variant.name: variant
-    for variant in (
-        Variant("batch", "another batch size", configure=_other_batch),
-        Variant("precision", "another precision", configure=_other_precision),
-        Variant("paraphrase", "a paraphrased prompt", ask=_paraphrased, key="paraphrase"),
-        Variant("options", "options or labels in another order", ask=_labels_reversed, order=_turned),
-    )
-}
+OWN = (
+    Variant("batch", "another batch size", configure=_other_batch),
+    Variant("precision", "another precision", configure=_other_precision),
+    Variant("paraphrase", "a paraphrased prompt", ask=_paraphrased, key="paraphrase"),
+    Variant("options", "options or labels in another order", ask=_labels_reversed, order=_turned),
+)
+"""The package's variants, as :data:`.config.names.VARIANTS` lists them."""
 
 
 def reordered(item: "Item", order: Sequence[int]) -> "Item":

@@ -8,16 +8,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.atomic import write_bytes, write_text
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.files import sha256
+from cascade_equivalence.files import sha256, write_bytes, write_text
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.audit import find_problem
+from cascade_equivalence.speech.video_sound import UnreadableError, ffmpeg_version, find_ffmpeg, read_sound
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, decode_flac, encode_flac
 from cascade_equivalence.tasks.sources.archives import Clip, read_clips
 from cascade_equivalence.tasks.sources.exclusions import Exclusions
 from cascade_equivalence.tasks.sources.fetch import MANIFEST
-from cascade_equivalence.tasks.sources.media import UnreadableError, ffmpeg_version, find_ffmpeg, read_sound
 from cascade_equivalence.tasks.sources.pins import Recordings
 
 _SETTINGS = ".settings.json"

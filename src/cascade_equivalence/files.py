@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, also after a power cut."""
 
 import errno
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -68,3 +69,9 @@ def write_bytes(path: Path, data: bytes) -> Path:
 def write_text(path: Path, text: str) -> Path:
     """Write text as UTF-8 whole or not at all, and return its path."""
     return write_bytes(path, text.encode())
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
