@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from recipe_files import install_parts
 from recorded_study import make_study
 
-from cascade_equivalence.cli.parser import build_parser
+from cascade_equivalence.cli.tree import build_parser
 from cascade_equivalence.pins.families import read_families
 from cascade_equivalence.pins.loose import BASE
 from cascade_equivalence.resources import REPOSITORY

@@ -21,8 +21,8 @@ from study_config import BASE, ROOT, changed
 from cascade_equivalence import __version__
 from cascade_equivalence.cli.commands.check import check_file
 from cascade_equivalence.cli.main import INTERRUPTED, UNEXPECTED
-from cascade_equivalence.cli.parser import build_parser
 from cascade_equivalence.cli.study import recorded_statistics, results_of
+from cascade_equivalence.cli.tree import build_parser
 from cascade_equivalence.config.check_folders import place_problems
 from cascade_equivalence.config.load import is_registry, load_study
 from cascade_equivalence.config.mechanism import CONCEPTS, ConceptName

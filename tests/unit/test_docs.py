@@ -8,7 +8,7 @@ import pytest
 from snakemake.cli import get_argument_parser
 from study_config import ROOT
 
-from cascade_equivalence.cli.parser import build_parser
+from cascade_equivalence.cli.tree import build_parser
 
 PAGES = [
     ROOT / "README.md",

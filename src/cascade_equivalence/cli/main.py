@@ -6,7 +6,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from cascade_equivalence.cli.parser import build_parser
+from cascade_equivalence.cli.tree import build_parser
 from cascade_equivalence.errors import StudyError
 
 WRONG, UNEXPECTED, INTERRUPTED = 1, 3, 130

@@ -1,31 +1,15 @@
-"""The tree of commands, and what their arguments have in common."""
+"""What the arguments of commands have in common."""
 
 import argparse
 import inspect
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
-
-import cascade_equivalence
-from cascade_equivalence import __version__
-from cascade_equivalence.cli import commands as modules
 
 PROGRAM = "cascade-equivalence"
 Commands = Callable[..., argparse.ArgumentParser]
 """``add_parser`` of the tree."""
 Run = Callable[[argparse.Namespace], int]
 """What a command does: takes its arguments, gives the exit status."""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; each module of ``cli.commands`` adds its own commands."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, description=cascade_equivalence.__doc__)
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    for module in iter_modules(modules.__path__):
-        import_module(f"{modules.__name__}.{module.name}").add(commands.add_parser)
-    return parser
 
 
 def add_command(commands: Commands, name: str, run: Run) -> argparse.ArgumentParser:

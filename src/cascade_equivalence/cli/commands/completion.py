@@ -1,9 +1,12 @@
 """Completion in shells, from the tree of commands itself."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from cascade_equivalence.cli.parser import PROGRAM, Commands, add_command, build_parser
+from cascade_equivalence.cli.parser import PROGRAM, Commands, add_command
+
+Command = tuple[str, str, list[str]]
+"""A command, its line of help, and the words it takes beside files."""
 
 
 def add(commands: Commands) -> None:
@@ -19,13 +22,12 @@ def run(arguments: argparse.Namespace) -> int:
     zsh:  eval "$(cascade-equivalence completion zsh)" in ~/.zshrc, after compinit
     fish: cascade-equivalence completion fish | source in ~/.config/fish/config.fish
     """
-    print(_SHELLS[arguments.shell]())
+    print(_SHELLS[arguments.shell](list(_tree(arguments.whole))))
     return 0
 
 
-def _tree() -> Iterator[tuple[str, str, list[str]]]:
-    """Each command, its line of help, and the words it takes beside files."""
-    parser = build_parser()
+def _tree(parser: argparse.ArgumentParser) -> Iterator[Command]:
+    """The commands of the whole command line."""
     (tree,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     for choice in tree._choices_actions:
         words: list[str] = []
@@ -35,8 +37,7 @@ def _tree() -> Iterator[tuple[str, str, list[str]]]:
         yield choice.dest, choice.help or "", words
 
 
-def _bash() -> str:
-    tree = list(_tree())
+def _bash(tree: Sequence[Command]) -> str:
     cases = "\n".join(f'    {name}) words="{" ".join(words)}" ;;' for name, _, words in tree)
     return f"""\
 _cascade_equivalence() {{
@@ -54,13 +55,13 @@ _cascade_equivalence() {{
 complete -o filenames -F _cascade_equivalence {PROGRAM}"""
 
 
-def _zsh() -> str:
-    return f"autoload -U +X bashcompinit && bashcompinit\n{_bash()}"
+def _zsh(tree: Sequence[Command]) -> str:
+    return f"autoload -U +X bashcompinit && bashcompinit\n{_bash(tree)}"
 
 
-def _fish() -> str:
+def _fish(tree: Sequence[Command]) -> str:
     lines = []
-    for name, text, words in _tree():
+    for name, text, words in tree:
         said = text.replace("\\", "\\\\").replace("'", "\\'")
         lines.append(f"complete -c {PROGRAM} -n __fish_use_subcommand -f -a {name} -d '{said}'")
         for word in words:
@@ -69,4 +70,4 @@ def _fish() -> str:
     return "\n".join(lines)
 
 
-_SHELLS: dict[str, Callable[[], str]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}
+_SHELLS: dict[str, Callable[[Sequence[Command]], str]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}
