@@ -24,10 +24,11 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
     Args:
         kind: What one is called, in messages.
         home: Module whose ``OWN`` are the package's; it is imported when the first name is asked for.
+        unique: What else no two of them share: an attribute, such as a prefix.
     """
 
-    def __init__(self, kind: str, home: str) -> None:
-        self.kind, self._home = kind, home
+    def __init__(self, kind: str, home: str, unique: str | None = None) -> None:
+        self.kind, self._home, self._unique = kind, home, unique
         self._own: dict[str, Thing] | None = None
         self._added: dict[str, Thing] = {}
         self._files: dict[str, tuple[Path, ...]] = {}
@@ -40,13 +41,19 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             The thing.
 
         Raises:
-            StudyError: Another has its name, or it has none that a file could have.
+            StudyError: Another has its name, or what else must be its own; or it has no name that a file could have.
         """
         name = getattr(thing, "name", None)
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise StudyError(f"a {self.kind} needs a name of letters, digits and underscores, not {name!r}")
         if name in self:
             raise StudyError(f"there are two {self.kind}s called {name!r}: give one another name")
+        if self._unique is not None:
+            own = getattr(thing, self._unique)
+            if other := next((each for each in self if getattr(self[each], self._unique) == own), None):
+                raise StudyError(
+                    f"the {self.kind}s {other!r} and {name!r} have one {self._unique}, {own!r}: give one another"
+                )
         self._added[name] = thing
         return thing
 
