@@ -10,7 +10,7 @@ from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.check_noise import noise_problems, noises_of_voices
 from cascade_equivalence.config.check_prompts import prompt_problems
 from cascade_equivalence.config.explain import repeated, unknown
-from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
@@ -208,7 +208,7 @@ def _prosody_problems(study: StudyConfig) -> Iterator[str]:
     if asked and not speech.prosody_voices:
         yield f"speech.prosody_voices: the demo's items of {' and '.join(asked)} need voices that control prosody"
     for voice in speech.prosody_voices if asked else []:
-        if voice in defined.voices and (provider := defined.voices[voice].provider) not in ("espeak", "recordings"):
+        if voice in defined.voices and not VOICES[provider := defined.voices[voice].provider].prosody:
             yield f"speech.prosody_voices: {voice!r} is of provider {provider!r}, which has no prosody"
     if not any(noise.levels().values()) or not set(asked) & set(noise.tasks):
         return

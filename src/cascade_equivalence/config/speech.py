@@ -9,11 +9,15 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 
 from cascade_equivalence.conditions import NOISE_KINDS, RATIO, RT60, condition_name
 from cascade_equivalence.config.base import LONGEST_PART, Closed
+from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.config.sources import Sha256
+from cascade_equivalence.registry import OneOf
 
 
 class Voice(Closed):
     """What every voice has."""
+
+    provider: str = Field(description="Who speaks.")
 
     def sound(self) -> dict[str, Any]:
         """What of it decides how its clips sound: part of their names, and what their nodes depend on."""
@@ -103,7 +107,7 @@ class RecordingsVoice(Voice):
         return self.model_dump(mode="json", include={"provider"})
 
 
-VoiceSpec = Annotated[HibariVoice | EspeakVoice | EdgeVoice | RecordingsVoice, Field(discriminator="provider")]
+VoiceSpec = Annotated[Voice, OneOf(VOICES, "provider")]
 
 
 class SpeechConfig(Closed):
