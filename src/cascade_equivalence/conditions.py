@@ -1,23 +1,91 @@
 """Names of what the audio went through: `clean`, or a kind of noise and its level in one plain word.
 
 `snr10` is babble at 10 dB (the paper's noise), `music10` music and `stationary10` stationary noise at 10 dB, and
-`reverb600` a room with a reverberation time (RT60) of 600 ms. This module alone knows how the names are made.
+`reverb600` a room with a reverberation time (RT60) of 600 ms. How the names of a kind begin, and what its levels are,
+the kind says itself; this module alone knows how names are made of both.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.registry import Registry
 
-Kind = Literal["babble", "music", "stationary", "reverb"]
-Unit = Literal["dB", "ms"]
+if TYPE_CHECKING:
+    from cascade_equivalence.speech.noise_kinds.base import NoiseKind
 
 CLEAN = "clean"
-PREFIXES: dict[Kind, str] = {"babble": "snr", "music": "music", "stationary": "stationary", "reverb": "reverb"}
-"""How the names of each kind begin, in the order in which a reader sees the kinds."""
+NOISE_KINDS: "Registry[NoiseKind]" = Registry(
+    "noise kind", home="cascade_equivalence.speech.noise_kinds.registry", unique="prefix"
+)
+"""The kinds, in the order in which a reader sees them."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the levels of a kind of noise are counted in.
+
+    Attributes:
+        word: What a level is, such as ``signal-to-noise ratio``.
+        short: The same on an axis, such as ``SNR``.
+        unit: Its unit, such as ``dB``.
+        least: Lowest level that a config can ask for.
+        most: Highest.
+        rising: Whether a higher level is harder to hear.
+        whole: Whether only whole numbers above 0 are levels.
+        digits: Decimals of a level that was computed.
+        apart: How far clean speech stands from a level that is alone, on an axis.
+        link: The word before a level in a sentence: noise ``at`` 10 dB, reverberation ``of`` 600 ms.
+        column: Column of the tidy tables that holds the level; None where none does, and it stands in the condition's
+            name only.
+    """
+
+    word: str
+    short: str
+    unit: str
+    least: float
+    most: float
+    rising: bool
+    whole: bool = False
+    digits: int = 1
+    apart: float = 1.0
+    link: str = "at"
+    column: Literal["snr_db", "rt60_ms"] | None = None
+
+    @property
+    def milder(self) -> str:
+        """The sign of a level that is only known to be milder than another."""
+        return "<" if self.rising else ">"
+
+    def check(self, level: float) -> None:
+        """Refuse what is no level.
+
+        Raises:
+            StudyError: It is none.
+        """
+        if self.whole and not (level > 0 and level.is_integer()):
+            raise StudyError(f"A {self.word} must be a whole number of {self.unit} above 0, not {level}.")
+        if not math.isfinite(level):
+            raise StudyError(f"A {self.word} must be a finite number of {self.unit}, not {level}.")
+
+
+# Beyond 200 dB either the speech or the noise has left every number that sound is kept in.
+RATIO = Scale("signal-to-noise ratio", "SNR", "dB", -200, 200, rising=False, apart=5.0, column="snr_db")
+"""Of what is mixed with the speech."""
+# The shortest and the longest that the simulated rooms can have.
+RT60 = Scale(
+    *("reverberation time", "RT60", "ms", 200, 1200),
+    rising=True,
+    whole=True,
+    digits=0,
+    apart=200.0,
+    link="of",
+    column="rt60_ms",
+)
+"""Of rooms."""
 
 
 @dataclass(frozen=True)
@@ -26,54 +94,55 @@ class Condition:
 
     Attributes:
         kind: Kind of noise; None for clean speech.
-        level: Signal-to-noise ratio in dB, or reverberation time (RT60) in ms; None for clean speech.
+        level: Its level, such as a signal-to-noise ratio in dB; None for clean speech.
     """
 
-    kind: Kind | None = None
+    kind: str | None = None
     level: float | None = None
+
+    @property
+    def scale(self) -> Scale | None:
+        """What the level is counted in; None for clean speech."""
+        return None if self.kind is None else NOISE_KINDS.find(self.kind).scale
 
     @property
     def snr_db(self) -> float | None:
         """Signal-to-noise ratio in dB; None where there is none."""
-        return None if self.kind == "reverb" else self.level
+        return self._in("snr_db")
 
     @property
     def rt60_ms(self) -> float | None:
         """Reverberation time in ms; None where there is no room."""
-        return self.level if self.kind == "reverb" else None
-
-    @property
-    def unit(self) -> Unit:
-        """What the level is counted in."""
-        return "ms" if self.kind == "reverb" else "dB"
+        return self._in("rt60_ms")
 
     @property
     def severity(self) -> float:
         """Larger for what is harder to hear; only within a kind. Clean speech comes before all."""
-        if self.level is None:
+        if self.level is None or self.scale is None:
             return -math.inf
-        return self.level if self.kind == "reverb" else -self.level
+        return self.level if self.scale.rising else -self.level
+
+    def _in(self, column: str) -> float | None:
+        return self.level if self.scale is not None and self.scale.column == column else None
 
 
-def condition_name(level: float, kind: Kind = "babble") -> str:
+def condition_name(level: float, kind: str = "babble") -> str:
     """Name of a condition: ``snr10``, ``snr-5``, ``music2.5``, ``reverb600``.
 
     Args:
-        level: Signal-to-noise ratio in dB, any finite number; of ``reverb`` the RT60 in whole ms, above 0.
+        level: The level: of most kinds a signal-to-noise ratio in dB, any finite number; of ``reverb`` the RT60 in
+            whole ms, above 0.
         kind: Kind of noise.
 
     Returns:
         The shortest decimal notation, so that two conditions never share a name.
 
     Raises:
-        StudyError: If there is no such level.
+        StudyError: If there is no such level or kind.
     """
-    level = float(level)
-    if kind == "reverb" and not (level > 0 and level.is_integer()):
-        raise StudyError(f"A reverberation time must be a whole number of ms above 0, not {level}.")
-    if not math.isfinite(level):
-        raise StudyError(f"A signal-to-noise ratio must be a finite number of dB, not {level}.")
-    return PREFIXES[kind] + (f"{int(level)}" if level.is_integer() else f"{Decimal(repr(level)):f}")
+    level, known = float(level), NOISE_KINDS.find(kind)
+    known.scale.check(level)
+    return known.prefix + (f"{int(level)}" if level.is_integer() else f"{Decimal(repr(level)):f}")
 
 
 def parse_condition(name: str) -> Condition:
@@ -88,26 +157,25 @@ def parse_condition(name: str) -> Condition:
     """
     if name == CLEAN:
         return Condition()
-    for kind, prefix in PREFIXES.items():
-        if not name.startswith(prefix):
+    for kind in NOISE_KINDS.values():
+        if not name.startswith(kind.prefix):
             continue
         try:
-            level = float(name.removeprefix(prefix))
-            written = condition_name(level, kind)
+            level = float(name.removeprefix(kind.prefix))
+            written = condition_name(level, kind.name)
         except (ValueError, StudyError):
-            break
+            # What begins like this kind may be of another, whose prefix is longer.
+            continue
         if written != name:
             raise StudyError(f"Write the condition {name!r} as {written!r}.")
-        return Condition(kind, level)
-    raise StudyError(
-        f"There is no condition {name!r}: write {CLEAN!r} or, for 10 dB of babble, {PREFIXES['babble'] + '10'!r}; of "
-        "music, 'music10'; of stationary noise, 'stationary10'; for a room with an RT60 of 600 ms, 'reverb600'."
-    )
+        return Condition(kind.name, level)
+    forms = "; ".join(f"for {kind.example[1]}, {kind.example[0]!r}" for kind in NOISE_KINDS.values())
+    raise StudyError(f"There is no condition {name!r}: write {CLEAN!r} or, {forms}.")
 
 
 def sort_conditions(names: Iterable[str]) -> list[str]:
     """Conditions, each once, in a reader's order: clean, then kind by kind from the mildest to the hardest."""
-    kinds = list(PREFIXES)
+    kinds = list(NOISE_KINDS)
 
     def rank(name: str) -> tuple[int, float]:
         found = parse_condition(name)
@@ -116,9 +184,9 @@ def sort_conditions(names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=rank)
 
 
-def families(names: Iterable[str]) -> dict[Kind, list[str]]:
+def families(names: Iterable[str]) -> dict[str, list[str]]:
     """The noisy ones of some conditions by kind, each from the mildest to the hardest; kinds in a reader's order."""
-    found: dict[Kind, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for name in sort_conditions(names):
         if (kind := parse_condition(name).kind) is not None:
             found.setdefault(kind, []).append(name)

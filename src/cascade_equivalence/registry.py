@@ -4,10 +4,11 @@ import difflib
 import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, Union
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from cascade_equivalence.errors import StudyError
@@ -24,10 +25,11 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
     Args:
         kind: What one is called, in messages.
         home: Module whose ``OWN`` are the package's; it is imported when the first name is asked for.
+        unique: What else no two of them share: an attribute, such as a prefix.
     """
 
-    def __init__(self, kind: str, home: str) -> None:
-        self.kind, self._home = kind, home
+    def __init__(self, kind: str, home: str, unique: str | None = None) -> None:
+        self.kind, self._home, self._unique = kind, home, unique
         self._own: dict[str, Thing] | None = None
         self._added: dict[str, Thing] = {}
         self._files: dict[str, tuple[Path, ...]] = {}
@@ -40,13 +42,19 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             The thing.
 
         Raises:
-            StudyError: Another has its name, or it has none that a file could have.
+            StudyError: Another has its name, or what else must be its own; or it has no name that a file could have.
         """
         name = getattr(thing, "name", None)
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise StudyError(f"a {self.kind} needs a name of letters, digits and underscores, not {name!r}")
         if name in self:
             raise StudyError(f"there are two {self.kind}s called {name!r}: give one another name")
+        if self._unique is not None:
+            own = getattr(thing, self._unique)
+            if other := next((each for each in self if getattr(self[each], self._unique) == own), None):
+                raise StudyError(
+                    f"the {self.kind}s {other!r} and {name!r} have one {self._unique}, {own!r}: give one another"
+                )
         self._added[name] = thing
         return thing
 
@@ -116,3 +124,41 @@ class NameIn:
             expected = ", ".join(f"'{known}'" for known in self.registry)
             raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
         return name
+
+
+class OneOf:
+    """Marks a section of the config as that of a thing in a registry, which one of its keys names.
+
+    ``Annotated[Voice, OneOf(VOICES, "provider")]``: the thing has the section's class as ``spec``, and that class has
+    the thing's name as the only value of the key.
+    """
+
+    def __init__(self, registry: Registry[Any], key: str) -> None:
+        self.registry, self.key = registry, key
+
+    @property
+    def form(self) -> Any:
+        """The type that the section has now: a union of the things' classes."""
+        return _form(self._forms(), self.key)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda value: self._adapter().validate_python(value))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(self._adapter().core_schema)
+
+    def _forms(self) -> tuple[Any, ...]:
+        return tuple(thing.spec for thing in self.registry.values())
+
+    def _adapter(self) -> "TypeAdapter[Any]":
+        return _adapter(self._forms(), self.key)
+
+
+@cache
+def _adapter(forms: tuple[Any, ...], key: str) -> "TypeAdapter[Any]":
+    """What validates a section of one of some classes."""
+    return TypeAdapter(_form(forms, key))
+
+
+def _form(forms: tuple[Any, ...], key: str) -> Any:
+    return Annotated[Union[forms], Field(discriminator=key)]  # noqa: UP007 - of no fixed members

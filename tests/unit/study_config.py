@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from cascade_equivalence.config import schema
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.registry import OneOf
 
 ROOT = Path(__file__).parents[2]
 FILES = {
@@ -73,11 +74,13 @@ def sections(model: type[BaseModel], seen: set[type[BaseModel]] | None = None) -
     seen.add(model)
     yield model
     for field in model.model_fields.values():
-        for inner in held(field.annotation):
+        for inner in held(field.rebuild_annotation()):
             yield from sections(inner, seen)
 
 
 def held(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for argument in get_args(annotation) for found in held(argument)]
+    # What a registry holds stands for what its sections have in common.
+    marks = [each.form for each in get_args(annotation) if isinstance(each, OneOf)]
+    return [found for argument in marks or get_args(annotation) for found in held(argument)]

@@ -193,7 +193,7 @@ def test_the_commands_that_a_new_study_names_work_from_where_the_user_is(
     assert planned.returncode == 0, planned.stderr
 
 
-@pytest.mark.parametrize("kind", ["systems", "models", "voices", "tasks", "concepts"])
+@pytest.mark.parametrize("kind", ["systems", "models", "voices", "tasks", "concepts", "noises"])
 def test_what_can_be_named_is_listed(kind: str, command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("list", kind) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cascade_equivalence.config.check_noise import LEVELS, noise_problems
-from cascade_equivalence.config.speech import RT60_MS, TALKERS_OF_MUSAN, NoiseConfig
+from cascade_equivalence.conditions import NOISE_KINDS, RT60
+from cascade_equivalence.config.check_noise import noise_problems
+from cascade_equivalence.config.speech import NoiseConfig
+from cascade_equivalence.speech.noise_kinds.babble import TALKERS_OF_MUSAN
 
 HEARD: dict[str, Any] = {"voices": ["heart"], "tasks": ["sst2"], "snr_db": []}
 VOICES = ["heart", "us"]
@@ -37,14 +39,14 @@ def test_conditions_stand_kind_by_kind_as_they_were_written() -> None:
         snr_db=[0, 10], music_snr_db=[5], stationary_snr_db=[-2.5], reverb_rt60_ms=[900, 300], voices=[], tasks=[]
     )
     assert noise.conditions() == ["snr0", "snr10", "music5", "stationary-2.5", "reverb900", "reverb300"]
-    assert set(noise.levels()) == set(LEVELS)
+    assert set(noise.levels()) == set(NOISE_KINDS)
 
 
 @pytest.mark.parametrize(
     "noise",
     [
         {"stationary_snr_db": [5]},
-        {"reverb_rt60_ms": list(RT60_MS)},
+        {"reverb_rt60_ms": [int(RT60.least), int(RT60.most)]},
         {"snr_db": [5], "talkers": 3, "max_talkers": 7},
         {"snr_db": [5], "musan": {"archive": URL, "md5": "0" * 32}, "talkers": 3, "max_talkers": 7},
         {"snr_db": [5], "musan": {"archive": "http://host/musan.tar.gz", "sha256": "0" * 64}},
@@ -110,8 +112,8 @@ def test_babble_of_musan_has_three_to_seven_talkers(count: int) -> None:
 @pytest.mark.parametrize(
     "noise",
     [
-        {"reverb_rt60_ms": [RT60_MS[0] - 1]},
-        {"reverb_rt60_ms": [RT60_MS[1] + 1]},
+        {"reverb_rt60_ms": [int(RT60.least) - 1]},
+        {"reverb_rt60_ms": [int(RT60.most) + 1]},
         {"reverb_rt60_ms": [500.5]},
         {"max_talkers": 0},
         {"musan": {"archive": URL, "md5": "0" * 31}},

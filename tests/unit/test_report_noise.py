@@ -8,7 +8,7 @@ import pytest
 import report_study
 from report_study import LABELS, OUTLINE, STATISTICS, Study, build, write_study
 
-from cascade_equivalence.conditions import parse_condition, sort_conditions
+from cascade_equivalence.conditions import NOISE_KINDS, parse_condition, sort_conditions
 from cascade_equivalence.report import ranking_table, system_tables
 from cascade_equivalence.report.browser import _conditions
 from cascade_equivalence.report.html import _counted
@@ -72,8 +72,8 @@ def test_no_kind_is_ranked_with_another(study: Study, tables: Tables) -> None:
         "system", "reference", "noise", maintain_order=True
     ):
         assert part["condition"][0] == "clean" and part.height == 1 + FAMILIES[str(noise)]
-        unit = "ms" if noise == "reverb" else "dB"
-        assert set(part["crossover_unit"]) == {unit}
+        scale = NOISE_KINDS[str(noise)].scale
+        assert set(part["crossover_unit"]) == {scale.unit}
         levels = {parse_condition(name).level: name for name in part["condition"]}
         voices = answers[Node(str(system), "sst2", "snr0")]["voice"].unique().to_list()
         one, other = (
@@ -83,7 +83,7 @@ def test_no_kind_is_ranked_with_another(study: Study, tables: Tables) -> None:
             }
             for who in (system, reference)
         )
-        alone = ranking(one, other, LABELS["sst2"], unit=unit, draws=STATISTICS.draws)  # type: ignore[arg-type]
+        alone = ranking(one, other, LABELS["sst2"], scale=scale, draws=STATISTICS.draws)
         assert part["crossover"][0] == alone["crossover"]["value"]
         for row, each in zip(part.iter_rows(named=True), alone["conditions"], strict=True):
             assert parse_condition(row["condition"]).level == each["level"]

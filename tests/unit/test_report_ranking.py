@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 from report_study import LABELS, MINUS_FIVE, NOISE_VOICES, STATISTICS, Study, build, write_study
 
+from cascade_equivalence.conditions import parse_condition
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.display import UNDEFINED, Display, markdown, points_interval
-from cascade_equivalence.report.naming import Node, nodes
+from cascade_equivalence.report.naming import Node, condition_title, nodes
 from cascade_equivalence.report.pair_frames import PAIR
 from cascade_equivalence.report.ranking_table import JUDGED, SCHEMA, display, frame
 from cascade_equivalence.report.tables import Tables
@@ -60,18 +61,18 @@ def made(**changed: Any) -> dict[str, Any]:
     return row | changed
 
 
-def shown(**changed: Any) -> dict[str, str]:
-    """What a reader sees of a pair whose order is turned at 0 dB."""
+def shown(hardest: str = "snr0", **changed: Any) -> dict[str, str]:
+    """What a reader sees of a pair whose order is turned in the hardest condition."""
+    kind = parse_condition(hardest).kind
     changes = {"change": -0.2, "change_low": -0.3, "change_high": -0.1, "reversed": "shown"}
     noisy = {
-        "condition": "snr0",
-        "noise": "babble",
-        "snr_db": 0.0,
+        "condition": hardest,
+        "noise": kind,
         "difference": -0.1,
         "difference_low": -0.2,
         "difference_high": -0.05,
     }
-    rows = [made(noise="babble", **changed), made(**noisy, **changes, **changed)]
+    rows = [made(noise=kind, **changed), made(**noisy, **changes, **changed)]
     return cells(display(pl.DataFrame(rows, schema=PAIR | SCHEMA, orient="row"), 0.95))[0]
 
 
@@ -127,9 +128,11 @@ def test_a_reader_sees_one_row_a_pair_and_task(found: pl.DataFrame) -> None:
     ],
 )
 def test_a_crossover_is_shown_with_what_is_known_of_it(crossover: tuple, cell: str) -> None:
-    row = shown(**dict(zip(CROSSOVER, crossover, strict=True)))
+    columns = dict(zip(CROSSOVER, crossover, strict=True))
+    hardest = "snr0" if columns["crossover_unit"] == "dB" else "reverb900"
+    row = shown(hardest, **columns)
     assert row["Crossover"] == cell
-    assert row["Order turned"] == "0\N{NO-BREAK SPACE}dB (shown)"
+    assert row["Order turned"] == f"{condition_title(hardest)} (shown)"
     assert row["Change in most noise"] == points_interval(-0.2, -0.3, -0.1)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cascade_equivalence.conditions import RT60
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import change
 from cascade_equivalence.stats.bootstrap import ALL_ALIKE, draw_weights
@@ -265,7 +266,7 @@ def _without_voice(found: dict, level: float | None = 5.0) -> dict:
 def test_a_reverberation_time_is_a_ratio_seen_from_the_other_side(gains: list[list[int]], seed: int) -> None:
     table = np.array(gains, dtype=float)
     settled = {"draws": 50, "confidence": 0.9, "seed": seed}
-    times = crossover(table, [200.0, 400.0, 900.0], unit="ms", **settled)
+    times = crossover(table, [200.0, 400.0, 900.0], scale=RT60, **settled)
     ratios = crossover(table, [-200.0, -400.0, -900.0], **settled)
     assert (times["share"], times["reason"]) == (ratios["share"], ratios["reason"])
     for mine, theirs in (("value", "value"), ("low", "high"), ("high", "low")):
@@ -279,9 +280,9 @@ def test_a_reverberation_time_is_a_ratio_seen_from_the_other_side(gains: list[li
 def test_in_rooms_the_longest_reverberation_is_the_hardest() -> None:
     to_times = {None: None, 15.0: 200.0, 5.0: 500.0, 0.0: 1000.0}
     system, reference = ({to_times[level]: table for level, table in each.items()} for each in turned(5, items=100))
-    found = ranking(system, reference, LABELS, unit="ms", draws=200)
+    found = ranking(system, reference, LABELS, scale=RT60, draws=200)
     assert [each["level"] for each in found["conditions"]] == [None, 200.0, 500.0, 1000.0]
     assert found["conditions"][-1]["reversed"] == SHOWN
     assert 200 < found["crossover"]["value"] < 1000
     with pytest.raises(StudyError, match="500 ms lacks"):
-        ranking(_without_voice(system, 500.0), _without_voice(reference, 500.0), LABELS, unit="ms", draws=10)
+        ranking(_without_voice(system, 500.0), _without_voice(reference, 500.0), LABELS, scale=RT60, draws=10)

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Hashable, Iterator, Sequence
 
+from cascade_equivalence.conditions import NOISE_KINDS
 from cascade_equivalence.config.api import ApiSpec, api_problems
 from cascade_equivalence.config.check_folders import folder_problems
 from cascade_equivalence.config.check_mechanism import mechanism_problems
-from cascade_equivalence.config.check_noise import LEVELS, babble_of_voices, noise_problems
+from cascade_equivalence.config.check_noise import noise_problems, noises_of_voices
 from cascade_equivalence.config.check_prompts import prompt_problems
 from cascade_equivalence.config.explain import repeated, unknown
-from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
@@ -110,7 +111,7 @@ def _repetitions(study: StudyConfig) -> Iterator[str]:
         "contrasts": [" ~ ".join((contrast.system, contrast.first, contrast.second)) for contrast in study.contrasts],
         "speech.voices": study.speech.voices,
         "speech.prosody_voices": study.speech.prosody_voices,
-        **{f"noise.{key}": getattr(study.noise, key) for key in LEVELS.values()},
+        **{f"noise.{NOISE_KINDS[kind].levels_key}": levels for kind, levels in study.noise.levels().items()},
         "noise.voices": study.noise.voices,
         "noise.tasks": study.noise.tasks,
         "noise.systems": study.noise.systems,
@@ -207,11 +208,11 @@ def _prosody_problems(study: StudyConfig) -> Iterator[str]:
     if asked and not speech.prosody_voices:
         yield f"speech.prosody_voices: the demo's items of {' and '.join(asked)} need voices that control prosody"
     for voice in speech.prosody_voices if asked else []:
-        if voice in defined.voices and (provider := defined.voices[voice].provider) not in ("espeak", "recordings"):
+        if voice in defined.voices and not VOICES[provider := defined.voices[voice].provider].prosody:
             yield f"speech.prosody_voices: {voice!r} is of provider {provider!r}, which has no prosody"
     if not any(noise.levels().values()) or not set(asked) & set(noise.tasks):
         return
-    babble = noise.babble_voices or speech.voices if babble_of_voices(noise) else []
+    babble = noise.babble_voices or speech.voices if noises_of_voices(noise) else []
     for key, voices in (("noise.voices", noise.voices), ("noise.babble_voices", babble)):
         if others := [voice for voice in voices if voice not in speech.prosody_voices]:
             yield (

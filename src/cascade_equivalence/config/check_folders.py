@@ -77,8 +77,10 @@ def place_problems(study: StudyConfig, project: Path, locate: Locate) -> Iterato
                 for task in study.tasks
                 if not (items.folder / task).is_dir()
             )
-    if noise.folder is not None and not noise.folder.is_dir():
-        yield _missing("noise.folder", noise.folder)
+    own = {f"noise.kinds.{name}.folder": added.folder for name, added in noise.kinds.items()}
+    for key, folder in {"noise.folder": noise.folder, **own}.items():
+        if folder is not None and not folder.is_dir():
+            yield _missing(key, folder)
     for name in dict.fromkeys([*study.speech.voices, *study.speech.prosody_voices]):
         voice = voices[name]
         # The recordings of a published set are unpacked before they are needed.

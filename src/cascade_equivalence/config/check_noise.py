@@ -4,21 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cascade_equivalence.conditions import Kind, condition_name
-from cascade_equivalence.config.explain import repeated
-from cascade_equivalence.config.speech import TALKERS_OF_MUSAN, MusanSource, NoiseConfig
+from cascade_equivalence.conditions import NOISE_KINDS, condition_name
+from cascade_equivalence.config.explain import repeated, unknown
+from cascade_equivalence.config.speech import MusanSource, NoiseConfig
+from cascade_equivalence.errors import StudyError
 
-LEVELS: dict[Kind, str] = {
-    "babble": "snr_db",
-    "music": "music_snr_db",
-    "stationary": "stationary_snr_db",
-    "reverb": "reverb_rt60_ms",
-}
-"""Key of each kind's levels."""
 LONGEST_CONDITION = 40
 """Most signs of a condition's name, which is the name of files."""
-PARTS: dict[Kind, str] = {"babble": "speech", "music": "music"}
-"""Folder of MUSAN that a kind of noise is made of. Its `noise` holds events (steps, horns, rain), which are neither."""
 
 
 def noise_problems(noise: NoiseConfig, voices: Sequence[str]) -> Iterator[str]:
@@ -28,47 +20,63 @@ def noise_problems(noise: NoiseConfig, voices: Sequence[str]) -> Iterator[str]:
         noise: The noise.
         voices: Voices of the study.
     """
-    for kind, levels in noise.levels().items():
-        for level in levels:
-            if len(condition_name(level, kind)) > LONGEST_CONDITION:
-                yield f"noise.{LEVELS[kind]}: {level} has too many digits for the name of a condition; round it"
-    if noise.max_talkers is not None and noise.max_talkers < noise.talkers:
-        yield f"noise.max_talkers: {noise.max_talkers} is below noise.talkers ({noise.talkers})"
+    yield from _level_problems(noise)
+    for kind in NOISE_KINDS.values():
+        yield from kind.problems(noise)
     if noise.musan is not None:
         yield from _musan_problems(noise, noise.musan)
-    asked = [LEVELS[kind] for kind, levels in noise.levels().items() if levels]
+    asked = [NOISE_KINDS[name] for name, levels in noise.levels().items() if levels]
     if not asked:
         # Whoever writes an empty list of levels has turned noise off.
-        off = noise.model_fields_set & set(LEVELS.values())
+        off = noise.model_fields_set & {"kinds", *(kind.key for kind in NOISE_KINDS.values())}
         if key := next((key for key in ("voices", "tasks", "systems") if getattr(noise, key) and not off), None):
             yield f"noise.{key}: there is no noise to hear; give a level, such as snr_db: [10], or leave it out"
         return
     if not (noise.voices and noise.tasks):
-        yield f"noise: {asked[0]} is set, so name the `voices` and the `tasks` that are heard in noise"
-    if noise.music_snr_db and (noise.musan is None or "music" not in noise.musan.parts):
-        yield "noise.musan: music_snr_db is set, so say where MUSAN is; its `music` is the music"
+        yield f"noise: {asked[0].levels_key} is set, so name the `voices` and the `tasks` that are heard in noise"
+    for kind in asked:
+        material = kind.made_of(noise)
+        if material == "musan" and (noise.musan is None or kind.musan not in noise.musan.parts):
+            yield (
+                f"noise.musan: {kind.levels_key} is set, so say where MUSAN is; its `{kind.musan}` is what "
+                f"{kind.shown} is made of"
+            )
+        if material == "folder" and noise.folder_of(kind.name) is None:
+            yield f"noise.{kind.folder_key}: {kind.levels_key} is set, so name the folder with its sound files"
     for voice in noise.voices:
-        if babble_of_voices(noise) and not set(noise.babble_voices or voices) - {voice}:
+        if noises_of_voices(noise) and not set(noise.babble_voices or voices) - {voice}:
             yield f"noise.babble_voices: nobody is left to babble behind {voice!r}; add a voice, or set noise.folder"
 
 
-def babble_of_voices(noise: NoiseConfig) -> bool:
-    """Whether there is babble, and it is made of the study's own voices."""
-    return bool(noise.snr_db) and noise.babbles() == "voices"
+def noises_of_voices(noise: NoiseConfig) -> list[str]:
+    """Kinds of noise with levels that are made of the study's own voices."""
+    return [name for name, levels in noise.levels().items() if levels and NOISE_KINDS[name].made_of(noise) == "voices"]
+
+
+def _level_problems(noise: NoiseConfig) -> Iterator[str]:
+    more = [name for name, kind in NOISE_KINDS.items() if kind.key is None]
+    for name, added in noise.kinds.items():
+        if (kind := NOISE_KINDS.get(name)) is None:
+            yield from unknown("noise.kinds", [name], more, "noise kind")
+        elif kind.key is not None:
+            yield f"noise.kinds.{name}: this kind has a key of its own; write its levels under noise.{kind.key}"
+        elif added.folder is not None and kind.made_of(noise) != "folder":
+            yield f"noise.kinds.{name}.folder: {kind.shown} is not made of sound files; leave it out"
+    for name, levels in noise.levels().items():
+        key, scale = f"noise.{NOISE_KINDS[name].levels_key}", NOISE_KINDS[name].scale
+        for level in levels:
+            try:
+                written = condition_name(level, name)
+            except StudyError as error:
+                yield f"{key}: {error}"
+                continue
+            if not scale.least <= level <= scale.most:
+                yield f"{key}: {level} is not within {scale.least:g} to {scale.most:g} {scale.unit}"
+            elif len(written) > LONGEST_CONDITION:
+                yield f"{key}: {level} has too many digits for the name of a condition; round it"
 
 
 def _musan_problems(noise: NoiseConfig, musan: MusanSource) -> Iterator[str]:
-    least, most = TALKERS_OF_MUSAN
-    for key in ("talkers", "max_talkers") if "speech" in musan.parts and noise.snr_db else ():
-        count = getattr(noise, key)
-        if count is not None and not least <= count <= most:
-            yield f"noise.{key}: babble of MUSAN has {least} to {most} talkers, not {count}"
-    for key in ("folder", "babble_voices") if "speech" in musan.parts else ():
-        if getattr(noise, key):
-            yield (
-                f"noise.{key}: the talkers come from noise.musan already; leave one of them out, or set "
-                "noise.musan.parts to [music]"
-            )
     yield from repeated("noise.musan.parts", musan.parts)
     if (musan.archive is None) == (musan.folder is None):
         yield "noise.musan: give either `archive` or `folder`"
@@ -83,9 +91,10 @@ def _musan_problems(noise: NoiseConfig, musan: MusanSource) -> Iterator[str]:
 def _folder_problems(noise: NoiseConfig, musan: MusanSource, folder: Path) -> Iterator[str]:
     if musan.sha256 or musan.md5:
         yield "noise.musan: sha256 and md5 are those of an archive; a folder has none"
-    for kind, part in PARTS.items():
-        if part in musan.parts and noise.levels()[kind] and not (folder / part).is_dir():
-            yield f"noise.musan.folder: {folder} has no folder {part!r}, which {LEVELS[kind]} needs"
+    for name, levels in noise.levels().items():
+        kind = NOISE_KINDS[name]
+        if kind.musan in musan.parts and levels and not (folder / f"{kind.musan}").is_dir():
+            yield f"noise.musan.folder: {folder} has no folder {kind.musan!r}, which {kind.levels_key} needs"
 
 
 def _url_problems(musan: MusanSource, address: str) -> Iterator[str]:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from cascade_equivalence.registry import OneOf
+
 LONGEST_VALUE = 80
 MOST_LINES = 40
 """Most problems that are told at once."""
@@ -127,7 +129,8 @@ def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list
 def _unwrap(kind: Any) -> Any:
     """A type without its annotations and without None beside it: pydantic puts nothing between for these."""
     if get_origin(kind) is Annotated:
-        return _unwrap(get_args(kind)[0])
+        of_registry = next((mark.form for mark in get_args(kind)[1:] if isinstance(mark, OneOf)), None)
+        return _unwrap(of_registry or get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
         forms = [form for form in get_args(kind) if form is not type(None)]
         return _unwrap(forms[0]) if len(forms) == 1 else kind
@@ -149,6 +152,6 @@ def _below(kind: Any, part: str) -> Any:
     """The type of a value in a section, a mapping or a list."""
     if _is_section(kind):
         field = kind.model_fields.get(part)
-        return field.annotation if field else None
+        return field.rebuild_annotation() if field else None
     arguments = get_args(kind)
     return arguments[-1] if issubclass(get_origin(kind) or object, Mapping | list) and arguments else None

@@ -7,12 +7,14 @@ from pydantic import AfterValidator, Field, PositiveInt
 from cascade_equivalence.registry import NameIn, Registry
 
 if TYPE_CHECKING:
+    from cascade_equivalence.speech.voices.base import VoiceProvider
     from cascade_equivalence.tasks.base import Task
     from cascade_equivalence.tasks.repeats import Variant
 
 TASKS: "Registry[Task]" = Registry("task", home="cascade_equivalence.tasks.registry")
 TaskName = Annotated[str, NameIn(TASKS)]
 """A default of this type is not validated: tasks, and what they import, are read when a study names one."""
+VOICES: "Registry[VoiceProvider]" = Registry("voice provider", home="cascade_equivalence.speech.voices.registry")
 VARIANTS: "Registry[Variant]" = Registry("variant", home="cascade_equivalence.tasks.repeats")
 """What is changed when a system is asked again."""
 INVALID = "invalid"

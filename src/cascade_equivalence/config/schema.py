@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from cascade_equivalence.config.study import Definitions, StudyConfig
 from cascade_equivalence.files import write_text
-from cascade_equivalence.registry import NameIn
+from cascade_equivalence.registry import NameIn, OneOf
 
 SCHEMA, REGISTRY_SCHEMA, DEFAULTS = "schema.json", "registry.schema.json", "defaults.yaml"
 MODELINE = "# yaml-language-server: $schema="
@@ -73,7 +73,7 @@ def _section(model: type[BaseModel], indent: str) -> list[str]:
         lines += [""] if not indent else []
         required = "REQUIRED. " if field.is_required() else ""
         lines += _comment(f"{required}{field.description}{_choices(field.annotation)}", indent)
-        forms = _sections_in(field.annotation)
+        forms = _sections_in(field.rebuild_annotation())
         if forms == [field.annotation] or isinstance(field.default, BaseModel):
             lines += [f"{indent}{name}:", *_section(forms[0], f"{indent}  ")]
             continue
@@ -89,7 +89,9 @@ def _sections_in(annotation: Any) -> list[type[BaseModel]]:
     """The sections that a value is, or holds."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [section for argument in get_args(annotation) for section in _sections_in(argument)]
+    # What is marked is only what the sections of the registry have in common.
+    marks = [each.form for each in get_args(annotation) if isinstance(each, OneOf)]
+    return [section for argument in marks or get_args(annotation) for section in _sections_in(argument)]
 
 
 def _value(default: Any) -> str:

@@ -7,13 +7,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
-from cascade_equivalence.conditions import Kind, condition_name
+from cascade_equivalence.conditions import NOISE_KINDS, RATIO, RT60, condition_name
 from cascade_equivalence.config.base import LONGEST_PART, Closed
+from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.config.sources import Sha256
+from cascade_equivalence.registry import OneOf
 
 
 class Voice(Closed):
     """What every voice has."""
+
+    provider: str = Field(description="Who speaks.")
 
     def sound(self) -> dict[str, Any]:
         """What of it decides how its clips sound: part of their names, and what their nodes depend on."""
@@ -103,7 +107,7 @@ class RecordingsVoice(Voice):
         return self.model_dump(mode="json", include={"provider"})
 
 
-VoiceSpec = Annotated[HibariVoice | EspeakVoice | EdgeVoice | RecordingsVoice, Field(discriminator="provider")]
+VoiceSpec = Annotated[Voice, OneOf(VOICES, "provider")]
 
 
 class SpeechConfig(Closed):
@@ -117,17 +121,10 @@ class SpeechConfig(Closed):
     max_seconds: float = Field(default=30.0, gt=0, description="Longer clips are reported (Whisper's window is 30 s).")
 
 
-TALKERS_OF_MUSAN = (3, 7)
-"""Fewest and most talkers in babble of MUSAN's speech, as in the recipe that the paper's source follows."""
 Talkers = Annotated[PositiveInt, Field(le=100)]
 """More are no babble but stationary noise."""
-RT60_MS = (200, 1200)
-"""Shortest and longest reverberation time that the simulated rooms can have."""
-
-LOUDEST = 200
-"""Beyond this ratio in dB either the speech or the noise has left every number that sound is kept in."""
-Decibels = list[Annotated[float, Field(ge=-LOUDEST, le=LOUDEST)]]
-ReverberationTime = Annotated[int, Field(ge=RT60_MS[0], le=RT60_MS[1])]
+Decibels = list[Annotated[float, Field(ge=RATIO.least, le=RATIO.most)]]
+ReverberationTime = Annotated[int, Field(ge=int(RT60.least), le=int(RT60.most))]
 
 
 class MusanSource(Closed):
@@ -162,6 +159,15 @@ class MusanSource(Closed):
         return self.archive if self.archive and "://" in self.archive else None
 
 
+class AddedNoise(Closed):
+    """Noise of a kind that was added."""
+
+    levels: list[float] = Field(
+        description="Its levels; each is a condition, whose name is the kind's prefix and the level."
+    )
+    folder: Path | None = Field(default=None, description="Sound files that it is made of, where it is made of any.")
+
+
 class NoiseConfig(Closed):
     """Babble, music, stationary noise and rooms; each level of each kind is one condition."""
 
@@ -176,6 +182,9 @@ class NoiseConfig(Closed):
     )
     reverb_rt60_ms: list[ReverberationTime] = Field(
         default=[], description="Simulated rooms: reverberation times (RT60) in ms (`reverb600`)."
+    )
+    kinds: dict[str, AddedNoise] = Field(
+        default={}, description="Kinds of noise that were added to the four above, by name: their levels."
     )
     voices: list[str] = Field(default=[], description="Voices whose clips are also heard in noise.")
     tasks: list[str] = Field(default=[], description="Tasks that are also run in noise.")
@@ -205,14 +214,21 @@ class NoiseConfig(Closed):
             return "folder"
         return "musan" if self.musan is not None and "speech" in self.musan.parts else "voices"
 
-    def levels(self) -> dict[Kind, Sequence[float]]:
+    def levels(self) -> dict[str, Sequence[float]]:
         """Levels of each kind, in a reader's order of the kinds."""
-        return {
-            "babble": self.snr_db,
-            "music": self.music_snr_db,
-            "stationary": self.stationary_snr_db,
-            "reverb": self.reverb_rt60_ms,
-        }
+        found: dict[str, Sequence[float]] = {}
+        for name, kind in NOISE_KINDS.items():
+            if kind.key is not None:
+                found[name] = getattr(self, kind.key)
+            else:
+                found[name] = self.kinds[name].levels if name in self.kinds else []
+        return found
+
+    def folder_of(self, kind: str) -> Path | None:
+        """The user's folder with the sound files of a kind of noise; None where none is named."""
+        if NOISE_KINDS[kind].key is not None:
+            return self.folder
+        return self.kinds[kind].folder if kind in self.kinds else None
 
     def conditions(self) -> list[str]:
         """Names of the noisy conditions."""

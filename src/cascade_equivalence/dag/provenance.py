@@ -9,31 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence import __version__
+from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.manifest import Manifest
 from cascade_equivalence.provenance.record import Record, read_records
 from cascade_equivalence.resources import IS_CHECKOUT, REPOSITORY
 
-PACKAGES = (
-    "snakemake",
-    "torch",
-    "transformers",
-    "peft",
-    "openai-whisper",
-    "ctranslate2",
-    "hibari-tts",
-    "espeakng-loader",
-    "audiomentations",
-    "jiwer",
-    "scipy",
-    "statsmodels",
-    "polars",
-)
+BEFORE_VOICES = ("snakemake", "torch", "transformers", "peft", "openai-whisper", "ctranslate2")
+AFTER_VOICES = ("audiomentations", "jiwer", "scipy", "statsmodels", "polars")
 
 AUTO = "auto"
 COMPUTING = ("answer", "answer_erased", "implicit_transcripts")
 """Rules whose models compute as ``answer.dtype`` says."""
+
+
+def _packages() -> list[str]:
+    """Packages whose versions are named, those of the voices' engines among them."""
+    return [*BEFORE_VOICES, *(name for voice in VOICES.values() for name in voice.packages), *AFTER_VOICES]
 
 
 def _version(package: str) -> str:
@@ -90,7 +83,7 @@ def provenance(study: Study, manifests: Sequence[Manifest]) -> dict[str, Any]:
     return {
         "project": f"cascade-equivalence {__version__}, commit {commit}{changed}",
         "models": {m.name: f"{m.licence}; revision {m.revision[:16]}" for m in manifests},
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in _packages()},
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {platform.system()}",
         "transcription": {key: str(value) for key, value in config.transcribe.model_dump(mode="json").items()},

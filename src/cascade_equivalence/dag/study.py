@@ -7,8 +7,8 @@ from typing import Any
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.config.sources import PathSource
-from cascade_equivalence.config.speech import EdgeVoice, RecordingsVoice
 from cascade_equivalence.config.study import ORACLE, AnswerConfig, CascadeSpec, E2ESpec, ImplicitSpec
 from cascade_equivalence.dag.api_nodes import ApiNodes
 from cascade_equivalence.dag.fingerprint import code_fingerprint, code_of
@@ -159,18 +159,17 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
         A user's recordings count as they lie there now; those of a set's archive are made by a node of their own.
         """
         spec = self.config.definitions.voices[voice]
-        code = code_fingerprint("speech", f"speech/{spec.provider}*.py")
+        provider = VOICES[spec.provider]
+        code = code_fingerprint("speech", *provider.modules, *VOICES.files(provider.name))
         params = {"voice": spec.sound(), "max_seconds": self.config.speech.max_seconds, "code": code}
-        if isinstance(spec, RecordingsVoice) and not self.extracted(task, voice):
-            from cascade_equivalence.speech.recordings_files import list_recordings
-
-            params["recordings"] = self.remembered_hashes.of_set(list_recordings(spec, task))
+        if provider.files is not None and not self.extracted(task, voice):
+            params["recordings"] = self.remembered_hashes.of_set(provider.files(spec, task))
         return params
 
     def speech_connections(self, voice: str) -> int:
         """Connections to a speech service that a node of a voice keeps open."""
         spec = self.config.definitions.voices[voice]
-        return spec.connections if isinstance(spec, EdgeVoice) else 0
+        return VOICES[spec.provider].connections_of(spec)
 
     def transcribe_params(self, asr: str) -> dict[str, Any]:
         """What transcripts depend on, beside weights and speech. The batch size is a matter of speed."""

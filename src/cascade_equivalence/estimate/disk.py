@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.speech import EdgeVoice
+from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.estimate import speed
 from cascade_equivalence.estimate.figures import Figures
 from cascade_equivalence.estimate.texts import Spoken
@@ -59,7 +59,7 @@ def service_calls(study: "Study", spoken: Mapping[str, Spoken]) -> dict[str, int
     found: dict[str, int] = {}
     for task in study.config.tasks:
         for voice in study.voices_of(task):
-            if isinstance(study.config.definitions.voices[voice], EdgeVoice):
+            if VOICES[study.config.definitions.voices[voice].provider].is_service:
                 found[voice] = found.get(voice, 0) + spoken[task].items
     return found
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from cascade_equivalence.config.speech import RecordingsVoice
+from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.estimate.figures import Figures
 from cascade_equivalence.tasks.planned import Basis
 from cascade_equivalence.tasks.registry import get_task
@@ -53,7 +53,7 @@ def spoken_task(study: "Study", task: str, figures: Figures) -> Spoken:
 
 def _seconds(study: "Study", task: str, voice: str, words: float, figures: Figures) -> float:
     recorded = get_task(task).planned.recorded_seconds
-    if recorded is not None and isinstance(study.config.definitions.voices[voice], RecordingsVoice):
+    if recorded is not None and VOICES[study.config.definitions.voices[voice].provider].is_recorded:
         return min(recorded, study.config.speech.max_seconds)
     return words / figures.pace.words_per_second
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.conditions import Condition, Kind, parse_condition, sort_conditions
+from cascade_equivalence.conditions import NOISE_KINDS, Condition, parse_condition, sort_conditions
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import LENS, ORACLE, ContrastSpec, E2ESpec, PairSpec, SystemSpec
@@ -15,12 +15,6 @@ from cascade_equivalence.errors import StudyError
 E2E, API, CASCADE = "e2e", "api", "cascade"
 HEARING = (E2E, API)
 """Kinds of systems that hear the audio themselves: the speech LLMs."""
-NOISE_TITLES: dict[Kind, str] = {
-    "babble": "babble",
-    "music": "music",
-    "stationary": "stationary noise",
-    "reverb": "reverberation",
-}
 SPEECH_LLM = "speech-llm"
 LENS_TEXT = "lens"
 ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, ORACLE]
@@ -172,12 +166,14 @@ def condition_title(condition: str) -> str:
     known = parse_condition(condition)
     if known.kind is None:
         return "clean"
-    return level_title(known) if known.kind == "babble" else f"{known.kind} {level_title(known)}"
+    heading = NOISE_KINDS[known.kind].heading
+    return f"{known.kind if heading is None else heading} {level_title(known)}".strip()
 
 
 def level_title(condition: Condition) -> str:
     """A noise's level as a reader sees it: ``10 dB``, ``600 ms``."""
-    return f"{condition.level:g}\N{NO-BREAK SPACE}{condition.unit}".replace("-", "\N{MINUS SIGN}")
+    unit = condition.scale.unit if condition.scale else ""
+    return f"{condition.level:g}\N{NO-BREAK SPACE}{unit}".replace("-", "\N{MINUS SIGN}")
 
 
 def task_title(task: str) -> str:

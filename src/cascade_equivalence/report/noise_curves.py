@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.conditions import CLEAN, Kind, families, parse_condition
+from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, families, parse_condition
 from cascade_equivalence.report.display import MINUS
 from cascade_equivalence.report.naming import HEARING, task_title
 
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 MARKERS = "os^DvPX<>*"
 COLORS = ["#0b5cad", "#c44e00", "#00805e", "#7b3294", "#7a4a12", "#5c5c5c", "#1f9aa0", "#b03060", "#8a8000", "#3a3a8c"]
 DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
-AXES: dict[Kind, str] = {
-    "babble": "SNR in babble (dB)",
-    "music": "SNR in music (dB)",
-    "stationary": "SNR in stationary noise (dB)",
-    "reverb": "Reverberation time (ms)",
-}
-ALONE = {"dB": 5.0, "ms": 200.0}
-"""How far clean speech stands from a level that is alone."""
 SPREAD = 0.22  # share of the smallest step between levels over which the systems stand side by side
 
 
@@ -68,9 +60,9 @@ def noise_curves(table: pl.DataFrame) -> "Figure":
     for (kind, task), place in places.items():
         axes = grid[place]
         part = table.filter(pl.col("task") == task, pl.col("condition").is_in([CLEAN, *kinds[kind]]))
-        _panel(axes, part, kinds[kind], looks)
+        _panel(axes, part, kinds[kind], NOISE_KINDS[kind].scale.apart, looks)
         axes.set_title(task_title(task))
-        axes.set_xlabel(AXES[kind] if several else "", size=9)
+        axes.set_xlabel(NOISE_KINDS[kind].axis_label if several else "", size=9)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.grid(axis="y", color="0.9", linewidth=0.8)
         sns.despine(ax=axes)
@@ -78,8 +70,7 @@ def noise_curves(table: pl.DataFrame) -> "Figure":
     for place in np.ndindex(grid.shape):
         grid[place].set_visible(place in drawn)
     if not several:
-        alone = next(iter(kinds))
-        figure.supxlabel("Signal-to-noise ratio (dB)" if alone == "babble" else AXES[alone], size=9)
+        figure.supxlabel(NOISE_KINDS[next(iter(kinds))].axis_label_alone, size=9)
     figure.supylabel("Accuracy (%)", size=9)
     handles, names = grid[next(iter(places.values()))].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=min(3, len(looks)), frameon=False, handlelength=3.6)
@@ -90,12 +81,14 @@ def _tasks(table: pl.DataFrame, conditions: Sequence[str]) -> list[str]:
     return table.filter(pl.col("condition").is_in(conditions))["task"].unique(maintain_order=True).to_list()
 
 
-def _panel(axes: "Axes", table: pl.DataFrame, conditions: Sequence[str], looks: dict[str, dict[str, Any]]) -> None:
-    """One task in one kind of noise; what is harder to hear stands further to the right."""
+def _panel(
+    axes: "Axes", table: pl.DataFrame, conditions: Sequence[str], apart: float, looks: dict[str, dict[str, Any]]
+) -> None:
+    """One task in one kind of noise; what is harder to hear stands further to the right, clean speech apart."""
     hardness = {name: parse_condition(name).severity for name in conditions}
     levels = list(hardness.values())
     steps = [after - before for before, after in pairwise(levels)]
-    clean = levels[0] - (max(steps) if steps else ALONE[parse_condition(conditions[0]).unit])
+    clean = levels[0] - (max(steps) if steps else apart)
     spread = SPREAD * min([*steps, levels[0] - clean])
     rows = table.with_columns(x=pl.col("condition").replace_strict(hardness | {CLEAN: clean}, return_dtype=pl.Float64))
     for i, (system, look) in enumerate(looks.items()):

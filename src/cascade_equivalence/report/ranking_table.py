@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.conditions import CLEAN, families, parse_condition, sort_conditions
+from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, Scale, families, parse_condition, sort_conditions
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema, estimate, spread
@@ -35,8 +35,6 @@ JUDGED = ("accuracies_differ", "accuracy_difference")
 REVERSED_WORDS = {SHOWN: "shown", APPARENT: "apparent"}
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 """Ends of columns, and what they are called in the results."""
-MILDER = {"dB": ">", "ms": "<"}
-"""The sign of a level that is only known to be milder than the mildest that was run."""
 
 
 def frame(
@@ -67,13 +65,13 @@ def frame(
                 for row in part.select(*PAIR, *JUDGED).iter_rows(named=True)
                 if row["condition"] in (CLEAN, *names)
             }
-            unit = parse_condition(names[0]).unit
+            scale = NOISE_KINDS[kind].scale
             try:
                 found = ranking(
                     _heard(answers, str(system), str(task), places),
                     _heard(answers, str(reference), str(task), places),
                     labels[str(task)],
-                    unit=unit,
+                    scale=scale,
                     draws=statistics.draws,
                     confidence=statistics.confidence,
                     seed=statistics.seed,
@@ -81,7 +79,7 @@ def frame(
             except StudyError as error:
                 raise StudyError(f"{system} and {reference} on {task}: {error}") from error
             signs = {level: _sign(place) for level, place in places.items()}
-            rows += _rows(found, places, unit, signs)
+            rows += _rows(found, places, scale.unit, signs)
     return pl.DataFrame(rows, schema=PAIR | SCHEMA, orient="row")
 
 
@@ -185,17 +183,16 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
 
 def _listed_levels(levels: Sequence[str]) -> str:
     """What the levels of some conditions are called."""
-    words = {"dB": "signal-to-noise ratio", "ms": "reverberation time"}
-    return " or ".join(words[unit] for unit in _units(levels))
+    return " or ".join(dict.fromkeys(scale.word for scale in _scales(levels)))
 
 
 def _beyond(levels: Sequence[str]) -> str:
     """The signs of what is milder than the mildest of some conditions."""
-    return " or ".join(MILDER[unit] for unit in _units(levels))
+    return " or ".join(dict.fromkeys(scale.milder for scale in _scales(levels)))
 
 
-def _units(levels: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(parse_condition(names[0]).unit for names in families(levels).values()))
+def _scales(levels: Sequence[str]) -> list[Scale]:
+    return [NOISE_KINDS[kind].scale for kind in families(levels)]
 
 
 def _points(row: Mapping[str, Any], name: str) -> str:
@@ -227,6 +224,6 @@ def _level(row: Mapping[str, Any], end: str) -> str | None:
     value = row[f"crossover{end}"]
     if value is None:
         return None
-    beyond = f"{MILDER[row['crossover_unit']]} " if row[f"crossover{end}_censored"] else ""
-    digits = 1 if row["crossover_unit"] == "dB" else 0
-    return f"{beyond}{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)
+    scale = NOISE_KINDS[row["noise"]].scale
+    beyond = f"{scale.milder} " if row[f"crossover{end}_censored"] else ""
+    return f"{beyond}{round(value, scale.digits) + 0.0:.{scale.digits}f}".replace("-", MINUS)

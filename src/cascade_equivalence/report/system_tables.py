@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.conditions import CLEAN, families, sort_conditions
+from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, families, sort_conditions
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
@@ -14,7 +14,6 @@ from cascade_equivalence.report.naming import (
     E2E,
     HEARING,
     LENS_TEXT,
-    NOISE_TITLES,
     SPEECH_LLM,
     condition_title,
     task_title,
@@ -70,7 +69,7 @@ def accuracy(table: pl.DataFrame, confidence: float) -> Display:
 def noise(table: pl.DataFrame, confidence: float) -> Display:
     """Figure 3 of the paper as numbers, and other kinds of noise: one row a system and task, one column a condition."""
     conditions = sort_conditions(table["condition"])
-    kinds = [NOISE_TITLES[kind] for kind in families(conditions)] or ["noise"]
+    kinds = [NOISE_KINDS[kind].shown for kind in families(conditions)] or ["noise"]
     rows = []
     for (system, task), part in table.group_by("system", "task", maintain_order=True):
         found = {row["condition"]: row for row in part.iter_rows(named=True)}

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from cascade_equivalence.conditions import Kind, families, parse_condition
+from cascade_equivalence.conditions import NOISE_KINDS, families, parse_condition
 from cascade_equivalence.report.display import decimal, points
-from cascade_equivalence.report.naming import HEARING, NOISE_TITLES, Outline, level_title, task_title
+from cascade_equivalence.report.naming import HEARING, Outline, level_title, task_title
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_equivalence import closing
@@ -119,7 +119,7 @@ def _noise(noise: pl.DataFrame) -> str:
     return " ".join(_hardest(noise, kind, names[-1]) for kind, names in families(noise["condition"]).items())
 
 
-def _hardest(noise: pl.DataFrame, kind: Kind, condition: str) -> str:
+def _hardest(noise: pl.DataFrame, kind: str, condition: str) -> str:
     """What the hardest condition of a kind does to accuracies."""
     hardest = noise.filter(condition=condition).sort("change")
     worst, best = hardest.row(0, named=True), hardest.row(-1, named=True)
@@ -127,6 +127,8 @@ def _hardest(noise: pl.DataFrame, kind: Kind, condition: str) -> str:
     def shown(row: dict) -> str:
         return f"{points(row['change'])} points ({row['system']}, {task_title(row['task'])})"
 
-    link = "of" if kind == "reverb" else "at"
-    where = f"In {NOISE_TITLES[kind]} {link} {level_title(parse_condition(condition))} accuracy changes by"
+    noise_kind = NOISE_KINDS[kind]
+    where = (
+        f"In {noise_kind.shown} {noise_kind.scale.link} {level_title(parse_condition(condition))} accuracy changes by"
+    )
     return f"{where} {shown(worst)}." if hardest.height == 1 else f"{where} {shown(worst)} to {shown(best)}."

@@ -1,12 +1,13 @@
-"""Clips in any condition: which module makes which kind of noise."""
+"""Clips in any condition."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from cascade_equivalence.conditions import Condition
+from cascade_equivalence.conditions import NOISE_KINDS, Condition
 from cascade_equivalence.config.speech import NoiseConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.speech.noise_kinds.base import Mixing
 
 
 def make_condition(
@@ -24,30 +25,19 @@ def make_condition(
         task: Task of the clips.
         condition: What the audio goes through.
         config: Talkers and seed.
-        pool: Clean clips whose voices babble, where no folder is given.
-        folder: Folder with the sound files of the talkers, or of the music.
+        pool: Clean clips of other voices, where the noise is made of these.
+        folder: Folder with the sound files that the noise is made of.
 
     Returns:
         The clips in the same order, with what was measured: ``snr_db``, or ``rt60_ms`` in a room.
 
     Raises:
-        StudyError: If a clip or the noise for it cannot be used, or the condition is clean.
+        StudyError: If a clip or the noise for it cannot be used, the condition is clean, or its kind loses clips.
     """
-    match condition:
-        case Condition("babble", float(snr_db)):
-            from cascade_equivalence.speech.babble import add_babble
-
-            return add_babble(clean, pool if folder is None else folder, task, snr_db, config)
-        case Condition("music", float(snr_db)) if folder is not None:
-            from cascade_equivalence.speech.music import add_music
-
-            return add_music(clean, folder, task, snr_db, config.seed)
-        case Condition("stationary", float(snr_db)):
-            from cascade_equivalence.speech.stationary import add_stationary
-
-            return add_stationary(clean, task, snr_db, config.seed)
-        case Condition("reverb", float(rt60_ms)):
-            from cascade_equivalence.speech.reverb import add_reverberation
-
-            return add_reverberation(clean, task, rt60_ms, config.seed)
-    raise StudyError(f"{task}: {condition} is no noise, or its music has no folder.")
+    if condition.kind is None or condition.level is None:
+        raise StudyError(f"{task}: clean speech is no noise.")
+    kind = NOISE_KINDS.find(condition.kind)
+    made = kind.mix(Mixing(clean, task, condition.level, config, pool, folder))
+    if [(clip.id, clip.voice) for clip in made] != [(clip.id, clip.voice) for clip in clean]:
+        raise StudyError(f"{task}: {kind.source} gives other clips than it got; give each back, in the same order.")
+    return made

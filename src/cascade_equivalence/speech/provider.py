@@ -1,76 +1,72 @@
 """What a voice can do, whichever engine speaks."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from cascade_equivalence.config.speech import EdgeVoice, EspeakVoice, HibariVoice, RecordingsVoice, VoiceSpec
+from cascade_equivalence.config.names import VOICES
+from cascade_equivalence.config.speech import VoiceSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.prosody import find_style
-from cascade_equivalence.speech.waveform import Waveform
+from cascade_equivalence.speech.voices.base import Provider, Reading
+
+__all__ = ["Provider", "check_styles", "make_clips", "open_provider", "workers"]
+
+if TYPE_CHECKING:
+    from cascade_equivalence.speech.clips import Clip
+    from cascade_equivalence.speech.synthesize import Utterance
 
 
-class Provider(Protocol):
-    """A voice, ready to speak. Not for use by several threads at once."""
-
-    @property
-    def name(self) -> str:
-        """Engine: `hibari`, `espeak` or `edge`."""
-
-    def identity(self) -> str:
-        """Engine, voice and their versions: all that can change the sound beside the voice's own settings."""
-
-    def speak(self, text: str, style: str | None) -> Waveform:
-        """Speak a text; the same call gives the same samples, but for a service, which nothing can be held to.
-
-        Args:
-            text: What to say.
-            style: A name of ``prosody.STYLES``, or None for the voice as it is.
-
-        Returns:
-            Samples at 16 kHz, shape (n,); none, or a few of silence, if nothing in the text can be spoken.
-
-        Raises:
-            StudyError: If the style is unknown or beyond the engine, or the engine fails on the text.
-        """
-
-
-@contextmanager
-def open_provider(spec: VoiceSpec, stop: Event | None = None) -> Iterator[Provider]:
+def open_provider(spec: VoiceSpec, stop: Event | None = None) -> AbstractContextManager[Provider]:
     """Start a voice, and stop it at the end of the block.
 
     Args:
         spec: The voice.
         stop: Set once nobody waits for the voice any more: one that pauses between requests then gives up.
 
-    Yields:
-        The voice, ready to speak.
+    Returns:
+        A context that holds the voice, ready to speak.
 
     Raises:
         StudyError: If the engine is not installed, the voice does not exist or cannot be fetched, or it is a folder
             of recordings, which say what they say (``recordings_voice.read_recordings``).
     """
-    # Each engine is imported only where it speaks: none is needed for another.
-    match spec:
-        case HibariVoice():
-            from cascade_equivalence.speech.hibari_voice import HibariProvider
+    return VOICES.find(spec.provider).open(spec, stop)
 
-            yield HibariProvider(spec)
-        case EspeakVoice():
-            from cascade_equivalence.speech.espeak_voice import EspeakProvider
 
-            with closing(EspeakProvider(spec)) as provider:
-                yield provider
-        case EdgeVoice():
-            from cascade_equivalence.speech.edge_voice import EdgeProvider
+def make_clips(
+    items: "Sequence[Utterance]",
+    task: str,
+    voice_name: str,
+    spec: VoiceSpec,
+    max_seconds: float,
+    store: Path,
+    threads: int,
+) -> "list[Clip]":
+    """Clips of a task's items in one voice: spoken, or read where the voice is recorded.
 
-            yield EdgeProvider(spec, stop)
-        case RecordingsVoice():
-            raise StudyError(
-                f"The recordings in {spec.folder} are of a study's items; they cannot say anything else: choose a "
-                "voice of another provider."
-            )
+    Args:
+        items: What to say; ids must differ.
+        task: Their task.
+        voice_name: Name of the voice in the config, for the record.
+        spec: The voice.
+        max_seconds: Longest clip that the models hear whole; longer ones get a ``problem``.
+        store: Folder that keeps finished clips.
+        threads: Threads that the job has.
+
+    Returns:
+        One clip an item, in the order of the items, problems noted but not yet reported.
+
+    Raises:
+        StudyError: If an item cannot be spoken or read.
+    """
+    from cascade_equivalence.speech.synthesize import synthesize_clips
+
+    if (read := VOICES.find(spec.provider).read) is not None:
+        return read(Reading(items, task, voice_name, spec, max_seconds, store))
+    return synthesize_clips(items, voice_name, spec, max_seconds, store, workers(spec, threads))
 
 
 def workers(spec: VoiceSpec, threads: int) -> int:
@@ -80,16 +76,7 @@ def workers(spec: VoiceSpec, threads: int) -> int:
         spec: The voice.
         threads: Threads that the job has.
     """
-    return spec.connections if isinstance(spec, EdgeVoice) else threads
-
-
-def controls_prosody(spec: VoiceSpec) -> bool:
-    """Whether the voice can speak in a style; a recording was spoken in it.
-
-    A style is rate, pitch, pitch range and loudness. The read-aloud service takes no pitch range, which alone tells
-    some styles apart, and its pitch is in Hz, whose size depends on the voice.
-    """
-    return isinstance(spec, EspeakVoice | RecordingsVoice)
+    return VOICES.find(spec.provider).connections_of(spec) or threads
 
 
 def check_styles(spec: VoiceSpec, voice_name: str, styles: Iterable[str | None]) -> None:
@@ -106,8 +93,9 @@ def check_styles(spec: VoiceSpec, voice_name: str, styles: Iterable[str | None])
     wanted = sorted({style for style in styles if style is not None})
     for style in wanted:
         find_style(style)
-    if wanted and not controls_prosody(spec):
+    if wanted and not VOICES.find(spec.provider).prosody:
+        able = " or ".join(name for name, provider in VOICES.items() if provider.prosody)
         raise StudyError(
-            f"Voice {voice_name} ({spec.provider}) cannot speak in a style ({', '.join(wanted)}): "
-            "choose an espeak voice or recordings for items that carry their label in the voice (`prosody_voices`)."
+            f"Voice {voice_name} ({spec.provider}) cannot speak in a style ({', '.join(wanted)}): choose a voice of "
+            f"{able} for items that carry their label in the voice (`prosody_voices`)."
         )

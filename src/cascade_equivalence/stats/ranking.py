@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.conditions import Unit
+from cascade_equivalence.conditions import RATIO, Scale
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import NO_ROWS, accuracy_difference
 from cascade_equivalence.stats.answers import KEY, check_answers, some
@@ -22,8 +22,7 @@ from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.stats.statistic import Estimate, estimate, too_few
 
 Answers = Mapping[float | None, pl.DataFrame]
-"""Answers by the level of one kind of noise: signal-to-noise ratio in dB, or reverberation time in ms; None for clean
-speech."""
+"""Answers by the level of one kind of noise, such as a signal-to-noise ratio in dB; None for clean speech."""
 
 SHOWN, APPARENT, NOT_REVERSED = "shown", "apparent", "no"
 TIED = "on clean speech the two are right equally often, so there is no order to turn"
@@ -35,7 +34,7 @@ def ranking(
     reference: Answers,
     labels: Sequence[str],
     *,
-    unit: Unit = "dB",
+    scale: Scale = RATIO,
     draws: int = 10_000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -46,7 +45,7 @@ def ranking(
         system: Answers of the system under study, with those to clean speech of the voices that are heard in noise.
         reference: Answers of the other, to the same clips in the same conditions.
         labels: The closed label set; empty for open answers.
-        unit: What the levels are counted in: with dB lower ones are harder to hear, with ms higher ones.
+        scale: What the levels are counted in, and whether higher ones are harder to hear.
         draws: Bootstrap draws of the crossover, which has no other interval.
         confidence: Level of the intervals.
         seed: Seed of the draws.
@@ -65,8 +64,8 @@ def ranking(
         StudyError: There is no clean speech or no noise, the systems were heard in different conditions, a table does
             not pass ``check_answers``, or the clips are not the same everywhere.
     """
-    levels = _levels(system, reference, unit)
-    correct, clusters = _right(system, reference, levels, labels, unit)
+    levels = _levels(system, reference, scale)
+    correct, clusters = _right(system, reference, levels, labels, scale)
     gaps = {level: accuracy_difference(clusters, *correct[level]) for level in levels}
     statistics = {f"difference {level}": gap for level, gap in gaps.items()}
     statistics |= {
@@ -92,7 +91,7 @@ def ranking(
             # Whole numbers: a difference of exactly 0 is no rounding error.
             np.stack([clusters.totals(one) - clusters.totals(other) for one, other in correct.values()], axis=1),
             [level for level in levels if level is not None],
-            unit=unit,
+            scale=scale,
             draws=draws,
             confidence=confidence,
             seed=seed,
@@ -118,7 +117,7 @@ def reversal(clean: Estimate, noisy: Estimate) -> str:
 
 
 def crossover(
-    gains: Floats, levels: Sequence[float], *, unit: Unit = "dB", draws: int, confidence: float, seed: int
+    gains: Floats, levels: Sequence[float], *, scale: Scale = RATIO, draws: int, confidence: float, seed: int
 ) -> dict[str, Any]:
     """Find the level of noise at which the order of two systems first turns, on the way from clean speech.
 
@@ -130,7 +129,7 @@ def crossover(
         gains: Rows only the system got right minus rows only the reference did, in each group, (groups, 1 + levels);
             clean first.
         levels: Levels from the mildest on: ratios in dB, falling, or reverberation times in ms, rising.
-        unit: Which of the two.
+        scale: What they are counted in.
         draws: Bootstrap draws.
         confidence: Level of the interval.
         seed: Seed of the draws.
@@ -144,8 +143,8 @@ def crossover(
         Value, interval and share are None where there is none; the share, too, where groups are too few.
     """
     groups = len(gains)
-    # As mildness, larger for what is heard more easily: dB are, and ms are turned.
-    sign = 1.0 if unit == "dB" else -1.0
+    # As mildness, larger for what is heard more easily: ratios are, and reverberation times are turned.
+    sign = -1.0 if scale.rising else 1.0
     milds = [sign * level for level in levels]
     value = float(_crossings(gains.sum(axis=0)[None], milds)[0])
     drawn = np.concatenate([_crossings(weights @ gains, milds) for weights in draw_weights(groups, draws, seed)])
@@ -193,7 +192,7 @@ def _crossings(sums: Floats, levels: Sequence[float]) -> Floats:
     return np.where(turned.any(axis=1), np.where(after == 0, np.inf, found), np.nan)
 
 
-def _levels(system: Answers, reference: Answers, unit: Unit) -> list[float | None]:
+def _levels(system: Answers, reference: Answers, scale: Scale) -> list[float | None]:
     """Clean speech and the levels, from the mildest on."""
     if set(system) != set(reference):
         raise StudyError("the two systems were not heard in the same noise; run both in all conditions")
@@ -201,16 +200,16 @@ def _levels(system: Answers, reference: Answers, unit: Unit) -> list[float | Non
         raise StudyError("there are no answers to clean speech, which noise could change")
     if len(system) == 1:
         raise StudyError("there are no answers in noise, only to clean speech")
-    return [None, *sorted((level for level in system if level is not None), reverse=unit == "dB")]
+    return [None, *sorted((level for level in system if level is not None), reverse=not scale.rising)]
 
 
 def _right(
-    system: Answers, reference: Answers, levels: Sequence[float | None], labels: Sequence[str], unit: Unit
+    system: Answers, reference: Answers, levels: Sequence[float | None], labels: Sequence[str], scale: Scale
 ) -> tuple[dict[float | None, tuple[np.ndarray, np.ndarray]], Clusters]:
     """Which clips both systems got right in each condition, in one order of the clips; and the clips' groups."""
     joined: dict[float | None, pl.DataFrame] = {}
     for level in levels:
-        where = "clean speech" if level is None else f"{level:g} {unit}"
+        where = "clean speech" if level is None else f"{level:g} {scale.unit}"
         one, other = (
             check_answers(answers[level], labels, f"the {whose}'s answers ({where})")
             for whose, answers in (("system", system), ("reference", reference))

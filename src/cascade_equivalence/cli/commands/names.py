@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List what a study can name, each with what it is: systems, models, voices, tasks, or concepts to erase."""
+    """List what a study can name, each with what it is: systems, models, voices, tasks, concepts, or noises."""
     found = _KINDS[arguments.kind](_definitions(arguments.config))
     if arguments.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
@@ -93,10 +93,21 @@ def _concepts(_: "Definitions") -> dict[str, str]:
     return {str(name): text for name, text in CONCEPTS.items()}
 
 
+def _noises(_: "Definitions") -> dict[str, str]:
+    from cascade_equivalence.conditions import NOISE_KINDS
+
+    return {
+        name: f"{kind.shown}: {kind.scale.word} in {kind.scale.unit} under noise.{kind.levels_key}, such as "
+        f"{kind.example[0]}"
+        for name, kind in NOISE_KINDS.items()
+    }
+
+
 _KINDS: Mapping[str, Callable[["Definitions"], dict[str, str]]] = {
     "systems": _systems,
     "models": _models,
     "voices": _voices,
     "tasks": _tasks,
     "concepts": _concepts,
+    "noises": _noises,
 }

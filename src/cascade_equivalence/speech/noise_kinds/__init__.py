@@ -1,0 +1,1 @@
+"""Kinds of noise, a file each."""

@@ -1,0 +1,1 @@
+"""Who speaks: providers of voices, a file each."""
