@@ -29,7 +29,7 @@ def tables_shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     from cascade_equivalence.report.browser import browser_items
     from cascade_equivalence.report.costs import clip_seconds, costs_table
     from cascade_equivalence.report.display import Display
-    from cascade_equivalence.report.figures import write_figures
+    from cascade_equivalence.report.figures.write import write_figures
     from cascade_equivalence.report.naming import nodes
     from cascade_equivalence.speech.waveform import SAMPLING_RATE, encode_flac
 

@@ -17,11 +17,11 @@ from report_study import IMPLICIT_OUTLINE, IMPLICIT_SYSTEMS, VOICES, answers_of,
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.report import costs_table as shown
 from cascade_equivalence.report.costs import clip_seconds, costs_table, expense
-from cascade_equivalence.report.costs_figure import costs_figure
 from cascade_equivalence.report.costs_table import SCHEMA
-from cascade_equivalence.report.drawing import save as draw
+from cascade_equivalence.report.figures.costs import costs_figure
+from cascade_equivalence.report.figures.drawing import save as draw
+from cascade_equivalence.report.figures.noise import MARKERS
 from cascade_equivalence.report.naming import Node
-from cascade_equivalence.report.noise_curves import MARKERS
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

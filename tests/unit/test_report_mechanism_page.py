@@ -14,14 +14,14 @@ from report_study import IMPLICIT_OUTLINE, PLANTED, STATISTICS, build
 from test_report_page import Page, check_page
 
 from cascade_equivalence.config.mechanism import MATCHED
-from cascade_equivalence.report.erasure_figure import BANDS, DOTS, LEAST, LINES, erasure_figure
-from cascade_equivalence.report.figures import write_figures
+from cascade_equivalence.report.figures.erasure import BANDS, DOTS, LEAST, LINES, erasure_figure
+from cascade_equivalence.report.figures.lens import lens_figure
+from cascade_equivalence.report.figures.probes import LOOKS, probe_figure
+from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
-from cascade_equivalence.report.lens_figure import lens_figure
 from cascade_equivalence.report.mechanism_frames import lens_table
 from cascade_equivalence.report.mechanism_names import MechanismFiles, concept_title
-from cascade_equivalence.report.probe_figure import LOOKS, probe_figure
 from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings

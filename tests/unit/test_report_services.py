@@ -15,13 +15,13 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.statistics import FamilyConfig, StatisticsConfig
 from cascade_equivalence.dag.api_answers import SERVICE, add_service
 from cascade_equivalence.report import costs_table
-from cascade_equivalence.report.costs_figure import costs_figure
 from cascade_equivalence.report.display import NOT_RUN
+from cascade_equivalence.report.figures.agreement import agreement_heatmap
+from cascade_equivalence.report.figures.costs import costs_figure
+from cascade_equivalence.report.figures.noise import noise_curves
+from cascade_equivalence.report.figures.overlap import DOTS, overlap_figure
 from cascade_equivalence.report.headline import print_headline
-from cascade_equivalence.report.heatmap import agreement_heatmap
 from cascade_equivalence.report.naming import Node, nodes
-from cascade_equivalence.report.noise_curves import noise_curves
-from cascade_equivalence.report.overlap_figure import DOTS, overlap_figure
 from cascade_equivalence.report.pair_frames import pair_frames
 from cascade_equivalence.report.paper_layout_behaviour import table1
 from cascade_equivalence.report.services import services

@@ -27,7 +27,7 @@ from cascade_equivalence.report.browser import BY_ITSELF, browser_items
 from cascade_equivalence.report.build import build_tables
 from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.display import NOT_RUN
-from cascade_equivalence.report.figures import write_figures
+from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.naming import Node, Outline

@@ -191,10 +191,6 @@ class MechanismNodes(TrainingNodes):
         }
         return [name for name, there in shown.items() if there]
 
-    def mechanism_figures(self) -> list[str]:
-        """Names of the figures on opened models."""
-        return [name for name in ("probes", "lens", "erasure") if self.mechanism_files()[name]]
-
     # -- what a node depends on ---------------------------------------------------------------------------------------
 
     def utterances_params(self) -> dict[str, Any]:
