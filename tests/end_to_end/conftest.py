@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def tables_shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         for node, path in nodes(study.answers).items()
     }
     costs = costs_table(answers, {}, clip_seconds(speech), IMPLICIT_OUTLINE, tables.accuracy)
-    tables = replace(tables, costs=costs)
+    tables = tables.changed(costs=costs)
     return {
         "tables": tables,
         "figures": write_figures(tables, root / "figures"),

@@ -157,7 +157,7 @@ def _end(study: StudyConfig, seconds: float) -> None:
     answers = sorted(RESULTS.glob("answers/**/*.parquet"))
     row = dict.fromkeys(costs_table.SCHEMA) | {"system": "first", "condition": "clean", "seconds": seconds}
     costs = pl.DataFrame([row | {"task": str(task)} for task in study.tasks], schema=costs_table.SCHEMA)
-    counted, timed = costs_table.split(costs)
+    counted, timed = costs_table.TABLE.split(costs).values()
     accuracy = pl.DataFrame({"system": "first", "task": list(map(str, study.tasks)), "accuracy": [0.5, 0.25]})
     shared = pl.DataFrame({"task": ["sst2", "trivia_qa"], "id": ["a", "b"], "spoken": [TEXTS[0], QUIZ]})
     shared = shared.with_columns(heard="spoken", gold=pl.Series(["negative", GOLD]))

@@ -27,7 +27,8 @@ AGREEMENT = (
         "intervals",
         "jackknife",
     ),
-    *("join", "kappa_interval", "mcnemar", "overlap", "overlap_permutation", "paired", "power", "statistic"),
+    *("join", "kappa_interval", "mcnemar", "overlap", "overlap_permutation", "pair_statistic"),
+    *("pair_statistics", "paired", "power", "statistic"),
     *("tango", "wilson"),
 )
 

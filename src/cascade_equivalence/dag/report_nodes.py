@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.report.figures.figure import FIGURES
+from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
 
 if TYPE_CHECKING:
@@ -37,18 +37,13 @@ class ReportNodes(SurplusNodes):
         return f"{self.results}/paper"
 
     def tables(self) -> list[str]:
-        """Names of the tables."""
-        contrasts = ["contrasts"] if self.config.contrasts else []
-        pairs = ["agreement", "indices", "tests", "equivalence", "power", "errors"]
-        retest = ["retest"] if self.config.statistics.repeats else []
-        noise = ["noise", *(["ranking"] if self.config.noise.conditions() else [])]
-        surplus = ["surplus"] if self.config.surplus.tasks else []
-        rest = ["transcription", "shared_errors", "costs", "times", *surplus, *self.mechanism_tables()]
-        return ["accuracy", *pairs, *self._groupings(), *retest, *contrasts, *noise, *rest]
+        """Names of the tables' files."""
+        return [file for table in TABLES.values() if table.planned(self) for file in table.files]
 
     def figures(self) -> list[str]:
         """Names of the figures that this study has something to show in."""
-        return [name for name, figure in FIGURES.items() if figure.planned(self)]
+        planned = [figure for figure in FIGURES.values() if figure.planned(self)]
+        return [figure.name for figure in planned if TABLES.find(figure.table)]
 
     def figure_files(self, kind: str) -> list[str]:
         """Files of the figures, ``svg`` or ``png``; those that the paper has as well begin with its number."""
@@ -60,11 +55,6 @@ class ReportNodes(SurplusNodes):
         figures = [*self.figure_files("svg"), *self.figure_files("png")]
         beside = [self.comparison(), self.claims(), self.replication(), self.paper_folder()]
         return [f"{self.results}/report.html", *beside, *tables, *figures]
-
-    def _groupings(self) -> list[str]:
-        """The table of wider groups, where a published set names some; the project's own items have none."""
-        published = self.config.items.source == "published"
-        return ["groupings"] if published and any(TASKS[task].wider for task in self.config.tasks) else []
 
     def sufficient_tasks(self) -> dict[str, bool]:
         """Of each task, whether its words are taken to hold all that the label depends on."""

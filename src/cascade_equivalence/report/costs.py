@@ -10,10 +10,10 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.report.audio import Place
+from cascade_equivalence.report.columns import place
 from cascade_equivalence.report.costs_table import SCHEMA, seconds
 from cascade_equivalence.report.display import decimal
 from cascade_equivalence.report.naming import CASCADE, E2E, Node, Outline
-from cascade_equivalence.report.pair_frames import place
 from cascade_equivalence.report.wording import listed, listed_tasks
 
 KEY = ["id", "voice"]

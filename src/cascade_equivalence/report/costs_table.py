@@ -1,7 +1,7 @@
 """What answers cost, as tidy columns and as a reader sees them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -10,6 +10,10 @@ from cascade_equivalence.report.columns import PLACE, Schema, estimate
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, percent
 from cascade_equivalence.report.naming import API, HEARING, task_title
 from cascade_equivalence.report.system_tables import made_of
+from cascade_equivalence.report.table import Measured, Table
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
 
 SCHEMA: Schema = {
     "system": pl.String,
@@ -46,8 +50,6 @@ MEASURED = (
     *("on_front", "reason"),
 )
 """What a clock measured, and what follows from it. It is another in every run, so it has a file of its own."""
-COUNTED: Schema = {name: kind for name, kind in SCHEMA.items() if name not in MEASURED}
-TIMED: Schema = {name: SCHEMA[name] for name in (*KEY, *MEASURED)}
 MEASURED_HEADINGS = ("Seconds", "Front", "Transcribing s", "Answering s", "Real-time factor")
 TIMES = ("audio_seconds", "transcription_seconds", "answer_seconds", "seconds")
 TOKENS = ("prompt_tokens", "new_tokens")
@@ -140,16 +142,6 @@ def files(table: pl.DataFrame, confidence: float) -> tuple[Display, Display]:
     )
 
 
-def split(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The tidy costs table as two: with the columns of ``COUNTED``, and with those of ``TIMED``."""
-    return table.select(list(COUNTED)), table.select(list(TIMED))
-
-
-def joined(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:
-    """What ``split`` took apart; a row without a time has none."""
-    return counted.join(timed, on=list(KEY), how="left", maintain_order="left", validate="1:1").select(list(SCHEMA))
-
-
 def totals(table: pl.DataFrame) -> Display:
     """What a whole study cost: one row a system, all tasks and conditions."""
     paid = table["currency"].is_not_null().any()
@@ -219,3 +211,22 @@ def _mean(value: float | None, count: int) -> float | None:
 def _accuracy(row: Mapping[str, Any]) -> str:
     ends = "" if row["accuracy_low"] is None else f" [{percent(row['accuracy_low'])}, {percent(row['accuracy_high'])}]"
     return f"{percent(row['accuracy'])}{ends}"
+
+
+def _build(results: "Results") -> pl.DataFrame:
+    from cascade_equivalence.report.costs import clip_seconds, costs_table
+
+    accuracy, noise = results["accuracy"], results["noise"]
+    noisy = noise.filter(pl.col("condition") != CLEAN).select(accuracy.columns)
+    seconds_of = clip_seconds(results.speech)
+    return costs_table(results.answers, results.transcripts, seconds_of, results.outline, pl.concat([accuracy, noisy]))
+
+
+TABLE = Table(
+    name="costs",
+    section="costs",
+    schema=SCHEMA,
+    build=_build,
+    display=lambda tables, confidence: display(tables.costs, confidence),
+    measured=Measured("times", KEY, MEASURED, files),
+)

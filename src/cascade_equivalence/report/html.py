@@ -19,12 +19,13 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.files import write_text
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.browser import Items
-from cascade_equivalence.report.contents import displays, inside_displays
+from cascade_equivalence.report.contents import displays
 from cascade_equivalence.report.costs import expense
 from cascade_equivalence.report.display import UNDEFINED, Display, interval, percent
 from cascade_equivalence.report.figures.figure import FIGURES, figure_name
 from cascade_equivalence.report.naming import Outline, task_title
-from cascade_equivalence.report.shown import MORE, PARTS, SECTIONS, TEMPLATES
+from cascade_equivalence.report.shown import PARTS, SECTIONS, TEMPLATES
+from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 from cascade_equivalence.report.verdict_equivalence import GUESSING
@@ -104,11 +105,9 @@ def write_report(
         ValueError: Two tables have one name, or one has that of a part.
     """
     confidence, counted = statistics.confidence, _counted(tables)
-    own = [*displays(tables, confidence), *inside_displays(tables, confidence), _counts(counted)]
-    listed = {table.name for table in own}
-    costs = (costs_table.display(tables.costs, confidence), costs_table.totals(tables.costs))
-    own += [table for table in costs if table.name not in listed]
-    sections = _sections([*((None, table) for table in own), *extra_tables], figures, extra_figures)
+    own = [(TABLES[table.name].section, table) for table in displays(tables, confidence)]
+    own += [("counts", _counts(counted)), ("costs", costs_table.totals(tables.costs))]
+    sections = _sections([*own, *extra_tables], figures, extra_figures)
     for name, sentences in words.items():
         sections[name].words += sentences
     found = findings(tables, statistics)
@@ -160,13 +159,12 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _sections(
-    tables: Iterable[tuple[str | None, Display]],
+    tables: Iterable[tuple[str, Display]],
     figures: Iterable[Path],
     extra_figures: Iterable[tuple[str, Path, str]],
 ) -> dict[str, Section]:
-    """All sections with what hangs in them; tables without a section go where the plan names them."""
+    """All sections with what hangs in them."""
     sections = {name: Section(name, plan.get("title", ""), plan.get("about", "")) for name, plan in SECTIONS.items()}
-    places = {table: name for name, plan in SECTIONS.items() for table in plan.get("tables", ())}
     drawings = {figure_name(figure.stem): figure for figure in figures if figure.suffix == ".svg"}
     planned = []
     for name, figure in FIGURES.items():
@@ -177,9 +175,9 @@ def _sections(
         drawn = figure_name(file.stem)
         sections[section].figures.append({"svg": _inline(file, drawn), "name": drawn, "caption": caption})
     names = Counter(["verdict", *PARTS, "provenance", "items"])
-    for given, table in tables:
+    for section, table in tables:
         if table.rows:
-            sections[given or places.get(table.name, MORE)].tables.append(table)
+            sections[section].tables.append(table)
             names[table.name] += 1
     if twice := sorted(name for name, count in names.items() if count > 1):
         raise ValueError(f"two tables or parts of the page are called {', '.join(twice)}")

@@ -31,7 +31,7 @@ def write_figures(tables: Tables, folder: Path, always: Container[str] = ()) -> 
     """
     written = []
     for figure in FIGURES.values():
-        table = getattr(tables, figure.table)
+        table = tables[figure.table]
         shown = figure.has(table)
         if shown or figure.name in always:
             written += save(figure.draw if shown else _nothing, table, folder / figure.stem)
