@@ -44,10 +44,8 @@ BARS = Figure(
 @pytest.fixture
 def add() -> Iterator[Add]:
     """Adds a figure to those of the package, for as long as a test lasts."""
-    known = dict(FIGURES)
     yield FIGURES.add
-    for name in set(FIGURES) - set(known):
-        del FIGURES._things[name]
+    FIGURES.drop(FIGURES.added())
 
 
 def test_it_is_shown_wherever_figures_are(add: Add, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import report_study
 from study_config import BASE, ROOT, changed
 
+from cascade_equivalence import plugins
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
@@ -55,7 +56,7 @@ def added() -> Iterator[str]:
     TABLES.add(TABLE)
     yield TABLE.name
     for registry in (PAIR_STATISTICS, TABLES):
-        del registry._things[TABLE.name]
+        registry.drop([TABLE.name])
 
 
 def test_they_are_shown_wherever_tables_are(added: str, tmp_path: Path) -> None:
@@ -97,6 +98,47 @@ def test_a_study_without_pairs_has_none(added: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(f"{added}.*")) and Tables.read(tmp_path)[added].is_empty()
 
 
+PLUGIN = """
+from cascade_equivalence.report.columns import PAIR
+from cascade_equivalence.report.display import Display
+from cascade_equivalence.report.table import TABLES, Table
+from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS, PairStatistic
+
+PAIR_STATISTICS.add(PairStatistic("ones", lambda pair, settings: {"one": 1}))
+TABLES.add(
+    Table(
+        name="ones",
+        schema=PAIR,
+        row=lambda found: {},
+        display=lambda tables, confidence: Display("ones", "Ones", ["Pair"], [], []),
+    )
+)
+"""
+
+
+def test_a_plugin_reaches_the_nodes_that_compute_and_show_it_and_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "ones.py"
+
+    def codes(*, plugin: bool = True) -> dict[str, str]:
+        study = Study(load_study(BASE | ({"plugins": [str(path)]} if plugin else {}), ROOT))
+        assert ("ones" in study.tables()) is plugin
+        contrast, agreement = study.contrast_params(), study.agreement_params()
+        return {"contrast": contrast["code"], "agreement": agreement["code"]} | {
+            stage: study.report_params(stage)["code"] for stage in ("tables", "page")
+        }
+
+    without = codes(plugin=False)
+    path.write_text(PLUGIN)
+    before = codes()
+    path.write_text(PLUGIN.replace('"one": 1', '"one": 2'))
+    after = codes()
+    plugins.use([])
+    assert before["contrast"] == after["contrast"] == without["contrast"]
+    for name in ("agreement", "tables", "page"):
+        assert len({without[name], before[name], after[name]}) == 3, name
+    assert codes(plugin=False) == without
+
+
 def answers(task: str = "ag_news") -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     both = (report_study.answers_of(name, task, "clean") for name in ("base-qwen", "tiny-qwen"))
     return (*both, report_study.LABELS[task])  # type: ignore[return-value]
@@ -106,28 +148,27 @@ def test_a_statistic_changes_no_other(added: str) -> None:
     found = compare(*answers(), draws=100)
     assert found[added]["count"] > 0
     del found[added]
-    del PAIR_STATISTICS._things[added]
+    PAIR_STATISTICS.drop([added])
     assert json.dumps(found) == json.dumps(compare(*answers(), draws=100))
-    PAIR_STATISTICS.add(STATISTIC)
 
 
 @pytest.mark.parametrize("name", ["kappa", "match", "rows"])
 def test_a_statistic_with_the_name_of_another_part_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PAIR_STATISTICS._things, name, replace(STATISTIC, name=name))
+    monkeypatch.setitem(PAIR_STATISTICS._added, name, replace(STATISTIC, name=name))
     with pytest.raises(StudyError, match=name):
         compare(*answers(), draws=10)
 
 
 @pytest.mark.parametrize("value", [float("nan"), object()])
 def test_a_statistic_that_no_file_could_hold_is_told(value: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PAIR_STATISTICS._things, "odd", PairStatistic("odd", lambda *_: {"value": value}))
+    monkeypatch.setitem(PAIR_STATISTICS._added, "odd", PairStatistic("odd", lambda *_: {"value": value}))
     with pytest.raises(StudyError, match="odd"):
         compare(*answers(), draws=10)
 
 
 def test_comparisons_from_before_a_table_was_added_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = report_study.write_study(tmp_path, report_study.OUTLINE)
-    monkeypatch.setitem(TABLES._things, TABLE.name, TABLE)
+    monkeypatch.setitem(TABLES._added, TABLE.name, TABLE)
     with pytest.raises(StudyError, match=f"agreement.*{TABLE.name}"):
         report_study.build(made)
 
@@ -148,7 +189,7 @@ def test_a_table_that_could_not_be_shown_is_refused_when_it_is_made(wrong: Mappi
 def test_tables_that_are_made_from_each_other_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, other in (("one", "two"), ("two", "one")):
         table = replace(TABLE, name=name, row=None, build=lambda results, other=other: results[other])
-        monkeypatch.setitem(TABLES._things, name, table)
+        monkeypatch.setitem(TABLES._added, name, table)
     with pytest.raises(StudyError, match="one"):
         report_study.build(report_study.write_study(tmp_path, report_study.OUTLINE))
 

@@ -18,9 +18,9 @@ from cascade_equivalence.report.pair_frames import AGREEMENT_TABLE, CONTRASTS_TA
 from cascade_equivalence.report.probe_tables import LENS_TABLE, PROBES_TABLE
 from cascade_equivalence.report.sufficiency_tables import ERASERS_TABLE, SUFFICIENCY_TABLE
 from cascade_equivalence.report.system_tables import ACCURACY_TABLE, NOISE_TABLE, TRANSCRIPTION_TABLE
-from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.report.table import Table
 
-_TABLES = (
+OWN: tuple[Table, ...] = (
     ACCURACY_TABLE,
     AGREEMENT_TABLE,
     indices_table.TABLE,
@@ -44,5 +44,3 @@ _TABLES = (
     CONTROLS_TABLE,
     ERASERS_TABLE,
 )
-for _table in _TABLES:
-    TABLES.add(_table)

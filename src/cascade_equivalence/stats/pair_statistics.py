@@ -7,7 +7,7 @@ from cascade_equivalence.stats.by_rows import by_rows
 from cascade_equivalence.stats.equivalence import judge, tests
 from cascade_equivalence.stats.errors import errors
 from cascade_equivalence.stats.indices import indices
-from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS, Pair, PairStatistic, Settings
+from cascade_equivalence.stats.pair_statistic import Pair, PairStatistic, Settings
 from cascade_equivalence.stats.power import power
 
 
@@ -56,13 +56,11 @@ def _errors(pair: Pair, settings: Settings) -> dict[str, Any]:
     )
 
 
-_STATISTICS = {
-    "indices": _indices,
-    "by_rows": _by_rows,
-    "tests": _tests,
-    "equivalence": _equivalence,
-    "power": _power,
-    "errors": _errors,
-}
-for _name, _compute in _STATISTICS.items():
-    PAIR_STATISTICS.add(PairStatistic(_name, _compute))
+OWN = (
+    PairStatistic("indices", _indices),
+    PairStatistic("by_rows", _by_rows),
+    PairStatistic("tests", _tests),
+    PairStatistic("equivalence", _equivalence),
+    PairStatistic("power", _power),
+    PairStatistic("errors", _errors),
+)

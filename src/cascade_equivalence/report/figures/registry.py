@@ -3,11 +3,10 @@
 from cascade_equivalence.report.figures.agreement import AGREEMENT
 from cascade_equivalence.report.figures.costs import COSTS
 from cascade_equivalence.report.figures.erasure import ERASURE
-from cascade_equivalence.report.figures.figure import FIGURES
+from cascade_equivalence.report.figures.figure import Figure
 from cascade_equivalence.report.figures.lens import LENS
 from cascade_equivalence.report.figures.noise import NOISE
 from cascade_equivalence.report.figures.overlap import OVERLAP
 from cascade_equivalence.report.figures.probes import PROBES
 
-for _figure in (AGREEMENT, OVERLAP, NOISE, COSTS, PROBES, LENS, ERASURE):
-    FIGURES.add(_figure)
+OWN: tuple[Figure, ...] = (AGREEMENT, OVERLAP, NOISE, COSTS, PROBES, LENS, ERASURE)
