@@ -89,7 +89,6 @@ EXEMPT = {
     "speech/voices/*.py": "the same; the modules that the provider names are the node's",
     "tasks/sources/pins.py": "the sources are parameters of the node",
     "tasks/sources/resources.py": "finds the project's lists",
-    "registry.py": "finds what a name stands for; what there is, is in its own module",
     "tasks/registry.py": "finds the task that the node names; a new task is a line more and no change to the others",
 }
 # A node that hears and answers, or is made from what others made, has the fingerprints of several stages.

@@ -16,7 +16,7 @@ from report_study import IMPLICIT_OUTLINE, IMPLICIT_SYSTEMS, VOICES, answers_of,
 
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.report import costs_table as shown
-from cascade_equivalence.report.costs import clip_seconds, costs_table, expense
+from cascade_equivalence.report.costs import COSTS_TABLE, clip_seconds, costs_table, expense
 from cascade_equivalence.report.costs_table import SCHEMA
 from cascade_equivalence.report.figures.costs import costs_figure
 from cascade_equivalence.report.figures.drawing import save as draw
@@ -281,9 +281,9 @@ def test_tables_for_a_reader(costs: pl.DataFrame) -> None:
 
 
 def test_what_a_clock_measured_lies_apart(costs: pl.DataFrame) -> None:
-    split = shown.TABLE.split
+    split = COSTS_TABLE.split
     counted, timed = split(costs).values()
-    assert shown.TABLE.joined({"costs": counted, "times": timed.reverse()}).equals(costs)
+    assert COSTS_TABLE.joined({"costs": counted, "times": timed.reverse()}).equals(costs)
     later = costs.with_columns(
         on_front=~pl.col("on_front"),
         **{name: 3 * pl.col(name) + 1 for name in shown.MEASURED if name not in ("on_front", "reason")},

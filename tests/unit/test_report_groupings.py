@@ -13,7 +13,6 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import CascadeSpec, PairSpec
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.report import groupings_table
-from cascade_equivalence.report.groupings_frame import groupings
 from cascade_equivalence.report.naming import Node, Outline
 from cascade_equivalence.tasks.items import read_items, write_items
 from cascade_equivalence.tasks.mustard import Mustard
@@ -45,7 +44,7 @@ def found(shows: int, *, together: bool) -> pl.DataFrame:
     ]
     items = {"mustard": pl.DataFrame({"id": ids, "wider": wider})}
     pairs = pl.DataFrame({"system": ["a"], "reference": ["b"], "task": ["mustard"], "condition": ["clean"]})
-    return groupings(tables, pairs, items, {"mustard": LABELS}, OUTLINE, StatisticsConfig())
+    return groupings_table.frame(tables, pairs, items, {"mustard": LABELS}, OUTLINE, StatisticsConfig())
 
 
 def widths(table: pl.DataFrame) -> dict[tuple[str, str | None, str], float]:
@@ -81,7 +80,9 @@ def test_too_few_groups_have_no_interval_and_say_so() -> None:
 
 
 def test_tasks_without_wider_groups_have_no_rows() -> None:
-    empty = groupings({}, pl.DataFrame(), {"mustard": pl.DataFrame({"id": ["a"]})}, {}, OUTLINE, StatisticsConfig())
+    empty = groupings_table.frame(
+        {}, pl.DataFrame(), {"mustard": pl.DataFrame({"id": ["a"]})}, {}, OUTLINE, StatisticsConfig()
+    )
     assert not empty.height and dict(empty.schema) == groupings_table.SCHEMA
     assert not groupings_table.display(empty, 0.95).rows
 

@@ -1,7 +1,7 @@
 """What answers cost, as tidy columns and as a reader sees them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -10,10 +10,6 @@ from cascade_equivalence.report.columns import PLACE, Schema, estimate
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, percent
 from cascade_equivalence.report.naming import API, HEARING, task_title
 from cascade_equivalence.report.system_tables import made_of
-from cascade_equivalence.report.table import Measured, Table
-
-if TYPE_CHECKING:
-    from cascade_equivalence.report.results import Results
 
 SCHEMA: Schema = {
     "system": pl.String,
@@ -211,22 +207,3 @@ def _mean(value: float | None, count: int) -> float | None:
 def _accuracy(row: Mapping[str, Any]) -> str:
     ends = "" if row["accuracy_low"] is None else f" [{percent(row['accuracy_low'])}, {percent(row['accuracy_high'])}]"
     return f"{percent(row['accuracy'])}{ends}"
-
-
-def _build(results: "Results") -> pl.DataFrame:
-    from cascade_equivalence.report.costs import clip_seconds, costs_table
-
-    accuracy, noise = results["accuracy"], results["noise"]
-    noisy = noise.filter(pl.col("condition") != CLEAN).select(accuracy.columns)
-    seconds_of = clip_seconds(results.speech)
-    return costs_table(results.answers, results.transcripts, seconds_of, results.outline, pl.concat([accuracy, noisy]))
-
-
-TABLE = Table(
-    name="costs",
-    section="costs",
-    schema=SCHEMA,
-    build=_build,
-    display=lambda tables, confidence: display(tables.costs, confidence),
-    measured=Measured("times", KEY, MEASURED, files),
-)

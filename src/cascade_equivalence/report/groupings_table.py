@@ -4,19 +4,24 @@ Every other table counts a task's own groups (``Item.group``). Where the set nam
 each other too, the same values stand here with the intervals that those give.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.report.columns import Schema, estimate
+from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.report.columns import Schema, estimate, spread
 from cascade_equivalence.report.display import Display, interval
-from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.naming import Node, Outline, task_title
 from cascade_equivalence.report.shown import PlannedStudy
 from cascade_equivalence.report.table import Table
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
+    from cascade_equivalence.stats.clusters import Clusters
+    from cascade_equivalence.stats.statistic import Statistic
 
 OWN = "as everywhere"
 """The grouping that all other tables have."""
@@ -33,6 +38,76 @@ SCHEMA: Schema = {
     "reason": pl.String,
 }
 """System, or pair, x task x grouping, clean speech; ``reference`` is null where the statistic is of one system."""
+
+
+def frame(
+    answers: Mapping[Node, pl.DataFrame],
+    pairs: pl.DataFrame,
+    items: Mapping[str, pl.DataFrame],
+    labels: Mapping[str, Sequence[str]],
+    outline: Outline,
+    statistics: StatisticsConfig,
+) -> pl.DataFrame:
+    """Accuracies and kappas by every grouping of the tasks that have wider groups.
+
+    Args:
+        answers: Answers tables.
+        pairs: The tidy agreement table: which systems are compared.
+        items: Items tables by task; only those with a column ``wider`` count.
+        labels: Closed label set of each task; empty for open answers.
+        outline: Order of systems and tasks.
+        statistics: Level of the intervals.
+
+    Returns:
+        Table with the columns ``SCHEMA``.
+    """
+    from cascade_equivalence.stats.accuracy import accuracy
+    from cascade_equivalence.stats.agreement import kappa
+    from cascade_equivalence.stats.clusters import Clusters
+    from cascade_equivalence.stats.join import join_pair
+    from cascade_equivalence.stats.paired import Paired
+
+    rows: list[dict[str, Any]] = []
+    for task in (task for task in outline.ordered_tasks() if "wider" in getattr(items.get(task), "columns", ())):
+        groupings = _groupings(items[task])
+        clean = {node.who: table for node, table in answers.items() if (node.task, node.condition) == (task, CLEAN)}
+        for system in (name for name in outline.systems if name in clean):
+            for grouping, table in _regrouped(clean[system], groupings):
+                clusters = Clusters.of(table["group"].to_list())
+                found = accuracy(clusters, table["correct"].to_numpy())
+                names = {"statistic": ACCURACY, "system": system, "task": task, "grouping": grouping}
+                rows.append(names | _row(found, clusters, table.height, statistics))
+        asked = pairs.filter(task=task, condition=CLEAN).select("system", "reference").unique(maintain_order=True)
+        for system, reference in asked.iter_rows():
+            for grouping, joined in _regrouped(join_pair(clean[system], clean[reference]), groupings):
+                paired = Paired.of(joined, labels[task])
+                names = {"statistic": KAPPA, "system": system, "reference": reference, "task": task}
+                row = _row(kappa(paired), paired.clusters, joined.height, statistics)
+                rows.append(names | {"grouping": grouping} | row)
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _groupings(items: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Group of each item, (id, group), by the grouping's name; groupings in the order of the first item."""
+    long = items.select("id", "wider").explode("wider").unnest("wider")
+    return {
+        str(name): long.filter(grouping=name).select("id", "group")
+        for name in long["grouping"].unique(maintain_order=True)
+    }
+
+
+def _regrouped(table: pl.DataFrame, groupings: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """A table of answers as it is, and with each of the other groupings in the place of its groups."""
+    yield OWN, table
+    for name, groups in groupings.items():
+        yield name, table.drop("group").join(groups, on="id", how="inner", validate="m:1", maintain_order="left")
+
+
+def _row(found: "Statistic", clusters: "Clusters", rows: int, statistics: StatisticsConfig) -> dict[str, Any]:
+    from cascade_equivalence.stats.statistic import estimate as estimated
+
+    value = estimated({"value": found}, clusters.count, statistics.confidence)["value"]
+    return {"rows": rows, "groups": clusters.count, **spread("value", vars(value)), "reason": value.reason}
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
@@ -65,10 +140,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
 
 
 def _build(results: "Results") -> pl.DataFrame:
-    from cascade_equivalence.report.groupings_frame import groupings
-
     agreement, statistics = results["agreement"], results.statistics
-    return groupings(results.answers, agreement, results.items, results.labels, results.outline, statistics)
+    return frame(results.answers, agreement, results.items, results.labels, results.outline, statistics)
 
 
 def _planned(study: PlannedStudy) -> bool:

@@ -8,11 +8,43 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.columns import place, spread
+from cascade_equivalence.report.columns import PLACE, Schema, estimate, place, spread
 from cascade_equivalence.report.naming import Node, Outline
-from cascade_equivalence.report.system_tables import ACCURACY, NOISE, TRANSCRIPTION
-from cascade_equivalence.stats.accuracy import change, summarise
+from cascade_equivalence.report.system_tables import accuracy, noise, transcription
+from cascade_equivalence.report.table import Table
 
+ACCURACY: Schema = {
+    "system": pl.String,
+    "kind": pl.String,
+    "asr": pl.String,
+    "llm": pl.String,
+    "model": pl.String,
+    **PLACE,
+    "voices": pl.Int64,
+    "rows": pl.Int64,
+    "groups": pl.Int64,
+    "correct": pl.Int64,
+    "parsed": pl.Int64,
+    **estimate("accuracy"),
+    **estimate("parse_rate"),
+    **estimate("accuracy_among_parsed"),
+    "reason": pl.String,
+    "chance": pl.Float64,
+    "majority": pl.Float64,
+    "own_chance": pl.Float64,
+    "against_chance": pl.String,
+}
+NOISE: Schema = ACCURACY | estimate("change")
+TRANSCRIPTION: Schema = {
+    "asr": pl.String,
+    "kind": pl.String,
+    **PLACE,
+    "voice": pl.String,
+    "clips": pl.Int64,
+    "reference_words": pl.Int64,
+    "word_errors": pl.Int64,
+    "word_error_rate": pl.Float64,
+}
 COPIED = ("voices", "rows", "groups", "correct", "parsed", "own_chance", "against_chance")
 
 
@@ -41,6 +73,8 @@ def accuracy_frame(
 def _accuracy_row(
     node: Node, answers: pl.DataFrame, labels: Sequence[str], outline: Outline, statistics: StatisticsConfig
 ) -> dict[str, Any]:
+    from cascade_equivalence.stats.accuracy import summarise
+
     whose = f"the answers of {node.who} to {node.task} ({node.condition})"
     found = summarise(answers, labels, whose=whose, confidence=statistics.confidence)
     return {
@@ -68,6 +102,8 @@ def noise_frame(
     Raises:
         StudyError: A condition lacks voices that others have, or clean speech is missing.
     """
+    from cascade_equivalence.stats.accuracy import change
+
     rows = []
     for who, task in sorted({(node.who, node.task) for node in answers if node.condition != CLEAN}):
         mine = {node: table for node, table in answers.items() if (node.who, node.task) == (who, task)}
@@ -116,3 +152,26 @@ def transcription_frame(transcripts: Mapping[Node, pl.DataFrame], outline: Outli
                 }
             )
     return outline.sort(pl.DataFrame(rows, schema=TRANSCRIPTION, orient="row"))
+
+
+ACCURACY_TABLE = Table(
+    name="accuracy",
+    section="accuracy",
+    schema=ACCURACY,
+    build=lambda results: accuracy_frame(results.answers, results.labels, results.outline, results.statistics),
+    display=lambda tables, confidence: accuracy(tables.accuracy, confidence),
+)
+NOISE_TABLE = Table(
+    name="noise",
+    section="noise",
+    schema=NOISE,
+    build=lambda results: noise_frame(results.answers, results.labels, results.outline, results.statistics),
+    display=lambda tables, confidence: noise(tables.noise, confidence),
+)
+TRANSCRIPTION_TABLE = Table(
+    name="transcription",
+    section="transcription",
+    schema=TRANSCRIPTION,
+    build=lambda results: transcription_frame(results.transcripts, results.outline),
+    display=lambda tables, _: transcription(tables.transcription),
+)

@@ -1,14 +1,13 @@
 """The tables on single systems as a reader sees them: accuracy, accuracy in noise, word error rate."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, families, sort_conditions
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import ORACLE
-from cascade_equivalence.report.columns import PLACE, Schema, estimate
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
 from cascade_equivalence.report.naming import (
     API,
@@ -19,45 +18,9 @@ from cascade_equivalence.report.naming import (
     condition_title,
     task_title,
 )
-from cascade_equivalence.report.table import Table
 from cascade_equivalence.report.wording import listed
 
-if TYPE_CHECKING:
-    from cascade_equivalence.report.results import Results
-
 FROM_WITHIN = {SPEECH_LLM: "own transcription", LENS_TEXT: "off the last layer"}
-ACCURACY: Schema = {
-    "system": pl.String,
-    "kind": pl.String,
-    "asr": pl.String,
-    "llm": pl.String,
-    "model": pl.String,
-    **PLACE,
-    "voices": pl.Int64,
-    "rows": pl.Int64,
-    "groups": pl.Int64,
-    "correct": pl.Int64,
-    "parsed": pl.Int64,
-    **estimate("accuracy"),
-    **estimate("parse_rate"),
-    **estimate("accuracy_among_parsed"),
-    "reason": pl.String,
-    "chance": pl.Float64,
-    "majority": pl.Float64,
-    "own_chance": pl.Float64,
-    "against_chance": pl.String,
-}
-NOISE: Schema = ACCURACY | estimate("change")
-TRANSCRIPTION: Schema = {
-    "asr": pl.String,
-    "kind": pl.String,
-    **PLACE,
-    "voice": pl.String,
-    "clips": pl.Int64,
-    "reference_words": pl.Int64,
-    "word_errors": pl.Int64,
-    "word_error_rate": pl.Float64,
-}
 
 
 def made_of(parts: Mapping[str, Any]) -> str:
@@ -170,44 +133,3 @@ def _accuracy_cell(row: dict | None) -> str:
 def _noise_cell(row: dict | None) -> str:
     shift = "" if row is None or row["condition"] == CLEAN else f" ({points(row['change'])})"
     return _accuracy_cell(row) + shift
-
-
-def _accuracy(results: "Results") -> pl.DataFrame:
-    from cascade_equivalence.report.system_frames import accuracy_frame
-
-    return accuracy_frame(results.answers, results.labels, results.outline, results.statistics)
-
-
-def _noise(results: "Results") -> pl.DataFrame:
-    from cascade_equivalence.report.system_frames import noise_frame
-
-    return noise_frame(results.answers, results.labels, results.outline, results.statistics)
-
-
-def _transcription(results: "Results") -> pl.DataFrame:
-    from cascade_equivalence.report.system_frames import transcription_frame
-
-    return transcription_frame(results.transcripts, results.outline)
-
-
-ACCURACY_TABLE = Table(
-    name="accuracy",
-    section="accuracy",
-    schema=ACCURACY,
-    build=_accuracy,
-    display=lambda tables, confidence: accuracy(tables.accuracy, confidence),
-)
-NOISE_TABLE = Table(
-    name="noise",
-    section="noise",
-    schema=NOISE,
-    build=_noise,
-    display=lambda tables, confidence: noise(tables.noise, confidence),
-)
-TRANSCRIPTION_TABLE = Table(
-    name="transcription",
-    section="transcription",
-    schema=TRANSCRIPTION,
-    build=_transcription,
-    display=lambda tables, _: transcription(tables.transcription),
-)

@@ -1,7 +1,6 @@
 """The tables of the package, in a reader's order. A new one is a file beside this one and a line here."""
 
 from cascade_equivalence.report import (
-    costs_table,
     equivalence_table,
     errors_table,
     groupings_table,
@@ -13,11 +12,12 @@ from cascade_equivalence.report import (
     surplus_table,
     tests_table,
 )
+from cascade_equivalence.report.costs import COSTS_TABLE
 from cascade_equivalence.report.erasure_tables import CONTROLS_TABLE, ERASURE_TABLE
 from cascade_equivalence.report.pair_frames import AGREEMENT_TABLE, CONTRASTS_TABLE
 from cascade_equivalence.report.probe_tables import LENS_TABLE, PROBES_TABLE
 from cascade_equivalence.report.sufficiency_tables import ERASERS_TABLE, SUFFICIENCY_TABLE
-from cascade_equivalence.report.system_tables import ACCURACY_TABLE, NOISE_TABLE, TRANSCRIPTION_TABLE
+from cascade_equivalence.report.system_frames import ACCURACY_TABLE, NOISE_TABLE, TRANSCRIPTION_TABLE
 from cascade_equivalence.report.table import Table
 
 OWN: tuple[Table, ...] = (
@@ -36,7 +36,7 @@ OWN: tuple[Table, ...] = (
     ranking_table.TABLE,
     TRANSCRIPTION_TABLE,
     surplus_table.TABLE,
-    costs_table.TABLE,
+    COSTS_TABLE,
     PROBES_TABLE,
     LENS_TABLE,
     SUFFICIENCY_TABLE,
