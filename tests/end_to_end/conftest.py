@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ def tables_shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     from cascade_equivalence.report.browser import browser_items
     from cascade_equivalence.report.costs import clip_seconds, costs_table
     from cascade_equivalence.report.display import Display
-    from cascade_equivalence.report.figures import write_figures
+    from cascade_equivalence.report.figures.write import write_figures
     from cascade_equivalence.report.naming import nodes
     from cascade_equivalence.speech.waveform import SAMPLING_RATE, encode_flac
 
@@ -48,7 +47,7 @@ def tables_shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         for node, path in nodes(study.answers).items()
     }
     costs = costs_table(answers, {}, clip_seconds(speech), IMPLICIT_OUTLINE, tables.accuracy)
-    tables = replace(tables, costs=costs)
+    tables = tables.changed(costs=costs)
     return {
         "tables": tables,
         "figures": write_figures(tables, root / "figures"),

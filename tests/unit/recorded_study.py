@@ -14,6 +14,7 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.study import StudyConfig
 from cascade_equivalence.provenance.recording import Recording
 from cascade_equivalence.report import costs_table
+from cascade_equivalence.report.costs import COSTS_TABLE
 
 RESULTS = Path("results/made-up")
 MODEL = Path("results/models/llama-a")
@@ -157,7 +158,7 @@ def _end(study: StudyConfig, seconds: float) -> None:
     answers = sorted(RESULTS.glob("answers/**/*.parquet"))
     row = dict.fromkeys(costs_table.SCHEMA) | {"system": "first", "condition": "clean", "seconds": seconds}
     costs = pl.DataFrame([row | {"task": str(task)} for task in study.tasks], schema=costs_table.SCHEMA)
-    counted, timed = costs_table.split(costs)
+    counted, timed = COSTS_TABLE.split(costs).values()
     accuracy = pl.DataFrame({"system": "first", "task": list(map(str, study.tasks)), "accuracy": [0.5, 0.25]})
     shared = pl.DataFrame({"task": ["sst2", "trivia_qa"], "id": ["a", "b"], "spoken": [TEXTS[0], QUIZ]})
     shared = shared.with_columns(heard="spoken", gold=pl.Series(["negative", GOLD]))

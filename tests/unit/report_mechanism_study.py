@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from cascade_equivalence.report.mechanism_frames import lens_table
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.probe_frame import probes_table
-from cascade_equivalence.report.tables import SCHEMAS, Tables
+from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings
 
 SPEAKERS, EARS = ("talker-llm", "mumbler-llm"), ("base",)
@@ -104,11 +104,6 @@ def write_mechanism(
             for task in tasks
         ],
     )
-
-
-def empty_tables() -> Tables:
-    """Tables of a study in which nothing was run."""
-    return Tables(**{name: pl.DataFrame(schema=schema) for name, schema in SCHEMAS.items()})
 
 
 def write_behaviour(root: Path, outline: Outline = IMPLICIT_OUTLINE) -> Study:
@@ -250,9 +245,7 @@ def _erased(model: str, concept: str, variant: str, arm: str, task: str, world: 
 def inside(root: Path, world: World, *, erasure: bool = False, concepts: tuple[str, ...] = ("proxy",)) -> Tables:
     """Tables of one model."""
     opened = [f"{SPEAKERS[0]}{twin}" for twin in ("", "@untrained")]
-    found = empty_tables()
-    found = replace(
-        found,
+    found = Tables(
         probes=probes_table(
             [write_probes(root, name, layer, world) for name in opened for layer in world.layers], STATISTICS
         ),
@@ -263,7 +256,7 @@ def inside(root: Path, world: World, *, erasure: bool = False, concepts: tuple[s
         return found
     files = [write_erasure(root, SPEAKERS[0], concept, TASKS[0], world) for concept in ("none", *concepts)]
     answers, controls = erasure_tables(files, LABELS, STATISTICS)
-    return replace(found, erasure=answers, erasure_controls=controls)
+    return found.changed(erasure=answers, erasure_controls=controls)
 
 
 def about(tables: Tables, claim: Claim, subject: str | None = None) -> Finding:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from report_mechanism_study import empty_tables, write_mechanism
+from report_mechanism_study import write_mechanism
 from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, build, write_study
 
 from cascade_equivalence.config.paper import PaperConfig
@@ -25,7 +25,8 @@ from cascade_equivalence.report.claims_tested import Tested
 from cascade_equivalence.report.claims_tests import TESTS
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.paper_numbers import read_numbers
-from cascade_equivalence.report.tables import SCHEMAS, Tables, write_csv
+from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.report.tables import Tables, write_csv
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
 from cascade_equivalence.tasks.registry import TASKS
 
@@ -52,8 +53,8 @@ def study(**rows: list[Row]) -> Tables:
     systems += [{"system": name, "kind": "cascade", "asr": "whisper", "llm": name} for name in ("own", "other")]
     accuracy = [row | {"task": task, **CLEAN, **around("accuracy", 0.8)} for row in systems for task in CLOSED]
     given = {"accuracy": accuracy} | rows
-    frames = {name: pl.DataFrame(each, schema=SCHEMAS[name], orient="row") for name, each in given.items()}
-    return Tables(**(vars(empty_tables()) | frames))
+    frames = {name: pl.DataFrame(each, schema=TABLES[name].schema, orient="row") for name, each in given.items()}
+    return Tables(**frames)
 
 
 def judged(tables: Tables, paper: PaperConfig | None = None, **changed: Any) -> dict[str, Row]:
@@ -80,15 +81,15 @@ def test_every_claim_of_the_file_can_be_judged_and_names_columns_that_there_are(
     for claim in ALL:
         assert claim.test in TESTS or claim.parts
         for rows in filter(None, (claim.rows, claim.second)):
-            assert {f"{rows.value}{end}" for end in ("", "_low", "_high")} <= set(SCHEMAS[rows.table]), claim.id
+            assert {f"{rows.value}{end}" for end in ("", "_low", "_high")} <= set(TABLES[rows.table].schema), claim.id
             assert set(rows.pick) <= set(PICKS), claim.id
             if isinstance(claim.against, str):
-                assert claim.against.removeprefix("-") in SCHEMAS[rows.table], claim.id
+                assert claim.against.removeprefix("-") in TABLES[rows.table].schema, claim.id
 
 
 @pytest.mark.parametrize("tables", ["empty", "made-up"])
 def test_every_study_has_an_outcome_a_claim_with_its_reason(tables: str, made_up: Tables) -> None:
-    found = judged(empty_tables() if tables == "empty" else made_up, labels=LABELS if tables == "made-up" else CLOSED)
+    found = judged(Tables() if tables == "empty" else made_up, labels=LABELS if tables == "made-up" else CLOSED)
     assert list(found) == [claim.id for claim in ALL]
     for row in found.values():
         assert row["outcome"] in OUTCOMES
@@ -133,7 +134,7 @@ def test_a_contrast_counts_from_the_matched_backbone_whichever_stands_first(turn
 def test_a_transcript_of_its_own_is_no_other_recogniser() -> None:
     tables = study(agreement=pairs({"ag_news": 0.9, "meld": 0.1}))
     asr = pl.when(system="own").then(pl.lit("ears-llm")).otherwise("asr")
-    own = Tables(**(vars(tables) | {"accuracy": tables.accuracy.with_columns(asr=asr)}))
+    own = tables.changed(accuracy=tables.accuracy.with_columns(asr=asr))
     assert judged(tables)["text_sufficiency"]["outcome"] == HOLDS
     assert judged(own)["text_sufficiency"]["outcome"] == UNTOLD
 

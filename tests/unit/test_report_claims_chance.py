@@ -5,7 +5,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from report_mechanism_study import empty_tables
 from test_report_claims import ALL, CLEAN, CLOSED, around, judged, mechanism, own_order, pairs, study
 
 from cascade_equivalence.report.claims_pool import Value
@@ -71,7 +70,7 @@ def everything() -> Tables:
         **inside,
     )
     third = tables.accuracy.filter(system="ears").with_columns(system=pl.lit("ears3"), model=pl.lit("ears3-llm"))
-    return Tables(**(vars(tables) | {"accuracy": pl.concat([tables.accuracy, third])}))
+    return tables.changed(accuracy=pl.concat([tables.accuracy, third]))
 
 
 def standing_at(tables: Tables, **states: str) -> Tables:
@@ -81,7 +80,7 @@ def standing_at(tables: Tables, **states: str) -> Tables:
         state = pl.col("system").replace_strict(states, default="above", return_dtype=pl.String)
         return table.with_columns(against_chance=state)
 
-    return Tables(**(vars(tables) | {"accuracy": told(tables.accuracy), "noise": told(tables.noise)}))
+    return tables.changed(accuracy=told(tables.accuracy), noise=told(tables.noise))
 
 
 @pytest.mark.parametrize(
@@ -119,8 +118,8 @@ def test_the_order_of_accuracies_rests_on_every_system() -> None:
 def test_what_is_lost_in_noise_rests_on_clean_speech_too() -> None:
     tables = everything()
     at = pl.when(system="ears").then(pl.lit("at")).otherwise(pl.lit("above"))
-    clean = Tables(**(vars(tables) | {"accuracy": tables.accuracy.with_columns(against_chance=at)}))
-    noisy = Tables(**(vars(tables) | {"noise": tables.noise.with_columns(against_chance=at)}))
+    clean = tables.changed(accuracy=tables.accuracy.with_columns(against_chance=at))
+    noisy = tables.changed(noise=tables.noise.with_columns(against_chance=at))
     for each in (clean, noisy):
         found = judged(each)
         assert found["noise"]["at_chance"] == found["reversal"]["at_chance"] == 1
@@ -134,9 +133,9 @@ def test_sentences_agree_in_number_and_have_no_stray_spaces() -> None:
     full = everything()
     one = study(agreement=pairs({"ag_news": 0.9}), **mechanism({"ears-llm": 0.1}, {"ears-llm": 0.3}))
     ranking = full.ranking.with_columns(difference=0.2, difference_low=0.1, difference_high=0.3)
-    kept = Tables(**(vars(empty_tables()) | {"accuracy": full.accuracy, "ranking": ranking}))
+    kept = Tables(accuracy=full.accuracy, ranking=ranking)
     weak = standing_at(one, ears="at")
-    for tables in (empty_tables(), one, weak, kept, full, standing_at(full, ears="at", own="unknown")):
+    for tables in (Tables(), one, weak, kept, full, standing_at(full, ears="at", own="unknown")):
         found = judged(tables)
         for text in sentences(found):
             assert text == text.strip() and "  " not in text, text
@@ -184,4 +183,4 @@ def test_the_widest_of_several_differences_is_corrected_for_all_pairs_of_models(
 
 def test_every_test_has_a_claim() -> None:
     assert set(TESTS) == {claim.test for claim in ALL} - {"all_of"}
-    assert FAILS not in {row["outcome"] for row in judged(empty_tables()).values()}
+    assert FAILS not in {row["outcome"] for row in judged(Tables()).values()}

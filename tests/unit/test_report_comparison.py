@@ -2,14 +2,13 @@
 
 import json
 import random
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_mechanism_study import empty_tables, write_behaviour, write_mechanism
+from report_mechanism_study import write_behaviour, write_mechanism
 from report_study import Study, build
 
 from cascade_equivalence.config.paper import PAPER_MODELS, PAPER_SYSTEMS, PaperConfig
@@ -26,7 +25,8 @@ from cascade_equivalence.report.paper_numbers import (
     SCALES,
     read_numbers,
 )
-from cascade_equivalence.report.tables import SCHEMAS, Tables
+from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.resources import RESOURCES
 
 NUMBERS = read_numbers(RESOURCES / "paper" / "numbers.csv")
@@ -70,7 +70,7 @@ def config(*, stands_in: bool = False) -> PaperConfig:
 
 def frame(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     """A tidy table; columns that are not given are empty."""
-    return pl.DataFrame(rows, schema=SCHEMAS[name], orient="row")
+    return pl.DataFrame(rows, schema=TABLES[name].schema, orient="row")
 
 
 def papers_own() -> Tables:
@@ -155,8 +155,7 @@ def papers_own() -> Tables:
         pair | {"task": "ag_news", "correct_joint_errors": 0.81},
         pair | {"task": "sst2"} | {f"correct_shared_errors{end}": value for end, value in heard_right.items()},
     ]
-    return replace(
-        empty_tables(),
+    return Tables(
         errors=frame("errors", errors),
         accuracy=frame("accuracy", accuracy),
         noise=frame("noise", noise),
@@ -216,7 +215,7 @@ def test_within_is_asked_of_intervals_and_bounds_alone(own: pl.DataFrame) -> Non
     assert asked.height == 9 and asked["within"].all()
     assert own.drop_nulls("within").height == asked.height
     far = papers_own()
-    far = replace(far, agreement=far.agreement.with_columns(kappa=pl.lit(0.5), kappa_low=pl.lit(0.4), kappa_high=0.8))
+    far = far.changed(agreement=far.agreement.with_columns(kappa=pl.lit(0.5), kappa_low=pl.lit(0.4), kappa_high=0.8))
     found = comparison(NUMBERS, far, config()).filter(pl.col("paper_low").is_not_null())
     assert found.height == 6 and not found["within"].any()
     assert found["paper_within_ours"].to_list() == [value <= 0.8 for value in found["paper"]]
@@ -263,13 +262,13 @@ def test_without_names_nothing_applies() -> None:
 def test_why_a_number_has_no_counterpart(change: dict[str, str], names: dict[str, str], reason: str) -> None:
     whole = papers_own()
     kept = {
-        name: getattr(whole, name).filter(task=task) if "task" in SCHEMAS[name] else getattr(whole, name).head(0)
+        name: getattr(whole, name).filter(task=task) if "task" in TABLES[name].schema else getattr(whole, name).head(0)
         for name, task in change.items()
     }
     paper = config()
     if names.get("system") == "Gemini":
         paper = paper.model_copy(update={"systems": {n: s for n, s in paper.systems.items() if s.name != "Gemini"}})
-    found = comparison(NUMBERS, replace(whole, **kept), paper).filter(**names)
+    found = comparison(NUMBERS, whole.changed(**kept), paper).filter(**names)
     assert found.height and set(found["applies"]) == {NO} and not found["ours"].drop_nulls().len()
     assert found["why_not"].str.contains(reason).all(), found["why_not"].to_list()
 
@@ -277,7 +276,7 @@ def test_why_a_number_has_no_counterpart(change: dict[str, str], names: dict[str
 def test_a_lens_over_other_positions_is_not_set_beside_the_papers() -> None:
     whole = papers_own()
     audio = whole.lens.with_columns(all_precision=pl.lit(None, pl.Float64), all_precision_low=None)
-    found = comparison(NUMBERS, replace(whole, lens=audio), config())
+    found = comparison(NUMBERS, whole.changed(lens=audio), config())
     of_all = found.filter(pl.col("statistic").is_in([LENS_ALL, "lens_precision_gap"]))
     assert set(of_all["applies"]) == {NO} and of_all["why_not"].str.contains("mechanism.states.positions: all").all()
     assert set(found.filter(statistic=LENS)["applies"]) == {SAME}
@@ -310,16 +309,15 @@ def test_contrasts_give_the_difference_an_interval_in_either_direction() -> None
     ends = {"kappa_difference": 0.2, "kappa_difference_low": 0.1, "kappa_difference_high": 0.4}
     for first, second, sign in ((matched, other, 1), (other, matched, -1)):
         contrast = frame("contrasts", [names | {"first": first, "second": second} | ends])
-        row = comparison(NUMBERS, replace(papers_own(), contrasts=contrast), config())
+        row = comparison(NUMBERS, papers_own().changed(contrasts=contrast), config())
         found = row.filter(statistic="kappa_difference").row(0, named=True)
         expected = sorted((sign * 0.1, sign * 0.4))
         assert [found["ours"], found["ours_low"], found["ours_high"]] == pytest.approx([sign * 0.2, *expected])
 
 
 def test_result_does_not_depend_on_the_order_of_rows(own: pl.DataFrame) -> None:
-    mixed = replace(
-        papers_own(), **{name: table.reverse() for name, table in vars(papers_own()).items() if name != "erasers"}
-    )
+    reversed_rows = {name: table.reverse() for name, table in papers_own().items() if name != "erasers"}
+    mixed = papers_own().changed(**reversed_rows)
     lot = list(range(NUMBERS.height))
     random.Random(0).shuffle(lot)
     found = comparison(NUMBERS[lot], mixed, config())

@@ -16,12 +16,12 @@ from report_study import IMPLICIT_OUTLINE, IMPLICIT_SYSTEMS, VOICES, answers_of,
 
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.report import costs_table as shown
-from cascade_equivalence.report.costs import clip_seconds, costs_table, expense
-from cascade_equivalence.report.costs_figure import costs_figure
+from cascade_equivalence.report.costs import COSTS_TABLE, clip_seconds, costs_table, expense
 from cascade_equivalence.report.costs_table import SCHEMA
-from cascade_equivalence.report.drawing import save as draw
+from cascade_equivalence.report.figures.costs import costs_figure
+from cascade_equivalence.report.figures.drawing import save as draw
+from cascade_equivalence.report.figures.noise import MARKERS
 from cascade_equivalence.report.naming import Node
-from cascade_equivalence.report.noise_curves import MARKERS
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -281,13 +281,14 @@ def test_tables_for_a_reader(costs: pl.DataFrame) -> None:
 
 
 def test_what_a_clock_measured_lies_apart(costs: pl.DataFrame) -> None:
-    counted, timed = shown.split(costs)
-    assert shown.joined(counted, timed.reverse()).equals(costs)
+    split = COSTS_TABLE.split
+    counted, timed = split(costs).values()
+    assert COSTS_TABLE.joined({"costs": counted, "times": timed.reverse()}).equals(costs)
     later = costs.with_columns(
         on_front=~pl.col("on_front"),
         **{name: 3 * pl.col(name) + 1 for name in shown.MEASURED if name not in ("on_front", "reason")},
     )
-    assert shown.split(later)[0].equals(counted) and not shown.split(later)[1].equals(timed)
+    assert split(later)["costs"].equals(counted) and not split(later)["times"].equals(timed)
     (one, times), (other, others) = (shown.files(table, 0.95) for table in (costs, later))
     assert one == other and times.rows != others.rows and (one.name, times.name) == ("costs", "times")
     whole = shown.display(costs, 0.95)

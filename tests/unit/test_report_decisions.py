@@ -54,4 +54,4 @@ def test_advice_follows_the_task_and_nothing_is_said_without_both_kinds() -> Non
     assert advice[True] == CASCADES and advice[False] != CASCADES
     alone = tables(0.1)
     there = alone.accuracy.filter(kind="cascade")
-    assert not display(Tables(**(vars(alone) | {"accuracy": there})), SUFFICIENT).rows
+    assert not display(alone.changed(accuracy=there), SUFFICIENT).rows

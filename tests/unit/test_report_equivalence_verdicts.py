@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from cascade_equivalence.config.statistics import FamilyConfig, StatisticsConfig
+from cascade_equivalence.report.columns import PAIR
 from cascade_equivalence.report.equivalence_verdicts import CEILING, with_verdicts
 from cascade_equivalence.report.families import correct
-from cascade_equivalence.report.pair_frames import AGREEMENT, CONTRASTS, PAIR
-from cascade_equivalence.report.tables import SCHEMAS
+from cascade_equivalence.report.pair_frames import AGREEMENT, CONTRASTS
+from cascade_equivalence.report.table import TABLES
 
 SURE = {"accuracy_margin": 0.05, "accuracy_difference": 0.0, "accuracy_difference_low": -0.01}
 SURE |= {"accuracy_difference_high": 0.01, "p_difference": 0.9, "p_equivalence": 1e-4, "kappa_bound": 0.8}
@@ -40,7 +41,7 @@ def judged(rows: list[dict[str, Any]], contrasts: list[dict[str, Any]], **option
         return pl.DataFrame([{key: row.get(key) for key in schema} for row in made], schema=schema, orient="row")
 
     found = with_verdicts(
-        table(SCHEMAS["equivalence"], rows),
+        table(TABLES["equivalence"].schema, rows),
         table({**AGREEMENT, **PAIR}, rows),
         table(CONTRASTS, contrasts),
         StatisticsConfig(**options),

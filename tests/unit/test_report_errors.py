@@ -15,8 +15,8 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import errors_table, shared_errors
 from cascade_equivalence.report.columns import PLACE
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, markdown
+from cascade_equivalence.report.figures.overlap import DOTS, EVEN, OWN, informative, overlap_figure
 from cascade_equivalence.report.naming import Node, Outline, nodes, task_title
-from cascade_equivalence.report.overlap_figure import DOTS, EVEN, OWN, informative, overlap_figure
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.compare import compare
 

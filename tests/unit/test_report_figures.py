@@ -9,10 +9,10 @@ import pytest
 from figure_text import written_in
 from report_study import SPEECH_OUTLINE, build, write_study
 
-from cascade_equivalence.report.figures import write_figures
-from cascade_equivalence.report.heatmap import COLOURS, GROUPS, agreement_heatmap, ink, luminance, ranked
-from cascade_equivalence.report.noise_curves import noise_curves
-from cascade_equivalence.report.paper_index import figure_name
+from cascade_equivalence.report.figures.agreement import COLOURS, GROUPS, agreement_heatmap, ink, luminance, ranked
+from cascade_equivalence.report.figures.figure import figure_name
+from cascade_equivalence.report.figures.noise import noise_curves
+from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.tables import Tables
 
 mpl.use("Agg")

@@ -1,7 +1,6 @@
 """What is said of erasure follows the numbers and their controls, and turns with them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,7 @@ def test_a_fall_that_stays_away_says_nothing_of_what_was_not_erased(
     tables = inside(tmp_path, world, erasure=True)
     assert about(tables, NECESSARY).outcome == FAILS
     erasers = tables.erasers.with_columns(**{name: pl.lit(value) for name, value in spoilt.items()})
-    found = about(replace(tables, erasers=erasers), NECESSARY)
+    found = about(tables.changed(erasers=erasers), NECESSARY)
     assert found.outcome == UNTOLD and why in found.why
 
 

@@ -14,14 +14,14 @@ from report_study import IMPLICIT_OUTLINE, PLANTED, STATISTICS, build
 from test_report_page import Page, check_page
 
 from cascade_equivalence.config.mechanism import MATCHED
-from cascade_equivalence.report.erasure_figure import BANDS, DOTS, LEAST, LINES, erasure_figure
-from cascade_equivalence.report.figures import write_figures
+from cascade_equivalence.report.figures.erasure import BANDS, DOTS, LEAST, LINES, erasure_figure
+from cascade_equivalence.report.figures.lens import lens_figure
+from cascade_equivalence.report.figures.probes import LOOKS, probe_figure
+from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
-from cascade_equivalence.report.lens_figure import lens_figure
 from cascade_equivalence.report.mechanism_frames import lens_table
 from cascade_equivalence.report.mechanism_names import MechanismFiles, concept_title
-from cascade_equivalence.report.probe_figure import LOOKS, probe_figure
 from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings
@@ -48,7 +48,7 @@ def tables(root: Path) -> Tables:
 @pytest.fixture(scope="module")
 def drawn(tables: Tables, root: Path) -> list[Path]:
     """The figures on the inside of its models."""
-    return write_figures(replace(tables, agreement=tables.agreement.clear()), root / "figures")
+    return write_figures(tables.changed(agreement=tables.agreement.clear()), root / "figures")
 
 
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
@@ -129,8 +129,8 @@ def test_figures_come_with_what_was_run_and_are_the_same_every_time(
         "figure5_lens.svg",
         "figure6_erasure.svg",
     ]
-    nothing = {name: vars(tables)[name].clear() for name in ("agreement", "probes", "erasure")}
-    for path in write_figures(replace(tables, **nothing), tmp_path):
+    nothing = {name: tables[name].clear() for name in ("agreement", "probes", "erasure")}
+    for path in write_figures(tables.changed(**nothing), tmp_path):
         assert path.stem == "figure5_lens" and path.read_bytes() == (drawn[0].parent / path.name).read_bytes()
         assert path.suffix == ".png" or "<text" not in path.read_text()
 
@@ -139,7 +139,7 @@ def test_the_page_looks_inside_and_escapes_what_it_is_told(tables: Tables, drawn
     last = pl.col("probe").eq("pitch") & pl.col("layer").eq(8)
     hollow = [pl.when(last).then(None).otherwise(name).alias(name) for name in ("value", "value_low", "value_high")]
     spoilt = tables.probes.with_columns(*hollow, reason=pl.when(last).then(pl.lit(PLANTED)))
-    told = replace(tables, probes=spoilt)
+    told = tables.changed(probes=spoilt)
     text = write_report(
         tmp_path / "report.html",
         title="t",

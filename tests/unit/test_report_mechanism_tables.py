@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from report_mechanism_study import (
     TASKS,
     UTTERANCES,
     World,
-    empty_tables,
     write_behaviour,
     write_mechanism,
 )
@@ -25,19 +23,24 @@ from scipy import stats
 
 from cascade_equivalence.config.mechanism import MATCHED
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.contents import displays, inside_displays, write_markdown
+from cascade_equivalence.report import mechanism_schemas
+from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.eraser_frame import erasers_table
 from cascade_equivalence.report.erasure_frame import erasure_tables
 from cascade_equivalence.report.mechanism_frames import lens_table
 from cascade_equivalence.report.mechanism_names import Layer, MechanismFiles
-from cascade_equivalence.report.mechanism_schemas import MECHANISM_SCHEMAS
 from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.sufficiency_frame import sufficiency_table
+from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings
 
 ENDS = ("", "_low", "_high")
 WORLD = World(draws=20)
+INSIDE = {
+    name for name, table in TABLES.items() if any(table.schema is each for each in vars(mechanism_schemas).values())
+}
+"""Tables on the inside of opened models."""
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +126,7 @@ def test_a_tuned_lens_has_columns_of_its_own(files: MechanismFiles, tmp_path: Pa
     # What it gains is told of the same utterances, not of all.
     same = table.filter(tested)["precision"].drop_nulls()
     assert row["tuned_gain"] == pytest.approx(0.5 - same.mean()) and row["precision"] != pytest.approx(same.mean())
-    (shown,) = inside_displays(replace(empty_tables(), lens=lens_table([path], STATISTICS)), 0.95)
+    shown = TABLES["lens"].shown(Tables(lens=lens_table([path], STATISTICS)), 0.95)
     assert f"{UTTERANCES // 5} test utterances" in " ".join(shown.remarks) and shown.rows[0][4] == "0.500"
 
 
@@ -278,17 +281,18 @@ def test_hearing_is_set_against_reading(tables: Tables) -> None:
 def test_tables_come_back_from_csv_and_go_with_their_models(study: Study, tables: Tables, tmp_path: Path) -> None:
     tables.write(tmp_path)
     write_markdown(tables, tmp_path, 0.95)
-    for name, table in vars(Tables.read(tmp_path)).items():
-        assert table.equals(vars(tables)[name]), name
-    for name in MECHANISM_SCHEMAS:
+    for name, table in Tables.read(tmp_path).items():
+        assert table.equals(tables[name]), name
+    for name in INSIDE:
         text = (tmp_path / f"{name}.md").read_text()
         assert text.startswith("## ") and "nan" not in text.lower().replace("nano", ""), name
     closed = build(study, agreement_files=[], contrast_files=[])
-    closed = replace(closed, sufficiency=closed.sufficiency.clear())
+    closed = closed.changed(sufficiency=closed.sufficiency.clear())
     closed.write(tmp_path)
     write_markdown(closed, tmp_path, 0.95)
-    assert not [name for name in MECHANISM_SCHEMAS if list(tmp_path.glob(f"{name}.*"))]
-    assert inside_displays(closed, 0.95) == [] and findings(closed, STATISTICS) == [] and displays(closed, 0.95)
+    assert not [name for name in INSIDE if list(tmp_path.glob(f"{name}.*"))]
+    shown = {display.name for display in displays(closed, 0.95)}
+    assert shown and not shown & INSIDE and findings(closed, STATISTICS) == []
     closed.write(tmp_path, ["lens"])
     write_markdown(closed, tmp_path, 0.95, ["lens"])
     assert [path.name for path in sorted(tmp_path.glob("lens.*"))] == ["lens.csv", "lens.md"]
@@ -298,8 +302,8 @@ def test_tables_come_back_from_csv_and_go_with_their_models(study: Study, tables
 def test_ears_alone_have_probes_and_nothing_else(study: Study, files: MechanismFiles) -> None:
     ears = MechanismFiles(probes=[path for path in files.probes if "base" in path.parts[-2]])
     tables = build(study, mechanism=ears)
-    tables = replace(tables, sufficiency=tables.sufficiency.clear())
-    assert [display.name for display in inside_displays(tables, 0.95)] == ["probes"]
+    tables = tables.changed(sufficiency=tables.sufficiency.clear())
+    assert {display.name for display in displays(tables, 0.95)} & INSIDE == {"probes"}
     assert {finding.claim.level for finding in findings(tables, STATISTICS)} == {"Probes"}
 
 
@@ -317,7 +321,7 @@ def test_what_could_not_be_measured_is_null_with_its_reason(files: MechanismFile
     for row in table.filter(pl.col("probe").is_in(["pitch", "ctc"])).rows(named=True):
         assert row["value"] is row["selectivity"] is row["shuffled"] is None and row["shuffles"] == 0
     assert set(table.filter(probe="pitch")["reason"]) == {"no clip is voiced"}
-    (shown,) = inside_displays(replace(empty_tables(), probes=table), 0.95)
+    shown = TABLES["probes"].shown(Tables(probes=table), 0.95)
     assert any("n/a" in cell for row in shown.rows for cell in row)
     assert any("no clip is voiced" in remark for remark in shown.remarks)
 
@@ -365,5 +369,5 @@ def test_tables_do_not_depend_on_the_order_of_files(study: Study, files: Mechani
     mixed = MechanismFiles(**{name: turned(list(paths)) for name, paths in vars(files).items()})
     again = build(study, mechanism=mixed)
     for name in ("probes", "lens", "erasers", "erasure", "erasure_controls"):
-        table, other = vars(tables)[name], vars(again)[name]
+        table, other = tables[name], again[name]
         assert table.equals(other.sort(pl.col("model").replace_strict(models), maintain_order=True)), name

@@ -1,6 +1,5 @@
 """What is said of the inside of models follows the numbers, and turns with them."""
 
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from report_mechanism_study import (
     TASKS,
     World,
     about,
-    empty_tables,
     inside,
     write_erasure,
     write_mechanism,
@@ -98,10 +96,10 @@ def test_words_on_layers_turn_with_the_numbers(
 def test_where_the_text_cannot_be_read_nothing_is_said_of_its_loss(tmp_path: Path) -> None:
     tables = inside(tmp_path, World())
     deaf = tables.probes.with_columns(prior=pl.when(pl.col("probe") == "ctc").then(0.9))
-    found = about(replace(tables, probes=deaf), APART)
+    found = about(tables.changed(probes=deaf), APART)
     assert found.outcome == UNTOLD and "from nothing" in found.why
     few = tables.probes.with_columns(feasible_share=pl.when(pl.col("probe") == "ctc").then(0.2))
-    assert "only 20.0 % of the utterances" in about(replace(tables, probes=few), READABLE).why
+    assert "only 20.0 % of the utterances" in about(tables.changed(probes=few), READABLE).why
 
 
 def test_which_of_two_concepts_breaks_more_is_told(tmp_path: Path) -> None:
@@ -127,7 +125,7 @@ def two_models(root: Path, *survivals: dict[tuple[str, str, str], float]) -> Tab
         for concept in ("none", "ctc", "boc")
     ]
     answers, controls = erasure_tables(files, LABELS, STATISTICS)
-    return replace(empty_tables(), erasure=answers, erasure_controls=controls)
+    return Tables(erasure=answers, erasure_controls=controls)
 
 
 def test_a_difference_between_two_models_is_one_corrected_claim(tmp_path: Path) -> None:
@@ -141,7 +139,7 @@ def test_a_difference_between_two_models_is_one_corrected_claim(tmp_path: Path) 
     assert alike.outcome == UNTOLD and alike.p is not None
     for model, state in product(SPEAKERS, ("at", "unknown")):
         weak = pl.when(model=model).then(pl.lit(state)).otherwise("against_chance").alias("against_chance")
-        found = about(replace(tables, erasure=tables.erasure.with_columns(weak)), BAG_DIFFERS)
+        found = about(tables.changed(erasure=tables.erasure.with_columns(weak)), BAG_DIFFERS)
         assert found.outcome == UNTOLD and ("not above chance" in found.why) == (state == "at"), found.why
 
 
@@ -165,7 +163,7 @@ def sufficient(**changed: Any) -> Finding:
     row |= {"chance": 0.25, "system_against_chance": "above", "explicit_against_chance": "above"}
     for name, value in (("kappa_implicit", 0.9), ("kappa_explicit", 0.9), ("kappa_difference", 0.0)):
         row |= {name: value, f"{name}_low": value - 0.05, f"{name}_high": value + 0.05}
-    tables = replace(empty_tables(), sufficiency=pl.DataFrame([row | changed], schema=SUFFICIENCY))
+    tables = Tables(sufficiency=pl.DataFrame([row | changed], schema=SUFFICIENCY))
     return about(tables, SUFFICES)
 
 
@@ -205,7 +203,7 @@ def test_stories_tell_every_finding_once(tmp_path: Path) -> None:
 
 def test_ears_are_a_control_and_models_come_in_order(tmp_path: Path) -> None:
     files = write_mechanism(tmp_path, World(draws=2, clips=10), tasks=())
-    found = findings(replace(empty_tables(), probes=probes_table(files.probes, STATISTICS)), STATISTICS)
+    found = findings(Tables(probes=probes_table(files.probes, STATISTICS)), STATISTICS)
     told = stories(found, IMPLICIT_OUTLINE)
     assert [(story.model, story.role) for story in told] == [
         ("talker-llm", "speech LLM"),
@@ -220,5 +218,5 @@ def test_a_reason_from_outside_is_repeated_as_it_is(tmp_path: Path) -> None:
     last = pl.col("probe").eq("pitch") & pl.col("layer").eq(8) & ~pl.col("untrained")
     hollow = [pl.when(last).then(None).otherwise(name).alias(name) for name in ("value", "value_low", "value_high")]
     spoilt = tables.probes.with_columns(*hollow, reason=pl.when(last).then(pl.lit(PLANTED)))
-    found = about(replace(tables, probes=spoilt), RETAINED, "Pitch")
+    found = about(tables.changed(probes=spoilt), RETAINED, "Pitch")
     assert found.outcome == UNTOLD and PLANTED in found.why and "n/a" in found.numbers

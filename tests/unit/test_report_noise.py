@@ -11,9 +11,9 @@ from report_study import LABELS, OUTLINE, STATISTICS, Study, build, write_study
 from cascade_equivalence.conditions import NOISE_KINDS, parse_condition, sort_conditions
 from cascade_equivalence.report import ranking_table, system_tables
 from cascade_equivalence.report.browser import _conditions
+from cascade_equivalence.report.figures.noise import noise_curves
 from cascade_equivalence.report.html import _counted
 from cascade_equivalence.report.naming import Node, condition_title, nodes
-from cascade_equivalence.report.noise_curves import noise_curves
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import _noise
 from cascade_equivalence.stats.ranking import ranking

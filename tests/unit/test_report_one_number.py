@@ -1,7 +1,5 @@
 """No table contradicts another: one number has one value, one interval and one mark, and every interval a width."""
 
-import dataclasses
-
 import polars as pl
 import pytest
 from report_numbers import contradictions, zero_widths
@@ -11,9 +9,7 @@ from report_study import SPEECH_OUTLINE, build, write_study
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
     """All tables of the made-up study."""
-    made = build(write_study(tmp_path_factory.mktemp("study"), SPEECH_OUTLINE))
-    found = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
-    return {name: table for name, table in found.items() if isinstance(table, pl.DataFrame)}
+    return dict(build(write_study(tmp_path_factory.mktemp("study"), SPEECH_OUTLINE)))
 
 
 def test_one_number_has_one_value_one_interval_and_one_mark(tables: dict[str, pl.DataFrame]) -> None:

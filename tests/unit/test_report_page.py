@@ -20,10 +20,10 @@ from cascade_equivalence.report import display
 from cascade_equivalence.report.browser import Entry, HeardClip, Items, Side, browser_items
 from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.display import Display
-from cascade_equivalence.report.figures import write_figures
+from cascade_equivalence.report.figures.figure import figure_name
+from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import SCRIPTS, SECTIONS, TEMPLATES, VERDICTS, write_report
-from cascade_equivalence.report.paper_index import figure_name
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 

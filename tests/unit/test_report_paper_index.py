@@ -3,43 +3,38 @@
 import pytest
 
 from cascade_equivalence.report.display import markdown
-from cascade_equivalence.report.html import SECTIONS
-from cascade_equivalence.report.paper_index import (
-    ABSENT,
-    COUNTERPARTS,
-    PAPER_FIGURES,
-    figure_file,
-    figure_name,
-    paper_index,
-)
+from cascade_equivalence.report.figures.figure import FIGURES, figure_name
+from cascade_equivalence.report.paper_index import ABSENT, TABLES, paper_index
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.paper_tables import NAMES
-from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.resources import RESOURCES
 
 PRINTED = read_numbers(RESOURCES / "paper" / "numbers.csv")
-FIGURES = [name for plan in SECTIONS.values() for name in plan.get("figures", {})]
+INDEX = paper_index(set(NAMES), set(FIGURES))
 
 
 def test_every_table_and_figure_of_the_paper_has_one_counterpart() -> None:
-    places = [each.place for each in COUNTERPARTS]
+    places = [row[0] for row in INDEX.rows]
     assert places == [*(f"Table {n}" for n in range(1, 8)), *(f"Figure {n}" for n in range(1, 7))]
     numbered = PRINTED["place"].filter(PRINTED["place"].str.contains("^(Table|Figure)")).unique()
     assert set(numbered) <= set(places)
-    assert {each.place: each.name for each in COUNTERPARTS if each.place.startswith("Figure")} == {
-        f"Figure {number}": name for name, number in PAPER_FIGURES.items()
-    }
 
 
 def test_what_they_name_exists() -> None:
-    assert {each.name for each in COUNTERPARTS} <= {*NAMES, *FIGURES}
-    assert {name for each in COUNTERPARTS for name in each.numbers} <= set(Tables.__dataclass_fields__)
+    assert set(TABLES) == set(NAMES)
+    named = {name.removeprefix("tables/").removesuffix(".csv") for row in INDEX.rows for name in row[3].split(", ")}
+    assert named <= set(TABLES)
 
 
-@pytest.mark.parametrize("name", [*FIGURES, "another"])
+@pytest.mark.parametrize("name", FIGURES)
 def test_files_of_figures_have_the_papers_number_and_give_back_the_name(name: str) -> None:
-    assert figure_name(figure_file(name)) == name
-    assert figure_file(name) == (f"figure{PAPER_FIGURES[name]}_{name}" if name in PAPER_FIGURES else name)
+    figure = FIGURES[name]
+    assert figure_name(figure.stem) == name
+    assert figure.stem == (f"figure{figure.paper.number}_{name}" if figure.paper else name)
+
+
+def test_a_file_of_another_name_is_called_by_it() -> None:
+    assert figure_name("figure1_beside") == "figure1_beside"
 
 
 def test_the_index_names_the_files_that_are_there_and_says_what_is_not() -> None:

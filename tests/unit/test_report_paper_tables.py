@@ -1,13 +1,12 @@
 """The paper's tables in its own layout, of a made-up study."""
 
 import io
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 from latex_document import compiled, needs_latex
-from report_mechanism_study import RANKS, empty_tables, write_behaviour, write_mechanism
+from report_mechanism_study import RANKS, write_behaviour, write_mechanism
 from report_study import build
 
 from cascade_equivalence.config.paper import PaperConfig
@@ -204,9 +203,9 @@ def test_without_the_papers_names_only_the_study_is_shown(tables: Tables) -> Non
 
 
 def test_tables_with_nothing_in_them_are_left_out(tables: Tables, tmp_path: Path) -> None:
-    assert paper_displays(empty_tables(), None, PAPER, NUMBERS) == []
-    closed = {name: table.head(0) for name, table in vars(tables).items() if name in ("probes", "lens", "erasure")}
-    shown = paper_displays(replace(tables, **closed), None, PAPER, NUMBERS)
+    assert paper_displays(Tables(), None, PAPER, NUMBERS) == []
+    closed = {name: table.head(0) for name, table in tables.items() if name in ("probes", "lens", "erasure")}
+    shown = paper_displays(tables.changed(**closed), None, PAPER, NUMBERS)
     assert [table.name for table in shown] == ["table1", "table2", "table6"]
     write_paper_tables(paper_displays(tables, None, PAPER, NUMBERS), tmp_path)
     write_paper_tables(shown, tmp_path)

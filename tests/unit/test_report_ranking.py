@@ -8,9 +8,9 @@ from report_study import LABELS, MINUS_FIVE, NOISE_VOICES, STATISTICS, Study, bu
 
 from cascade_equivalence.conditions import parse_condition
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report.columns import PAIR
 from cascade_equivalence.report.display import UNDEFINED, Display, markdown, points_interval
 from cascade_equivalence.report.naming import Node, condition_title, nodes
-from cascade_equivalence.report.pair_frames import PAIR
 from cascade_equivalence.report.ranking_table import JUDGED, SCHEMA, display, frame
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.ranking import APPARENT, KEPT, SHOWN, TIED

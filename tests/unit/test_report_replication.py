@@ -11,7 +11,7 @@ from figure_text import written_in
 from test_report_comparison import config, papers_own
 
 from cascade_equivalence.report.comparison import COMPARISON, NO, SAME, STAND_IN, comparison
-from cascade_equivalence.report.drawing import save
+from cascade_equivalence.report.figures.drawing import save
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.replication import REPLICATION, display, papers_limits, replication, sentence
 from cascade_equivalence.report.replication_rows import NAME, figure1_beside, shown

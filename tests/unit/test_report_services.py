@@ -15,15 +15,15 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.statistics import FamilyConfig, StatisticsConfig
 from cascade_equivalence.dag.api_answers import SERVICE, add_service
 from cascade_equivalence.report import costs_table
-from cascade_equivalence.report.costs_figure import costs_figure
 from cascade_equivalence.report.display import NOT_RUN
+from cascade_equivalence.report.figures.agreement import agreement_heatmap
+from cascade_equivalence.report.figures.costs import costs_figure
+from cascade_equivalence.report.figures.noise import noise_curves
+from cascade_equivalence.report.figures.overlap import DOTS, overlap_figure
 from cascade_equivalence.report.headline import print_headline
-from cascade_equivalence.report.heatmap import agreement_heatmap
 from cascade_equivalence.report.naming import Node, nodes
-from cascade_equivalence.report.noise_curves import noise_curves
-from cascade_equivalence.report.overlap_figure import DOTS, overlap_figure
-from cascade_equivalence.report.pair_frames import pair_frames
 from cascade_equivalence.report.paper_layout_behaviour import table1
+from cascade_equivalence.report.results import Results
 from cascade_equivalence.report.services import services
 from cascade_equivalence.report.system_tables import made_of
 from cascade_equivalence.report.tables import Tables
@@ -150,22 +150,27 @@ def _spec(server: StandIn) -> ApiSpec:
     return spec(server, prices=PRICES)
 
 
+def agreement(files: list[Path], study: Study, statistics: StatisticsConfig) -> pl.DataFrame:
+    """The table of agreement alone."""
+    return Results(agreement=nodes(files), outline=study.outline, statistics=statistics)["agreement"]
+
+
 def test_a_family_apart_is_corrected_by_itself(study: Study) -> None:
     """Each family's adjusted values are those of a study that has only its tests."""
-    files = nodes(study.agreement)
+    files = study.agreement
     apart = FamilyConfig(pairs=["talker~base-qwen", "talker~base-smol"], tasks=["ag_news", "sst2"])
-    whole = pair_frames(files, study.outline, StatisticsConfig(draws=300, family_apart=apart))["agreement"]
-    plain = pair_frames(files, study.outline, StatisticsConfig(draws=300))["agreement"]
+    whole = agreement(files, study, StatisticsConfig(draws=300, family_apart=apart))
+    plain = agreement(files, study, StatisticsConfig(draws=300))
     corrected = ["mcnemar_p_adjusted", "clustered_p_adjusted", "accuracies_differ"]
     assert whole.drop(corrected).equals(plain.drop(corrected))
     inside = pl.concat_str("system", "reference", separator="~").is_in(apart.pairs) & pl.col("task").is_in(apart.tasks)
     for part, wanted in ((whole.filter(inside), True), (whole.filter(~inside), False)):
-        own = {node: path for node, path in files.items() if _belongs(node, apart) is wanted}
-        alone = pair_frames(own, study.outline, StatisticsConfig(draws=300))["agreement"]
+        own = [path for path in files if _belongs(Node.of(path), apart) is wanted]
+        alone = agreement(own, study, StatisticsConfig(draws=300))
         assert part.select(corrected).equals(alone.select(corrected))
     assert not whole["mcnemar_p_adjusted"].equals(plain["mcnemar_p_adjusted"])
     everything = FamilyConfig(pairs=apart.pairs)
-    broad = pair_frames(files, study.outline, StatisticsConfig(draws=300, family_apart=everything))["agreement"]
+    broad = agreement(files, study, StatisticsConfig(draws=300, family_apart=everything))
     assert not broad["mcnemar_p_adjusted"].equals(whole["mcnemar_p_adjusted"])
 
 

@@ -27,7 +27,7 @@ from cascade_equivalence.report.browser import BY_ITSELF, browser_items
 from cascade_equivalence.report.build import build_tables
 from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.display import NOT_RUN
-from cascade_equivalence.report.figures import write_figures
+from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.naming import Node, Outline
@@ -131,7 +131,7 @@ def test_shown_contrasts_stand_beside_their_ceiling(tables: Tables) -> None:
 def test_csv_and_markdown_come_and_go_with_the_contrasts(study: Study, tables: Tables, tmp_path: Path) -> None:
     tables.write(tmp_path)
     write_markdown(tables, tmp_path, 0.95)
-    for name, table in vars(tables).items():
+    for name, table in tables.items():
         assert table.equals(vars(Tables.read(tmp_path))[name]), name
     assert "backbone confound" in (tmp_path / "contrasts.md").read_text()
     without = build(study, contrast_files=[])

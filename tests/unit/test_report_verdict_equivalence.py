@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.config import names
 from cascade_equivalence.report.naming import task_title
-from cascade_equivalence.report.tables import SCHEMAS
+from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.verdict_equivalence import SHOWN, closing, grid, judged
 
 TASKS = list(names.TASKS)
@@ -19,7 +19,7 @@ def table(verdicts: dict[str, str], system: str = "talker", condition: str = "cl
         | {"accuracy_margin": 0.05, "ceiling_margin": 0.2, "kappa_bound": 0.75}
         for task, verdict in verdicts.items()
     ]
-    return pl.DataFrame(rows, schema=SCHEMAS["equivalence"])
+    return pl.DataFrame(rows, schema=TABLES["equivalence"].schema)
 
 
 @given(VERDICTS)
@@ -64,7 +64,7 @@ def test_the_grid_reads_nothing_from_guesses(verdicts: dict[str, str], guessed: 
         | {"system_against_chance": "above", "reference_against_chance": UNSURE[task] if task in guessed else None}
         for task in verdicts
     ]
-    found = grid(equivalence, pl.DataFrame(rows, schema=SCHEMAS["agreement"]))
+    found = grid(equivalence, pl.DataFrame(rows, schema=TABLES["agreement"].schema))
     assert found["task"].to_list() == list(verdicts) and set(found["kappa"]) == {0.5}
     for task, verdict in found.select("task", "verdict").iter_rows():
         unread = task in guessed and verdicts[task] != "undefined"

@@ -11,7 +11,7 @@ with node(snakemake) as study:
     from cascade_equivalence.report.claims_table import claims_table
     from cascade_equivalence.report.comparison import comparison
     from cascade_equivalence.report.display import markdown
-    from cascade_equivalence.report.drawing import save
+    from cascade_equivalence.report.figures.drawing import save
     from cascade_equivalence.report.paper_index import paper_index
     from cascade_equivalence.report.paper_numbers import read_numbers
     from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables

@@ -5,7 +5,7 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
-    from cascade_equivalence.report.figures import write_figures
+    from cascade_equivalence.report.figures.write import write_figures
     from cascade_equivalence.report.tables import Tables
 
     folder = Path(snakemake.input.tables[0]).parent

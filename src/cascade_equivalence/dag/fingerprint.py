@@ -27,16 +27,15 @@ AGREEMENT = (
         "intervals",
         "jackknife",
     ),
-    *("join", "kappa_interval", "mcnemar", "overlap", "overlap_permutation", "paired", "power", "statistic"),
+    *("join", "kappa_interval", "mcnemar", "overlap", "overlap_permutation", "pair_statistic"),
+    *("pair_statistics", "paired", "power", "statistic"),
     *("tango", "wilson"),
 )
 
 SHOWING = ("report/*.py", "stats/*.py", "speech/clips.py", "speech/waveform.py")
-# Modules that only draw, only make the paper's tables, only write the page: to change a plot makes no table.
-DRAWING = (
-    *("!report/*_figure.py", "!report/figures.py", "!report/heatmap.py"),
-    *("!report/layer_axis.py", "!report/noise_curves.py"),
-)
+# Figures are a folder of their own: to change a plot makes no table. Their captions and the paper's numbers are there.
+FIGURES = ("report/figures/*.py",)
+# Modules that only make the paper's tables, only write the page.
 PAPER = (
     *("!report/comparison*.py", "!report/latex.py", "!report/outcomes.py", "!report/paper_layout*.py"),
     *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication*.py"),
@@ -138,16 +137,15 @@ STAGES = {
         "dag/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
-    "tables": (*SHOWING, *DRAWING, *PAPER, *PAGE, "!report/paper_index.py", "!report/drawing.py"),
-    "paper": (*SHOWING, *DRAWING, *PAGE),
-    "figures": (*SHOWING, *PAPER, *PAGE),
+    "tables": (*SHOWING, *PAPER, *PAGE, "!report/paper_index.py"),
+    "paper": (*SHOWING, *FIGURES, *PAGE),
+    "figures": (*SHOWING, *FIGURES, *PAPER, *PAGE),
     "page": (
         *SHOWING,
         "report/templates/*",
         "dag/provenance.py",
         "provenance/record.py",
-        *DRAWING,
-        "!report/drawing.py",
+        *FIGURES,
     ),
 }
 

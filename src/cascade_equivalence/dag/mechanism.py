@@ -177,24 +177,6 @@ class MechanismNodes(TrainingNodes):
         """Everything that is found inside the opened models."""
         return [path for paths in self.mechanism_files().values() for path in paths]
 
-    def mechanism_tables(self) -> list[str]:
-        """Names of the tables on opened models."""
-        files = self.mechanism_files()
-        kinds = [self.system(name).kind for name in self.config.systems]
-        shown = {
-            "probes": bool(files["probes"]),
-            "lens": bool(files["lens"]),
-            "sufficiency": "implicit" in kinds and "e2e" in kinds,
-            "erasers": bool(files["erasers"]),
-            "erasure": bool(files["erasure"]),
-            "erasure_controls": bool(files["erasure"]),
-        }
-        return [name for name, there in shown.items() if there]
-
-    def mechanism_figures(self) -> list[str]:
-        """Names of the figures on opened models."""
-        return [name for name in ("probes", "lens", "erasure") if self.mechanism_files()[name]]
-
     # -- what a node depends on ---------------------------------------------------------------------------------------
 
     def utterances_params(self) -> dict[str, Any]:

@@ -2,18 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
-from cascade_equivalence.report.paper_index import figure_file
+from cascade_equivalence.report.figures.figure import FIGURES
+from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.naming import Outline
 
-BINARY = 2
 SHOW_PAPER = ("paper", "page")
 """Stages that show the paper's numbers."""
 
@@ -38,24 +37,17 @@ class ReportNodes(SurplusNodes):
         return f"{self.results}/paper"
 
     def tables(self) -> list[str]:
-        """Names of the tables."""
-        contrasts = ["contrasts"] if self.config.contrasts else []
-        pairs = ["agreement", "indices", "tests", "equivalence", "power", "errors"]
-        retest = ["retest"] if self.config.statistics.repeats else []
-        noise = ["noise", *(["ranking"] if self.config.noise.conditions() else [])]
-        surplus = ["surplus"] if self.config.surplus.tasks else []
-        rest = ["transcription", "shared_errors", "costs", "times", *surplus, *self.mechanism_tables()]
-        return ["accuracy", *pairs, *self._groupings(), *retest, *contrasts, *noise, *rest]
+        """Names of the tables' files."""
+        return [file for table in TABLES.values() if table.planned(self) for file in table.files]
 
     def figures(self) -> list[str]:
         """Names of the figures that this study has something to show in."""
-        pairs = ["agreement", *(["overlap"] if self._has_several_wrong_answers() else [])] if self.config.pairs else []
-        noise = ["noise"] if self.config.noise.conditions() else []
-        return [*pairs, *noise, "costs", *self.mechanism_figures()]
+        planned = [figure for figure in FIGURES.values() if figure.planned(self)]
+        return [figure.name for figure in planned if TABLES.find(figure.table)]
 
     def figure_files(self, kind: str) -> list[str]:
         """Files of the figures, ``svg`` or ``png``; those that the paper has as well begin with its number."""
-        return [f"{self.results}/figures/{figure_file(name)}.{kind}" for name in self.figures()]
+        return [f"{self.results}/figures/{FIGURES[name].stem}.{kind}" for name in self.figures()]
 
     def targets(self) -> list[str]:
         """What the study ends in."""
@@ -63,17 +55,6 @@ class ReportNodes(SurplusNodes):
         figures = [*self.figure_files("svg"), *self.figure_files("png")]
         beside = [self.comparison(), self.claims(), self.replication(), self.paper_folder()]
         return [f"{self.results}/report.html", *beside, *tables, *figures]
-
-    def _groupings(self) -> list[str]:
-        """The table of wider groups, where a published set names some; the project's own items have none."""
-        published = self.config.items.source == "published"
-        return ["groupings"] if published and any(TASKS[task].wider for task in self.config.tasks) else []
-
-    def _has_several_wrong_answers(self) -> bool:
-        """Whether the same wrong answer means something in some task: not where there are two labels."""
-        from cascade_equivalence.tasks.registry import get_task
-
-        return any(len(get_task(task).labels) != BINARY for task in self.config.tasks)
 
     def sufficient_tasks(self) -> dict[str, bool]:
         """Of each task, whether its words are taken to hold all that the label depends on."""

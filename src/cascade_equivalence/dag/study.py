@@ -18,6 +18,7 @@ from cascade_equivalence.dag.noise_nodes import NoiseNodes
 from cascade_equivalence.dag.retest_nodes import RetestNodes
 from cascade_equivalence.provenance.hashes import contents_of, state_of
 from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS
 
 __all__ = ["Node", "Study"]
 
@@ -237,7 +238,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
         of_tables = {"fdr", "family", "family_excludes", "family_apart"}
         statistics = self.config.statistics
         settings = statistics.model_dump(mode="json", exclude=of_tables | statistics.asked_again())
-        return settings | {"code": code_fingerprint("agree")}
+        return settings | {"code": code_fingerprint("agree", *PAIR_STATISTICS.files())}
 
     def contrast_params(self) -> dict[str, Any]:
         """What a contrast depends on, beside the answers."""

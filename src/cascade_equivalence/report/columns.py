@@ -1,9 +1,14 @@
 """Columns of tidy tables."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from cascade_equivalence.conditions import parse_condition
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.naming import Node
 
 Schema = dict[str, type[pl.DataType]]
 PLACE: Schema = {
@@ -15,6 +20,18 @@ PLACE: Schema = {
 }
 """Task, and what the audio went through: the condition's name, the kind of noise (null on clean speech), and its level:
 a signal-to-noise ratio, or a room's reverberation time."""
+PAIR: Schema = {
+    "pair": pl.String,
+    "system": pl.String,
+    "reference": pl.String,
+    "system_kind": pl.String,
+    "reference_kind": pl.String,
+    "match": pl.String,
+    **PLACE,
+    "rows": pl.Int64,
+    "groups": pl.Int64,
+}
+"""What every table of pairs begins with: one row a pair, task and condition."""
 
 
 def estimate(name: str) -> Schema:
@@ -25,3 +42,10 @@ def estimate(name: str) -> Schema:
 def spread(name: str, found: Mapping[str, Any]) -> dict[str, float | None]:
     """An estimate as its three columns."""
     return {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+
+
+def place(node: "Node") -> dict[str, Any]:
+    """Task and condition of a node, as the columns of ``PLACE``."""
+    known = parse_condition(node.condition)
+    level = {"noise": known.kind, "snr_db": known.snr_db, "rt60_ms": known.rt60_ms}
+    return {"task": node.task, "condition": node.condition, **level}

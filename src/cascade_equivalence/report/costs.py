@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec
-from cascade_equivalence.report.audio import Place
-from cascade_equivalence.report.costs_table import SCHEMA, seconds
+from cascade_equivalence.report.columns import place
+from cascade_equivalence.report.costs_table import KEY as ROW
+from cascade_equivalence.report.costs_table import MEASURED, SCHEMA, display, files, seconds
 from cascade_equivalence.report.display import decimal
 from cascade_equivalence.report.naming import CASCADE, E2E, Node, Outline
-from cascade_equivalence.report.pair_frames import place
+from cascade_equivalence.report.table import Measured, Table
 from cascade_equivalence.report.wording import listed, listed_tasks
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
 
 KEY = ["id", "voice"]
 NOT_TIMED = "{} was not timed, or is from before times were kept"
@@ -29,6 +33,8 @@ def clip_seconds(speech_files: Iterable[Path]) -> pl.DataFrame:
     Returns:
         A row a clip: task, condition, id, voice, seconds.
     """
+    from cascade_equivalence.report.audio import Place
+
     parts = [
         pl.read_parquet(path, columns=["id", "voice", "seconds"]).select(
             pl.lit(place.task).alias("task"), pl.lit(place.condition).alias("condition"), *KEY, "seconds"
@@ -200,3 +206,20 @@ def _expense(speaker: str, cascade: str, gaps: pl.DataFrame, costs: pl.DataFrame
     if better:
         return f"{lead} So on {listed_tasks(better)} it is more than an expensive cascade."
     return f"{lead} Here it is an expensive cascade: it costs more, and nowhere is it shown to be more accurate."
+
+
+def _build(results: "Results") -> pl.DataFrame:
+    accuracy, noise = results["accuracy"], results["noise"]
+    noisy = noise.filter(pl.col("condition") != CLEAN).select(accuracy.columns)
+    seconds_of = clip_seconds(results.speech)
+    return costs_table(results.answers, results.transcripts, seconds_of, results.outline, pl.concat([accuracy, noisy]))
+
+
+COSTS_TABLE = Table(
+    name="costs",
+    section="costs",
+    schema=SCHEMA,
+    build=_build,
+    display=lambda tables, confidence: display(tables.costs, confidence),
+    measured=Measured("times", ROW, MEASURED, files),
+)

@@ -46,8 +46,6 @@ MEASURED = (
     *("on_front", "reason"),
 )
 """What a clock measured, and what follows from it. It is another in every run, so it has a file of its own."""
-COUNTED: Schema = {name: kind for name, kind in SCHEMA.items() if name not in MEASURED}
-TIMED: Schema = {name: SCHEMA[name] for name in (*KEY, *MEASURED)}
 MEASURED_HEADINGS = ("Seconds", "Front", "Transcribing s", "Answering s", "Real-time factor")
 TIMES = ("audio_seconds", "transcription_seconds", "answer_seconds", "seconds")
 TOKENS = ("prompt_tokens", "new_tokens")
@@ -138,16 +136,6 @@ def files(table: pl.DataFrame, confidence: float) -> tuple[Display, Display]:
         part("costs", whole.title, counted, tokens),
         part("times", "Times, as measured in this run", timed, whole.remarks),
     )
-
-
-def split(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The tidy costs table as two: with the columns of ``COUNTED``, and with those of ``TIMED``."""
-    return table.select(list(COUNTED)), table.select(list(TIMED))
-
-
-def joined(counted: pl.DataFrame, timed: pl.DataFrame) -> pl.DataFrame:
-    """What ``split`` took apart; a row without a time has none."""
-    return counted.join(timed, on=list(KEY), how="left", maintain_order="left", validate="1:1").select(list(SCHEMA))
 
 
 def totals(table: pl.DataFrame) -> Display:

@@ -1,15 +1,19 @@
 """Which systems are shown to be equivalent, as tidy columns and as a reader sees them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report import retest_table
-from cascade_equivalence.report.columns import Schema, estimate
+from cascade_equivalence.report.columns import PAIR, Schema, estimate
 from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, interval, p_value, points_interval
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.table import Table
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
 
 SCHEMA: Schema = {
     "accuracy_margin": pl.Float64,
@@ -156,3 +160,21 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=7,
     )
+
+
+def _judged(results: "Results") -> pl.DataFrame:
+    """With gaps to ceilings, adjusted p-values, verdicts, and how far systems agree with themselves."""
+    from cascade_equivalence.report.equivalence_verdicts import with_verdicts
+
+    table = with_verdicts(results.in_order(TABLE), results["agreement"], results["contrasts"], results.statistics)
+    return retest_table.beside(table, results["retest"])
+
+
+TABLE = Table(
+    name="equivalence",
+    section="verdict",
+    schema=PAIR | SCHEMA,
+    row=row,
+    build=_judged,
+    display=lambda tables, confidence: display(tables.equivalence, confidence),
+)

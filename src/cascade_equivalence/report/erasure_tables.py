@@ -20,8 +20,10 @@ from cascade_equivalence.report.display import (
     span,
 )
 from cascade_equivalence.report.mechanism_names import ALL, BAG, CONTROLS, DRAW, HEARD, READ, SHUFFLED, concept_title
+from cascade_equivalence.report.mechanism_schemas import ERASURE, ERASURE_CONTROLS
 from cascade_equivalence.report.naming import task_title
-from cascade_equivalence.stats.erasure import ACCURACY, FORCED
+from cascade_equivalence.report.shown import PlannedStudy
+from cascade_equivalence.report.table import Table
 
 PLACES = {ALL: "everywhere", "audio": "at the sound", "none": ""}
 ARMS = {HEARD: "audio", READ: "text"}
@@ -152,6 +154,8 @@ def _cell(row: Mapping[str, Any] | None) -> str:
 
 def erasure_controls(table: pl.DataFrame, controls: pl.DataFrame, confidence: float) -> Display:
     """One row a condition in which the model hears, with every control beside the change."""
+    from cascade_equivalence.stats.erasure import ACCURACY, FORCED
+
     found: dict[tuple[str, ...], dict[tuple[str, str], dict[str, Any]]] = {}
     key = [*PLACE, "task"]
     for row in controls.filter(pl.col("other_model").is_null()).iter_rows(named=True):
@@ -241,3 +245,25 @@ def _reading(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return NOT_RUN
     return points_interval(row["difference"], row["difference_low"], row["difference_high"])
+
+
+def _planned(study: PlannedStudy) -> bool:
+    return bool(study.mechanism_files()["erasure"])
+
+
+ERASURE_TABLE = Table(
+    name="erasure",
+    section="erasure",
+    schema=ERASURE,
+    build=lambda results: results.erasure[0],
+    display=lambda tables, _: erasure(tables.erasure, tables.erasers),
+    planned=_planned,
+)
+CONTROLS_TABLE = Table(
+    name="erasure_controls",
+    section="controls",
+    schema=ERASURE_CONTROLS,
+    build=lambda results: results.erasure[1],
+    display=lambda tables, confidence: erasure_controls(tables.erasure, tables.erasure_controls, confidence),
+    planned=_planned,
+)

@@ -6,10 +6,11 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import Schema, estimate, spread
+from cascade_equivalence.report.columns import PAIR, Schema, estimate, spread
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, interval, p_value, percent
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.pair_tables import OVERLAP_LIMITS
+from cascade_equivalence.report.table import Table
 
 NO_VALUE = {"value": None, "low": None, "high": None}
 TRANSCRIPTS = {"same_wrong": "shared_errors", "both_wrong": "joint_errors", "all": "clips"}
@@ -183,3 +184,12 @@ def _transcript_cells(row: Mapping[str, Any]) -> list[str]:
         return [NOT_RUN, NOT_RUN]
     shares = f"{percent(row['correct_shared_errors'])} / {percent(row['correct_clips'])}"
     return [shares, _interval(row, "degraded_risk_ratio")]
+
+
+TABLE = Table(
+    name="errors",
+    section="errors",
+    schema=PAIR | SCHEMA,
+    row=row,
+    display=lambda tables, confidence: display(tables.errors, confidence),
+)

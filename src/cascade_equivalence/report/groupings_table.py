@@ -5,22 +5,23 @@ each other too, the same values stand here with the intervals that those give.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report.columns import Schema, estimate, spread
 from cascade_equivalence.report.display import Display, interval
 from cascade_equivalence.report.naming import Node, Outline, task_title
-from cascade_equivalence.stats.accuracy import accuracy
-from cascade_equivalence.stats.agreement import kappa
-from cascade_equivalence.stats.clusters import Clusters
-from cascade_equivalence.stats.join import join_pair
-from cascade_equivalence.stats.paired import Paired
-from cascade_equivalence.stats.statistic import Statistic
-from cascade_equivalence.stats.statistic import estimate as estimated
+from cascade_equivalence.report.shown import PlannedStudy
+from cascade_equivalence.report.table import Table
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
+    from cascade_equivalence.stats.clusters import Clusters
+    from cascade_equivalence.stats.statistic import Statistic
 
 OWN = "as everywhere"
 """The grouping that all other tables have."""
@@ -60,6 +61,12 @@ def frame(
     Returns:
         Table with the columns ``SCHEMA``.
     """
+    from cascade_equivalence.stats.accuracy import accuracy
+    from cascade_equivalence.stats.agreement import kappa
+    from cascade_equivalence.stats.clusters import Clusters
+    from cascade_equivalence.stats.join import join_pair
+    from cascade_equivalence.stats.paired import Paired
+
     rows: list[dict[str, Any]] = []
     for task in (task for task in outline.ordered_tasks() if "wider" in getattr(items.get(task), "columns", ())):
         groupings = _groupings(items[task])
@@ -96,7 +103,9 @@ def _regrouped(table: pl.DataFrame, groupings: Mapping[str, pl.DataFrame]) -> It
         yield name, table.drop("group").join(groups, on="id", how="inner", validate="m:1", maintain_order="left")
 
 
-def _row(found: Statistic, clusters: Clusters, rows: int, statistics: StatisticsConfig) -> dict[str, Any]:
+def _row(found: "Statistic", clusters: "Clusters", rows: int, statistics: StatisticsConfig) -> dict[str, Any]:
+    from cascade_equivalence.stats.statistic import estimate as estimated
+
     value = estimated({"value": found}, clusters.count, statistics.confidence)["value"]
     return {"rows": rows, "groups": clusters.count, **spread("value", vars(value)), "reason": value.reason}
 
@@ -128,3 +137,23 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=3,
     )
+
+
+def _build(results: "Results") -> pl.DataFrame:
+    agreement, statistics = results["agreement"], results.statistics
+    return frame(results.answers, agreement, results.items, results.labels, results.outline, statistics)
+
+
+def _planned(study: PlannedStudy) -> bool:
+    """Where a published set names wider groups; the project's own items have none."""
+    published = study.config.items.source == "published"
+    return published and any(TASKS[task].wider for task in study.config.tasks)
+
+
+TABLE = Table(
+    name="groupings",
+    schema=SCHEMA,
+    build=_build,
+    display=lambda tables, confidence: display(tables.groupings, confidence),
+    planned=_planned,
+)

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any
 
 import polars as pl
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -20,24 +19,20 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.files import write_text
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.browser import Items
-from cascade_equivalence.report.contents import displays, inside_displays
+from cascade_equivalence.report.contents import displays
 from cascade_equivalence.report.costs import expense
 from cascade_equivalence.report.display import UNDEFINED, Display, interval, percent
+from cascade_equivalence.report.figures.figure import FIGURES, figure_name
 from cascade_equivalence.report.naming import Outline, task_title
-from cascade_equivalence.report.paper_index import PAPER_FIGURES, figure_name
+from cascade_equivalence.report.shown import PARTS, SECTIONS, TEMPLATES
+from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 from cascade_equivalence.report.verdict_equivalence import GUESSING
 from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories
 
-TEMPLATES = Path(__file__).parent / "templates"
 STYLES = ("page.css", "tables.css", "items.css", "print.css")
 SCRIPTS = ("page.js", "tables.js", "words.js", "items.js")
-PLAN = yaml.safe_load((TEMPLATES / "plan.yaml").read_text(encoding="utf-8"))
-SECTIONS: Mapping[str, Mapping[str, Any]] = PLAN["sections"]
-"""Where tables and figures can be hung, by name."""
-MORE = "more"
-"""The section of tables that no section names."""
 VERDICTS = {
     "equivalent": (
         "=",
@@ -91,8 +86,7 @@ def write_report(
         path: The HTML file.
         title: Title of the study.
         tables: The tidy tables.
-        figures: SVG files of figures in ``templates/plan.yaml``, named by ``figure_file``; other suffixes are passed
-            over.
+        figures: SVG files of figures in ``FIGURES``, named by ``Figure.stem``; other suffixes are passed over.
         outline: Names, and what the systems are made of.
         statistics: Level of the intervals, false discovery rate of the claims on the inside of models.
         verdicts: A row a pair and task: system, reference, match, task, verdict (one of ``VERDICTS``), kappa, kappa_low
@@ -111,11 +105,9 @@ def write_report(
         ValueError: Two tables have one name, or one has that of a part.
     """
     confidence, counted = statistics.confidence, _counted(tables)
-    own = [*displays(tables, confidence), *inside_displays(tables, confidence), _counts(counted)]
-    listed = {table.name for table in own}
-    costs = (costs_table.display(tables.costs, confidence), costs_table.totals(tables.costs))
-    own += [table for table in costs if table.name not in listed]
-    sections = _sections([*((None, table) for table in own), *extra_tables], figures, extra_figures)
+    own = [(TABLES[table.name].section, table) for table in displays(tables, confidence)]
+    own += [("counts", _counts(counted)), ("costs", costs_table.totals(tables.costs))]
+    sections = _sections([*own, *extra_tables], figures, extra_figures)
     for name, sentences in words.items():
         sections[name].words += sentences
     found = findings(tables, statistics)
@@ -167,25 +159,25 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _sections(
-    tables: Iterable[tuple[str | None, Display]],
+    tables: Iterable[tuple[str, Display]],
     figures: Iterable[Path],
     extra_figures: Iterable[tuple[str, Path, str]],
 ) -> dict[str, Section]:
-    """All sections with what hangs in them; tables without a section go where the plan names them."""
+    """All sections with what hangs in them."""
     sections = {name: Section(name, plan.get("title", ""), plan.get("about", "")) for name, plan in SECTIONS.items()}
-    places = {table: name for name, plan in SECTIONS.items() for table in plan.get("tables", ())}
     drawings = {figure_name(figure.stem): figure for figure in figures if figure.suffix == ".svg"}
-    captions = [(name, each) for name, plan in SECTIONS.items() for each in plan.get("figures", {}).items()]
-    planned = [(name, drawings[figure], caption) for name, (figure, caption) in captions if figure in drawings]
-    for name, file, caption in (*planned, *extra_figures):
-        figure = figure_name(file.stem)
-        number = PAPER_FIGURES.get(figure)
-        place = f" Figure {number} of the paper." if number else ""
-        sections[name].figures.append({"svg": _inline(file, figure), "name": figure, "caption": f"{caption}{place}"})
-    names = Counter(["verdict", *PLAN["parts"], "provenance", "items"])
+    planned = []
+    for name, figure in FIGURES.items():
+        if name in drawings:
+            place = f" Figure {figure.paper.number} of the paper." if figure.paper else ""
+            planned.append((figure.section, drawings[name], f"{figure.caption}{place}"))
+    for section, file, caption in (*planned, *extra_figures):
+        drawn = figure_name(file.stem)
+        sections[section].figures.append({"svg": _inline(file, drawn), "name": drawn, "caption": caption})
+    names = Counter(["verdict", *PARTS, "provenance", "items"])
     for section, table in tables:
         if table.rows:
-            sections[section or places.get(table.name, MORE)].tables.append(table)
+            sections[section].tables.append(table)
             names[table.name] += 1
     if twice := sorted(name for name, count in names.items() if count > 1):
         raise ValueError(f"two tables or parts of the page are called {', '.join(twice)}")
@@ -195,7 +187,7 @@ def _sections(
 def _parts(sections: Mapping[str, Section], *, inside: bool) -> list[dict[str, Any]]:
     """The parts that have something to show, each with its sections that have."""
     parts = []
-    for name, title in PLAN["parts"].items():
+    for name, title in PARTS.items():
         mine = [
             each for key, each in sections.items() if SECTIONS[key]["part"] == name and (each.tables or each.figures)
         ]

@@ -6,9 +6,10 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import Schema, estimate, spread
+from cascade_equivalence.report.columns import PAIR, Schema, estimate, spread
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval, percent
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.table import Table
 
 BY_ROWS = ("kappa", "observed_agreement")
 INDICES = {"kappa_max": "kappa max", "pabak": "PABAK", "ac1": "AC1"}
@@ -127,3 +128,12 @@ def _ends(low: float | None, high: float | None) -> str:
 
 def _ratio(ratio: float | None) -> str:
     return UNDEFINED if ratio is None else f"{ratio:.1f}"
+
+
+TABLE = Table(
+    name="indices",
+    section="agreement",
+    schema=PAIR | SCHEMA,
+    row=row,
+    display=lambda tables, confidence: display(tables.indices, confidence),
+)

@@ -186,13 +186,3 @@ the value + 1) / (draws + 1); ``difference``: the condition minus the mean of th
 control ``text`` is the same eraser while the model reads the true text: there ``difference`` is the change while it
 hears minus the change while it reads, and there is no p. Of CTC the control ``boc`` is BoC erased instead, and where
 there is an ``other_model``, ``difference`` is that of the model minus that of the other one."""
-
-MECHANISM_SCHEMAS = {
-    "probes": PROBES,
-    "lens": LENS,
-    "sufficiency": SUFFICIENCY,
-    "erasers": ERASERS,
-    "erasure": ERASURE,
-    "erasure_controls": ERASURE_CONTROLS,
-}
-"""Tables that a study has only where it opens models."""

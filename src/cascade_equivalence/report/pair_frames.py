@@ -1,39 +1,23 @@
-"""The tidy tables of pairs and of contrasts, from the agreement and the contrast nodes' files."""
+"""The tidy tables of agreement and of contrasts, from the agreement and the contrast nodes' files."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cascade_equivalence.conditions import parse_condition
 from cascade_equivalence.config.statistics import StatisticsConfig
-from cascade_equivalence.report import (
-    equivalence_table,
-    errors_table,
-    indices_table,
-    power_table,
-    retest_table,
-    tests_table,
-)
-from cascade_equivalence.report.columns import PLACE, Schema, estimate, spread
-from cascade_equivalence.report.families import correct
+from cascade_equivalence.report import pair_tables, retest_table
+from cascade_equivalence.report.columns import PAIR, PLACE, Schema, estimate, place, spread
 from cascade_equivalence.report.naming import Node, Outline
-from cascade_equivalence.stats.equivalence import p_of_interval
+from cascade_equivalence.report.table import Table
+from cascade_equivalence.report.tests_table import CORRECTED
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
 
 CONTRAST_ARMS = ("system", "first", "second")
-PAIR: Schema = {
-    "pair": pl.String,
-    "system": pl.String,
-    "reference": pl.String,
-    "system_kind": pl.String,
-    "reference_kind": pl.String,
-    "match": pl.String,
-    **PLACE,
-    "rows": pl.Int64,
-    "groups": pl.Int64,
-}
 AGREEMENT: Schema = {
     **PAIR,
     **estimate("kappa"),
@@ -82,62 +66,6 @@ CONTRASTS: Schema = {
     "first_against_chance": pl.String,
     "second_against_chance": pl.String,
 }
-PARTS: dict[str, tuple[Schema, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
-    "indices": (indices_table.SCHEMA, indices_table.row),
-    "tests": (tests_table.SCHEMA, tests_table.row),
-    "equivalence": (equivalence_table.SCHEMA, equivalence_table.row),
-    "power": (power_table.SCHEMA, power_table.row),
-    "errors": (errors_table.SCHEMA, errors_table.row),
-}
-"""Tables beside the agreement, one row a pair, task and condition: their columns, and how a row is read."""
-TESTS = ("mcnemar_p", "clustered_p")
-
-
-def pair_schemas() -> dict[str, Schema]:
-    """Columns of each table of pairs."""
-    return {"agreement": AGREEMENT, **{name: PAIR | schema for name, (schema, _) in PARTS.items()}}
-
-
-def pair_frames(files: Mapping[Node, Path], outline: Outline, statistics: StatisticsConfig) -> dict[str, pl.DataFrame]:
-    """The tables of pairs, each sorted for a reader.
-
-    Args:
-        files: ``.../{system}~{reference}/{task}/{condition}.json``.
-        outline: Names and order.
-        statistics: False discovery rate and families of the tests.
-    """
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in pair_schemas()}
-    for node, path in files.items():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        pair = _pair(node, found, outline)
-        rows["agreement"].append(pair | _agreement(found))
-        for name, (_, read) in PARTS.items():
-            rows[name].append(pair | read(found))
-    for table in ("agreement", "tests"):
-        correct(rows[table], TESTS, statistics)
-    for row in rows["agreement"]:
-        # By texts: the paper's test of clips finds differences that are not there.
-        p = row["clustered_p_adjusted"]
-        row["accuracies_differ"] = None if p is None else p <= statistics.fdr
-    return {
-        name: outline.sort(pl.DataFrame(rows[name], schema=schema, orient="row"))
-        for name, schema in pair_schemas().items()
-    }
-
-
-def _pair(node: Node, found: Mapping[str, Any], outline: Outline) -> dict[str, Any]:
-    system, reference = node.names
-    return {
-        "pair": outline.pair_label(system, reference),
-        "system": system,
-        "reference": reference,
-        "system_kind": outline.parts(system)["kind"],
-        "reference_kind": outline.parts(reference)["kind"],
-        "match": found["match"],
-        **place(node),
-        "rows": found["rows"],
-        "groups": found["groups"],
-    }
 
 
 def _agreement(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,6 +93,19 @@ def _agreement(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _compared(results: "Results") -> pl.DataFrame:
+    """With corrected p-values, and how far systems agree with themselves."""
+    from cascade_equivalence.report.families import correct
+
+    rows = results.pairs["agreement"]
+    correct(rows, CORRECTED, results.statistics)
+    for row in rows:
+        # By texts: the paper's test of clips finds differences that are not there.
+        p = row["clustered_p_adjusted"]
+        row["accuracies_differ"] = None if p is None else p <= results.statistics.fdr
+    return retest_table.beside(results.in_order(AGREEMENT_TABLE), results["retest"])
+
+
 def contrasts_frame(files: Mapping[Node, Path], outline: Outline, statistics: StatisticsConfig) -> pl.DataFrame:
     """The table of contrasts, sorted for a reader.
 
@@ -173,6 +114,8 @@ def contrasts_frame(files: Mapping[Node, Path], outline: Outline, statistics: St
         outline: Names and order.
         statistics: False discovery rate and families of the tests.
     """
+    from cascade_equivalence.report.families import correct
+
     rows: list[dict[str, Any]] = []
     for node, path in files.items():
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -202,11 +145,24 @@ def contrasts_frame(files: Mapping[Node, Path], outline: Outline, statistics: St
 
 
 def _p_of_zero(found: Mapping[str, Any], confidence: float) -> float | None:
+    from cascade_equivalence.stats.equivalence import p_of_interval
+
     return p_of_interval(found["value"], found["low"], found["high"], 0.0, confidence)
 
 
-def place(node: Node) -> dict[str, Any]:
-    """Task and condition of a node."""
-    known = parse_condition(node.condition)
-    level = {"noise": known.kind, "snr_db": known.snr_db, "rt60_ms": known.rt60_ms}
-    return {"task": node.task, "condition": node.condition, **level}
+AGREEMENT_TABLE = Table(
+    name="agreement",
+    section="agreement",
+    schema=AGREEMENT,
+    row=_agreement,
+    build=_compared,
+    display=lambda tables, confidence: pair_tables.agreement(tables.agreement, confidence),
+)
+CONTRASTS_TABLE = Table(
+    name="contrasts",
+    section="agreement",
+    schema=CONTRASTS,
+    build=lambda results: contrasts_frame(results.contrasts, results.outline, results.statistics),
+    display=lambda tables, confidence: pair_tables.contrasts(tables.contrasts, tables.agreement, confidence),
+    planned=lambda study: bool(study.config.contrasts),
+)

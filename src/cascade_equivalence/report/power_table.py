@@ -6,9 +6,10 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import Schema
+from cascade_equivalence.report.columns import PAIR, Schema
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, percent
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.table import Table
 
 SCHEMA: Schema = {
     "margin": pl.Float64,
@@ -100,3 +101,12 @@ def _number(value: float | None) -> str:
 
 def _count(value: int | None) -> str:
     return UNDEFINED if value is None else f"{value:,}"
+
+
+TABLE = Table(
+    name="power",
+    section="controls",
+    schema=PAIR | SCHEMA,
+    row=row,
+    display=lambda tables, confidence: display(tables.power, confidence),
+)

@@ -1,7 +1,7 @@
 """What probes and the logit lens find, as a reader sees it (paper's Tables 4 and 5)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -16,6 +16,11 @@ from cascade_equivalence.report.display import (
     points_interval,
 )
 from cascade_equivalence.report.mechanism_names import PROBE_TITLES
+from cascade_equivalence.report.mechanism_schemas import LENS, PROBES
+from cascade_equivalence.report.table import Table
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
 
 CTC = "ctc"
 MEASURES = {"energy": "R²", "pitch": "R²", CTC: f"1 {MINUS} CER", "boc": "R²"}
@@ -196,3 +201,33 @@ def _third(value: float | None, low: float | None = None, high: float | None = N
     if value is None:
         return UNDEFINED
     return f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _probes(results: "Results") -> pl.DataFrame:
+    from cascade_equivalence.report.probe_frame import probes_table
+
+    return probes_table(results.mechanism.probes, results.statistics)
+
+
+def _lens(results: "Results") -> pl.DataFrame:
+    from cascade_equivalence.report.mechanism_frames import lens_table
+
+    return lens_table(results.mechanism.lens, results.statistics)
+
+
+PROBES_TABLE = Table(
+    name="probes",
+    section="probes",
+    schema=PROBES,
+    build=_probes,
+    display=lambda tables, confidence: probes(tables.probes, confidence),
+    planned=lambda study: bool(study.mechanism_files()["probes"]),
+)
+LENS_TABLE = Table(
+    name="lens",
+    section="lens",
+    schema=LENS,
+    build=_lens,
+    display=lambda tables, confidence: lens(tables.lens, confidence),
+    planned=lambda study: bool(study.mechanism_files()["lens"]),
+)

@@ -1,19 +1,20 @@
 """Which of two systems is better as noise grows, as tidy columns and as a reader sees it (paper section 4.4)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, Scale, families, parse_condition, sort_conditions
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.columns import Schema, estimate, spread
+from cascade_equivalence.report.columns import PAIR, Schema, estimate, spread
 from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, points_interval
 from cascade_equivalence.report.naming import Node, condition_title, task_title
-from cascade_equivalence.report.pair_frames import PAIR
-from cascade_equivalence.stats.ranking import APPARENT, KEPT, SHOWN, TIED, ranking
+from cascade_equivalence.report.table import Table
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
 
 SCHEMA: Schema = {
     **estimate("difference"),
@@ -32,7 +33,6 @@ speech in it: here ``noise`` names the family of a row. The crossover is one of 
 their rows, in dB or ms; where it or an end of its interval is censored, it lies at a milder level than the one given:
 above a ratio, below a reverberation time."""
 JUDGED = ("accuracies_differ", "accuracy_difference")
-REVERSED_WORDS = {SHOWN: "shown", APPARENT: "apparent"}
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 """Ends of columns, and what they are called in the results."""
 
@@ -57,6 +57,8 @@ def frame(
     Raises:
         StudyError: The answers of a pair are missing in a condition, or are not about the same clips.
     """
+    from cascade_equivalence.stats.ranking import ranking
+
     rows: list[dict[str, Any]] = []
     for (system, reference, task), part in agreement.group_by("system", "reference", "task", maintain_order=True):
         for kind, names in families(part["condition"]).items():
@@ -90,6 +92,8 @@ def _rows(
     signs: Mapping[float | None, int],
 ) -> Iterator[dict[str, Any]]:
     """Rows of one pair, task and kind of noise; ``signs`` says whose lead the agreement table shows at each level."""
+    from cascade_equivalence.stats.ranking import APPARENT, SHOWN
+
     turn = _crossover(found["crossover"]) | {"crossover_unit": unit}
     for each in found["conditions"]:
         row = {**places[each["level"]], "rows": found["rows"], "groups": found["groups"], **turn}
@@ -105,7 +109,7 @@ def _rows(
 def _sign(place: dict[str, Any]) -> int:
     """Whose lead is shown after the correction: 1 of the system, -1 of the reference, 0 of neither."""
     differ, difference = (place.pop(name) for name in JUDGED)
-    return int(np.sign(difference)) if differ else 0
+    return (difference > 0) - (difference < 0) if differ else 0
 
 
 def _heard(
@@ -128,6 +132,8 @@ def _crossover(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
     """One row a pair, task and kind of noise, one column a condition: differences, and where the order turns."""
+    from cascade_equivalence.stats.ranking import TIED
+
     levels = sort_conditions(table["condition"])
     several = len(families(levels)) > 1
     rows = []
@@ -201,16 +207,19 @@ def _points(row: Mapping[str, Any], name: str) -> str:
 
 def _turned(rows: Iterable[Mapping[str, Any]]) -> str:
     """The conditions in which the order is not that on clean speech."""
+    from cascade_equivalence.stats.ranking import APPARENT, SHOWN
+
+    words = {SHOWN: "shown", APPARENT: "apparent"}
     turned = [
-        f"{condition_title(row['condition'])} ({REVERSED_WORDS[row['reversed']]})"
-        for row in rows
-        if row["reversed"] in REVERSED_WORDS
+        f"{condition_title(row['condition'])} ({words[row['reversed']]})" for row in rows if row["reversed"] in words
     ]
     return ", ".join(turned) or "no"
 
 
 def _crossing(row: Mapping[str, Any]) -> str:
     """Where the order turns, with its interval and the share of draws in which it does."""
+    from cascade_equivalence.stats.ranking import KEPT
+
     share = "" if row["crossover_share"] is None else f"{row['crossover_share']:.0%} of draws"
     if row["crossover"] is None:
         return f"none ({share})" if row["crossover_reason"] == KEPT and share else UNDEFINED
@@ -227,3 +236,19 @@ def _level(row: Mapping[str, Any], end: str) -> str | None:
     scale = NOISE_KINDS[row["noise"]].scale
     beyond = f"{scale.milder} " if row[f"crossover{end}_censored"] else ""
     return f"{beyond}{round(value, scale.digits) + 0.0:.{scale.digits}f}".replace("-", MINUS)
+
+
+def _build(results: "Results") -> pl.DataFrame:
+    # Without clean speech there is nothing that noise could turn.
+    heard_clean = (pl.col("condition") == CLEAN).any().over("system", "reference", "task")
+    return frame(results.answers, results["agreement"].filter(heard_clean), results.labels, results.statistics)
+
+
+TABLE = Table(
+    name="ranking",
+    section="noise",
+    schema=PAIR | SCHEMA,
+    build=_build,
+    display=lambda tables, confidence: display(tables.ranking, confidence),
+    planned=lambda study: bool(study.config.noise.conditions()),
+)

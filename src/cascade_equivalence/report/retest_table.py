@@ -11,6 +11,7 @@ from cascade_equivalence.config.names import VARIANTS
 from cascade_equivalence.report.columns import Schema, estimate, spread
 from cascade_equivalence.report.display import NOT_RUN, Display, decimal, interval, points_interval
 from cascade_equivalence.report.naming import Outline, task_title
+from cascade_equivalence.report.table import Table
 
 SCHEMA: Schema = {
     "system": pl.String,
@@ -151,3 +152,12 @@ def sentence(equivalence: pl.DataFrame) -> str:
         "Asked again under what should not matter, each of the two that was asked agrees with itself to κ of at least "
         f"{told}."
     )
+
+
+TABLE = Table(
+    name="retest",
+    schema=SCHEMA,
+    build=lambda results: frame(results.retests, results.outline),
+    display=lambda tables, confidence: display(tables.retest, confidence),
+    planned=lambda study: bool(study.config.statistics.repeats),
+)

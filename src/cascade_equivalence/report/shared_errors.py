@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -13,8 +14,12 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.display import NOT_RUN, Display
 from cascade_equivalence.report.naming import ASR_KINDS, Node, Outline, task_title
+from cascade_equivalence.report.table import Table
 from cascade_equivalence.stats.answers import KEY, some
 from cascade_equivalence.stats.join import join_pair
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
 
 SCHEMA: Schema = {
     "pair": pl.String,
@@ -181,3 +186,20 @@ def _drawn(rows: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
 def _abridged(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= SHOWN_LETTERS else f"{line[:SHOWN_LETTERS].rstrip()} …"
+
+
+def _drawn_of(results: "Results") -> pl.DataFrame:
+    """Examples from the study's items; none where it has none."""
+    if not results.items:
+        return pl.DataFrame(schema=SCHEMA)
+    matches = {(row[0], row[1]): row[2] for row in results["agreement"].select("system", "reference", "match").rows()}
+    return shared_errors(results.answers, results.transcripts, results.items, results.outline, matches=matches)
+
+
+TABLE = Table(
+    name="shared_errors",
+    section="errors",
+    schema=SCHEMA,
+    build=_drawn_of,
+    display=lambda tables, _: display(tables.shared_errors),
+)

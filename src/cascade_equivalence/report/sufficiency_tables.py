@@ -1,7 +1,7 @@
 """Whether the text that emerges suffices, and what erasers take away, as a reader sees it (paper's Table 6)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -18,7 +18,13 @@ from cascade_equivalence.report.display import (
     span,
 )
 from cascade_equivalence.report.mechanism_names import concept_title
+from cascade_equivalence.report.mechanism_schemas import ERASERS, SUFFICIENCY
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.shown import PlannedStudy
+from cascade_equivalence.report.table import Table
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
 
 ARMS = ("implicit", "explicit", "system")
 
@@ -165,3 +171,39 @@ def _ctc_labels(table: pl.DataFrame) -> list[str]:
         f"CTC of {row['model']}: its probe puts out {row['outputs']} characters a frame; {LABELS[row['labels']]}."
         for row in several.iter_rows(named=True)
     ]
+
+
+def _sufficiency(results: "Results") -> pl.DataFrame:
+    from cascade_equivalence.report.sufficiency_frame import sufficiency_table
+
+    return sufficiency_table(results["accuracy"], results["agreement"], results["contrasts"], results.outline)
+
+
+def _planned(study: PlannedStudy) -> bool:
+    """Where a speech LLM can stand beside the cascade inside one."""
+    known = study.config.definitions.systems
+    return {"implicit", "e2e"} <= {known[name].kind for name in study.config.systems}
+
+
+def _erasers(results: "Results") -> pl.DataFrame:
+    from cascade_equivalence.report.eraser_frame import erasers_table
+
+    return erasers_table(results.mechanism.erasers)
+
+
+SUFFICIENCY_TABLE = Table(
+    name="sufficiency",
+    section="sufficiency",
+    schema=SUFFICIENCY,
+    build=_sufficiency,
+    display=lambda tables, confidence: sufficiency(tables.sufficiency, confidence),
+    planned=_planned,
+)
+ERASERS_TABLE = Table(
+    name="erasers",
+    section="erasure",
+    schema=ERASERS,
+    build=_erasers,
+    display=lambda tables, _: erasers(tables.erasers),
+    planned=lambda study: bool(study.mechanism_files()["erasers"]),
+)

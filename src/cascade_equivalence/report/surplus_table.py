@@ -12,7 +12,7 @@ from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.report.columns import Schema, estimate, spread
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval
 from cascade_equivalence.report.naming import in_order, task_title
-from cascade_equivalence.stats.surplus import INFORMATION
+from cascade_equivalence.report.table import Table
 
 SCHEMA: Schema = {
     "task": pl.String,
@@ -45,6 +45,8 @@ def frame(files: Mapping[str, Path]) -> pl.DataFrame:
     Args:
         files: What ``dag.surplus.measure_surplus`` wrote, by task.
     """
+    from cascade_equivalence.stats.surplus import INFORMATION
+
     rows: list[dict[str, Any]] = []
     for task in in_order(files):
         found = json.loads(files[task].read_text(encoding="utf-8"))
@@ -132,3 +134,13 @@ def _bits(row: Mapping[str, Any], name: str, *, signed: bool = False) -> str:
 def _range(row: Mapping[str, Any]) -> str:
     low, high = (row[f"permuted_{end}"] for end in ("low", "high"))
     return UNDEFINED if low is None else f"{decimal(low, signed=True)} to {decimal(high, signed=True)}"
+
+
+TABLE = Table(
+    name="surplus",
+    section="transcription",
+    schema=SCHEMA,
+    build=lambda results: frame(results.surplus),
+    display=lambda tables, confidence: display(tables.surplus, confidence),
+    planned=lambda study: bool(study.config.surplus.tasks),
+)

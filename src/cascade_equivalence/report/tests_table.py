@@ -1,15 +1,21 @@
 """The tests of a difference in accuracy, as tidy columns and as a reader sees them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import Schema
+from cascade_equivalence.report.columns import PAIR, Schema
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, p_value, percent, span
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.table import Table
 
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
+
+CORRECTED = ("mcnemar_p", "clustered_p")
+"""Tests of which a study makes many: the same of one item set and family are corrected together."""
 TOLERANCE = 1.1  # a test that errs a tenth more often than it should does its work
 SCHEMA: Schema = {
     "only_system_right": pl.Int64,
@@ -135,3 +141,21 @@ def row_test_remarks(table: pl.DataFrame) -> list[str]:
 def _with_adjusted(row: Mapping[str, Any], name: str) -> str:
     adjusted = row[f"{name}_adjusted"]
     return p_value(row[name]) + ("" if adjusted is None else f" ({p_value(adjusted)})")
+
+
+def _corrected(results: "Results") -> pl.DataFrame:
+    """With the p-values corrected for the number of tests."""
+    from cascade_equivalence.report.families import correct
+
+    correct(results.pairs["tests"], CORRECTED, results.statistics)
+    return results.in_order(TABLE)
+
+
+TABLE = Table(
+    name="tests",
+    section="accuracy",
+    schema=PAIR | SCHEMA,
+    row=row,
+    build=_corrected,
+    display=lambda tables, confidence: display(tables.tests, confidence),
+)

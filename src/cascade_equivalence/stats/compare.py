@@ -1,5 +1,6 @@
 """One agreement node: a pair of systems on one task in one condition."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats import agreement, overlap
 from cascade_equivalence.stats.accuracy import (
     accuracy,
@@ -17,15 +19,15 @@ from cascade_equivalence.stats.accuracy import (
     parse_rate,
 )
 from cascade_equivalence.stats.answers import check_answers
-from cascade_equivalence.stats.by_rows import by_rows
-from cascade_equivalence.stats.equivalence import judge, tests
-from cascade_equivalence.stats.errors import errors
-from cascade_equivalence.stats.indices import index_statistics, indices
+from cascade_equivalence.stats.indices import index_statistics
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.stats.mcnemar import mcnemar
+from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS, Pair, Settings
 from cascade_equivalence.stats.paired import Paired
-from cascade_equivalence.stats.power import power
 from cascade_equivalence.stats.statistic import estimate
+
+MATCH = "match"
+"""What a node adds to the comparison: whether the two have the same text LLM."""
 
 
 def compare(
@@ -66,11 +68,11 @@ def compare(
         - ``mcnemar``: {b: only the system right, c: only the reference right, p, method}
         - ``overlap``: an estimate and {both_wrong, same_wrong, with_invalid_pairs,
           informative, chance: {uniform, empirical: {value, reason}}}
-        - ``indices``, ``by_rows``, ``tests``, ``equivalence``, ``power``, ``errors``: what the functions of these names
-          give (``judge`` for the equivalence)
+        - the statistics in ``PAIR_STATISTICS``, each under its name
 
     Raises:
-        StudyError: A table does not pass ``check_answers``, or the two do not join one to one.
+        StudyError: A table does not pass ``check_answers``, the two do not join one to one, or a statistic in
+            ``PAIR_STATISTICS`` has the name of another part.
     """
     joined = join_pair(
         check_answers(system, labels, "the system's answers"),
@@ -99,9 +101,8 @@ def compare(
         int(np.sum(paired.system_correct & ~paired.reference_correct)),
         int(np.sum(~paired.system_correct & paired.reference_correct)),
     )
-    settings: dict[str, Any] = {"draws": draws, "confidence": confidence, "seed": seed}
     uniform, empirical = overlap.uniform_chance(labels), overlap.empirical_chance(paired)
-    return {
+    result: dict[str, Any] = {
         "rows": joined.height,
         "groups": clusters.count,
         "confidence": confidence,
@@ -136,23 +137,15 @@ def compare(
                 "empirical": dict(zip(("value", "reason"), empirical, strict=True)),
             },
         },
-        "indices": indices(found, closed=bool(labels)),
-        "by_rows": by_rows(paired, **settings),
-        "tests": tests(paired, round(1 - confidence, 12)),
-        "equivalence": judge(
-            paired,
-            kappa=found["kappa"],
-            difference=found["accuracy_difference"],
-            accuracy_margin=accuracy_margin,
-            kappa_bound=kappa_bound,
-            confidence=confidence,
-        ),
-        "power": power(
-            paired,
-            found_kappa=asdict(found["kappa"]),
-            found_difference=asdict(found["accuracy_difference"]),
-            margin=accuracy_margin,
-            confidence=confidence,
-        ),
-        "errors": errors(joined, paired, labels, heard=heard, **settings),
     }
+    pair = Pair(joined, paired, labels, heard, found)
+    settings = Settings(accuracy_margin, kappa_bound, draws, confidence, seed)
+    for name, statistic in PAIR_STATISTICS.items():
+        if name in result or name == MATCH:
+            raise StudyError(f"the pair statistic {name!r} needs another name: a part of each comparison has it")
+        result[name] = statistic.compute(pair, settings)
+        try:
+            json.dumps(result[name], allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise StudyError(f"the pair statistic {name!r} gives what is no JSON: {error}") from error
+    return result

@@ -5,15 +5,19 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.report.display import UNDEFINED
-from cascade_equivalence.report.layer_axis import GREY, legend
+from cascade_equivalence.report.figures.figure import Counterpart, Figure
+from cascade_equivalence.report.figures.layer_axis import GREY, legend
+from cascade_equivalence.report.figures.noise import COLORS
 from cascade_equivalence.report.naming import HEARING, task_title
-from cascade_equivalence.report.noise_curves import COLORS
+from cascade_equivalence.report.shown import PlannedStudy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
+BINARY = 2
 ROW_INCHES = 0.34
 EXACT = "exact"
 DAGGER = " †"
@@ -62,7 +66,7 @@ def informative(table: pl.DataFrame) -> pl.DataFrame:
     return table.filter((pl.col("condition") == CLEAN) & pl.col("overlap_informative"))
 
 
-def overlap_figure(table: pl.DataFrame) -> "Figure":
+def overlap_figure(table: pl.DataFrame) -> "Drawing":
     """P(same wrong answer | both wrong), a panel a task and a row a pair: speech LLMs first, then by falling mean.
 
     Args:
@@ -138,3 +142,30 @@ def _dot(axes: "Axes", y: int, row: dict[str, Any]) -> None:
         ends = 100 * row["overlap_low"], 100 * row["overlap_high"]
         axes.hlines(y, *ends, color=look["color"], linewidth=1.3, zorder=2)
     axes.plot([100 * row["overlap"]], [y], linestyle="", zorder=3, **look)
+
+
+def _planned(study: PlannedStudy) -> bool:
+    """Whether the same wrong answer means something in some task: not where there are two labels."""
+    return bool(study.config.pairs) and any(len(TASKS[task].labels) != BINARY for task in study.config.tasks)
+
+
+OVERLAP = Figure(
+    name="overlap",
+    table="agreement",
+    section="errors",
+    caption=(
+        "Of the clips that both systems of a pair got wrong, the share on which both gave the same wrong answer, "
+        "clean speech, tasks with more than two labels. Dashed line: chance, if all wrong labels are equally "
+        "likely; upright marks: chance, if each system keeps its own favourite errors. Level lines are score "
+        "intervals by texts."
+    ),
+    draw=overlap_figure,
+    planned=_planned,
+    has=lambda table: informative(table).height > 0,
+    paper=Counterpart(
+        2,
+        "share of joint errors with the same wrong answer, and even chance",
+        ("agreement", "errors"),
+        "intervals; a second chance level, from each system's favourite errors; pairs of two cascades below",
+    ),
+)

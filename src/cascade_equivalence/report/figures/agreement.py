@@ -10,11 +10,12 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR, worst
 from cascade_equivalence.report.chance import standing as standing_to_chance
 from cascade_equivalence.report.display import MARKS, UNDEFINED, decimal
+from cascade_equivalence.report.figures.figure import Counterpart, Figure
 from cascade_equivalence.report.naming import HEARING, task_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
 GUESSING = " ‡"
 COLOURS = "cividis"
@@ -27,7 +28,7 @@ MATCH_AT, LABEL_AT = -24, -52  # points left of the cells
 TASKS_AT = 8  # points above the cells, where the names of the tasks are
 
 
-def agreement_heatmap(table: pl.DataFrame) -> "Figure":
+def agreement_heatmap(table: pl.DataFrame) -> "Drawing":
     """Cohen's kappa of every pair on every task, clean speech: speech LLMs first, then by falling mean.
 
     The mean is over the tasks that all pairs of a heading have a kappa of, so that no pair stands high for lack of a
@@ -196,3 +197,25 @@ def _kappa_cell(axes: "Axes", corner: tuple[int, int], row: dict[str, Any], colo
     if row["kappa_low"] is not None:
         ends = f"[{decimal(row['kappa_low'])}, {decimal(row['kappa_high'])}]"
         axes.text(x, y + 0.22, ends, ha="center", va="center", color=color, size=7)
+
+
+AGREEMENT = Figure(
+    name="agreement",
+    table="agreement",
+    section="agreement",
+    caption=(
+        "Cohen's κ of each pair on each task, clean speech, with its interval. Pairs of a speech LLM and a "
+        "cascade first, then of two speech LLMs, then of two cascades, each by falling mean κ over the tasks that"
+        " they share; “match” says whether the two text LLMs are the same. ‡ at least one of the two is not above"
+        " chance; ∘ of at least one there are too few groups to tell. n/a: κ is undefined; blank: not run."
+    ),
+    draw=agreement_heatmap,
+    planned=lambda study: bool(study.config.pairs),
+    has=lambda table: table.filter(condition=CLEAN).height > 0,
+    paper=Counterpart(
+        1,
+        "κ of each speech LLM with a cascade, as a coloured table",
+        ("agreement",),
+        "an interval in each cell, by whole texts; open answers too; pairs of two cascades below",
+    ),
+)

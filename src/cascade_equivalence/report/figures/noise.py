@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, families, parse_condition
 from cascade_equivalence.report.display import MINUS
+from cascade_equivalence.report.figures.figure import Counterpart, Figure
 from cascade_equivalence.report.naming import HEARING, task_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
 MARKERS = "os^DvPX<>*"
 COLORS = ["#0b5cad", "#c44e00", "#00805e", "#7b3294", "#7a4a12", "#5c5c5c", "#1f9aa0", "#b03060", "#8a8000", "#3a3a8c"]
@@ -22,7 +22,7 @@ DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
 SPREAD = 0.22  # share of the smallest step between levels over which the systems stand side by side
 
 
-def noise_curves(table: pl.DataFrame) -> "Figure":
+def noise_curves(table: pl.DataFrame) -> "Drawing":
     """Accuracy against the level of noise, one panel a task and kind of noise, one line a system (paper's Figure 3).
 
     Args:
@@ -32,6 +32,7 @@ def noise_curves(table: pl.DataFrame) -> "Figure":
         A figure; clean speech stands apart at the left, bars are the intervals, a dotted line is chance. Speech LLMs
         have thick solid lines and filled markers. Several kinds of noise have a row each, and a panel a task in it.
     """
+    import numpy as np
     import seaborn as sns
     from matplotlib import pyplot as plt
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -142,3 +143,24 @@ def _chance(axes: "Axes", chance: float | None) -> None:
         size=7,
         color="0.35",
     )
+
+
+NOISE = Figure(
+    name="noise",
+    table="noise",
+    section="noise",
+    caption=(
+        "Accuracy against the signal-to-noise ratio of babble (and, where they were run, of music and stationary "
+        "noise, and against the reverberation time of rooms: a row a kind of noise), on the voices that are heard"
+        " in noise. Upright lines are intervals; systems stand side by side at each level. The dotted line is "
+        "chance."
+    ),
+    draw=noise_curves,
+    planned=lambda study: bool(study.config.noise.conditions()),
+    paper=Counterpart(
+        3,
+        "accuracy against signal-to-noise ratio",
+        ("noise",),
+        "intervals, and the level of chance",
+    ),
+)

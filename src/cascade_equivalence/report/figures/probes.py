@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.report.display import MINUS
-from cascade_equivalence.report.layer_axis import GREY, curve, label_layers, legend, parts
-from cascade_equivalence.report.noise_curves import COLORS
+from cascade_equivalence.report.figures.figure import Counterpart, Figure
+from cascade_equivalence.report.figures.layer_axis import GREY, curve, label_layers, legend, parts
+from cascade_equivalence.report.figures.noise import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
 LOOKS: dict[str, dict[str, Any]] = {
     "energy": {"label": "Energy", "color": COLORS[0], "marker": "o", "linestyle": "-"},
@@ -39,7 +40,7 @@ FLOOR = -1.5
 """R2 below this is not shown: it only says that a probe is worse than the mean."""
 
 
-def probe_figure(table: pl.DataFrame) -> "Figure":
+def probe_figure(table: pl.DataFrame) -> "Drawing":
     """What probes read, a strip a model; R2 and decodability have axes of their own, because they do not compare.
 
     Args:
@@ -91,3 +92,24 @@ def _ends(trained: pl.DataFrame, probes: tuple[str, ...]) -> tuple[float, float]
     lowest = max(min([0.0, *values]), FLOOR)
     top = min(1.0, math.ceil(10 * highest + 0.1) / 10)
     return lowest - 0.03 * (top - lowest), max(top, highest, 0.1) + 0.02 * (top - lowest)
+
+
+PROBES = Figure(
+    name="probes",
+    table="probes",
+    section="probes",
+    caption=(
+        "What linear probes read from each layer of each opened model, on held-out items: energy and pitch, and "
+        f"the frequencies of characters, as R²; characters in their order as 1 {MINUS} CER, which is another measure "
+        "and has an axis of its own. Grey lines are controls: the same blocks untrained (dashes, with the marker of "
+        "the probe), shuffled targets (dots), a CTC probe that hears nothing. Upright lines are intervals."
+    ),
+    draw=probe_figure,
+    planned=lambda study: bool(study.mechanism_files()["probes"]),
+    paper=Counterpart(
+        4,
+        "probes by layer, on two axes",
+        ("probes",),
+        "a panel for each measure in place of two axes; intervals, untrained blocks, shuffled targets",
+    ),
+)

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN
-from cascade_equivalence.report.erasure_tables import shown_positions, with_draws_pooled
-from cascade_equivalence.report.layer_axis import GREY, legend, parts
+from cascade_equivalence.report.figures.figure import Counterpart, Figure
+from cascade_equivalence.report.figures.layer_axis import GREY, legend, parts
+from cascade_equivalence.report.figures.noise import COLORS
 from cascade_equivalence.report.mechanism_names import AFFINE, HEARD, LINEAR, READ, concept_title
 from cascade_equivalence.report.naming import task_title
-from cascade_equivalence.report.noise_curves import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
 ROW_INCHES = 0.36
 LEGEND_INCHES = 7.0  # two columns of names
@@ -49,7 +49,7 @@ LEAST = 0.4
 """Points by which a box reaches beyond its draws; a span of nothing would not be seen."""
 
 
-def erasure_figure(table: pl.DataFrame) -> "Figure":
+def erasure_figure(table: pl.DataFrame) -> "Drawing":
     """Accuracy under each erasure, a strip a model and a panel a task.
 
     Args:
@@ -60,6 +60,8 @@ def erasure_figure(table: pl.DataFrame) -> "Figure":
     """
     from matplotlib import pyplot as plt
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    from cascade_equivalence.report.erasure_tables import shown_positions, with_draws_pooled
 
     place = shown_positions(table)
     pooled = with_draws_pooled(table).filter((pl.col("positions") == place) | (pl.col("concept") == BASELINE))
@@ -125,3 +127,25 @@ def _span(axes: "Axes", row: dict[str, Any], line: int) -> None:
     height = BAND_HEIGHT[row["variant"]]
     zorder = 0.5 + DRAWN.index(row["variant"]) / 10
     axes.add_patch(Rectangle((low, line - height / 2), high - low, height, zorder=zorder, **BANDS[row["variant"]]))
+
+
+ERASURE = Figure(
+    name="erasure",
+    table="erasure",
+    section="erasure",
+    caption=(
+        "Accuracy while a concept is erased from all watched layers. Filled dots: linear erasure, as in the "
+        "paper; open dots: affine erasure, which keeps the mean; triangles: the same eraser while the model reads"
+        " the true text. The boxes are each concept's own controls, from audio: from the lowest to the highest of"
+        " the draws of random directions, as many as its eraser takes away (grey), and of those that carry as "
+        "much variance (outlined). Level lines are intervals."
+    ),
+    draw=erasure_figure,
+    planned=lambda study: bool(study.mechanism_files()["erasure"]),
+    paper=Counterpart(
+        6,
+        "accuracy under concept erasure",
+        ("erasure", "erasure_controls"),
+        "affine erasure, the same erasers while the model reads, the span of random draws",
+    ),
+)

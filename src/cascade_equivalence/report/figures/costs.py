@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report.figures.figure import Figure
+from cascade_equivalence.report.figures.noise import COLORS, MARKERS
 from cascade_equivalence.report.naming import HEARING, task_title
-from cascade_equivalence.report.noise_curves import COLORS, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
 LEAST_SPAN = 4.0
 """Smallest ratio of the ends of the cost axis: below it a difference of nothing would fill the panel."""
@@ -19,7 +20,7 @@ MARGIN = 1.35
 FRONT: dict[str, Any] = {"color": "0.45", "linewidth": 1.2, "linestyle": "-", "zorder": 1, "label": "Pareto front"}
 
 
-def costs_figure(table: pl.DataFrame) -> "Figure":
+def costs_figure(table: pl.DataFrame) -> "Drawing":
     """Accuracy against seconds an item (logarithmic), a panel a task, a marker a system, clean speech.
 
     Args:
@@ -34,7 +35,7 @@ def costs_figure(table: pl.DataFrame) -> "Figure":
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    known = table.filter(pl.col("seconds_per_item") > 0, condition=CLEAN)
+    known = _known(table)
     tasks = known["task"].unique(maintain_order=True).to_list()
     looks = _looks(known)
     columns = 2 if len(tasks) == 4 else min(3, len(tasks))  # noqa: PLR2004 - two rows of two, not three and one
@@ -82,6 +83,11 @@ def costs_figure(table: pl.DataFrame) -> "Figure":
         frameon=False,
     )
     return figure
+
+
+def _known(table: pl.DataFrame) -> pl.DataFrame:
+    """What was measured on clean speech."""
+    return table.filter(pl.col("seconds_per_item") > 0, condition=CLEAN)
 
 
 def _looks(table: pl.DataFrame) -> dict[str, dict[str, Any]]:
@@ -133,3 +139,17 @@ def _ends(costs: list[float]) -> tuple[float, float]:
 def _decades(axes: "Axes") -> float:
     low, high = axes.get_xlim()
     return math.log10(high / low)
+
+
+COSTS = Figure(
+    name="costs",
+    table="costs",
+    section="costs",
+    caption=(
+        "Accuracy against seconds an item, clean speech: up and to the left is better. The step line is the "
+        "Pareto front. Large markers are speech LLMs; hollow ones read the true text, which nobody has. Upright "
+        "lines are intervals."
+    ),
+    draw=costs_figure,
+    has=lambda table: _known(table).height > 0,
+)

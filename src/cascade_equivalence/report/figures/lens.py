@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cascade_equivalence.report.layer_axis import GREY, curve, label_layers, legend
-from cascade_equivalence.report.noise_curves import COLORS
+from cascade_equivalence.report.figures.figure import Counterpart, Figure
+from cascade_equivalence.report.figures.layer_axis import GREY, curve, label_layers, legend
+from cascade_equivalence.report.figures.noise import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
 LOOKS: dict[str, dict[str, Any]] = {
     "precision": {"label": "Precision", "color": COLORS[0], "marker": "D", "linestyle": "-", "linewidth": 1.8},
@@ -33,7 +34,7 @@ BAND: dict[str, Any] = {
 COLUMNS = 3
 
 
-def lens_figure(table: pl.DataFrame) -> "Figure":
+def lens_figure(table: pl.DataFrame) -> "Drawing":
     """Precision and recall of the shown words by layer, a panel a model, on one scale.
 
     Args:
@@ -81,3 +82,19 @@ def lens_figure(table: pl.DataFrame) -> "Figure":
         row[0].set_ylabel("Share of tokens")
     legend(figure, drawn, (*LOOKS.values(), BAND, CHANCE), 4 if columns > 1 else 2)
     return figure
+
+
+LENS = Figure(
+    name="lens",
+    table="lens",
+    section="lens",
+    caption=(
+        "Of the tokens that the logit lens shows at each layer, the share that occurs in what was spoken "
+        "(precision); of what was spoken, the share that it shows (recall). The grey band is the precision "
+        "against the transcripts of other utterances. A tuned lens is shown on the test items alone. Upright "
+        "lines are intervals."
+    ),
+    draw=lens_figure,
+    planned=lambda study: bool(study.mechanism_files()["lens"]),
+    paper=Counterpart(5, "logit lens precision by layer", ("lens",), "intervals, recall, and chance"),
+)

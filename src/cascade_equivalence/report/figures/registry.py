@@ -1,0 +1,12 @@
+"""The figures of the package, in the order of their files. A new one is a file beside this one and a line here."""
+
+from cascade_equivalence.report.figures.agreement import AGREEMENT
+from cascade_equivalence.report.figures.costs import COSTS
+from cascade_equivalence.report.figures.erasure import ERASURE
+from cascade_equivalence.report.figures.figure import Figure
+from cascade_equivalence.report.figures.lens import LENS
+from cascade_equivalence.report.figures.noise import NOISE
+from cascade_equivalence.report.figures.overlap import OVERLAP
+from cascade_equivalence.report.figures.probes import PROBES
+
+OWN: tuple[Figure, ...] = (AGREEMENT, OVERLAP, NOISE, COSTS, PROBES, LENS, ERASURE)

@@ -1,0 +1,106 @@
+"""What the nodes of a study found, and the tables that are made of it."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.report.columns import place
+from cascade_equivalence.report.mechanism_names import MechanismFiles
+from cascade_equivalence.report.naming import Node, Outline
+from cascade_equivalence.report.table import TABLES, Table
+
+
+@dataclass(kw_only=True)
+class Results:
+    """What the nodes of a study found; ``results[name]`` is a table of it, made when it is first asked for.
+
+    Attributes:
+        outline: Names and order.
+        statistics: Draws, level and seed of the intervals that are made here; false discovery rate of the tests.
+        answers: Answers by system, task and condition.
+        transcripts: Transcripts by origin, task and condition.
+        agreement: What ``compare`` gave of each pair, and ``match``, as JSON.
+        contrasts: What ``contrast`` gave, and ``match_first`` and ``match_second``, as JSON.
+        labels: Closed label set of each task; empty for open answers.
+        items: Items of each task.
+        speech: ``.../{task}/{voice}/{condition}.parquet``, for the costs of a second of speech.
+        surplus: By task, what the audio tells beyond the transcripts.
+        retests: How far systems that are asked again agree with themselves.
+        mechanism: Files about the inside of opened models.
+    """
+
+    outline: Outline
+    statistics: StatisticsConfig
+    answers: Mapping[Node, pl.DataFrame] = field(default_factory=dict)
+    transcripts: Mapping[Node, pl.DataFrame] = field(default_factory=dict)
+    agreement: Mapping[Node, Path] = field(default_factory=dict)
+    contrasts: Mapping[Node, Path] = field(default_factory=dict)
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    items: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    speech: Iterable[Path] = ()
+    surplus: Mapping[str, Path] = field(default_factory=dict)
+    retests: Iterable[Path] = ()
+    mechanism: MechanismFiles = field(default_factory=MechanismFiles)
+    _made: dict[str, pl.DataFrame | None] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        table = TABLES.find(name)
+        if name not in self._made:
+            self._made[name] = None
+            self._made[name] = table.made(self)
+        found = self._made[name]
+        if found is None:
+            raise StudyError(f"the table {name!r} is made from one that is made from it")
+        return found
+
+    @cached_property
+    def pairs(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows of each table of pairs, as the nodes' files follow each other; each file is read once.
+
+        Raises:
+            StudyError: A file lacks what a table is read from.
+        """
+        tables = {table.name: table.row for table in TABLES.values() if table.row is not None}
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in tables}
+        for node, path in self.agreement.items():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            pair = _pair(node, found, self.outline)
+            for name, read in tables.items():
+                try:
+                    rows[name].append(pair | read(found))
+                except KeyError as error:
+                    raise StudyError(f"{path} has no {error}, which the table {name!r} is read from") from error
+        return rows
+
+    def in_order(self, table: Table) -> pl.DataFrame:
+        """A table of pairs, sorted for a reader."""
+        return self.outline.sort(pl.DataFrame(self.pairs[table.name], schema=table.schema, orient="row"))
+
+    @cached_property
+    def erasure(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Answers under erasure, and the same beside their controls."""
+        from cascade_equivalence.report.erasure_frame import erasure_tables
+
+        return erasure_tables(self.mechanism.erasure, self.labels, self.statistics)
+
+
+def _pair(node: Node, found: Mapping[str, Any], outline: Outline) -> dict[str, Any]:
+    system, reference = node.names
+    return {
+        "pair": outline.pair_label(system, reference),
+        "system": system,
+        "reference": reference,
+        "system_kind": outline.parts(system)["kind"],
+        "reference_kind": outline.parts(reference)["kind"],
+        "match": found["match"],
+        **place(node),
+        "rows": found["rows"],
+        "groups": found["groups"],
+    }

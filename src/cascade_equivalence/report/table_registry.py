@@ -1,0 +1,46 @@
+"""The tables of the package, in a reader's order. A new one is a file beside this one and a line here."""
+
+from cascade_equivalence.report import (
+    equivalence_table,
+    errors_table,
+    groupings_table,
+    indices_table,
+    power_table,
+    ranking_table,
+    retest_table,
+    shared_errors,
+    surplus_table,
+    tests_table,
+)
+from cascade_equivalence.report.costs import COSTS_TABLE
+from cascade_equivalence.report.erasure_tables import CONTROLS_TABLE, ERASURE_TABLE
+from cascade_equivalence.report.pair_frames import AGREEMENT_TABLE, CONTRASTS_TABLE
+from cascade_equivalence.report.probe_tables import LENS_TABLE, PROBES_TABLE
+from cascade_equivalence.report.sufficiency_tables import ERASERS_TABLE, SUFFICIENCY_TABLE
+from cascade_equivalence.report.system_frames import ACCURACY_TABLE, NOISE_TABLE, TRANSCRIPTION_TABLE
+from cascade_equivalence.report.table import Table
+
+OWN: tuple[Table, ...] = (
+    ACCURACY_TABLE,
+    AGREEMENT_TABLE,
+    indices_table.TABLE,
+    equivalence_table.TABLE,
+    tests_table.TABLE,
+    power_table.TABLE,
+    errors_table.TABLE,
+    groupings_table.TABLE,
+    retest_table.TABLE,
+    CONTRASTS_TABLE,
+    shared_errors.TABLE,
+    NOISE_TABLE,
+    ranking_table.TABLE,
+    TRANSCRIPTION_TABLE,
+    surplus_table.TABLE,
+    COSTS_TABLE,
+    PROBES_TABLE,
+    LENS_TABLE,
+    SUFFICIENCY_TABLE,
+    ERASURE_TABLE,
+    CONTROLS_TABLE,
+    ERASERS_TABLE,
+)
