@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from report_mechanism_study import (
     EARS,
+    MATCHED,
     RANKS,
     SPEAKERS,
     TASKS,
@@ -23,7 +24,6 @@ from report_mechanism_study import (
 from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, Study, build
 from scipy import stats
 
-from cascade_equivalence.config.mechanism import MATCHED
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.contents import displays, inside_displays, write_markdown
 from cascade_equivalence.report.eraser_frame import erasers_table

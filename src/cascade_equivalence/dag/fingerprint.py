@@ -122,9 +122,9 @@ STAGES = {
     "implicit": tuple(f"mechanism/{name}.py" for name in ("bags", "hooks", "implicit", "lens")),
     "moments": tuple(f"mechanism/{name}.py" for name in ("leace", "moments", "states")),
     "erasers": (
-        *(f"mechanism/{name}.py" for name in ("characters", "concepts", "controls", "ctc")),
-        *(f"mechanism/{name}.py" for name in ("eraser_files", "erasers", "frame_labels", "held_out", "leace")),
-        *(f"mechanism/{name}.py" for name in ("moments", "ridge", "states")),
+        *(f"mechanism/{name}.py" for name in ("characters", "concept", "concepts", "controls")),
+        *(f"mechanism/{name}.py" for name in ("ctc", "eraser_files", "erasers", "frame_labels", "held_out")),
+        *(f"mechanism/{name}.py" for name in ("leace", "moments", "ridge", "states")),
         *(f"stats/{name}.py" for name in ("clusters", "explained", "jackknife", "statistic")),
     ),
     "erasure": (

@@ -113,12 +113,13 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
     def wildcards(self) -> dict[str, str]:
         """Wildcard constraints: only names of this study, so that a misspelt path is no file."""
         noise = [name for name in self.conditions if name != CLEAN]
+        erased = self.config.mechanism is not None and self.config.mechanism.erasure is not None
         return {
             "model": _either(self.config.definitions.models),
             "asr": _either(name for name in self.asrs if not self.is_lens(name)),
             "opened": _either(self.opened() if self.config.mechanism else ()),
             "layer": r"\d+",
-            "concept": "[a-z]+",
+            "concept": _either(self.concepts() if erased else ()),
             "lens": _either(name for name in self.asrs if self.is_lens(name)),
             "task": _either(self.config.tasks),
             "voice": _either(dict.fromkeys([*self.config.speech.voices, *self.config.speech.prosody_voices])),
