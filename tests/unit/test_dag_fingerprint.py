@@ -64,6 +64,7 @@ EXEMPT = {
     "secrets.py": "what is hidden from messages is in no result",
     "hub_errors.py": "the words of an error are in no result",
     "locked.py": "who waits for whom is in no result",
+    "registry.py": "finds the thing that the node names",
     "conditions.py": "kind and level that it reads off a name are parameters of the node",
     "registry.py": "finds what the node names",
     "speech/noise_kinds/base.py": "what a kind says of itself; the kind's own modules are the node's",
@@ -115,6 +116,10 @@ ELSEWHERE = {
     **{f"training_{stage}": BESIDE for stage in ("texts", "shards", "frames", "distil")},
     **dict.fromkeys(("utterances", "states", "lens", "implicit", "erasure", "surplus"), BESIDE),
     **dict.fromkeys(("probes", "moments", "erasers"), DRAWN),
+    "resolve": {
+        "models/speech_llm/*.py": "opens what is resolved; what a checkpoint is of says its architecture",
+        **dict.fromkeys(("models/answering.py", "models/text_llm.py"), "the same"),
+    },
     "items": {"tasks/parsing.py": "how answers are read decides no item"},
     "fetch_set": {"models/sources/*.py": "hashes; what is fetched is known by its hash"},
     "musan": {"models/sources/*.py": "hashes; what is fetched is known by its hash"},

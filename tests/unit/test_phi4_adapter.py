@@ -249,7 +249,11 @@ def test_a_checkpoint_without_its_spectrogram(folder: Path, tmp_path: Path) -> N
 def test_its_llm_is_of_the_family_of_phi4_mini(folder: Path, tmp_path: Path) -> None:
     """Read off the configs: a Phi-3 network of the same shape; of other weights, as far as hashes tell."""
     config = json.loads((folder / "config.json").read_text())
-    own = speech_facts({path.name: path for path in folder.iterdir()}, "phi-4-multimodal")
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    own = speech_facts(files, "phi-4-multimodal")
+    with pytest.raises(StudyError, match=r"gives no speech-lora/adapter_model\.safetensors"):
+        files.pop("speech-lora/adapter_model.safetensors")
+        speech_facts(files, "phi-4-multimodal")
     assert [own[key] for key in ("model_type", "layers", "hidden", "kv_heads")] == ["phi3", BLOCKS, WIDTH, 2]
     assert (own["speech_model_type"], own["tied_embeddings"]) == ("phi4_multimodal", True)
     shape = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size")

@@ -20,6 +20,7 @@ from cascade_equivalence.models.answering import SpeechFiles, open_model
 from cascade_equivalence.models.sources.facts import llm_facts, speech_facts
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
+from cascade_equivalence.models.speech_llm.architecture import own_text_in
 from cascade_equivalence.models.speech_llm.model import open_speech_llm
 from cascade_equivalence.models.speech_llm.qwen2_audio import Qwen2AudioLLM, load_front_end
 from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
@@ -113,18 +114,18 @@ def test_a_spectrogram_that_does_not_fit(folder: Path, tmp_path: Path) -> None:
             load_front_end(tmp_path / name, "cpu", torch.float32)
 
 
-def test_the_librarys_template_for_a_tokenizer_without_one(folder: Path, tmp_path: Path) -> None:
+def test_the_librarys_template_for_a_tokenizer_without_one(tmp_path: Path) -> None:
     """For typed turns it writes what the published tokenizers of this family write; other models have no such thing."""
     tokenizer = qwen_tokenizer()
     assert tokenizer.chat_template is None
-    tokenizer.chat_template = library_chat_template(folder)
+    tokenizer.chat_template = library_chat_template()
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
     assert tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) == (
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
     )
-    assert library_chat_template(save_llama(tmp_path / "llama", byte_level_tokenizer())) is None
+    assert own_text_in(save_llama(tmp_path / "llama", byte_level_tokenizer())) is None
     bare = save_qwen2_audio(tmp_path / "bare", template=False)
-    assert TextLLM(bare, "cpu", torch.float32, chat=True).tokenizer.chat_template == library_chat_template(folder)
+    assert TextLLM(bare, "cpu", torch.float32, chat=True).tokenizer.chat_template == library_chat_template()
 
 
 # The published config, which leaves out what the library's class has as a default: there is no number of layers in it.
@@ -167,7 +168,8 @@ def checkpoint(folder: Path, config: dict[str, Any]) -> dict[str, Path]:
     """Files of a checkpoint of which only the config tells anything."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text("{}")
+    for name in ("tokenizer.json", "preprocessor_config.json"):
+        (folder / name).write_text("{}")
     save_file({"language_model.model.norm.weight": torch.ones(3)}, folder / "model.safetensors")
     return {path.name: path for path in folder.iterdir()}
 

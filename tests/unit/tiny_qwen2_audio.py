@@ -77,7 +77,7 @@ def save_qwen2_audio(folder: Path, seed: int = 0, template: bool = True, **audio
     )
     model.save_pretrained(folder)
     if template:
-        tokenizer.chat_template = library_chat_template(folder)
+        tokenizer.chat_template = library_chat_template()
     tokenizer.save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=128, chunk_length=SECONDS).save_pretrained(folder)
     return folder

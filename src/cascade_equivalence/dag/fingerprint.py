@@ -51,7 +51,7 @@ PAGE = (
 STAGES = {
     "resolve": (
         "models/sources/*.py",
-        "config/model_files.py",
+        *("config/model_files.py", "models/speech_llm/architecture*.py"),
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
     ),
     "items": (
@@ -84,7 +84,8 @@ STAGES = {
     "answer": (
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "recording", "rendering", "rows")),
         *(f"models/{name}.py" for name in ("prompting", "scoring", "stopping", "text_llm")),
-        *("models/checkpoint.py", "models/speech_llm/qwen2_audio_text.py"),
+        # What a text LLM inside a speech LLM's checkpoint is opened by.
+        *("models/checkpoint.py", "models/speech_llm/architecture*.py", "models/speech_llm/*_text.py"),
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         "dag/answers.py",
     ),

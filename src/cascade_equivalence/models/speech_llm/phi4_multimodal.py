@@ -13,20 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import Phi4MultimodalFeatureExtractor, Phi4MultimodalForCausalLM
+from transformers import Phi4MultimodalFeatureExtractor
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import SpeechFiles
 from cascade_equivalence.models.checkpoint import read_header
 from cascade_equivalence.models.rendering import control_tokens, defuse
 from cascade_equivalence.models.rows import AUDIO
+from cascade_equivalence.models.speech_llm.architectures import ADAPTER_FILES, ADAPTER_FOLDER
 from cascade_equivalence.models.speech_llm.audio_encoder import SAMPLE_RATE, check_audio
-from cascade_equivalence.models.speech_llm.kinds import check_own_text
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
 from cascade_equivalence.models.text_llm import TextLLM
 
-ADAPTER_FOLDER = "speech-lora"
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 # No weight of the model has this in its name: the library takes weights that do for the adapter's.
 ADAPTER = "hearing"
 ANSWER_ROOM = 256
@@ -201,9 +199,8 @@ def open_phi4_multimodal(files: SpeechFiles, text: TextLLM, device: str, dtype: 
         dtype: Arithmetic, which the text LLM has already.
 
     Raises:
-        StudyError: The adapter is missing or does not fit, the checkpoint is incomplete, or the text LLM is another.
+        StudyError: The adapter is missing or does not fit, or the checkpoint is incomplete.
     """
-    check_own_text(text, files.folder, Phi4MultimodalForCausalLM)
     try:
         features = Phi4MultimodalFeatureExtractor.from_pretrained(files.folder)
     except OSError as error:
