@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.models.speech_llm.architecture import ARCHITECTURES
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -152,6 +153,9 @@ STAGES = {
     ),
 }
 
+MORE = {"listen": ARCHITECTURES}
+"""Whose plugins a stage depends on as a whole: what a checkpoint is opened by shows only when it is there."""
+
 
 def _without_prose(path: Path) -> str:
     """A module's code without comments, docstrings and layout, so that prose does not make anything run again."""
@@ -242,6 +246,7 @@ def code_fingerprint(stage: str, *extra: str | Path, package: Path = PACKAGE) ->
     Raises:
         FileNotFoundError: A glob finds nothing: a module was renamed, and its changes would go unseen.
     """
+    extra += MORE[stage].files() if stage in MORE else ()
     own = of_package(stage, tuple(glob for glob in extra if isinstance(glob, str)), package)
     plugins = [file for file in extra if isinstance(file, Path)]
     return _hash([own, *(f"{file.name}\0{_without_prose(file)}\0" for file in plugins)]) if plugins else own

@@ -244,8 +244,9 @@ class MechanismNodes(TrainingNodes):
 
     def lens_params(self, model: str) -> dict[str, Any]:
         """What the logit lens depends on, beside states and weights."""
-        chat = self.model(self.text_model(model)).chat
-        return self.mechanism.lens.model_dump(mode="json") | {"chat": chat, "code": code_fingerprint("lens")}
+        text = self.text_model(model)
+        code = code_fingerprint("lens", *self.opened_by(text))
+        return self.mechanism.lens.model_dump(mode="json") | {"chat": self.model(text).chat, "code": code}
 
     def implicit_params(self, asr: str, task: str) -> dict[str, Any]:
         """What implicit transcripts depend on, beside weights and speech."""

@@ -148,7 +148,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
         spec = self.model(model)
         params: dict[str, Any] = {
             "spec": spec.model_dump(mode="json", exclude={"blocks", "billions"}),
-            "code": code_fingerprint("resolve"),
+            "code": code_fingerprint("resolve", *self.opened_by(model)),
         }
         if isinstance(spec.source, PathSource):
             params["folder"] = state_of(spec.source, spec.gguf, Path(self.models))
@@ -218,7 +218,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
             "task": self.task(task).asked(),
             "system": self.system(system).model_dump(mode="json"),
             "chat": self.model(self.backbone(system)).chat,
-            "code": code_fingerprint("answer", *code_of(task)) + more,
+            "code": code_fingerprint("answer", *code_of(task), *self.opened_by(self.backbone(system))) + more,
         }
 
     def retest_params(self, system: str, variant: str, task: str) -> dict[str, Any]:

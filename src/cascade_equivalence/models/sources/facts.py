@@ -133,8 +133,6 @@ def speech_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
     config = read_json(files["config.json"])
     kind = config.get("model_type")
     architecture = find_architecture(kind, files["config.json"])
-    for needed in architecture.files:
-        _need(files, name, needed)
     weights = weight_files(files, name)
     parts = sorted({tensor.partition(".")[0] for path in weights for tensor in read_header(path).shapes})
     connector = config.get("connector") or {}

@@ -69,7 +69,7 @@ class Architecture:
         title: What a reader sees.
         open: Loads a checkpoint around a text LLM.
         own_text: The text LLM that its checkpoints hold; None where one speaks through another model.
-        files: Names of files that it needs beside config, weights and tokenizer.
+        files: Names of files that it needs to hear, beside config, weights and tokenizer.
         more_types: Further values of ``model_type`` that it goes by.
         refused: Values of ``model_type`` of layouts that cannot be opened: what they are, and what to take instead.
     """
@@ -96,7 +96,7 @@ def find_architecture(kind: object, where: Path) -> Architecture:
     for architecture in ARCHITECTURES.values():
         if kind in (architecture.name, *architecture.more_types):
             return architecture
-        if kind in architecture.refused:
+        if str(kind) in architecture.refused:
             raise StudyError(f"{where} is {architecture.refused[str(kind)]}")
     close = difflib.get_close_matches(str(kind), ARCHITECTURES, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -124,6 +124,21 @@ def own_text_in(folder: Path) -> OwnText | None:
     kind = read_json(path).get("model_type") if path.is_file() else None
     found = [each.own_text for each in ARCHITECTURES.values() if kind in (each.name, *each.more_types)]
     return found[0] if found else None
+
+
+def check_files(architecture: Architecture, folder: Path) -> None:
+    """Refuse a checkpoint that lacks files it needs to hear; its text LLM may do without.
+
+    Raises:
+        StudyError: It does.
+    """
+    missing = [name for name in architecture.files if not (folder / name).is_file()]
+    if missing:
+        raise StudyError(
+            f"{folder} lacks {' and '.join(missing)}, which {architecture.title} needs to hear: let `files` of its "
+            "entry match (a source of kind `path` takes files of the top folder only: use the hub's), and fetch the "
+            "model again"
+        )
 
 
 def check_own_text(text: "TextLLM", folder: Path, own: OwnText) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import SpeechFiles
 from cascade_equivalence.models.rows import AUDIO
-from cascade_equivalence.models.speech_llm.architecture import architecture_in, check_own_text
+from cascade_equivalence.models.speech_llm.architecture import architecture_in, check_files, check_own_text
 from cascade_equivalence.models.text_llm import TextLLM
 
 PLACEHOLDER = "<|audio|>"
@@ -141,4 +141,5 @@ def open_speech_llm(files: SpeechFiles, text: TextLLM, device: str, dtype: torch
     architecture = architecture_in(files.folder)
     if architecture.own_text is not None:
         check_own_text(text, files.folder, architecture.own_text)
+    check_files(architecture, files.folder)
     return architecture.open(files, text, device, dtype)

@@ -160,15 +160,9 @@ def load_speech_adapter(model: Any, folder: Path) -> None:
         folder: The checkpoint, with the adapter in ``speech-lora``.
 
     Raises:
-        StudyError: The adapter is missing, damaged, of another model or without effect, or peft is not installed.
+        StudyError: The adapter is damaged, of another model or without effect, or peft is not installed.
     """
     where = folder / ADAPTER_FOLDER
-    if missing := [name for name in ADAPTER_FILES if not (where / name).is_file()]:
-        raise StudyError(
-            f"{where} lacks {' and '.join(missing)}: without its speech adapter the model does not hear. Let `files` "
-            f"of its entry match {ADAPTER_FOLDER}/{ADAPTER_FILES[0]} and {ADAPTER_FOLDER}/{ADAPTER_FILES[1]} (a source "
-            "of kind `path` takes files of the top folder only: use the hub's)"
-        )
     read_header(where / ADAPTER_FILES[1])
     try:
         found = model.load_adapter(str(where), adapter_name=ADAPTER, use_safetensors=True)
@@ -201,9 +195,6 @@ def open_phi4_multimodal(files: SpeechFiles, text: TextLLM, device: str, dtype: 
     Raises:
         StudyError: The adapter is missing or does not fit, or the checkpoint is incomplete.
     """
-    try:
-        features = Phi4MultimodalFeatureExtractor.from_pretrained(files.folder)
-    except OSError as error:
-        raise StudyError(f"{files.folder} has no preprocessor_config.json: fetch the model again") from error
+    features = Phi4MultimodalFeatureExtractor.from_pretrained(files.folder)
     load_speech_adapter(text.model, files.folder)
     return Phi4MultimodalLLM(Phi4FrontEnd(text.model.get_decoder().embed_tokens_extend.audio_embed, features), text)

@@ -159,10 +159,7 @@ def load_front_end(folder: Path, device: str, dtype: torch.dtype) -> Qwen2AudioF
         StudyError: The checkpoint cannot be read, or its weights are not exactly those its config describes.
     """
     config: Any = Qwen2AudioConfig.from_pretrained(folder)
-    try:
-        features = WhisperFeatureExtractor.from_pretrained(folder)
-    except OSError as error:
-        raise StudyError(f"{folder} has no preprocessor_config.json: fetch the model again, with all files") from error
+    features = WhisperFeatureExtractor.from_pretrained(folder)
     names = contents(folder, f"a {NAME} model")
     with torch.device("meta"):
         tower, projector = Qwen2AudioEncoder(config.audio_config), Qwen2AudioMultiModalProjector(config)
