@@ -64,7 +64,6 @@ EXEMPT = {
     "secrets.py": "what is hidden from messages is in no result",
     "hub_errors.py": "the words of an error are in no result",
     "locked.py": "who waits for whom is in no result",
-    "registry.py": "finds the thing that the node names",
     "conditions.py": "kind and level that it reads off a name are parameters of the node",
     "registry.py": "finds what the node names",
     "speech/noise_kinds/base.py": "what a kind says of itself; the kind's own modules are the node's",
