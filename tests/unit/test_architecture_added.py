@@ -22,9 +22,9 @@ from cascade_equivalence.dag.answers import model_files
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.models.answering import ModelFiles, SpeechFiles, answer_questions, open_model
+from cascade_equivalence.models.architecture import ARCHITECTURES, Architecture, OwnText
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
-from cascade_equivalence.models.speech_llm.architecture import ARCHITECTURES, Architecture, OwnText
 from cascade_equivalence.models.speech_llm.model import SpeechLLM, open_speech_llm
 from cascade_equivalence.models.text_llm import TextLLM
 
@@ -174,7 +174,7 @@ def test_a_file_that_it_needs_to_hear_is_missed_and_its_text_llm_does_without(tm
 
 
 PLUGIN = """
-from cascade_equivalence.models.speech_llm.architecture import ARCHITECTURES, Architecture
+from cascade_equivalence.models.architecture import ARCHITECTURES, Architecture
 
 def open_it(files, text, device, dtype):
     raise NotImplementedError("{more}")

@@ -16,7 +16,7 @@ from tiny_llm import byte_level_tokenizer, save_llama
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import ModelFiles, SpeechFiles, open_model
-from cascade_equivalence.models.speech_llm.architecture import ARCHITECTURES
+from cascade_equivalence.models.architecture import ARCHITECTURES
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM, open_speech_llm
 from cascade_equivalence.models.text_llm import TextLLM
 

@@ -17,10 +17,10 @@ from cascade_equivalence.config.sources import ModelSpec, PathSource
 from cascade_equivalence.dag.answers import model_files
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import open_model
+from cascade_equivalence.models.architecture import own_text_in
 from cascade_equivalence.models.sources.facts import llm_facts, speech_facts
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
-from cascade_equivalence.models.speech_llm.architecture import own_text_in
 from cascade_equivalence.models.speech_llm.qwen2_audio import Qwen2AudioLLM, load_front_end
 from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
 from cascade_equivalence.models.text_llm import TextLLM

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.models.speech_llm.architecture import ARCHITECTURES
+from cascade_equivalence.models.architecture import ARCHITECTURES
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -52,7 +52,7 @@ PAGE = (
 STAGES = {
     "resolve": (
         "models/sources/*.py",
-        *("config/model_files.py", "models/speech_llm/architecture*.py"),
+        *("config/model_files.py", "models/architecture.py", "models/speech_llm/architectures.py"),
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
     ),
     "items": (
@@ -86,7 +86,8 @@ STAGES = {
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "recording", "rendering", "rows")),
         *(f"models/{name}.py" for name in ("prompting", "scoring", "stopping", "text_llm")),
         # What a text LLM inside a speech LLM's checkpoint is opened by.
-        *("models/checkpoint.py", "models/speech_llm/architecture*.py", "models/speech_llm/*_text.py"),
+        *("models/checkpoint.py", "models/architecture.py"),
+        *("models/speech_llm/architectures.py", "models/speech_llm/*_text.py"),
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         "dag/answers.py",
     ),

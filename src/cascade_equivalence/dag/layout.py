@@ -10,7 +10,7 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.check import clean_voices
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, StudyConfig, SystemSpec, TaskSpec
-from cascade_equivalence.models.speech_llm.architecture import ARCHITECTURES
+from cascade_equivalence.models.architecture import ARCHITECTURES
 
 
 @dataclass(frozen=True)

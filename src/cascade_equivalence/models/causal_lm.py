@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 from transformers.cache_utils import CacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.speech_llm.architecture import own_text_in
+from cascade_equivalence.models.architecture import own_text_in
 
 
 def read_config(folder: Path) -> Any:

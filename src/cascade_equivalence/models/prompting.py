@@ -7,8 +7,8 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import own_text_in
 from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
-from cascade_equivalence.models.speech_llm.architecture import own_text_in
 
 
 class PromptWriter:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import OwnText, find_architecture
 from cascade_equivalence.models.checkpoint import read_header, read_json, weight_files
 from cascade_equivalence.models.openai_whisper import WEIGHTS, read_dimensions, transformers_dimensions
 from cascade_equivalence.models.sources.manifest import Fact
-from cascade_equivalence.models.speech_llm.architecture import OwnText, find_architecture
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 # Fact: the names that the configs of different architectures give it.

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.models.speech_llm.architecture import Architecture, OwnText
+from cascade_equivalence.models.architecture import Architecture, OwnText
+from cascade_equivalence.models.speech_llm.phi4_adapter import ADAPTER_FILES, ADAPTER_FOLDER
 
 if TYPE_CHECKING:
     import torch
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from cascade_equivalence.models.text_llm import TextLLM
 
 SPECTROGRAM = "preprocessor_config.json"
-ADAPTER_FOLDER = "speech-lora"
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-"""Of Phi-4-multimodal, what it hears through."""
 
 
 def _ultravox(files: "SpeechFiles", text: "TextLLM", device: str, dtype: "torch.dtype") -> "SpeechLLM":
