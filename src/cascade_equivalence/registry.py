@@ -24,7 +24,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
 
     Args:
         kind: What one is called, in messages.
-        home: Module whose ``OWN`` are the package's; it is imported when the first name is asked for.
+        home: Module whose ``OWN`` are the package's, each a ``KIND``; it is imported when the first name is asked for.
         unique: What else no two of them share: an attribute, such as a prefix.
     """
 
@@ -42,13 +42,17 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             The thing.
 
         Raises:
-            StudyError: Another has its name, or what else must be its own; or it has no name that a file could have.
+            StudyError: Another has its name, or what else must be its own; it has no name that a file could have; or it
+                is no such thing.
         """
         name = getattr(thing, "name", None)
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise StudyError(f"a {self.kind} needs a name of letters, digits and underscores, not {name!r}")
         if name in self:
             raise StudyError(f"there are two {self.kind}s called {name!r}: give one another name")
+        wanted = importlib.import_module(self._home).KIND
+        if not isinstance(thing, wanted):
+            raise StudyError(f"{name!r} is no {self.kind}: make it a {wanted.__name__} of {wanted.__module__}")
         if self._unique is not None:
             own = getattr(thing, self._unique)
             if other := next((each for each in self if getattr(self[each], self._unique) == own), None):

@@ -12,7 +12,7 @@ import torch
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from cascade_equivalence.config.mechanism import ConceptName, ErasureConfig
+from cascade_equivalence.config.mechanism import ErasureConfig
 from cascade_equivalence.mechanism.concepts import proxy
 from cascade_equivalence.mechanism.ctc import CtcProbe
 from cascade_equivalence.mechanism.eraser_files import read_erasers
@@ -36,14 +36,14 @@ class Study:
     utterances: Path
     index: Path
 
-    def fit(self, concept: ConceptName, config: ErasureConfig = CONFIG) -> dict[str, Any]:
+    def fit(self, concept: str, config: ErasureConfig = CONFIG) -> dict[str, Any]:
         """Fit a concept; what the summary says of layer 3."""
         fit_concept(concept, self.layers, self.utterances, self.index, config, self.folder / concept)
         summary = json.loads((self.folder / concept / "summary.json").read_text())
         assert summary["concept"] == concept and set(summary["layers"]) == {str(layer) for layer in self.layers}
         return summary["layers"]["3"]
 
-    def erasers(self, concept: ConceptName, layer: int = 3) -> dict[str, Eraser]:
+    def erasers(self, concept: str, layer: int = 3) -> dict[str, Eraser]:
         return read_erasers(self.folder / concept / f"layer{layer}.safetensors")
 
     def train(self) -> tuple[np.ndarray, pl.DataFrame]:

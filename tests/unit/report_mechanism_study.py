@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from report_study import IMPLICIT_OUTLINE, LABELS, PLANTED, STATISTICS, Study, answers_of, save, write_comparisons
 
-from cascade_equivalence.config.mechanism import MATCHED
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.report.eraser_frame import erasers_table
 from cascade_equivalence.report.erasure_frame import erasure_tables
 from cascade_equivalence.report.finding import Claim, Finding
@@ -26,6 +26,7 @@ TASKS = ("ag_news", "sst2", "trivia_qa")
 UTTERANCES, ITEMS = 50, 80
 RANKS = {"proxy": 40, "ctc": 30, "boc": 28, "acoustic": 2, "permuted": 40}
 CONTROLS = ("random", "principal")
+MATCHED = tuple(name for name, concept in CONCEPTS.items() if concept.matched)
 SURVIVAL = {
     ("proxy", "linear", "audio"): 0.05,
     ("proxy", "affine", "audio"): 0.1,
@@ -191,7 +192,7 @@ def write_summary(root: Path, model: str, concept: str, world: World) -> Path:
         layers[str(layer)] |= fitted | {"shrinkage": True, "tolerance": 0.01}
         if concept == "ctc":
             layers[str(layer)] |= {"labels": "first", "outputs": 8}
-        if concept in MATCHED:
+        if CONCEPTS[concept].matched:
             drawn = {"removed_variance": 0.1, "removed_variances": [0.1] * world.draws, "probe_after": 0.4}
             drawn["text_decodability"] = {"before": 0.3, "after": 0.25}
             layers[str(layer)] |= {"controls": dict.fromkeys(world.controls, drawn)}
@@ -203,7 +204,7 @@ def write_erasure(root: Path, model: str, concept: str, task: str, world: World)
     """Write the answers of a model to a task while a concept is erased."""
     variants = ["none"] if concept == "none" else ["linear", "affine"]
     parts = [_erased(model, concept, variant, arm, task, world) for variant in variants for arm in ("audio", "text")]
-    if concept in MATCHED:
+    if concept != "none" and CONCEPTS[concept].matched:
         drawn = [f"{control}{draw}" for control in world.controls for draw in range(world.draws)]
         parts += [_erased(model, concept, variant, "audio", task, world) for variant in drawn]
     return save(pl.concat(parts), root / f"erasure/{model}/{concept}/{task}.parquet")

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
@@ -25,7 +24,6 @@ from cascade_equivalence.cli.study import recorded_statistics, results_of
 from cascade_equivalence.cli.tree import build_parser
 from cascade_equivalence.config.check_folders import place_problems
 from cascade_equivalence.config.load import is_registry, load_study
-from cascade_equivalence.config.mechanism import CONCEPTS, ConceptName
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.folder import location
 
@@ -205,10 +203,6 @@ def test_what_can_be_named_is_listed(kind: str, command: Command, capsys: pytest
     assert own.keys() == found.keys()
     if kind == "systems":
         assert set(BASE["systems"]) <= found.keys()
-
-
-def test_every_concept_says_what_it_is() -> None:
-    assert set(CONCEPTS) == set(get_args(ConceptName))
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

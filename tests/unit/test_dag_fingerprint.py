@@ -115,6 +115,10 @@ ELSEWHERE = {
     **{f"training_{stage}": BESIDE for stage in ("texts", "shards", "frames", "distil")},
     **dict.fromkeys(("utterances", "states", "lens", "implicit", "erasure", "surplus"), BESIDE),
     **dict.fromkeys(("probes", "moments", "erasers"), DRAWN),
+    "resolve": {
+        "models/speech_llm/*.py": "opens what is resolved; what a checkpoint is of says its architecture",
+        **dict.fromkeys(("models/answering.py", "models/text_llm.py"), "the same"),
+    },
     "items": {"tasks/parsing.py": "how answers are read decides no item"},
     "fetch_set": {"models/sources/*.py": "hashes; what is fetched is known by its hash"},
     "musan": {"models/sources/*.py": "hashes; what is fetched is known by its hash"},

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,8 @@ import torch
 from concept_erasure import LeaceFitter
 from eraser_study import ALPHABET, CONFIG, WIDTH, WORDS, Study, planted_study, r2, words_of, write_study
 
-from cascade_equivalence.config.mechanism import ConceptName, ErasureConfig
+from cascade_equivalence.config.mechanism import ErasureConfig
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.ctc import CtcProbe
 from cascade_equivalence.mechanism.eraser_files import read_erasers
@@ -111,7 +112,7 @@ def test_only_the_variants_asked_for_are_written(study: Study) -> None:
 @pytest.mark.parametrize("shrinkage", [False, True])
 def test_tiny_studies_work(tmp_path: Path, pooling: str, shrinkage: bool) -> None:
     small = write_study(tmp_path, [f"{WORDS[n % 3]} {WORDS[n % 8]}" for n in range(12)], 64, [3])
-    for concept in get_args(ConceptName):
+    for concept in CONCEPTS:
         found = small.fit(concept, ErasureConfig(pooling=pooling, shrinkage=shrinkage, seeds=2))
         assert 0 <= found["probe_after"] <= found["probe_before"] + 1e-9 <= 1 + 1e-6, concept
         for eraser in small.erasers(concept).values():

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from cascade_equivalence.conditions import parse_condition
-from cascade_equivalence.config.mechanism import BASELINE, ConceptName, ControlName
-from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.mechanism import BASELINE, ControlName
+from cascade_equivalence.config.names import CONCEPTS, TASKS
 from cascade_equivalence.config.paper import (
     PAPER_MODELS,
     PAPER_SYSTEMS,
@@ -116,7 +116,7 @@ def test_tables_cross_all_their_rows_and_columns(numbers: pl.DataFrame) -> None:
 
 
 def test_words_are_those_of_the_lists(numbers: pl.DataFrame) -> None:
-    concepts = {*get_args(ConceptName), *get_args(ControlName), *PROBE_TITLES, BASELINE}
+    concepts = {*CONCEPTS, *get_args(ControlName), *PROBE_TITLES, BASELINE}
     for row in numbers.iter_rows(named=True):
         assert row["unit"] in STATISTICS[row["statistic"]], row
         assert row["aggregate"] in (None, *AGGREGATES) and row["relation"] in RELATIONS, row

@@ -1,20 +1,17 @@
 """Qwen2-Audio behind the interface of speech LLMs computes what the transformers library's own model computes."""
 
 import warnings
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import own_text_checks as checks
 import pytest
 import torch
-from own_text_checks import AFTER, BEFORE, CONFIG, PREFIX, QUESTIONS, SHOT, Read, clip, files_of
-from tiny_qwen2_audio import BLOCKS, SECONDS, WIDTH, processor_of, save_qwen2_audio
+from own_text_checks import CONFIG, PREFIX, QUESTIONS, clip, files_of
+from tiny_qwen2_audio import SECONDS, native_prompt, processor_of, save_qwen2_audio
 from transformers import Qwen2AudioForConditionalGeneration
 
-from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import SpeechFiles, open_model, sound_of
+from cascade_equivalence.models.answering import SpeechFiles, open_model
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM, open_speech_llm
 from cascade_equivalence.models.speech_llm.qwen2_audio import MARKED
@@ -33,57 +30,6 @@ def model(folder: Path) -> SpeechLLM:
     text, speech = open_model(files_of(folder), CONFIG)
     assert speech is not None and speech.text is text
     return speech
-
-
-@pytest.fixture(scope="module")
-def reference(folder: Path) -> checks.Reference:
-    """The library's model after the library's processor, on the prompt that its template writes for a list of parts."""
-    model, processor = Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval(), processor_of(folder)
-
-    @cache
-    def cached(sha256: str, more: str) -> Read:
-        number = [each.audio.sha256 for each in QUESTIONS].index(sha256)  # type: ignore[union-attr]
-        prompt = native_prompt(processor) + PREFIX + more
-        inputs = processor(text=[prompt], audio=[clip(number)], sampling_rate=16000, padding=True, return_tensors="pt")
-        with torch.no_grad():
-            made = model(**inputs, output_hidden_states=True)
-        audio = model.config.audio_token_id
-        row = [AUDIO if token == audio else token for token in inputs["input_ids"][0].tolist()]
-        return Read(row, made.logits[0], tuple(states[0] for states in made.hidden_states))
-
-    return lambda question, more: cached(sound_of(question).sha256, more)
-
-
-def native_prompt(processor: Any) -> str:
-    """The conversation of the checks as the library is given it: the last turn a list of text, sound and text."""
-    parts = [{"type": "text", "text": BEFORE}, {"type": "audio", "audio": "clip"}, {"type": "text", "text": AFTER}]
-    conversation = [*SHOT, {"role": "user", "content": parts}]
-    return str(processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False))
-
-
-def test_logits_and_places_of_the_sound(model: SpeechLLM, reference: checks.Reference) -> None:
-    checks.check_against(model, reference)
-
-
-def test_company_changes_nothing(model: SpeechLLM) -> None:
-    checks.check_company(model)
-
-
-def test_answers_and_forced_choices(folder: Path, reference: checks.Reference, tmp_path: Path) -> None:
-    checks.check_answers(files_of(folder), reference, tmp_path)
-
-
-def test_states_and_the_logit_lens(model: SpeechLLM, reference: checks.Reference, tmp_path: Path) -> None:
-    assert len(model.blocks) == BLOCKS
-    checks.check_capture(model, reference, tmp_path)
-
-
-def test_implicit_transcripts(model: SpeechLLM, reference: checks.Reference) -> None:
-    checks.check_implicit(model, reference)
-
-
-def test_erasure(model: SpeechLLM) -> None:
-    checks.check_erasure(model, WIDTH)
 
 
 def test_a_batch_of_the_library_gives_the_same(model: SpeechLLM, folder: Path) -> None:
@@ -180,23 +126,3 @@ def test_sound_behind_the_window_is_not_heard_and_that_is_said(model: SpeechLLM)
         whole, alone = model.encoder.embed([window[: SECONDS * 16000], clip(0)])
     torch.testing.assert_close(long, whole, atol=1e-5, rtol=0)
     torch.testing.assert_close(short, alone, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("audio", "wrong"),
-    [
-        (np.zeros(0, np.float32), "clip 1 of 1 is empty"),
-        (np.zeros((2, 800), np.float32), "not one channel"),
-        (np.full(800, np.nan, np.float32), "not finite"),
-        (np.zeros(800, np.int16), "scale it to -1 ... 1"),
-    ],
-)
-def test_bad_sound(audio: np.ndarray, wrong: str, model: SpeechLLM) -> None:
-    with pytest.raises(StudyError, match=wrong):
-        model.encoder.embed([audio])
-
-
-@pytest.mark.parametrize("content", ["no sound", f"{PLACEHOLDER} and {PLACEHOLDER}"])
-def test_sound_stands_once_in_a_prompt(content: str, model: SpeechLLM) -> None:
-    with pytest.raises(StudyError, match="once"):
-        model.rows([model.text.render([{"role": "user", "content": content}])], [clip(0)])

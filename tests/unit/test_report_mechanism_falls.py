@@ -12,9 +12,10 @@ from report_mechanism_study import SPEAKERS, TASKS, World, about, inside
 
 from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.report.finding import APART, HEARING, NECESSARY, NOT_MEAN, SPARED, Claim
+from cascade_equivalence.report.mechanism_names import control_names
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.verdict_erasure import hearing as judge_hearing
-from cascade_equivalence.report.verdict_fall import ALPHA, CONTROL_NAMES, ENOUGH, MARGIN, Erasures
+from cascade_equivalence.report.verdict_fall import ALPHA, ENOUGH, MARGIN, Erasures
 
 MODEL, TASK = SPEAKERS[0], TASKS[0]
 FALLS = {("proxy", "linear", "audio"): 0.05}
@@ -133,7 +134,7 @@ def test_hearing_breaks_where_it_falls_and_falls_further_than_reading(
 ENDS = st.tuples(*[st.integers(-40, 40).map(lambda value: value / 40)] * 3).map(sorted)
 CONTROL = st.fixed_dictionaries(
     {
-        "control": st.sampled_from(sorted(CONTROL_NAMES)),
+        "control": st.sampled_from(sorted(control_names())),
         "draws": st.sampled_from([1, 3, 18, 19, 20]),
         "at_or_below": st.sampled_from([0, 1]),
         "difference_high": st.one_of(st.none(), st.integers(-4, 4).map(lambda value: value / 10)),

@@ -9,11 +9,10 @@ import matplotlib as mpl
 import polars as pl
 import pytest
 from figure_text import assert_nothing_overlaps, written_in
-from report_mechanism_study import EARS, SPEAKERS, TASKS, World, write_behaviour, write_mechanism
+from report_mechanism_study import EARS, MATCHED, SPEAKERS, TASKS, World, write_behaviour, write_mechanism
 from report_study import IMPLICIT_OUTLINE, PLANTED, STATISTICS, build
 from test_report_page import Page, check_page
 
-from cascade_equivalence.config.mechanism import MATCHED
 from cascade_equivalence.report.figures.erasure import BANDS, DOTS, LEAST, LINES, erasure_figure
 from cascade_equivalence.report.figures.lens import lens_figure
 from cascade_equivalence.report.figures.probes import LOOKS, probe_figure

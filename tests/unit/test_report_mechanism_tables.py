@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from report_mechanism_study import (
     EARS,
+    MATCHED,
     RANKS,
     SPEAKERS,
     TASKS,
@@ -21,7 +22,6 @@ from report_mechanism_study import (
 from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, Study, build
 from scipy import stats
 
-from cascade_equivalence.config.mechanism import MATCHED
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import mechanism_schemas
 from cascade_equivalence.report.contents import displays, write_markdown

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import torch
+from own_text_checks import AFTER, BEFORE, PREFIX, QUESTIONS, SHOT, Read, Reference, clip
 from peft import LoraConfig
 from safetensors.torch import save_file
 from tiny_llm import byte_level_tokenizer
@@ -18,6 +20,9 @@ from transformers import (
     Phi4MultimodalProcessor,
 )
 from transformers.image_processing_base import ImageProcessingMixin
+
+from cascade_equivalence.models.answering import sound_of
+from cascade_equivalence.models.rows import AUDIO
 
 BLOCKS, WIDTH, HEADS = 2, 48, 4
 SPECIAL = ["<|endoftext|>", "<|image|>", "<|audio|>", "<|assistant|>", "<|end|>", "<|user|>", "<|system|>"]
@@ -143,3 +148,26 @@ def library_model(folder: Path, adapter: bool = True) -> Phi4MultimodalForCausal
         model.load_adapter(str(folder), adapter_name="speech", adapter_kwargs={"subfolder": "speech-lora"})
         model.set_adapter("speech")
     return model.eval()
+
+
+def native_prompt() -> str:
+    """The conversation of the checks as the model's card writes it."""
+    shot = f"<|user|>{SHOT[0]['content']}<|end|><|assistant|>{SHOT[1]['content']}<|end|>"
+    return f"{shot}<|user|>{BEFORE}<|audio|>{AFTER}<|end|><|assistant|>{PREFIX}"
+
+
+def reference_of(folder: Path) -> Reference:
+    """The library's model after the library's processor."""
+    model, processor = library_model(folder), processor_of(folder)
+
+    @cache
+    def cached(sha256: str, more: str) -> Read:
+        number = [each.audio.sha256 for each in QUESTIONS].index(sha256)  # type: ignore[union-attr]
+        text = native_prompt() + more
+        inputs = processor(text=text, audio=[clip(number)], sampling_rate=16000, return_tensors="pt")
+        with torch.no_grad():
+            made = model(**inputs, output_hidden_states=True)
+        row = [AUDIO if token == processor.audio_token_id else token for token in inputs["input_ids"][0].tolist()]
+        return Read(row, made.logits[0], tuple(states[0] for states in made.hidden_states))
+
+    return lambda question, more: cached(sound_of(question).sha256, more)

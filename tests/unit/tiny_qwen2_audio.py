@@ -1,9 +1,12 @@
 """A random Qwen2-Audio of a few hundred kilobytes in the layout of the published one. Its window is 2 s."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+from own_text_checks import AFTER, BEFORE, PREFIX, QUESTIONS, SHOT, Read, Reference, clip
 from tiny_llm import byte_level_tokenizer
 from tiny_ultravox import randomize
 from tokenizers import AddedToken
@@ -16,6 +19,8 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
+from cascade_equivalence.models.answering import sound_of
+from cascade_equivalence.models.rows import AUDIO as SOUND
 from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
 
 SECONDS = 2
@@ -77,7 +82,7 @@ def save_qwen2_audio(folder: Path, seed: int = 0, template: bool = True, **audio
     )
     model.save_pretrained(folder)
     if template:
-        tokenizer.chat_template = library_chat_template(folder)
+        tokenizer.chat_template = library_chat_template()
     tokenizer.save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=128, chunk_length=SECONDS).save_pretrained(folder)
     return folder
@@ -87,3 +92,28 @@ def processor_of(folder: Path) -> Qwen2AudioProcessor:
     """The library's own processor of a checkpoint."""
     tokenizer = Qwen2Tokenizer.from_pretrained(folder, padding_side="left")
     return Qwen2AudioProcessor(WhisperFeatureExtractor.from_pretrained(folder), tokenizer)
+
+
+def native_prompt(processor: Any) -> str:
+    """The conversation of the checks as the library is given it: the last turn a list of text, sound and text."""
+    parts = [{"type": "text", "text": BEFORE}, {"type": "audio", "audio": "clip"}, {"type": "text", "text": AFTER}]
+    conversation = [*SHOT, {"role": "user", "content": parts}]
+    return str(processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False))
+
+
+def reference_of(folder: Path) -> Reference:
+    """The library's model after the library's processor, on the prompt that its template writes for a list of parts."""
+    model, processor = Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval(), processor_of(folder)
+
+    @cache
+    def cached(sha256: str, more: str) -> Read:
+        number = [each.audio.sha256 for each in QUESTIONS].index(sha256)  # type: ignore[union-attr]
+        prompt = native_prompt(processor) + PREFIX + more
+        inputs = processor(text=[prompt], audio=[clip(number)], sampling_rate=16000, padding=True, return_tensors="pt")
+        with torch.no_grad():
+            made = model(**inputs, output_hidden_states=True)
+        audio = model.config.audio_token_id
+        row = [SOUND if token == audio else token for token in inputs["input_ids"][0].tolist()]
+        return Read(row, made.logits[0], tuple(states[0] for states in made.hidden_states))
+
+    return lambda question, more: cached(sound_of(question).sha256, more)

@@ -5,25 +5,13 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from cascade_equivalence.config.base import Closed
-from cascade_equivalence.config.names import Draws, Name, TaskName
+from cascade_equivalence.config.names import ConceptName, Draws, Name, TaskName
 
-ConceptName = Literal["proxy", "ctc", "boc", "acoustic", "permuted"]
-"""What is erased."""
-CONCEPTS: dict[ConceptName, str] = {
-    "proxy": "the first word",
-    "ctc": "the characters that the layer's own CTC probe reads, frame by frame",
-    "boc": "the bag of characters",
-    "acoustic": "pitch and energy",
-    "permuted": "a control: the proxy, with its labels shuffled",
-}
-"""What each concept is."""
 ControlName = Literal["random", "principal"]
 """What is drawn for each concept, at each layer as many directions as its eraser takes away: `random` ones, or random
 ones among principal components that carry as much variance (`principal`)."""
 DRAWN: tuple[str, ...] = get_args(ControlName)
 """Controls that are drawn."""
-MATCHED: tuple[str, ...] = ("proxy", "ctc", "boc", "acoustic")
-"""Concepts that controls are drawn for; `permuted` is a control itself."""
 BASELINE = "none"
 """The condition in which nothing is erased."""
 
@@ -104,6 +92,7 @@ class ErasureConfig(Closed):
 
     concepts: list[ConceptName] = Field(
         default=["proxy", "ctc", "boc", "acoustic", "permuted"],
+        validate_default=False,
         description="Concepts, and the first word with its labels shuffled.",
     )
     controls: list[ControlName] = Field(

@@ -1,12 +1,13 @@
 """Names that configs use."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt
 
 from cascade_equivalence.registry import NameIn, Registry
 
 if TYPE_CHECKING:
+    from cascade_equivalence.mechanism.concept import Concept
     from cascade_equivalence.speech.voices.base import VoiceProvider
     from cascade_equivalence.tasks.base import Task
     from cascade_equivalence.tasks.repeats import Variant
@@ -19,6 +20,10 @@ VARIANTS: "Registry[Variant]" = Registry("variant", home="cascade_equivalence.ta
 """What is changed when a system is asked again."""
 INVALID = "invalid"
 """The category of answers that are none; no label can be called so."""
+CONCEPTS: "Registry[Concept]" = Registry("concept", home="cascade_equivalence.mechanism.concepts")
+"""What can be erased."""
+ConceptName = Annotated[str, NameIn(CONCEPTS)]
+ConceptKind = Literal["text", "sound", "control"]
 # Three names with a sign between them still make the name of a folder.
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.models.architecture import ARCHITECTURES
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -50,7 +51,7 @@ PAGE = (
 STAGES = {
     "resolve": (
         "models/sources/*.py",
-        "config/model_files.py",
+        *("config/model_files.py", "models/architecture.py", "models/speech_llm/architectures.py"),
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
     ),
     "items": (
@@ -83,7 +84,9 @@ STAGES = {
     "answer": (
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "recording", "rendering", "rows")),
         *(f"models/{name}.py" for name in ("prompting", "scoring", "stopping", "text_llm")),
-        *("models/checkpoint.py", "models/speech_llm/qwen2_audio_text.py"),
+        # What a text LLM inside a speech LLM's checkpoint is opened by.
+        *("models/checkpoint.py", "models/architecture.py"),
+        *("models/speech_llm/architectures.py", "models/speech_llm/*_text.py"),
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         "dag/answers.py",
     ),
@@ -121,9 +124,9 @@ STAGES = {
     "implicit": tuple(f"mechanism/{name}.py" for name in ("bags", "hooks", "implicit", "lens")),
     "moments": tuple(f"mechanism/{name}.py" for name in ("leace", "moments", "states")),
     "erasers": (
-        *(f"mechanism/{name}.py" for name in ("characters", "concepts", "controls", "ctc")),
-        *(f"mechanism/{name}.py" for name in ("eraser_files", "erasers", "frame_labels", "held_out", "leace")),
-        *(f"mechanism/{name}.py" for name in ("moments", "ridge", "states")),
+        *(f"mechanism/{name}.py" for name in ("characters", "concept", "concepts", "controls")),
+        *(f"mechanism/{name}.py" for name in ("ctc", "eraser_files", "erasers", "frame_labels", "held_out")),
+        *(f"mechanism/{name}.py" for name in ("leace", "moments", "ridge", "states")),
         *(f"stats/{name}.py" for name in ("clusters", "explained", "jackknife", "statistic")),
     ),
     "erasure": (
@@ -148,6 +151,9 @@ STAGES = {
         *FIGURES,
     ),
 }
+
+MORE = {"listen": ARCHITECTURES}
+"""Whose plugins a stage depends on as a whole: what a checkpoint is opened by shows only when it is there."""
 
 
 def _without_prose(path: Path) -> str:
@@ -239,6 +245,7 @@ def code_fingerprint(stage: str, *extra: str | Path, package: Path = PACKAGE) ->
     Raises:
         FileNotFoundError: A glob finds nothing: a module was renamed, and its changes would go unseen.
     """
+    extra += MORE[stage].files() if stage in MORE else ()
     own = of_package(stage, tuple(glob for glob in extra if isinstance(glob, str)), package)
     plugins = [file for file in extra if isinstance(file, Path)]
     return _hash([own, *(f"{file.name}\0{_without_prose(file)}\0" for file in plugins)]) if plugins else own

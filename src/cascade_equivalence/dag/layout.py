@@ -10,6 +10,7 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.check import clean_voices
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, StudyConfig, SystemSpec, TaskSpec
+from cascade_equivalence.models.architecture import ARCHITECTURES
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,10 @@ class Layout:
     def is_speech_llm(self, name: str) -> bool:
         """Whether a model is a speech LLM."""
         return name != ORACLE and self.model(self.listener(name)).role == "speech-llm"
+
+    def opened_by(self, model: str) -> tuple[Path, ...]:
+        """Files of plugins that a model's checkpoint may be opened by: its architecture shows only when it is there."""
+        return ARCHITECTURES.files() if self.model(model).role == "speech-llm" else ()
 
     @cached_property
     def apis(self) -> dict[str, ApiSpec]:

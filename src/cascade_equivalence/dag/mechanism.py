@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 from cascade_equivalence.config.layers import spread_layers
-from cascade_equivalence.config.mechanism import BASELINE, MATCHED, ErasureConfig, MechanismConfig, ProbesConfig
+from cascade_equivalence.config.mechanism import BASELINE, ErasureConfig, MechanismConfig, ProbesConfig
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.dag.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.dag.training import TrainingNodes
 
@@ -75,7 +76,8 @@ class MechanismNodes(TrainingNodes):
 
     def draws(self, concept: str) -> int:
         """Draws of all controls of a concept."""
-        return len(self.erasure.controls) * self.erasure.seeds if concept in MATCHED else 0
+        matched = concept != BASELINE and CONCEPTS.find(concept).matched
+        return len(self.erasure.controls) * self.erasure.seeds if matched else 0
 
     def rule_name(self, rule: str, model: str) -> str:
         """Name of the rule that serves one model."""
@@ -224,8 +226,9 @@ class MechanismNodes(TrainingNodes):
 
     def lens_params(self, model: str) -> dict[str, Any]:
         """What the logit lens depends on, beside states and weights."""
-        chat = self.model(self.text_model(model)).chat
-        return self.mechanism.lens.model_dump(mode="json") | {"chat": chat, "code": code_fingerprint("lens")}
+        text = self.text_model(model)
+        code = code_fingerprint("lens", *self.opened_by(text))
+        return self.mechanism.lens.model_dump(mode="json") | {"chat": self.model(text).chat, "code": code}
 
     def implicit_params(self, asr: str, task: str) -> dict[str, Any]:
         """What implicit transcripts depend on, beside weights and speech."""
@@ -244,10 +247,10 @@ class MechanismNodes(TrainingNodes):
     def eraser_params(self, concept: str) -> dict[str, Any]:
         """What a concept's erasers and controls depend on, beside states, moments and probes."""
         fields = {"affine", "pooling", "shrinkage", "tolerance", "proxy_classes", "seed"}
-        fields |= {"controls", "seeds"} if concept in MATCHED else set()
-        fields |= {"ctc_labels"} if concept == "ctc" else set()
+        erased = CONCEPTS.find(concept)
+        fields |= erased.settings | ({"controls", "seeds"} if erased.matched else set())
         settings = self.erasure.model_dump(mode="json", include=fields)
-        return settings | {"code": code_fingerprint("erasers")}
+        return settings | {"code": code_fingerprint("erasers", *CONCEPTS.files(concept))}
 
     def erased_params(self, model: str, concept: str, task: str) -> dict[str, Any]:
         """What answers under erasure depend on, beside weights, speech and erasers."""

@@ -114,12 +114,13 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
     def wildcards(self) -> dict[str, str]:
         """Wildcard constraints: only names of this study, so that a misspelt path is no file."""
         noise = [name for name in self.conditions if name != CLEAN]
+        erased = self.config.mechanism is not None and self.config.mechanism.erasure is not None
         return {
             "model": _either(self.config.definitions.models),
             "asr": _either(name for name in self.asrs if not self.is_lens(name)),
             "opened": _either(self.opened() if self.config.mechanism else ()),
             "layer": r"\d+",
-            "concept": "[a-z]+",
+            "concept": _either(self.concepts() if erased else ()),
             "lens": _either(name for name in self.asrs if self.is_lens(name)),
             "task": _either(self.config.tasks),
             "voice": _either(dict.fromkeys([*self.config.speech.voices, *self.config.speech.prosody_voices])),
@@ -148,7 +149,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
         spec = self.model(model)
         params: dict[str, Any] = {
             "spec": spec.model_dump(mode="json", exclude={"blocks", "billions"}),
-            "code": code_fingerprint("resolve"),
+            "code": code_fingerprint("resolve", *self.opened_by(model)),
         }
         if isinstance(spec.source, PathSource):
             params["folder"] = state_of(spec.source, spec.gguf, Path(self.models))
@@ -218,7 +219,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
             "task": self.task(task).asked(),
             "system": self.system(system).model_dump(mode="json"),
             "chat": self.model(self.backbone(system)).chat,
-            "code": code_fingerprint("answer", *code_of(task)) + more,
+            "code": code_fingerprint("answer", *code_of(task), *self.opened_by(self.backbone(system))) + more,
         }
 
     def retest_params(self, system: str, variant: str, task: str) -> dict[str, Any]:

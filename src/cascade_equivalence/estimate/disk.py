@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.names import VOICES
+from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.config.names import CONCEPTS, VOICES
 from cascade_equivalence.estimate import speed
 from cascade_equivalence.estimate.figures import Figures
 from cascade_equivalence.estimate.texts import Spoken
@@ -114,7 +115,7 @@ def _opened(study: "Study", work: Workload, figures: Figures) -> dict[str, float
         _add(found, "moments", layers * across**2 * sizes.moment)
         for concept in study.concepts():
             erasers = len(study.erasure.affine) + study.draws(concept)
-            directions = figures.concepts.rank.get(concept, 0) * erasers
+            directions = 0 if concept == BASELINE else CONCEPTS[concept].directions * erasers
             _add(found, "erasers", layers * directions * SIDES * across * FACTOR_BYTES)
             rows = sum(min(study.erasure.per_task, work.spoken[task].items) for task in study.erasure.tasks)
             rows *= sum(work.study.variants(concept).values())

@@ -81,12 +81,6 @@ class Bytes(Group):
     moment: PositiveFloat = Field(description="A pair of directions in a layer's moments.")
 
 
-class Concepts(Group):
-    """Sizes of erasers."""
-
-    rank: dict[str, PositiveFloat] = Field(description="Directions of each concept.")
-
-
 class Figures(Closed):
     """All numbers that estimates multiply."""
 
@@ -96,7 +90,6 @@ class Figures(Closed):
     pace: Pace
     network: Network
     bytes: Bytes
-    concepts: Concepts
 
     def origins(self) -> dict[str, str]:
         """By group, where its numbers are from."""

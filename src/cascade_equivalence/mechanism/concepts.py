@@ -1,14 +1,22 @@
-"""What is erased, as columns of numbers: one row an utterance, or one-hot labels of frames (paper section 3.4)."""
+"""The concepts of the package: what is erased, as columns of numbers (paper section 3.4).
+
+A concept is one object; whatever lists concepts reads them off the registry, in this order, which is the paper's.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.config.mechanism import ConceptName, ErasureConfig
+from cascade_equivalence.config.mechanism import ErasureConfig
 from cascade_equivalence.mechanism.characters import Alphabet
+from cascade_equivalence.mechanism.concept import Columns, Concept, standardised
+
+if TYPE_CHECKING:
+    from cascade_equivalence.mechanism.frame_labels import FrameLabels, Frames
 
 OTHER = "<other>"
 """The class of texts whose first word has none of its own; no normalised word has brackets."""
@@ -16,43 +24,6 @@ SHUFFLE = 1
 """Tells the stream of shuffled labels from others of the same seed."""
 AT_LEAST = 2
 """Utterances of a class: one alone would be the utterance itself rather than its first word."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """A concept of utterances.
-
-    Attributes:
-        names: What each column is.
-        values: One row an utterance, (utterances, columns).
-        reason: Why there is nothing to erase, or None.
-    """
-
-    names: tuple[str, ...]
-    values: np.ndarray
-    reason: str | None = None
-
-
-def utterance_columns(
-    concept: ConceptName, table: pl.DataFrame, config: ErasureConfig, alphabet: str, weights: np.ndarray
-) -> Columns:
-    """The columns of a concept that is the same throughout an utterance.
-
-    Args:
-        concept: ``proxy``, ``permuted``, ``boc`` or ``acoustic``.
-        table: Rows of the utterances table.
-        config: The settings.
-        alphabet: Characters of the bag.
-        weights: Rows that each utterance is fitted with, (utterances,).
-    """
-    texts = table["text"].to_list()
-    if concept == "boc":
-        return bag_of_characters(texts, alphabet, weights)
-    if concept == "acoustic":
-        energy, pitch = (table[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("energy_db", "log_f0"))
-        return acoustic(energy, pitch, weights)
-    columns = proxy(texts, config.proxy_classes)
-    return permuted(columns, config.seed) if concept == "permuted" else columns
 
 
 def first_words(texts: Sequence[str]) -> list[str]:
@@ -82,7 +53,7 @@ def proxy(texts: Sequence[str], classes: int | None = None) -> Columns:
         reason = f"no first word tells the {len(texts)} utterances apart: " + (
             "none begins two of them" if not kept else f"all begin with {kept[0]!r}"
         )
-    return Columns(names, np.eye(len(names))[labels], reason)
+    return Columns(names, np.eye(len(names))[labels], reason, classes=True)
 
 
 def permuted(columns: Columns, seed: int) -> Columns:
@@ -130,19 +101,62 @@ def _known_standardised(values: np.ndarray, known: np.ndarray, weights: np.ndarr
     return columns
 
 
-def standardised(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Columns with mean 0 and standard deviation 1 over weighted rows; 0 where a column does not vary.
+def _proxy(table: pl.DataFrame, config: ErasureConfig, _alphabet: str, _weights: np.ndarray) -> Columns:
+    return proxy(table["text"].to_list(), config.proxy_classes)
 
-    Args:
-        values: (rows, columns); rows may be missing altogether.
-        weights: How often each row counts, (rows,).
-    """
-    total = weights.sum()
-    if not total:
-        return np.zeros_like(values, dtype=np.float64)
-    shares = weights / total
-    centred = values - shares @ values
-    spread = np.sqrt(shares @ centred**2)
-    # What is left of a constant column by rounding is no variation.
-    varies = spread > 1e-12 * np.abs(values).max(0, initial=0)
-    return np.divide(centred, spread, out=np.zeros_like(centred), where=varies)
+
+def _permuted(table: pl.DataFrame, config: ErasureConfig, alphabet: str, weights: np.ndarray) -> Columns:
+    return permuted(_proxy(table, config, alphabet, weights), config.seed)
+
+
+def _bag(table: pl.DataFrame, _config: ErasureConfig, alphabet: str, weights: np.ndarray) -> Columns:
+    return bag_of_characters(table["text"].to_list(), alphabet, weights)
+
+
+def _acoustic(table: pl.DataFrame, _config: ErasureConfig, _alphabet: str, weights: np.ndarray) -> Columns:
+    energy, pitch = (table[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("energy_db", "log_f0"))
+    return acoustic(energy, pitch, weights)
+
+
+def _read_by_ctc(frames: "Frames", config: ErasureConfig) -> "FrameLabels":
+    # Its module imports torch, which whoever only lists concepts does without.
+    from cascade_equivalence.mechanism.frame_labels import ctc_labels
+
+    return ctc_labels(frames, config.ctc_labels)
+
+
+# Planned directions are those of the paper's Table 7.
+KIND = Concept
+OWN = (
+    Concept(
+        name="proxy",
+        title="Text (first word)",
+        about="the first word",
+        kind="text",
+        columns=_proxy,
+        directions=159,
+    ),
+    Concept(
+        name="ctc",
+        title="CTC",
+        about="the characters that the layer's own CTC probe reads, frame by frame",
+        kind="text",
+        labels=_read_by_ctc,
+        directions=49,
+        settings=frozenset({"ctc_labels"}),
+    ),
+    Concept(name="boc", title="BoC", about="the bag of characters", kind="text", columns=_bag, directions=48),
+    Concept(name="acoustic", title="Acoustic", about="pitch and energy", kind="sound", columns=_acoustic, directions=2),
+    Concept(
+        name="permuted",
+        title="First word, labels shuffled",
+        about="a control: the proxy, with its labels shuffled",
+        kind="control",
+        columns=_permuted,
+        directions=159,
+        control_of="proxy",
+        fitted="the first word's eraser fitted on shuffled labels",
+        brief="shuffled labels",
+    ),
+)
+"""The concepts of the package."""

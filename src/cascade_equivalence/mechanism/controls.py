@@ -4,6 +4,7 @@ Each concept has draws of its own: at each layer of as many directions as its er
 """
 
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -62,10 +63,12 @@ def draw_control(kind: ControlName, concept: Eraser, spectrum: Spectrum, draws: 
     target, window = None, None
     if kind == "random":
         made = [random_eraser(width, rank, seed, layer, draw) for draw in range(draws)]
-    else:
+    elif kind == "principal":
         target = removed_variance(spectrum, concept)
         window = matching_window(spectrum, rank, target)
         made = [principal_eraser(spectrum, window, rank, seed, layer, draw) for draw in range(draws)]
+    else:
+        assert_never(kind)
     return Drawn(made, [removed_variance(spectrum, eraser) for eraser in made], target, window)
 
 

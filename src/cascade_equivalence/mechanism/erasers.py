@@ -12,19 +12,20 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from cascade_equivalence.config.mechanism import MATCHED, ConceptName, ControlName, ErasureConfig
+from cascade_equivalence.config.mechanism import ControlName, ErasureConfig
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
-from cascade_equivalence.mechanism import concepts
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors
+from cascade_equivalence.mechanism.concept import Concept
 from cascade_equivalence.mechanism.controls import Drawn, draw_control
 from cascade_equivalence.mechanism.ctc import CtcProbe, read_ctc_probe
 from cascade_equivalence.mechanism.eraser_files import write_erasers
-from cascade_equivalence.mechanism.frame_labels import frame_labels
+from cascade_equivalence.mechanism.frame_labels import Frames
 from cascade_equivalence.mechanism.held_out import held_out_r2
 from cascade_equivalence.mechanism.leace import Eraser, Spectrum, Whitening, fit, linear_r2, removed_variance
 from cascade_equivalence.mechanism.moments import Cross, LayerMoments, cross_moments, read_moments
-from cascade_equivalence.mechanism.states import States, frame_owner, read_index
+from cascade_equivalence.mechanism.states import States, read_index
 from cascade_equivalence.mechanism.utterances import TEST
 from cascade_equivalence.progress import progress
 
@@ -84,7 +85,7 @@ class _Labelled:
 
 
 def fit_concept(
-    concept: ConceptName,
+    concept: str,
     layers: Mapping[int, LayerFiles],
     utterances_path: Path,
     index_path: Path,
@@ -102,8 +103,8 @@ def fit_concept(
     on these rows and judged on them, see ``leace.linear_r2``: 0 after erasing is what LEACE promises, but before it is
     high for any labels), ``held_out_before`` and ``held_out_after`` (R2 of a ridge probe of mean states, of utterances
     that it was not fitted on, see ``held_out``), ``text_decodability`` of the layer's CTC probe on the test utterances
-    before and after the map without a bias, a ``reason`` where there is nothing to erase, for CTC the ``labels`` that
-    were used, and ``controls``: of each its ``removed_variance`` (mean over draws; ``removed_variances``: each draw's),
+    before and after the map without a bias, a ``reason`` where there is nothing to erase, of labels of frames what they
+    are, and ``controls``: of each its ``removed_variance`` (mean over draws; ``removed_variances``: each draw's),
     ``probe_after`` and ``text_decodability`` (means over the first three), of ``principal`` also the ``target`` and
     what was ``expected`` of its ``components``. ``names`` are those of the concept's columns.
 
@@ -116,17 +117,19 @@ def fit_concept(
         folder: Where the files go.
 
     Raises:
-        StudyError: A file is missing, damaged, or does not fit the others.
+        StudyError: There is no such concept, its columns do not fit the utterances, or a file is missing, damaged, or
+            does not fit the others.
     """
+    erased = CONCEPTS.find(concept)
     utterances = pl.read_parquet(utterances_path)
     found: dict[str, dict[str, Any]] = {}
     names: Sequence[str] = ()
     with progress(f"erasers of {concept}", len(layers)) as advance:
         for number, files in sorted(layers.items()):
-            layer = _open(number, files, concept, utterances, index_path, config)
-            labelled = _labelled(concept, layer)
+            layer = _open(number, files, erased, utterances, index_path, config)
+            labelled = _labelled(erased, layer)
             linear, erasers, about = _fitted(layer, labelled)
-            kinds = config.controls if concept in MATCHED else []
+            kinds = config.controls if erased.matched else []
             drawn = {
                 kind: draw_control(kind, linear, layer.rows.spectrum, config.seeds, config.seed, number)
                 for kind in kinds
@@ -148,7 +151,7 @@ def fit_concept(
 def _open(
     number: int,
     files: LayerFiles,
-    concept: str,
+    concept: Concept,
     utterances: pl.DataFrame,
     index_path: Path,
     config: ErasureConfig,
@@ -157,7 +160,7 @@ def _open(
     index = read_index(index_path, states)
     if states.width != moments.means.shape[1] or moments.rows.max() >= utterances.height:
         raise StudyError(f"{files.moments} is not of {files.states}: remove it and run again")
-    if config.pooling == "utterance" and concept != "ctc":
+    if config.pooling == "utterance" and concept.labels is None:
         pooled = moments.utterance
         spectrum = Spectrum.of(pooled.covariance, pooled.count)
         rows = _Rows(moments.means, torch.ones_like(moments.frames), pooled.mean, spectrum)
@@ -167,47 +170,27 @@ def _open(
     return _Layer(number, files, config, index, utterances, states, moments, read_ctc_probe(files.ctc), rows)
 
 
-def _labelled(concept: ConceptName, layer: _Layer) -> _Labelled:
+def _labelled(concept: Concept, layer: _Layer) -> _Labelled:
     """Cross-moments of the train split's states with a concept."""
-    if concept == "ctc":
-        return _frame_labels(layer)
+    if concept.labels is not None:
+        found = concept.labels(Frames(layer.states, layer.index, layer.moments.rows, layer.probe), layer.config)
+        return _Labelled(found.cross, found.names, found.values, _about(found.names, found.about, found.reason))
+    assert concept.columns is not None
     counts = layer.rows.counts
     table = layer.utterances[layer.moments.rows]
-    columns = concepts.utterance_columns(concept, table, layer.config, layer.probe.alphabet, counts.double().numpy())
-    about: dict[str, Any] = {"columns": len(columns.names)}
-    if concept in ("proxy", "permuted"):
-        about["classes"] = len(columns.names)
-    if columns.reason:
-        about["reason"] = columns.reason
+    columns = concept.columns(table, layer.config, layer.probe.alphabet, counts.double().numpy())
+    if columns.values.shape != (table.height, len(columns.names)) or not np.isfinite(columns.values).all():
+        raise StudyError(
+            f"The concept {concept.name!r} must give a finite number for each of {table.height} utterances and each of "
+            f"its {len(columns.names)} names; it gave an array of the shape {columns.values.shape}"
+        )
     cross = cross_moments(layer.rows.sums, counts, torch.from_numpy(columns.values))
-    return _Labelled(cross, columns.names, columns.values, about)
+    classes = {"classes": len(columns.names)} if columns.classes else {}
+    return _Labelled(cross, columns.names, columns.values, _about(columns.names, classes, columns.reason))
 
 
-def _frame_labels(layer: _Layer) -> _Labelled:
-    """Cross-moments with what the CTC probe reads at each frame."""
-    kept = np.isin(layer.index["utterance"].to_numpy(), layer.moments.rows)[frame_owner(layer.index)]
-    found = frame_labels(layer.states, kept, layer.probe, layer.config.ctc_labels)
-    about: dict[str, Any] = {
-        "columns": len(found.names),
-        "label_entropy": found.entropy,
-        "labels": layer.config.ctc_labels,
-        "outputs": layer.probe.upsample,
-    }
-    if found.constant:
-        about["reason"] = "the CTC probe reads the same at every frame"
-    return _Labelled(found.cross, found.names, _label_shares(layer), about)
-
-
-def _label_shares(layer: _Layer) -> np.ndarray:
-    """Share of each label among an utterance's frames, (utterances, labels)."""
-    places = {row: (start, frames) for row, start, frames in layer.index.select("utterance", "start", "frames").rows()}
-    width = len(layer.probe.alphabet) + 1
-    shares = np.zeros((len(layer.moments.rows), width))
-    for place, row in enumerate(layer.moments.rows.tolist()):
-        start, frames = places[row]
-        labels = layer.probe.labels(layer.states.part(start, start + frames).float())
-        shares[place] = np.bincount(labels.numpy(), minlength=width) / frames
-    return shares
+def _about(names: Sequence[str], more: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
+    return {"columns": len(names)} | dict(more) | ({"reason": reason} if reason else {})
 
 
 def _held_out(layer: _Layer, values: np.ndarray, linear: Eraser) -> dict[str, float | None]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_outputs import MoeModelOutputWithPast
 from transformers.utils import logging
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.causal_lm import load_causal_lm, read_config
 from cascade_equivalence.models.text_llm import TIE_CANDIDATES
 
 BYTES_AT_ONCE = 256 * 2**20
@@ -127,7 +127,7 @@ def open_unembedding(folder: Path, device: str, dtype: torch.dtype) -> Unembeddi
     Raises:
         StudyError: Weights are missing, or the model is of a kind whose final norm is not known.
     """
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    config = read_config(folder)
     text = config.get_text_config()
     text.num_hidden_layers = 0
     if getattr(text, "layer_types", None):
@@ -136,20 +136,9 @@ def open_unembedding(folder: Path, device: str, dtype: torch.dtype) -> Unembeddi
     # The library would list every block's weights as unexpected.
     logging.set_verbosity_error()
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            output_loading_info=True,
-            trust_remote_code=False,
-        )
+        model = load_causal_lm(folder, dtype, config)
     finally:
         logging.set_verbosity(loudness)
-    model, report = loaded
-    if report["missing_keys"] or report["mismatched_keys"]:
-        names = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
-        raise StudyError(f"{folder} lacks weights or has them in other shapes ({names[0]}): resolve the model again")
     for weight in model.parameters():
         weight.requires_grad_(False)
     return Unembedding(model).to(device)

@@ -5,21 +5,36 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 from transformers.cache_utils import CacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.speech_llm import qwen2_audio_text  # noqa: F401 - AutoModel then opens the LLM inside
+from cascade_equivalence.models.architecture import own_text_in
 
 
-def load_causal_lm(folder: Path, dtype: torch.dtype) -> Any:
+def read_config(folder: Path) -> Any:
+    """The config of a folder that holds a text LLM, alone or inside a speech LLM: that of the whole."""
+    own = own_text_in(folder)
+    reader = own.network().config_class if own else AutoConfig
+    return reader.from_pretrained(folder, trust_remote_code=False)
+
+
+def load_causal_lm(folder: Path, dtype: torch.dtype, config: Any = None) -> Any:
     """Load a model from safetensors, complete or not at all.
+
+    Args:
+        folder: A text LLM's folder, or a speech LLM's that holds its text LLM: that alone is loaded.
+        dtype: Arithmetic of the weights.
+        config: What `read_config` gives, where it was changed since.
 
     Raises:
         StudyError: Weights are missing or have other shapes than the config says.
     """
-    loaded: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, output_loading_info=True, trust_remote_code=False
+    own = own_text_in(folder)
+    opener = own.network() if own else AutoModelForCausalLM
+    more = {} if config is None else {"config": config}
+    loaded: Any = opener.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, output_loading_info=True, trust_remote_code=False, **more
     )
     model, report = loaded
     # The library would make up what is missing.

@@ -7,8 +7,8 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import own_text_in
 from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
-from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
 
 
 class PromptWriter:
@@ -24,8 +24,9 @@ class PromptWriter:
 
     def __init__(self, folder: Path, chat: bool) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        if chat and not self.tokenizer.chat_template:
-            self.tokenizer.chat_template = library_chat_template(folder)
+        own = own_text_in(folder)
+        if chat and not self.tokenizer.chat_template and own is not None and own.chat_template is not None:
+            self.tokenizer.chat_template = own.chat_template()
         if chat and not self.tokenizer.chat_template:
             raise StudyError(f"{folder} has no chat template: set `chat: false` for this model")
         self.chat = chat

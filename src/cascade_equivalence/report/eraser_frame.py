@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.config.mechanism import DRAWN
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.mechanism_frames import read_json
-from cascade_equivalence.report.mechanism_names import CONCEPT_TITLES, Fitted, by_name, ranks
+from cascade_equivalence.report.mechanism_names import Fitted, by_name, ranks
 from cascade_equivalence.report.mechanism_schemas import ERASERS
 
 KEY = ("model", "concept", "control", "layer")
@@ -41,7 +42,7 @@ def erasers_table(files: Iterable[Path]) -> pl.DataFrame:
                     rows.append(place | {"control": control} | _row(shared | drawn))
         except KeyError as error:
             raise StudyError(f"{path} lacks {error}: another version of this project made it; run again") from error
-    models, concepts = ranks(row["model"] for row in rows), ranks((row["concept"] for row in rows), CONCEPT_TITLES)
+    models, concepts = ranks(row["model"] for row in rows), ranks((row["concept"] for row in rows), CONCEPTS)
     controls: dict[str | None, int] = {None: 0} | {control: place for place, control in enumerate(DRAWN, 1)}
     rows.sort(key=lambda row: (models[row["model"]], concepts[row["concept"]], controls[row["control"]], row["layer"]))
     return pl.DataFrame(rows, schema=ERASERS, orient="row")

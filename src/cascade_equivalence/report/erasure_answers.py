@@ -9,19 +9,17 @@ from typing import NamedTuple
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.mechanism_names import (
     AFFINE,
     ALL,
     BAG,
-    CONCEPT_TITLES,
     DRAW,
-    FIRST_WORD,
     HEARD,
     LINEAR,
     ORDERED,
     READ,
-    SHUFFLED,
     ranks,
 )
 from cascade_equivalence.stats import erasure as stats
@@ -84,10 +82,10 @@ class Asked:
         return stats.change(self.clusters, self.erased[condition], bag, measure)
 
     def draws(self, condition: Condition, control: str) -> list[stats.Erased]:
-        """Draws of a concept's control where a condition is; of the first word's shuffled labels the same variant."""
-        if control == SHUFFLED:
-            twin = self.erased.get(condition._replace(concept=SHUFFLED))
-            return [twin] if twin is not None and condition.concept == FIRST_WORD else []
+        """Draws of a concept's control where a condition is; of one that is a concept itself the same variant."""
+        if control not in DRAWN:
+            twin = self.erased.get(condition._replace(concept=control))
+            return [twin] if twin is not None and CONCEPTS[control].control_of == condition.concept else []
         place = condition._replace(variant=control)
         return [answers for other, answers in self.erased.items() if other.is_draw and other.pooled == place]
 
@@ -143,7 +141,7 @@ def read_erased(model: str, task: str, parts: Mapping[str, Path], labels: Sequen
 
 def _place(condition: Condition) -> tuple[int, ...]:
     """Hearing before reading, everywhere before at audio, concepts as in the paper, then draws by number."""
-    concepts = ranks([condition.concept], CONCEPT_TITLES)
+    concepts = ranks([condition.concept], CONCEPTS)
     number = int(re.sub(DRAW, r"\2", condition.variant)) if condition.is_draw else 0
     return (
         ARMS.index(condition.arm),

@@ -12,7 +12,7 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.erasure_answers import Asked, Condition, read_erased
 from cascade_equivalence.report.mechanism_frames import reasons, spread
-from cascade_equivalence.report.mechanism_names import BAG, CONTROLS, HEARD, READ, Erased, by_name, ranks
+from cascade_equivalence.report.mechanism_names import BAG, HEARD, READ, Erased, by_name, control_names, ranks
 from cascade_equivalence.report.mechanism_schemas import ERASURE, ERASURE_CONTROLS
 from cascade_equivalence.report.naming import in_order
 from cascade_equivalence.stats import erasure as stats
@@ -121,7 +121,7 @@ def _control_rows(asked: Asked, statistics: StatisticsConfig) -> Iterator[dict[s
     for condition, answers in asked.erased.items():
         if condition.is_draw:
             continue
-        for control in CONTROLS:
+        for control in control_names():
             for measure in MEASURES if (draws := asked.draws(condition, control)) else ():
                 key = condition, control, measure
                 compared[key] = stats.against_draws(asked.clusters, answers, draws, measure)

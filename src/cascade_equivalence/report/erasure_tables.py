@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.report.display import (
     MARKS,
     MINUS,
@@ -19,7 +20,16 @@ from cascade_equivalence.report.display import (
     points_interval,
     span,
 )
-from cascade_equivalence.report.mechanism_names import ALL, BAG, CONTROLS, DRAW, HEARD, READ, SHUFFLED, concept_title
+from cascade_equivalence.report.mechanism_names import (
+    ALL,
+    BAG,
+    DRAW,
+    HEARD,
+    READ,
+    concept_title,
+    concepts_of,
+    control_names,
+)
 from cascade_equivalence.report.mechanism_schemas import ERASURE, ERASURE_CONTROLS
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.shown import PlannedStudy
@@ -115,8 +125,7 @@ def _about_controls(table: pl.DataFrame) -> list[str]:
     }
     kinds = [about[name] for name in DRAWN if name in drawn]
     parts = [f"{' and '.join(kinds)}, drawn for each concept, as many as its eraser takes away (d)"] if kinds else []
-    if SHUFFLED in table["concept"]:
-        parts.append("the first word's eraser fitted on shuffled labels")
+    parts += [CONCEPTS[name].fitted for name in concepts_of("control") if name in table["concept"]]
     means = (
         " Of draws: the mean, in square brackets the lowest and the highest; they are answered from audio only, and "
         "take their share of the mean away, as linear does."
@@ -161,7 +170,7 @@ def erasure_controls(table: pl.DataFrame, controls: pl.DataFrame, confidence: fl
     for row in controls.filter(pl.col("other_model").is_null()).iter_rows(named=True):
         found.setdefault(tuple(row[name] for name in key), {})[row["control"], row["measure"]] = row
     reading = {tuple(row[name] for name in key): row for row in table.filter(arm=READ).iter_rows(named=True)}
-    present = [control for control in CONTROLS if control in controls["control"]]
+    present = [control for control in control_names() if control in controls["control"]]
     fitted = table.filter((pl.col("arm") == HEARD) & (pl.col("concept") != BASELINE))
     rows = []
     for row in fitted.filter(~pl.col("variant").str.contains(DRAW)).iter_rows(named=True):

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
-from cascade_equivalence.config.mechanism import DRAWN
+from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.mechanism.concept import Kind
 
 UNTRAINED = "@untrained"
 LAYER = re.compile(r"layer(\d+)")
@@ -17,27 +19,12 @@ DRAW = rf"^({'|'.join(DRAWN)})(\d+)$"
 ALL, AUDIO_ONLY = "all", "audio"
 HEARD, READ = "audio", "text"
 
-TEXT_CONCEPTS = ("proxy", "ctc", "boc")
 ORDERED, BAG = "ctc", "boc"
 """Two ways to hold the text that the paper sets against each other (its section 5.4)."""
-ACOUSTIC = "acoustic"
-SHUFFLED = "permuted"
-CONTROLS = (*DRAWN, SHUFFLED)
-"""Drawn ones have as many directions as the concept; the shuffled labels are those of the first word, for it alone."""
 RANDOM, FIRST_WORD = "random", "proxy"
 """The paper's random erasure is the random control of the first word, which is the paper's text condition."""
-CONCEPT_TITLES = {
-    "none": "Nothing",
-    "proxy": "Text (first word)",
-    "ctc": "CTC",
-    "boc": "BoC",
-    "acoustic": "Acoustic",
-    "random": "Random",
-    "principal": "Random, as much variance",
-    "permuted": "First word, labels shuffled",
-}
-"""The paper's names of the conditions in its Table 7; the last two are not in the paper. Random ones are drawn for each
-concept, as many directions as it has."""
+TITLES = {BASELINE: "Nothing", "random": "Random", "principal": "Random, as much variance"}
+"""Of conditions that are no concept. Random ones are drawn for each concept, as many directions as it has."""
 PROBE_TITLES = {"energy": "Energy", "pitch": "Pitch", "ctc": "CTC", "boc": "BoC"}
 """The order of the paper's Table 4."""
 
@@ -125,8 +112,19 @@ def by_name(paths: Iterable[Path], name: Callable[[Path], Key]) -> dict[Key, Pat
 
 
 def concept_title(concept: str) -> str:
-    """A concept as a reader sees it."""
-    return CONCEPT_TITLES.get(concept, concept)
+    """A concept, or a control, as a reader sees it."""
+    known = CONCEPTS.get(concept)
+    return known.title if known else TITLES.get(concept, concept)
+
+
+def concepts_of(kind: Kind) -> tuple[str, ...]:
+    """Concepts of a kind, in order."""
+    return tuple(name for name, concept in CONCEPTS.items() if concept.kind == kind)
+
+
+def control_names() -> tuple[str, ...]:
+    """Controls: drawn ones, which have as many directions as the concept, then those that are concepts themselves."""
+    return (*DRAWN, *concepts_of("control"))
 
 
 def ranks(names: Iterable[str], order: Iterable[str] = ()) -> dict[str, int]:

@@ -20,6 +20,7 @@ from cascade_equivalence.report.sufficiency_tables import ERASERS_TABLE, SUFFICI
 from cascade_equivalence.report.system_frames import ACCURACY_TABLE, NOISE_TABLE, TRANSCRIPTION_TABLE
 from cascade_equivalence.report.table import Table
 
+KIND = Table
 OWN: tuple[Table, ...] = (
     ACCURACY_TABLE,
     AGREEMENT_TABLE,

@@ -16,25 +16,24 @@ from cascade_equivalence.report.finding import (
     Finding,
 )
 from cascade_equivalence.report.mechanism_names import (
-    ACOUSTIC,
     AFFINE,
     BAG,
     HEARD,
     LINEAR,
     ORDERED,
     READ,
-    TEXT_CONCEPTS,
     concept_title,
+    concepts_of,
 )
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either, every
 from cascade_equivalence.report.verdict_fall import (
-    CONTROL_NAMES,
     MARGIN,
     Erasures,
     Row,
     beyond,
+    control_name,
     falls,
 )
 from cascade_equivalence.stats.erasure import ACCURACY, FORCED
@@ -45,7 +44,7 @@ def necessary(found: Erasures) -> Iterator[Finding]:
 
     A fall must show in the forced choice, too, where there is one: otherwise it is the writing of answers that breaks.
     """
-    for task, concept, row in _conditions(found, TEXT_CONCEPTS):
+    for task, concept, row in _conditions(found, concepts_of("text")):
         outcome, why, holds, fails = found.fall(task, concept, found.variant)
         if row["forced_accuracy_change"] is not None:
             forced = found.fall(task, concept, found.variant, FORCED)
@@ -62,7 +61,7 @@ def necessary(found: Erasures) -> Iterator[Finding]:
 
 def hearing(found: Erasures) -> Iterator[Finding]:
     """Does the same eraser leave the model able to answer from the true text?"""
-    for task, concept, row in _conditions(found, TEXT_CONCEPTS):
+    for task, concept, row in _conditions(found, concepts_of("text")):
         read = found.row(task, concept, found.variant, READ)
         if read is None:
             continue
@@ -142,7 +141,7 @@ def _bag_differs(found: Erasures, task: str, row: Row) -> Judged:
 
 def not_only_mean(found: Erasures) -> Iterator[Finding]:
     """Do answers fall when the eraser keeps the mean, too?"""
-    for task, concept, row in _conditions(found, TEXT_CONCEPTS, LINEAR):
+    for task, concept, row in _conditions(found, concepts_of("text"), LINEAR):
         affine = found.row(task, concept, AFFINE)
         if affine is None:
             continue
@@ -156,13 +155,14 @@ def not_only_mean(found: Erasures) -> Iterator[Finding]:
 
 
 def spared(found: Erasures) -> Iterator[Finding]:
-    """Do answers stay when energy and pitch are erased?"""
-    for task, concept, row in _conditions(found, (ACOUSTIC,)):
-        yield _finding(found, SPARED, concept, task, _spared(found, task, row), _levels(found, task, concept, row))
+    """Do answers stay when a concept of the sound is erased?"""
+    for task, concept, row in _conditions(found, concepts_of("sound")):
+        judged = _spared(found, task, concept, row)
+        yield _finding(found, SPARED, concept, task, judged, _levels(found, task, concept, row))
 
 
-def _spared(found: Erasures, task: str, row: Row) -> Judged:
-    outcome, why, holds, fails = found.fall(task, ACOUSTIC, found.variant)
+def _spared(found: Erasures, task: str, concept: str, row: Row) -> Judged:
+    outcome, why, holds, fails = found.fall(task, concept, found.variant)
     p = either(holds, fails)
     if outcome == FAILS:
         return Judged(HOLDS, why, p)
@@ -172,7 +172,7 @@ def _spared(found: Erasures, task: str, row: Row) -> Judged:
     if (
         falls(row)
         and not found.nothing_to_lose(task)
-        and all(beyond(control) for control in found.beside(task, ACOUSTIC, found.variant))
+        and all(beyond(control) for control in found.beside(task, concept, found.variant))
     ):
         return Judged(FAILS, "accuracy falls", p)
     return Judged(UNTOLD, why, p)
@@ -211,5 +211,5 @@ def _levels(found: Erasures, task: str, concept: str, row: Row) -> str:
         parts.append(f"forced choice {points(row['forced_accuracy_change'])}")
     for control in found.beside(task, concept, found.variant):
         drawn = f", p {p_value(control['p'])}" if control["draws"] > 1 else ""
-        parts.append(f"{CONTROL_NAMES[control['control']]} {percent(control['control_mean'])} %{drawn}")
+        parts.append(f"{control_name(control['control'])} {percent(control['control_mean'])} %{drawn}")
     return "; ".join(parts)

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR, standing_of
 from cascade_equivalence.report.display import percent
 from cascade_equivalence.report.erasure_tables import shown_positions
 from cascade_equivalence.report.finding import first_reason, too_few
-from cascade_equivalence.report.mechanism_names import AFFINE, CONTROLS, HEARD, LINEAR, READ
+from cascade_equivalence.report.mechanism_names import AFFINE, HEARD, LINEAR, READ, control_names
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Sides, every
 from cascade_equivalence.report.wording import counted
@@ -24,7 +25,7 @@ LEFT_SHARE, READ_BEFORE = 0.5, 0.05
 """Share of its R2, where it had this much, above which a concept counts as not erased."""
 ENOUGH = 19
 """Draws of a control below which p cannot reach ``ALPHA``."""
-CONTROL_NAMES = {"random": "random", "principal": "random of equal variance", "permuted": "shuffled labels"}
+DRAWN_NAMES = {"random": "random", "principal": "random of equal variance"}
 Row = Mapping[str, Any]
 NO_FALL = f"accuracy falls by no more than {percent(MARGIN)} points"
 OPEN_FALL = "a fall is neither shown nor ruled out"
@@ -134,7 +135,7 @@ class Erasures:
 
     def beside(self, task: str, concept: str, variant: str, measure: str = ACCURACY) -> list[Row]:
         """The controls of a condition, from audio."""
-        found = (self.controls.get((task, HEARD, concept, variant, control, measure)) for control in CONTROLS)
+        found = (self.controls.get((task, HEARD, concept, variant, control, measure)) for control in control_names())
         return [row for row in found if row is not None]
 
     def fall(self, task: str, concept: str, variant: str, measure: str = ACCURACY) -> Fall:
@@ -170,6 +171,12 @@ def _left(layers: pl.DataFrame) -> str:
     )
 
 
+def control_name(control: str) -> str:
+    """A control, beside numbers."""
+    known = CONCEPTS.get(control)
+    return known.brief or known.title if known else DRAWN_NAMES[control]
+
+
 def few(row: Row) -> str:
     """That items are too few to rule out a fall."""
     return f"{row['groups']} items are too few to rule out a fall of {percent(MARGIN)} points"
@@ -178,7 +185,7 @@ def few(row: Row) -> str:
 def _excuse(controls: Sequence[Row]) -> str:
     """Why a fall may be nobody's doing but any erasure's; empty if the controls rule that out."""
     drawn = [row for row in controls if row["control"] in DRAWN]
-    as_much = [CONTROL_NAMES[row["control"]] for row in controls if not beyond(row)]
+    as_much = [control_name(row["control"]) for row in controls if not beyond(row)]
     most = max((row["draws"] or 0 for row in drawn), default=0)
     drawn_words = f"{counted(most, 'draw')} of a control {'is' if most == 1 else 'are'}"
     return first_reason(

@@ -9,7 +9,7 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import E2ESpec, ImplicitSpec
 from cascade_equivalence.report.display import MINUS, NOT_RUN, Display, decimal, percent
 from cascade_equivalence.report.finding import APART, CLAIMS, LEVELS, Claim, Finding
-from cascade_equivalence.report.mechanism_names import ACOUSTIC, concept_title
+from cascade_equivalence.report.mechanism_names import concept_title, concepts_of
 from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.tables import Tables
@@ -98,7 +98,8 @@ def findings(tables: Tables, statistics: StatisticsConfig) -> list[Finding]:
             erased = Erasures.of(tables.erasure, tables.erasure_controls, tables.erasers, model, confidence)
             for judge in (necessary, hearing, bag_breaks_more, bag_differs, not_only_mean, spared):
                 found += judge(erased)
-        found += apart(tables.erasers, tables.probes, model)
+        for concept in concepts_of("sound"):
+            found += apart(tables.erasers, tables.probes, model, concept)
     return corrected(found, statistics.fdr)
 
 
@@ -108,15 +109,16 @@ def opened_models(tables: Tables) -> list[str]:
     return list(dict.fromkeys(model for table in held for model in table["model"]))
 
 
-def apart(erasers: pl.DataFrame, probes: pl.DataFrame, model: str) -> Iterator[Finding]:
-    """Does the text stay readable when energy and pitch are erased, at the layers where it is?
+def apart(erasers: pl.DataFrame, probes: pl.DataFrame, model: str, concept: str) -> Iterator[Finding]:
+    """Does the text stay readable when a concept of the sound is erased, at the layers where it is?
 
     Args:
         erasers: Tidy erasers table.
         probes: Tidy probes table, for what CTC reads from nothing.
         model: The model.
+        concept: The concept.
     """
-    mine = erasers.filter(pl.col("control").is_null(), model=model, concept=ACOUSTIC)
+    mine = erasers.filter(pl.col("control").is_null(), model=model, concept=concept)
     if not mine.height:
         return
     nothing = pl.max_horizontal(pl.lit(0.0), "shuffled_highest", "prior")
@@ -128,7 +130,7 @@ def apart(erasers: pl.DataFrame, probes: pl.DataFrame, model: str) -> Iterator[F
         .filter(pl.col("loss").is_not_null() & (pl.col("text_before") > pl.col("nothing").fill_null(0.0)))
         .sort("loss", "layer", descending=[True, False])
     )
-    subject = concept_title(ACOUSTIC)
+    subject = concept_title(concept)
     if not told.height:
         why = "at no layer does CTC read more of the text than from nothing"
         yield Finding(model, APART, subject, "", UNTOLD, "no text to lose", why)

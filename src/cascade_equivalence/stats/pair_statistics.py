@@ -56,6 +56,7 @@ def _errors(pair: Pair, settings: Settings) -> dict[str, Any]:
     )
 
 
+KIND = PairStatistic
 OWN = (
     PairStatistic("indices", _indices),
     PairStatistic("by_rows", _by_rows),

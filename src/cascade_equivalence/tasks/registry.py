@@ -9,6 +9,7 @@ from cascade_equivalence.tasks.mustard import Mustard
 from cascade_equivalence.tasks.sst2 import Sst2
 from cascade_equivalence.tasks.trivia_qa import TriviaQa
 
+KIND = Task
 OWN: tuple[Task, ...] = (AgNews(), Sst2(), CommonsenseQa(), Meld(), Mustard(), TriviaQa())
 
 

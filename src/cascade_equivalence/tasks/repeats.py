@@ -101,6 +101,7 @@ def _turned(item: str, count: int) -> tuple[int, ...]:
     return tuple((place + shift) % count for place in range(count))
 
 
+KIND = Variant
 OWN = (
     Variant("batch", "another batch size", configure=_other_batch),
     Variant("precision", "another precision", configure=_other_precision),

@@ -88,9 +88,9 @@ def _tasks(defined: "Definitions") -> dict[str, str]:
 
 
 def _concepts(_: "Definitions") -> dict[str, str]:
-    from cascade_equivalence.config.mechanism import CONCEPTS
+    from cascade_equivalence.config.names import CONCEPTS
 
-    return {str(name): text for name, text in CONCEPTS.items()}
+    return {name: concept.about for name, concept in CONCEPTS.items()}
 
 
 def _noises(_: "Definitions") -> dict[str, str]:

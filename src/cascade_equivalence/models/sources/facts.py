@@ -1,10 +1,12 @@
 """What the files of a model say about its shape, read without loading it."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import OwnText, find_architecture
 from cascade_equivalence.models.checkpoint import read_header, read_json, weight_files
 from cascade_equivalence.models.openai_whisper import WEIGHTS, read_dimensions, transformers_dimensions
 from cascade_equivalence.models.sources.manifest import Fact
@@ -22,8 +24,6 @@ _LLM_FACTS = {
     "max_positions": ("max_position_embeddings", "n_positions"),
     "tied_embeddings": ("tie_word_embeddings",),
 }
-# Speech LLMs whose checkpoint holds the text LLM: what kind of network that is, where their config does not say it.
-_OWN_TEXT_LLM: dict[str, str | None] = {"qwen2_audio": None, "phi4_multimodal": "phi3"}
 # Fact: field of whisper.model.ModelDimensions.
 _ASR_FACTS = {
     "encoder_layers": "n_audio_layer",
@@ -70,26 +70,22 @@ def llm_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
     return facts | shape | {"parameters": _parameters(weight_files(files, name))}
 
 
-def _llm_shape(section: dict[str, Any]) -> dict[str, Fact]:
+def _llm_shape(section: Mapping[str, Any]) -> dict[str, Fact]:
     return {fact: next((section[key] for key in keys if key in section), None) for fact, keys in _LLM_FACTS.items()}
 
 
-def _own_llm(config: dict[str, Any], name: str) -> dict[str, Fact]:
+def _own_llm(own: OwnText, config: dict[str, Any], name: str) -> dict[str, Fact]:
     """Shape of the text LLM that a speech LLM's checkpoint holds, as :func:`llm_facts` gives it for a text LLM.
 
-    Published configs leave out what the library's class for them has as a default, so that class completes them.
-
     Raises:
-        StudyError: The library cannot read the config.
+        StudyError: The config cannot be read.
     """
-    from transformers import AutoConfig
-
-    kind = str(config["model_type"])
+    kind = config["model_type"]
     try:
-        text = AutoConfig.for_model(**config).get_text_config().to_dict()
+        text = own.config(config)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StudyError(f"{name}: config.json is not that of a {kind} model ({error}); fetch it again") from error
-    return _llm_shape(text) | {"model_type": _OWN_TEXT_LLM[kind] or text.get("model_type")}
+    return _llm_shape(text) | {"model_type": own.model_type or text.get("model_type")}
 
 
 def asr_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
@@ -131,18 +127,19 @@ def speech_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
         are compared by. ``speech_model_type`` is the whole's.
 
     Raises:
-        StudyError: A file the model needs is missing or damaged.
+        StudyError: A file the model needs is missing or damaged, or it is of an architecture that cannot be opened.
     """
     _need(files, name, "config.json")
     config = read_json(files["config.json"])
+    kind = config.get("model_type")
+    architecture = find_architecture(kind, files["config.json"])
     weights = weight_files(files, name)
     parts = sorted({tensor.partition(".")[0] for path in weights for tensor in read_header(path).shapes})
-    kind = config.get("model_type")
     connector = config.get("connector") or {}
-    own = _own_llm(config, name) if kind in _OWN_TEXT_LLM else {"model_type": kind}
+    own = {"model_type": kind} if architecture.own_text is None else _own_llm(architecture.own_text, config, name)
     return own | {
         "speech_model_type": kind,
-        "connector": kind if kind in _OWN_TEXT_LLM else connector.get("kind", "ultravox"),
+        "connector": connector.get("kind", architecture.name),
         "stack_factor": connector.get("stack_factor", config.get("stack_factor")),
         "parts": parts,
         "text_model_id": config.get("text_model_id"),

@@ -10,8 +10,8 @@ from torch import nn
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import SpeechFiles
+from cascade_equivalence.models.architecture import architecture_in, check_files, check_own_text
 from cascade_equivalence.models.rows import AUDIO
-from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnector, tokenizer_hash
 from cascade_equivalence.models.text_llm import TextLLM
 
 PLACEHOLDER = "<|audio|>"
@@ -135,39 +135,11 @@ def open_speech_llm(files: SpeechFiles, text: TextLLM, device: str, dtype: torch
     """Load a speech LLM around a text LLM.
 
     Raises:
-        StudyError: The checkpoint is incomplete, or was made for another text LLM.
+        StudyError: The checkpoint is incomplete, of an architecture that cannot be opened, or was made for another
+            text LLM.
     """
-    from cascade_equivalence.models.speech_llm.kinds import opener_of
-    from cascade_equivalence.models.speech_llm.load import has_text_weights, load_audio_encoder
-
-    if (open_own := opener_of(files.folder)) is not None:
-        return open_own(files, text, device, dtype)
-    # Another LLM's answers would pass for its own, and the match for exact.
-    if has_text_weights(files.folder):
-        raise StudyError(
-            f"{files.folder} ships a text LLM of its own (language_model.*), which is not supported yet: only "
-            "checkpoints that speak through a published text LLM are"
-        )
-    embeddings = text.model.get_input_embeddings()
-    width = int(embeddings.weight.shape[1])
-    encoder = load_audio_encoder(files.folder, files.audio_folder, width, device, dtype)
-    connector = encoder.multi_modal_projector
-    if isinstance(connector, TokenMixtureConnector):
-        _check_tokenizer(connector, text)
-        with torch.inference_mode():
-            connector.attach(embeddings(torch.arange(embeddings.weight.shape[0], device=device)))
-    return SpeechLLM(encoder, text, leading_space=bool(getattr(connector, "leading_space", False)))
-
-
-def _check_tokenizer(connector: TokenMixtureConnector, text: TextLLM) -> None:
-    """Refuse a text LLM whose tokens are not those that the connector speaks.
-
-    Raises:
-        StudyError: The tokenizers differ.
-    """
-    wanted = connector.shape.tokenizer
-    if wanted is not None and wanted != tokenizer_hash(text.tokenizer):
-        raise StudyError(
-            "the connector speaks the tokens of another text model: its tokenizer is not the given one's. Name the "
-            "text model it was trained with in `text_model`, or train a connector for this one"
-        )
+    architecture = architecture_in(files.folder)
+    if architecture.own_text is not None:
+        check_own_text(text, files.folder, architecture.own_text)
+    check_files(architecture, files.folder)
+    return architecture.open(files, text, device, dtype)

@@ -6,29 +6,22 @@ model answers that it cannot hear. So the adapter is loaded with the peft librar
 is read; for typed prompts (``typed``: the own-weights cascade) it is off, and the text LLM is what it was before.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import Phi4MultimodalFeatureExtractor, Phi4MultimodalForCausalLM
+from transformers import Phi4MultimodalFeatureExtractor
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import SpeechFiles
-from cascade_equivalence.models.checkpoint import read_header
 from cascade_equivalence.models.rendering import control_tokens, defuse
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.audio_encoder import SAMPLE_RATE, check_audio
-from cascade_equivalence.models.speech_llm.kinds import check_own_text
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
+from cascade_equivalence.models.speech_llm.phi4_adapter import adapter_off, load_speech_adapter
 from cascade_equivalence.models.text_llm import TextLLM
 
-ADAPTER_FOLDER = "speech-lora"
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-# No weight of the model has this in its name: the library takes weights that do for the adapter's.
-ADAPTER = "hearing"
 ANSWER_ROOM = 256
 """Tokens kept free for an answer below the length at which the model changes its positions."""
 
@@ -95,16 +88,6 @@ class TypedText(TextLLM):
             return super()._run(*args, **kwargs)
 
 
-@contextmanager
-def adapter_off(model: Any) -> Iterator[None]:
-    """Run a model as it was before its adapter was loaded, as long as the context lasts."""
-    model.disable_adapters()
-    try:
-        yield
-    finally:
-        model.enable_adapters()
-
-
 class Phi4MultimodalLLM(SpeechLLM):
     """Phi-4-multimodal ready to answer.
 
@@ -154,42 +137,6 @@ class Phi4MultimodalLLM(SpeechLLM):
         return row
 
 
-def load_speech_adapter(model: Any, folder: Path) -> None:
-    """Load the speech LoRA into a model, and turn it on.
-
-    Args:
-        model: The model without an adapter.
-        folder: The checkpoint, with the adapter in ``speech-lora``.
-
-    Raises:
-        StudyError: The adapter is missing, damaged, of another model or without effect, or peft is not installed.
-    """
-    where = folder / ADAPTER_FOLDER
-    if missing := [name for name in ADAPTER_FILES if not (where / name).is_file()]:
-        raise StudyError(
-            f"{where} lacks {' and '.join(missing)}: without its speech adapter the model does not hear. Let `files` "
-            f"of its entry match {ADAPTER_FOLDER}/{ADAPTER_FILES[0]} and {ADAPTER_FOLDER}/{ADAPTER_FILES[1]} (a source "
-            "of kind `path` takes files of the top folder only: use the hub's)"
-        )
-    read_header(where / ADAPTER_FILES[1])
-    try:
-        found = model.load_adapter(str(where), adapter_name=ADAPTER, use_safetensors=True)
-    except ImportError as error:
-        raise StudyError(
-            "Phi-4-multimodal hears through a LoRA adapter, which needs peft: install the pinned peft"
-        ) from error
-    except (ValueError, RuntimeError) as error:
-        raise StudyError(f"{where} is not an adapter of this model ({error}): fetch the model again") from error
-    wrong = sorted(map(str, [*found.missing_keys, *found.unexpected_keys, *found.mismatched_keys]))
-    if wrong:
-        raise StudyError(f"{where} does not fit the model ({wrong[0]}, {len(wrong)} in all): fetch the model again")
-    learned = [weight for name, weight in model.named_parameters() if f"lora_B.{ADAPTER}." in name]
-    if not any(bool(weight.any()) for weight in learned):
-        raise StudyError(f"{where} changes nothing: its LoRA is all zeros; fetch the model again")
-    model.set_adapter(ADAPTER)
-    model.requires_grad_(False).eval()
-
-
 def open_phi4_multimodal(files: SpeechFiles, text: TextLLM, device: str, dtype: torch.dtype) -> Phi4MultimodalLLM:
     """Make a speech LLM of Phi-4-multimodal's text LLM, which has the audio part in it.
 
@@ -201,12 +148,8 @@ def open_phi4_multimodal(files: SpeechFiles, text: TextLLM, device: str, dtype: 
         dtype: Arithmetic, which the text LLM has already.
 
     Raises:
-        StudyError: The adapter is missing or does not fit, the checkpoint is incomplete, or the text LLM is another.
+        StudyError: The adapter is missing or does not fit, or the checkpoint is incomplete.
     """
-    check_own_text(text, files.folder, Phi4MultimodalForCausalLM)
-    try:
-        features = Phi4MultimodalFeatureExtractor.from_pretrained(files.folder)
-    except OSError as error:
-        raise StudyError(f"{files.folder} has no preprocessor_config.json: fetch the model again") from error
+    features = Phi4MultimodalFeatureExtractor.from_pretrained(files.folder)
     load_speech_adapter(text.model, files.folder)
     return Phi4MultimodalLLM(Phi4FrontEnd(text.model.get_decoder().embed_tokens_extend.audio_embed, features), text)

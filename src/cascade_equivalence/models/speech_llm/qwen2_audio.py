@@ -20,11 +20,9 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import SpeechFiles
 from cascade_equivalence.models.rendering import control_tokens, defuse
 from cascade_equivalence.models.speech_llm.audio_encoder import SAMPLE_RATE, check_audio
-from cascade_equivalence.models.speech_llm.kinds import check_own_text
 from cascade_equivalence.models.speech_llm.load import CONNECTOR, TOWER, contents, fill, read_part
 from cascade_equivalence.models.speech_llm.mel import HOP
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
-from cascade_equivalence.models.speech_llm.qwen2_audio_text import Qwen2AudioText
 from cascade_equivalence.models.text_llm import TextLLM
 
 NAME = "Qwen2-Audio"
@@ -161,10 +159,7 @@ def load_front_end(folder: Path, device: str, dtype: torch.dtype) -> Qwen2AudioF
         StudyError: The checkpoint cannot be read, or its weights are not exactly those its config describes.
     """
     config: Any = Qwen2AudioConfig.from_pretrained(folder)
-    try:
-        features = WhisperFeatureExtractor.from_pretrained(folder)
-    except OSError as error:
-        raise StudyError(f"{folder} has no preprocessor_config.json: fetch the model again, with all files") from error
+    features = WhisperFeatureExtractor.from_pretrained(folder)
     names = contents(folder, f"a {NAME} model")
     with torch.device("meta"):
         tower, projector = Qwen2AudioEncoder(config.audio_config), Qwen2AudioMultiModalProjector(config)
@@ -184,7 +179,6 @@ def open_qwen2_audio(files: SpeechFiles, text: TextLLM, device: str, dtype: torc
         dtype: Arithmetic.
 
     Raises:
-        StudyError: The checkpoint is incomplete, or the text LLM is another.
+        StudyError: The checkpoint is incomplete.
     """
-    check_own_text(text, files.folder, Qwen2AudioText)
     return Qwen2AudioLLM(load_front_end(files.folder, device, dtype), text)

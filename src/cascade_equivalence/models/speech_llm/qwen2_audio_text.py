@@ -1,17 +1,13 @@
 """The text LLM inside a Qwen2-Audio checkpoint, opened the way any text LLM is.
 
-A Qwen2-Audio folder holds its LLM beside its audio tower. With this module imported, ``AutoModelForCausalLM`` takes the
-LLM alone out of such a folder: so all that reads a text LLM's folder (answers, logit lens) reads this one too.
+A Qwen2-Audio folder holds its LLM beside its audio tower. This class takes the LLM alone out of such a folder: so all
+that reads a text LLM's folder (answers, logit lens) reads this one too.
 """
 
-from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForCausalLM, Qwen2AudioConfig, Qwen2AudioProcessor, Qwen2ForCausalLM
+from transformers import Qwen2AudioConfig, Qwen2AudioProcessor, Qwen2ForCausalLM
 
-from cascade_equivalence.models.checkpoint import read_json
-
-CONFIG = "config.json"
 # Names in the published checkpoints, and in those that the library saves: names in a text LLM's own.
 RENAMED = {r"^language_model\.model\.": "model.", r"^language_model\.lm_head\.": "lm_head."}
 AUDIO_PARTS = [r"^audio_tower\.", r"^multi_modal_projector\."]
@@ -39,18 +35,6 @@ class Qwen2AudioText(Qwen2ForCausalLM):
         return super().from_pretrained(*args, key_mapping=RENAMED, **kwargs)
 
 
-def library_chat_template(folder: Path) -> str | None:
-    """The chat template that the library has for a checkpoint of Qwen2-Audio whose tokenizer comes without one.
-
-    Args:
-        folder: A checkpoint of any kind.
-
-    Returns:
-        The template; None for any other model.
-    """
-    if read_json(folder / CONFIG).get("model_type") != Qwen2AudioConfig.model_type:
-        return None
+def library_chat_template() -> str:
+    """The chat template that the library has for a checkpoint whose tokenizer comes without one."""
     return str(vars(Qwen2AudioProcessor)["default_chat_template"].fget(None))
-
-
-AutoModelForCausalLM.register(Qwen2AudioConfig, Qwen2AudioText, exist_ok=True)

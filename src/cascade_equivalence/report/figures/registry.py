@@ -9,4 +9,5 @@ from cascade_equivalence.report.figures.noise import NOISE
 from cascade_equivalence.report.figures.overlap import OVERLAP
 from cascade_equivalence.report.figures.probes import PROBES
 
+KIND = Figure
 OWN: tuple[Figure, ...] = (AGREEMENT, OVERLAP, NOISE, COSTS, PROBES, LENS, ERASURE)

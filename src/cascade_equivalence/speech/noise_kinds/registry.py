@@ -6,4 +6,5 @@ from cascade_equivalence.speech.noise_kinds.music import MUSIC
 from cascade_equivalence.speech.noise_kinds.reverb import REVERB
 from cascade_equivalence.speech.noise_kinds.stationary import STATIONARY
 
+KIND = NoiseKind
 OWN: tuple[NoiseKind, ...] = (BABBLE, MUSIC, STATIONARY, REVERB)

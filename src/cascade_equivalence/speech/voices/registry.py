@@ -6,4 +6,5 @@ from cascade_equivalence.speech.voices.espeak import ESPEAK
 from cascade_equivalence.speech.voices.hibari import HIBARI
 from cascade_equivalence.speech.voices.recordings import RECORDINGS
 
+KIND = VoiceProvider
 OWN: tuple[VoiceProvider, ...] = (HIBARI, ESPEAK, EDGE, RECORDINGS)

@@ -1,0 +1,166 @@
+"""What an architecture of speech LLMs is: how a checkpoint of it is known, what is in it, what opens it."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.checkpoint import read_json
+from cascade_equivalence.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+    from cascade_equivalence.models.answering import SpeechFiles
+    from cascade_equivalence.models.speech_llm.model import SpeechLLM
+    from cascade_equivalence.models.text_llm import TextLLM
+
+CONFIG = "config.json"
+ARCHITECTURES: "Registry[Architecture]" = Registry(
+    "architecture", home="cascade_equivalence.models.speech_llm.architectures"
+)
+"""Those that can be opened. A checkpoint says in its ``model_type`` which it is of."""
+
+Opener = Callable[["SpeechFiles", "TextLLM", str, "torch.dtype"], "SpeechLLM"]
+"""Loads a speech LLM of a checkpoint around a text LLM, on a device, in an arithmetic."""
+
+
+def library_text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The section of a whole model's config on its text LLM, as the transformers library completes it.
+
+    Published configs leave out what the library's class for them has as a default.
+
+    Raises:
+        ValueError: The library does not know the model, or an AttributeError, KeyError or TypeError of its own.
+    """
+    from transformers import AutoConfig
+
+    found: dict[str, Any] = AutoConfig.for_model(**config).get_text_config().to_dict()
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnText:
+    """The text LLM that checkpoints of an architecture hold.
+
+    Attributes:
+        network: Gives its class; its ``from_pretrained`` opens it out of the whole checkpoint, its ``config_class``
+            reads the whole's config.
+        config: Its config out of the whole's, with the keys of a text LLM's.
+        model_type: What kind of network it is, where its config does not say that; it decides which text LLMs are of
+            its family.
+        chat_template: The chat template of a checkpoint whose tokenizer comes without one.
+    """
+
+    network: Callable[[], Any]
+    config: Callable[[Mapping[str, Any]], Mapping[str, Any]] = library_text_config
+    model_type: str | None = None
+    chat_template: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """An architecture of speech LLMs.
+
+    Attributes:
+        name: The ``model_type`` of its checkpoints.
+        title: What a reader sees.
+        open: Loads a checkpoint around a text LLM.
+        own_text: The text LLM that its checkpoints hold; None where one speaks through another model.
+        files: Names of files that it needs to hear, beside config, weights and tokenizer.
+        more_types: Further values of ``model_type`` that it goes by.
+        refused: Values of ``model_type`` of layouts that cannot be opened: what they are, and what to take instead.
+
+    Raises:
+        StudyError: ``open`` is no function.
+    """
+
+    name: str
+    title: str
+    open: Opener
+    own_text: OwnText | None = None
+    files: tuple[str, ...] = ()
+    more_types: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not callable(self.open):
+            raise StudyError(f"The architecture {self.name!r} needs a function that opens its checkpoints: `open`")
+
+
+def find_architecture(kind: object, where: Path) -> Architecture:
+    """The architecture of a ``model_type``.
+
+    Args:
+        kind: What the config says.
+        where: The checkpoint, for messages.
+
+    Raises:
+        StudyError: There is none of that name, or it is a layout that cannot be opened.
+    """
+    for architecture in ARCHITECTURES.values():
+        if kind in (architecture.name, *architecture.more_types):
+            return architecture
+        if str(kind) in architecture.refused:
+            raise StudyError(f"{where} is {architecture.refused[str(kind)]}")
+    close = difflib.get_close_matches(str(kind), ARCHITECTURES, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise StudyError(
+        f"{where} is of a model of type {kind!r}: there is no such architecture of speech LLMs.{hint} Architectures: "
+        f"{', '.join(ARCHITECTURES)}"
+    )
+
+
+def architecture_in(folder: Path) -> Architecture:
+    """The architecture of a speech LLM's checkpoint.
+
+    Raises:
+        StudyError: It has no config, or is of an architecture that cannot be opened.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise StudyError(f"{path} does not exist: give the folder of a speech LLM's checkpoint")
+    return find_architecture(read_json(path).get("model_type"), folder)
+
+
+def own_text_in(folder: Path) -> OwnText | None:
+    """The text LLM that lies in a speech LLM's checkpoint; None for any other folder, such as a text LLM's."""
+    path = folder / CONFIG
+    kind = read_json(path).get("model_type") if path.is_file() else None
+    found = [each.own_text for each in ARCHITECTURES.values() if kind in (each.name, *each.more_types)]
+    return found[0] if found else None
+
+
+def check_files(architecture: Architecture, folder: Path) -> None:
+    """Refuse a checkpoint that lacks files it needs to hear; its text LLM may do without.
+
+    Raises:
+        StudyError: It does.
+    """
+    missing = [name for name in architecture.files if not (folder / name).is_file()]
+    if missing:
+        raise StudyError(
+            f"{folder} lacks {' and '.join(missing)}, which {architecture.title} needs to hear: let `files` of its "
+            "entry match (a source of kind `path` takes files of the top folder only: use the hub's), and fetch the "
+            "model again"
+        )
+
+
+def check_own_text(text: "TextLLM", folder: Path, own: OwnText) -> None:
+    """Refuse a text LLM that is not the checkpoint's own: its answers would pass for the speech LLM's.
+
+    Args:
+        text: The text LLM.
+        folder: The speech LLM's checkpoint.
+        own: The text LLM inside.
+
+    Raises:
+        StudyError: It was loaded from elsewhere.
+    """
+    given = Path(text.tokenizer.name_or_path)
+    if not isinstance(text.model, own.network()) or given.resolve() != folder.resolve():
+        raise StudyError(
+            f"{folder} holds its own text LLM, but was given that of {given}: remove `text_model` from its entry"
+        )
