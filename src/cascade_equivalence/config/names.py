@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, PositiveInt
 from cascade_equivalence.registry import NameIn, Registry
 
 if TYPE_CHECKING:
-    from cascade_equivalence.speech.voices.base import VoiceProvider
+    from cascade_equivalence.speech.provider import VoiceProvider
     from cascade_equivalence.tasks.base import Task
     from cascade_equivalence.tasks.repeats import Variant
 
