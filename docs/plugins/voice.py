@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.config.speech import EspeakVoice, Voice
-from cascade_equivalence.speech.voices.base import Provider, VoiceProvider
+from cascade_equivalence.speech.provider import Provider, VoiceProvider
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform
 
 

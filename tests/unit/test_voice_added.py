@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from pydantic import Field, TypeAdapter
-from study_config import ROOT, changed, lines_of
+from study_config import FILES, ROOT, changed, lines_of
 
 from cascade_equivalence import plugins
 from cascade_equivalence.cli.commands.names import run as list_names
@@ -24,9 +24,9 @@ from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.estimate.disk import service_calls
 from cascade_equivalence.speech.clips import Clip, decode
-from cascade_equivalence.speech.provider import check_styles, make_clips, open_provider
+from cascade_equivalence.speech.make import make_clips
+from cascade_equivalence.speech.provider import Provider, Reading, VoiceProvider, check_styles, open_provider
 from cascade_equivalence.speech.synthesize import Utterance
-from cascade_equivalence.speech.voices.base import Provider, Reading, VoiceProvider
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform
 
 ITEMS = [Utterance("a", "one two"), Utterance("b", "three"), Utterance("c", "one two")]
@@ -215,7 +215,7 @@ from contextlib import contextmanager
 from typing import Literal
 from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.config.speech import Voice
-from cascade_equivalence.speech.voices.base import VoiceProvider
+from cascade_equivalence.speech.provider import VoiceProvider
 
 class ToneVoice(Voice):
     """One tone."""
@@ -231,11 +231,17 @@ VOICES.add(VoiceProvider("tone", ToneVoice, open_tone))
 
 def test_its_nodes_depend_on_the_file_it_came_in(tmp_path: Path) -> None:
     file, found = tmp_path / "tone.py", []
+    mini = FILES["connectors.yaml"]["connectors"]["mini"]
+    voices = {"b": {"share": 1, "voice": {"provider": "tone"}}}
+    connectors = {"mini": mini, "own": mini | {"voices": voices, "evaluation_voices": ["b"]}}
     for more in ("", "# A remark.\n", "LOUD = 2\n"):
         file.write_text(PLUGIN + more)
-        raw = changed(plugins=[str(file)], definitions={"voices": {"b": {"provider": "tone"}}}, **SPEAKS)
-        of = Study(load_study(raw, ROOT))
-        found.append([of.speech_params("sst2", voice)["code"] for voice in ("b", "us")])
+        definitions = {"voices": {"b": {"provider": "tone"}}, "connectors": connectors}
+        of = Study(load_study(changed(plugins=[str(file)], definitions=definitions, **SPEAKS), ROOT))
+        own = [of.speech_params("sst2", "b")["code"], of.connector_shard_params("own")["code"]]
+        others = [of.speech_params("sst2", "us")["code"], of.connector_shard_params("mini")["code"]]
+        found.append((own, others))
     plugins.use([])
-    assert found[0] == found[1] and found[1][0] != found[2][0] and found[1][1] == found[2][1]
+    assert found[0] == found[1] and found[1][1] == found[2][1]
+    assert all(before != after for before, after in zip(found[1][0], found[2][0], strict=True))
     assert "tone" not in VOICES and EspeakVoice(provider="espeak").provider in VOICES

@@ -8,7 +8,7 @@ with node(snakemake) as study:
     from cascade_equivalence.progress import remark
     from cascade_equivalence.speech.audit import report_problems
     from cascade_equivalence.speech.clips import write_clips
-    from cascade_equivalence.speech.provider import make_clips
+    from cascade_equivalence.speech.make import make_clips
     from cascade_equivalence.speech.synthesize import Utterance
     from cascade_equivalence.tasks.items import read_items
 

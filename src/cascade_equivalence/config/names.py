@@ -8,7 +8,7 @@ from cascade_equivalence.registry import NameIn, Registry
 
 if TYPE_CHECKING:
     from cascade_equivalence.mechanism.concept import Concept
-    from cascade_equivalence.speech.voices.base import VoiceProvider
+    from cascade_equivalence.speech.provider import VoiceProvider
     from cascade_equivalence.tasks.base import Task
     from cascade_equivalence.tasks.repeats import Variant
 

@@ -64,7 +64,7 @@ STAGES = {
         *(f"tasks/sources/{name}.py" for name in ("archives", "checks", "exclusions")),
         *(f"speech/{name}.py" for name in ("audit", "set_recordings", "video_sound", "waveform")),
     ),
-    "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "prosody", "synthesize", "waveform")),
+    "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "make", "prosody", "synthesize", "waveform")),
     # A node names the modules of its own kind of noise.
     "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "sound_files", "waveform")),
     "musan": tuple(f"tasks/sources/{name}.py" for name in ("archives", "http", "musan")),

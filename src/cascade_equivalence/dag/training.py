@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.set_nodes import SetNodes
@@ -96,10 +97,11 @@ class TrainingNodes(SetNodes):
         """What a shard depends on, beside texts and encoder."""
         spec = self.connector(name)
         voices = {voice: entry.model_dump(mode="json") for voice, entry in spec.voices.items()}
+        added = VOICES.files(*(entry.voice.provider for entry in spec.voices.values()))
         return {
             "voices": voices,
             "shard_clips": spec.shard_clips,
-            "code": code_fingerprint("training_shards") + code_fingerprint("listen"),
+            "code": code_fingerprint("training_shards", *added) + code_fingerprint("listen"),
         }
 
     def connector_frames_params(self, name: str) -> dict[str, Any]:

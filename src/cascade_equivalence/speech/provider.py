@@ -1,22 +1,118 @@
-"""What a voice can do, whichever engine speaks."""
+"""What a provider of voices is: how its entries in the config look, how a voice is opened, and what it can do."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from cascade_equivalence.config.names import VOICES
-from cascade_equivalence.config.speech import VoiceSpec
+from cascade_equivalence.config.speech import Voice, VoiceSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.prosody import find_style
-from cascade_equivalence.speech.voices.base import Provider, Reading
-
-__all__ = ["Provider", "check_styles", "make_clips", "open_provider", "workers"]
 
 if TYPE_CHECKING:
     from cascade_equivalence.speech.clips import Clip
     from cascade_equivalence.speech.synthesize import Utterance
+    from cascade_equivalence.speech.waveform import Waveform
+
+
+class Provider(Protocol):
+    """A voice, ready to speak. Not for use by several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """Engine: the provider's name."""
+
+    def identity(self) -> str:
+        """Engine, voice and their versions: all that can change the sound beside the voice's own settings."""
+
+    def speak(self, text: str, style: str | None) -> "Waveform":
+        """Speak a text; the same call gives the same samples, but for a service, which nothing can be held to.
+
+        Args:
+            text: What to say.
+            style: A name of ``prosody.STYLES``, or None for the voice as it is.
+
+        Returns:
+            Samples at 16 kHz, shape (n,); none, or a few of silence, if nothing in the text can be spoken.
+
+        Raises:
+            StudyError: If the style is unknown or beyond the engine, or the engine fails on the text.
+        """
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Items whose recordings are to be read.
+
+    Attributes:
+        items: What is said.
+        task: Their task.
+        voice: Name of the voice in the config.
+        spec: The voice.
+        max_seconds: Longest clip that the models hear whole.
+        store: Folder that keeps finished clips.
+    """
+
+    items: "Sequence[Utterance]"
+    task: str
+    voice: str
+    spec: Any
+    max_seconds: float
+    store: Path
+
+
+@dataclass(frozen=True)
+class VoiceProvider:
+    """A provider of voices.
+
+    Attributes:
+        name: What the config calls it, under ``provider``.
+        spec: Class of its voices' entries in the config. Its key ``provider`` can be the name only.
+        open: Starts a voice, given its entry and an event that is set once nobody waits for it any more; the voice
+            stops where the context ends. Engines are imported in it.
+        prosody: Whether it speaks in a style, which is rate, pitch, pitch range and loudness; or its recordings are
+            spoken in one.
+        connections: Connections that a job keeps open, given the entry: of a service that needs the network.
+        read: Reads the clips of items instead of speaking them: of recordings.
+        files: The user's own files that a task's clips are made of, given the entry and the task.
+        packages: Python packages whose versions are recorded with the results.
+        modules: Modules of the package that decide how its clips sound, as globs below the package.
+    """
+
+    name: str
+    spec: type[Voice]
+    open: Callable[[Any, Event | None], AbstractContextManager[Provider]]
+    prosody: bool = False
+    connections: Callable[[Any], int] | None = None
+    read: "Callable[[Reading], list[Clip]] | None" = None
+    files: Callable[[Any, str], Mapping[str, Path]] | None = None
+    packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a class whose entries would not lead back here."""
+        field = self.spec.model_fields["provider"]
+        if get_args(field.annotation) != (self.name,):
+            raise StudyError(
+                f"the voice provider {self.name!r} needs `provider: Literal[{self.name!r}]` in {self.spec.__name__}"
+            )
+
+    def connections_of(self, voice: Voice) -> int:
+        """Connections that a job in a voice keeps open; 0 unless a service speaks."""
+        return 0 if self.connections is None else int(self.connections(voice))
+
+    @property
+    def is_service(self) -> bool:
+        """Whether its clips are asked for over the network."""
+        return self.connections is not None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether its clips are recordings of a study's items."""
+        return self.read is not None
 
 
 def open_provider(spec: VoiceSpec, stop: Event | None = None) -> AbstractContextManager[Provider]:
@@ -34,39 +130,6 @@ def open_provider(spec: VoiceSpec, stop: Event | None = None) -> AbstractContext
             of recordings, which say what they say (``recordings_voice.read_recordings``).
     """
     return VOICES.find(spec.provider).open(spec, stop)
-
-
-def make_clips(
-    items: "Sequence[Utterance]",
-    task: str,
-    voice_name: str,
-    spec: VoiceSpec,
-    max_seconds: float,
-    store: Path,
-    threads: int,
-) -> "list[Clip]":
-    """Clips of a task's items in one voice: spoken, or read where the voice is recorded.
-
-    Args:
-        items: What to say; ids must differ.
-        task: Their task.
-        voice_name: Name of the voice in the config, for the record.
-        spec: The voice.
-        max_seconds: Longest clip that the models hear whole; longer ones get a ``problem``.
-        store: Folder that keeps finished clips.
-        threads: Threads that the job has.
-
-    Returns:
-        One clip an item, in the order of the items, problems noted but not yet reported.
-
-    Raises:
-        StudyError: If an item cannot be spoken or read.
-    """
-    from cascade_equivalence.speech.synthesize import synthesize_clips
-
-    if (read := VOICES.find(spec.provider).read) is not None:
-        return read(Reading(items, task, voice_name, spec, max_seconds, store))
-    return synthesize_clips(items, voice_name, spec, max_seconds, store, workers(spec, threads))
 
 
 def workers(spec: VoiceSpec, threads: int) -> int:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from threading import Event
 
 from cascade_equivalence.config.speech import HibariVoice
-from cascade_equivalence.speech.voices.base import Provider, VoiceProvider
+from cascade_equivalence.speech.provider import Provider, VoiceProvider
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.speech.voices.base import Provider, Reading, VoiceProvider
+from cascade_equivalence.speech.provider import Provider, Reading, VoiceProvider
 
 if TYPE_CHECKING:
     from cascade_equivalence.speech.clips import Clip
