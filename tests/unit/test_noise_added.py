@@ -34,7 +34,7 @@ mpl.use("Agg")
 
 TITLE = "mains <hum>"
 MAINS_HZ = 50
-HEARD = {"voices": ["heart"], "tasks": ["sst2"]}
+CODEC = Scale("bit rate", "Rate", "kbit/s", least=1, most=64, rising=False, whole=True, digits=0, apart=8.0)
 
 
 def mains(samples: int) -> np.ndarray:
@@ -109,6 +109,7 @@ def test_the_config_takes_its_levels_and_the_graph_has_its_conditions(hum: Noise
         ({"mains": {"levels": [1, 1]}}, ("noise.kinds.mains.levels", "twice")),
         ({"mains": {"levels": [300]}}, ("noise.kinds.mains.levels", "300", "dB")),
         ({"mains": {"levels": [1e-150]}}, ("noise.kinds.mains.levels", "digits")),
+        ({"codec": {"levels": [16, 16.5]}}, ("noise.kinds.codec.levels", "16.5", "kbit/s")),
         ({"mains": {"levels": [1], "folder": "hums"}}, ("noise.kinds.mains.folder",)),
         ({"mains": {"levels": ["loud"]}}, ("noise.kinds.mains.levels.0",)),
         ({"mains": {}}, ("noise.kinds.mains.levels", "missing")),
@@ -116,6 +117,7 @@ def test_the_config_takes_its_levels_and_the_graph_has_its_conditions(hum: Noise
     ],
 )
 def test_what_cannot_work_is_one_line(hum: NoiseKind, kinds: object, words: tuple[str, ...]) -> None:
+    NOISE_KINDS.add(NoiseKind(name="codec", prefix="kbps", scale=CODEC, mix=add_hum))
     (line,) = lines_of(changed(noise__kinds=kinds))
     assert all(word in line for word in words), line
 
@@ -152,9 +154,6 @@ def test_a_prefix_may_begin_like_another(hum: NoiseKind) -> None:
     NOISE_KINDS.add(NoiseKind(name="snre", prefix="snre", scale=RATIO, mix=add_hum))
     assert parse_condition("snre5") == Condition("snre", 5.0) and parse_condition("snr5") == Condition("babble", 5.0)
     assert sort_conditions(["snre5", "hum5", "reverb300", "snr5"]) == ["snr5", "reverb300", "hum5", "snre5"]
-
-
-CODEC = Scale("bit rate", "Rate", "kbit/s", least=1, most=64, rising=False, whole=True, digits=0, apart=8.0)
 
 
 def test_it_is_shown_wherever_noise_is(hum: NoiseKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

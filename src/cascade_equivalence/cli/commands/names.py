@@ -97,8 +97,7 @@ def _noises(_: "Definitions") -> dict[str, str]:
     from cascade_equivalence.conditions import NOISE_KINDS
 
     return {
-        name: f"{kind.shown}: {kind.scale.word} in {kind.scale.unit} under noise.{kind.levels_key}, such as "
-        f"{kind.example[0]}"
+        name: f"{kind.example[0]} is {kind.example[1]}; levels ({kind.scale.word}) under noise.{kind.levels_key}"
         for name, kind in NOISE_KINDS.items()
     }
 
