@@ -59,6 +59,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/snakefmt --check workflow
+	@$(BIN)/lint-imports --no-logo --no-cache > /dev/null || $(BIN)/lint-imports --no-logo --no-cache
 	@$(SNAKEMAKE) --lint --configfile config/demo.yaml
 	@$(BIN)/cascade-equivalence check --elsewhere config/*.yaml
 

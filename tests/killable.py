@@ -4,7 +4,8 @@ from pathlib import Path
 
 from cascade_equivalence.config.speech import EspeakVoice
 from cascade_equivalence.config.study import AnswerConfig, TranscribeConfig
-from cascade_equivalence.models.answering import Answer, ModelFiles, Question, answer_questions
+from cascade_equivalence.models.answering import answer_questions
+from cascade_equivalence.models.question import Answer, ModelFiles, Question
 from cascade_equivalence.models.transcription.run import transcribe_recordings
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.models.transcription.transcript import Transcript

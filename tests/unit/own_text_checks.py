@@ -20,7 +20,8 @@ from cascade_equivalence.mechanism.implicit import implicit_transcripts
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.mechanism.states import States, read_index
-from cascade_equivalence.models.answering import ModelFiles, Question, SpeechFiles, answer_questions, sound_of
+from cascade_equivalence.models.answering import answer_questions
+from cascade_equivalence.models.question import ModelFiles, Question, SpeechFiles, sound_of
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.scoring import score

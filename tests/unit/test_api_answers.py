@@ -30,9 +30,9 @@ from api_asking import (
 from api_server import VERSION, StandIn, Trouble, serving, status
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import Answer
 from cascade_equivalence.models.api import answers, asking
 from cascade_equivalence.models.api.keys import OFFLINE
+from cascade_equivalence.models.question import Answer
 from cascade_equivalence.tasks.registry import get_task
 
 PROVIDERS = ("gemini", "openai")

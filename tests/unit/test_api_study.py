@@ -11,8 +11,8 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import Question
 from cascade_equivalence.models.api.records import question_key
+from cascade_equivalence.models.question import Question
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store
 from cascade_equivalence.resources import RESOURCES

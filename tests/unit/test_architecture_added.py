@@ -21,8 +21,9 @@ from cascade_equivalence.config.sources import ModelSpec, PathSource
 from cascade_equivalence.dag.answers import model_files
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
-from cascade_equivalence.models.answering import ModelFiles, SpeechFiles, answer_questions, open_model
+from cascade_equivalence.models.answering import answer_questions, open_model
 from cascade_equivalence.models.architecture import ARCHITECTURES, Architecture, OwnText
+from cascade_equivalence.models.question import ModelFiles, SpeechFiles
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.speech_llm.model import SpeechLLM, open_speech_llm

@@ -14,7 +14,7 @@ from tiny_models import build_llama, build_whisper
 from tiny_ultravox import save_ultravox, weights_of
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import SpeechFiles
+from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.speech_llm.connector import (
     ConnectorShape,
     TokenMixtureConnector,

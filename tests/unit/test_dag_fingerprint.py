@@ -104,6 +104,7 @@ BESIDE = {
     "training/*.py": "a stage's input is made by the stages before it, which are made again first",
 }
 SHOWN = {
+    "mechanism/concept.py": "titles are parameters of the node",
     "models/sources/*.py": "reads manifests, whose nodes are made again first",
     "tasks/*.py": "labels; the answers, which depend on the task's module, are made again first",
     "__init__.py": "the version",
@@ -117,7 +118,7 @@ ELSEWHERE = {
     **dict.fromkeys(("probes", "moments", "erasers"), DRAWN),
     "resolve": {
         "models/speech_llm/*.py": "opens what is resolved; what a checkpoint is of says its architecture",
-        **dict.fromkeys(("models/answering.py", "models/text_llm.py"), "the same"),
+        **dict.fromkeys(("models/answering.py", "models/question.py", "models/text_llm.py"), "the same"),
     },
     "items": {"tasks/parsing.py": "how answers are read decides no item"},
     "fetch_set": {"models/sources/*.py": "hashes; what is fetched is known by its hash"},
@@ -149,7 +150,7 @@ ELSEWHERE = {
         "models/sources/*.py": "reads no manifest",
         "speech/*.py": "reads clips, whose nodes are made again first",
         "models/transcription/*.py": "says where the clips are",
-        "models/answering.py": "the forms of questions and answers",
+        "models/question.py": "the forms of questions and answers",
         "models/device.py": "computes nothing itself",
         "models/recording.py": "the form of a clip",
         **{

@@ -18,9 +18,9 @@ from cascade_equivalence.dag import engine_check
 from cascade_equivalence.dag.engine_check import agreement_of, compare_engines, comparison_text
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import ModelFiles, Question
 from cascade_equivalence.models.engine_margins import END, first_differences
 from cascade_equivalence.models.engines import check_engines
+from cascade_equivalence.models.question import ModelFiles, Question
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.items import write_items

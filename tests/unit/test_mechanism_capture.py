@@ -24,7 +24,7 @@ from cascade_equivalence.mechanism.capture import (
 )
 from cascade_equivalence.mechanism.states import States, StatesWriter, pooled, read_index
 from cascade_equivalence.mechanism.utterances import Spoken, draw_utterances
-from cascade_equivalence.models.answering import Question
+from cascade_equivalence.models.question import Question
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
 from cascade_equivalence.models.text_llm import TextLLM

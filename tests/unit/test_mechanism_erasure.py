@@ -16,7 +16,7 @@ from cascade_equivalence.mechanism.eraser_files import eraser_hash
 from cascade_equivalence.mechanism.erasure import Outcome, Variant, erased_outcomes, erasing
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.leace import Eraser
-from cascade_equivalence.models.answering import ModelFiles, Question
+from cascade_equivalence.models.question import ModelFiles, Question
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.scoring import score
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM

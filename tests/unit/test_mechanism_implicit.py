@@ -16,7 +16,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism import implicit
 from cascade_equivalence.mechanism.bags import Pieces
 from cascade_equivalence.mechanism.implicit import implicit_texts, implicit_transcripts
-from cascade_equivalence.models.answering import ModelFiles, Question, SpeechFiles
+from cascade_equivalence.models.question import ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, Capabilities, SpeechLLM
 from cascade_equivalence.models.text_llm import TextLLM

@@ -13,8 +13,9 @@ import torch
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models import scoring
-from cascade_equivalence.models.answering import Answer, ModelFiles, Question, answer_questions
+from cascade_equivalence.models.answering import answer_questions
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
+from cascade_equivalence.models.question import Answer, ModelFiles, Question
 from cascade_equivalence.models.text_llm import TextLLM
 
 TASK = "Read the news story and name its topic: politics, sports, business or technology.\nStory: {}"

@@ -17,8 +17,9 @@ import vllm_double
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models import vllm_answers
-from cascade_equivalence.models.answering import Answer, ModelFiles, Question, SpeechFiles, answer_questions
+from cascade_equivalence.models.answering import answer_questions
 from cascade_equivalence.models.prompting import PromptWriter
+from cascade_equivalence.models.question import Answer, ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.models.vllm_engine import answer_parameters, engine_arguments, open_vllm, score_parameters
 
@@ -89,7 +90,8 @@ def test_no_engine_serves_the_answers_of_another(folder: Path, tmp_path: Path, v
 
 
 def test_the_keys_of_the_own_loop_are_those_from_before_there_was_a_choice(folder: Path, tmp_path: Path) -> None:
-    from cascade_equivalence.models.answering import ANSWER_FORMAT, parts_of
+    from cascade_equivalence.models.answering import ANSWER_FORMAT
+    from cascade_equivalence.models.question import parts_of
     from cascade_equivalence.models.store import key_of
 
     ask(folder, tmp_path / "s", OWN)

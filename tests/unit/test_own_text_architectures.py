@@ -15,8 +15,9 @@ from own_text_checks import CONFIG, clip, files_of
 from tiny_llm import byte_level_tokenizer, save_llama
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import ModelFiles, SpeechFiles, open_model
+from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.architecture import ARCHITECTURES
+from cascade_equivalence.models.question import ModelFiles, SpeechFiles
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM, open_speech_llm
 from cascade_equivalence.models.text_llm import TextLLM
 

@@ -18,7 +18,8 @@ from cascade_equivalence.dag.answers import model_files
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.erasure import Variant, erased_outcomes
 from cascade_equivalence.mechanism.hooks import replaced
-from cascade_equivalence.models.answering import ModelFiles, Question, SpeechFiles, answer_questions, open_model
+from cascade_equivalence.models.answering import answer_questions, open_model
+from cascade_equivalence.models.question import ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.scoring import score
 from cascade_equivalence.models.sources import hub
 from cascade_equivalence.models.sources.facts import llm_facts, speech_facts

@@ -11,7 +11,8 @@ from own_text_checks import CONFIG, PREFIX, QUESTIONS, clip, files_of
 from tiny_qwen2_audio import SECONDS, native_prompt, processor_of, save_qwen2_audio
 from transformers import Qwen2AudioForConditionalGeneration
 
-from cascade_equivalence.models.answering import SpeechFiles, open_model
+from cascade_equivalence.models.answering import open_model
+from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM, open_speech_llm
 from cascade_equivalence.models.speech_llm.qwen2_audio import MARKED

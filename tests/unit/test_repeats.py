@@ -18,7 +18,7 @@ from cascade_equivalence.dag.answers import judged
 from cascade_equivalence.dag.retest import asked_items, in_words, restored
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.models import answering
-from cascade_equivalence.models.answering import Answer, ModelFiles, Question
+from cascade_equivalence.models.question import Answer, ModelFiles, Question
 from cascade_equivalence.report import retest_table
 from cascade_equivalence.stats.retest import retest
 from cascade_equivalence.tasks.base import Item

@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.image_processing_base import ImageProcessingMixin
 
-from cascade_equivalence.models.answering import sound_of
+from cascade_equivalence.models.question import sound_of
 from cascade_equivalence.models.rows import AUDIO
 
 BLOCKS, WIDTH, HEADS = 2, 48, 4

@@ -19,7 +19,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from cascade_equivalence.models.answering import sound_of
+from cascade_equivalence.models.question import sound_of
 from cascade_equivalence.models.rows import AUDIO as SOUND
 from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
 

@@ -9,7 +9,7 @@ import polars as pl
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing
-from cascade_equivalence.models.answering import Answer, ModelFiles, Question, SpeechFiles
+from cascade_equivalence.models.question import Answer, ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.speech.clips import Clip

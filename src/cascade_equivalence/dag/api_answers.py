@@ -7,8 +7,8 @@ import polars as pl
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.files import replacing
-from cascade_equivalence.models.answering import Question
 from cascade_equivalence.models.api.records import Record, question_key, read_records
+from cascade_equivalence.models.question import Question
 
 SERVICE: dict[str, type[pl.DataType]] = {
     "cost": pl.Float64,

@@ -64,9 +64,9 @@ class ApiNodes(SetNodes):
 
     def _api_part(self, system: str, node: Node) -> "Part":
         from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
-        from cascade_equivalence.models.answering import Question
         from cascade_equivalence.models.api.costs import output_limit
         from cascade_equivalence.models.api.estimate import expected_part, known_part
+        from cascade_equivalence.models.question import Question
         from cascade_equivalence.tasks.prompts import build_messages
 
         spec, asked, prompt = self.apis[system], self.task(node.task), self.config.answer.system_prompt

@@ -12,7 +12,7 @@ from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
 from cascade_equivalence.mechanism.erasure import ALL, Outcome, Variant
 from cascade_equivalence.mechanism.utterances import TRAIN, draw
-from cascade_equivalence.models.answering import Question
+from cascade_equivalence.models.question import Question
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
+from cascade_equivalence.config.names import CONCEPTS, TASKS
 from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
 from cascade_equivalence.plugins import added_files
@@ -100,7 +102,19 @@ class ReportNodes(SurplusNodes):
             "paper": self.config.paper.model_dump(mode="json") if self.config.paper else None,
             "numbers": contents_of([PAPER_NUMBERS, PAPER_CLAIMS]) if stage in SHOW_PAPER else None,
             "sizes": self.sizes() if stage in SHOW_PAPER else None,
+            "titles": self._titles(),
             "code": code_fingerprint(stage, *added_files()),
+        }
+
+    def _titles(self) -> dict[str, list[str]]:
+        """What a reader sees of the study's tasks, noises and concepts; the things say it themselves."""
+        kinds = {kind for name in self.config.noise.conditions() if (kind := parse_condition(name).kind)}
+        mechanism = self.config.mechanism
+        concepts = mechanism.erasure.concepts if mechanism and mechanism.erasure else []
+        return {
+            **{name: [TASKS[name].title, TASKS[name].short_title, TASKS[name].remark] for name in self.config.tasks},
+            **{name: [NOISE_KINDS[name].shown, NOISE_KINDS[name].axis_label] for name in sorted(kinds)},
+            **{name: [CONCEPTS[name].title, CONCEPTS[name].kind] for name in concepts},
         }
 
 

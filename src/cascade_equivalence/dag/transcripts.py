@@ -5,7 +5,8 @@ from pathlib import Path
 
 from cascade_equivalence.config.sources import ModelSpec, TranscriptionPrompt
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, AnswerConfig
-from cascade_equivalence.models.answering import ModelFiles, Question, answer_questions
+from cascade_equivalence.models.answering import answer_questions
+from cascade_equivalence.models.question import ModelFiles, Question
 from cascade_equivalence.models.transcription.answers import transcript_of
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.models.transcription.transcript import Transcript

@@ -15,7 +15,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.states import INDEX, StatesWriter
-from cascade_equivalence.models.answering import HEARD_AT_ONCE, Question, sound_of
+from cascade_equivalence.models.question import HEARD_AT_ONCE, Question, sound_of
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.model import SpeechLLM

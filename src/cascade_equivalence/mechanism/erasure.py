@@ -16,7 +16,8 @@ import torch
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism.hooks import replaced
 from cascade_equivalence.mechanism.leace import Eraser
-from cascade_equivalence.models.answering import ModelFiles, Question, open_model, parts_of, sound_of
+from cascade_equivalence.models.answering import open_model
+from cascade_equivalence.models.question import ModelFiles, Question, parts_of, sound_of
 from cascade_equivalence.models.scoring import score
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress

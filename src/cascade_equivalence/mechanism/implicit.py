@@ -18,7 +18,8 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.bags import Pieces
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.lens import Unembedding
-from cascade_equivalence.models.answering import HEARD_AT_ONCE, ModelFiles, Question, open_model, parts_of, sound_of
+from cascade_equivalence.models.answering import open_model
+from cascade_equivalence.models.question import HEARD_AT_ONCE, ModelFiles, Question, parts_of, sound_of
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.model import SpeechLLM
 from cascade_equivalence.models.store import Store, key_of

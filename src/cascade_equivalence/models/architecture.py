@@ -13,7 +13,7 @@ from cascade_equivalence.registry import Registry
 if TYPE_CHECKING:
     import torch
 
-    from cascade_equivalence.models.answering import SpeechFiles
+    from cascade_equivalence.models.question import SpeechFiles
     from cascade_equivalence.models.speech_llm.model import SpeechLLM
     from cascade_equivalence.models.text_llm import TextLLM
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cascade_equivalence.config.study import AnswerConfig
-from cascade_equivalence.models.answering import ModelFiles, Question, open_model
+from cascade_equivalence.models.answering import open_model
+from cascade_equivalence.models.question import ModelFiles, Question
 
 END = "(end)"
 

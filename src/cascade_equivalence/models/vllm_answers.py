@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import Answer, ModelFiles, Question, answers_of
 from cascade_equivalence.models.prompting import PromptWriter
+from cascade_equivalence.models.question import Answer, ModelFiles, Question, answers_of
 from cascade_equivalence.models.vllm_engine import VllmEngine, open_vllm
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import Answer, Question
 from cascade_equivalence.models.api.asking import Asker, Call, Stopped
 from cascade_equivalence.models.api.costs import most, output_limit
 from cascade_equivalence.models.api.ending import ended_by_exceptions
@@ -26,6 +25,7 @@ from cascade_equivalence.models.api.records import (
     question_key,
     read_records,
 )
+from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.models.store import UNANSWERED, Store
 from cascade_equivalence.progress import Advance, progress
 from cascade_equivalence.secrets import hidden

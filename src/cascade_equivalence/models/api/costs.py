@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cascade_equivalence.config.api import ApiPrices, ApiSpec
-from cascade_equivalence.models.answering import Question, sound_of
 from cascade_equivalence.models.api.exchange import Usage
+from cascade_equivalence.models.question import Question, sound_of
 
 CHARACTERS_A_TOKEN = 3
 """English has four to five characters a token; three keeps an estimate above what is charged."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cascade_equivalence.config.api import ApiBudget, ApiSpec
-from cascade_equivalence.models.answering import Question
 from cascade_equivalence.models.api.costs import conversation_tokens, most, output_limit, price
 from cascade_equivalence.models.api.exchange import Usage
 from cascade_equivalence.models.api.records import question_key, read_records
+from cascade_equivalence.models.question import Question
 
 WORDS_A_SECOND = 2.0
 """A slow reader; for clips that are not spoken yet."""

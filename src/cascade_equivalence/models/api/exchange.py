@@ -9,7 +9,7 @@ import numpy as np
 
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import Question, sound_of
+from cascade_equivalence.models.question import Question, sound_of
 
 SAMPLING_RATE = 16_000
 STEPS = 32_768  # of a 16-bit sample, to each side of zero

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import Answer, Question
 from cascade_equivalence.models.api.costs import most, output_limit, text_tokens
 from cascade_equivalence.models.api.exchange import Usage, without_prefix
+from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.models.store import UNANSWERED, key_of, read_line
 
 API_FORMAT = 1

@@ -8,7 +8,7 @@ from cascade_equivalence.models.speech_llm.phi4_adapter import ADAPTER_FILES, AD
 if TYPE_CHECKING:
     import torch
 
-    from cascade_equivalence.models.answering import SpeechFiles
+    from cascade_equivalence.models.question import SpeechFiles
     from cascade_equivalence.models.speech_llm.model import SpeechLLM
     from cascade_equivalence.models.text_llm import TextLLM
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import SpeechFiles
 from cascade_equivalence.models.architecture import architecture_in, check_files, check_own_text
+from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.text_llm import TextLLM
 

@@ -14,7 +14,7 @@ import torch
 from transformers import Phi4MultimodalFeatureExtractor
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import SpeechFiles
+from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.rendering import control_tokens, defuse
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.audio_encoder import SAMPLE_RATE, check_audio

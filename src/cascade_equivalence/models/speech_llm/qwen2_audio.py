@@ -17,7 +17,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioMultiModalProjector
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import SpeechFiles
+from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.rendering import control_tokens, defuse
 from cascade_equivalence.models.speech_llm.audio_encoder import SAMPLE_RATE, check_audio
 from cascade_equivalence.models.speech_llm.load import CONNECTOR, TOWER, contents, fill, read_part

@@ -3,7 +3,7 @@
 import torch
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.answering import SpeechFiles
+from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnector, tokenizer_hash
 from cascade_equivalence.models.speech_llm.load import has_text_weights, load_audio_encoder
 from cascade_equivalence.models.speech_llm.model import SpeechLLM
