@@ -173,6 +173,11 @@ def test_a_file_that_it_needs_to_hear_is_missed_and_its_text_llm_does_without(tm
     assert open_model(ModelFiles(other, "r", True), CONFIG)[1] is None
 
 
+def test_one_that_nothing_opens_is_refused() -> None:
+    with pytest.raises(StudyError, match=NAME):
+        replace(TOY, open=None)
+
+
 PLUGIN = """
 from cascade_equivalence.models.architecture import ARCHITECTURES, Architecture
 

@@ -133,6 +133,8 @@ def test_a_control_stands_beside_its_own_concept_only(monkeypatch: pytest.Monkey
     "changes",
     [
         {"columns": None},
+        {"columns": 3},
+        {"kind": "speech"},
         {"labels": lambda *_: None},
         {"name": "Speaker"},
         {"name": "none"},

@@ -1,6 +1,6 @@
 """Names that configs use."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt
 
@@ -23,6 +23,7 @@ INVALID = "invalid"
 CONCEPTS: "Registry[Concept]" = Registry("concept", home="cascade_equivalence.mechanism.concepts")
 """What can be erased."""
 ConceptName = Annotated[str, NameIn(CONCEPTS)]
+ConceptKind = Literal["text", "sound", "control"]
 # Three names with a sign between them still make the name of a folder.
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN, ErasureConfig
+from cascade_equivalence.config.names import ConceptKind
 from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
@@ -59,14 +60,14 @@ class Concept:
         brief: Of a control, what it is called beside numbers.
 
     Raises:
-        StudyError: The name is none, or what makes its columns is missing or is there twice, or a control does not say
-            what it is one of.
+        StudyError: The name or the kind is none, or what makes its columns is missing or is there twice, or a control
+            does not say what it is one of.
     """
 
     name: str
     title: str
     about: str
-    kind: Literal["text", "sound", "control"]
+    kind: ConceptKind
     columns: ColumnsOf | None = None
     labels: LabelsOf | None = None
     directions: float = 1
@@ -82,8 +83,15 @@ class Concept:
                 f"{self.name!r} cannot be the name of a concept: give it one of lower-case letters, digits and _ that "
                 f"begins with a letter and is none of {taken}"
             )
-        if (self.columns is None) == (self.labels is None):
-            raise StudyError(f"The concept {self.name!r} needs either `columns` of utterances or `labels` of frames")
+        makers = [each for each in (self.columns, self.labels) if each is not None]
+        if len(makers) != 1 or not callable(makers[0]):
+            raise StudyError(
+                f"The concept {self.name!r} needs a function that makes either its `columns` of utterances or its "
+                "`labels` of frames"
+            )
+        if self.kind not in get_args(ConceptKind):
+            kinds = ", ".join(get_args(ConceptKind))
+            raise StudyError(f"The concept {self.name!r} is of the kind {self.kind!r}; there are {kinds}")
         if (self.kind == "control") != bool(self.control_of):
             raise StudyError(f"The concept {self.name!r}: a control, and nothing else, says what it is `control_of`")
         if unknown := self.settings - set(ErasureConfig.model_fields):

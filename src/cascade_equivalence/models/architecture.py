@@ -72,6 +72,9 @@ class Architecture:
         files: Names of files that it needs to hear, beside config, weights and tokenizer.
         more_types: Further values of ``model_type`` that it goes by.
         refused: Values of ``model_type`` of layouts that cannot be opened: what they are, and what to take instead.
+
+    Raises:
+        StudyError: ``open`` is no function.
     """
 
     name: str
@@ -81,6 +84,10 @@ class Architecture:
     files: tuple[str, ...] = ()
     more_types: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not callable(self.open):
+            raise StudyError(f"The architecture {self.name!r} needs a function that opens its checkpoints: `open`")
 
 
 def find_architecture(kind: object, where: Path) -> Architecture:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN
-from cascade_equivalence.config.names import CONCEPTS
+from cascade_equivalence.config.names import CONCEPTS, ConceptKind
 from cascade_equivalence.errors import StudyError
 
 UNTRAINED = "@untrained"
@@ -116,7 +116,7 @@ def concept_title(concept: str) -> str:
     return known.title if known else TITLES.get(concept, concept)
 
 
-def concepts_of(kind: Literal["text", "sound", "control"]) -> tuple[str, ...]:
+def concepts_of(kind: ConceptKind) -> tuple[str, ...]:
     """Concepts of a kind, in order."""
     return tuple(name for name, concept in CONCEPTS.items() if concept.kind == kind)
 
