@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN, ErasureConfig
+from cascade_equivalence.config.names import ConceptKind
 from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Concept:
     name: str
     title: str
     about: str
-    kind: Kind
+    kind: ConceptKind
     columns: ColumnsOf | None = None
     labels: LabelsOf | None = None
     directions: float = 1
@@ -89,10 +90,9 @@ class Concept:
                 f"The concept {self.name!r} needs a function that makes either its `columns` of utterances or its "
                 "`labels` of frames"
             )
-        if self.kind not in get_args(Kind):
-            raise StudyError(
-                f"The concept {self.name!r} is of the kind {self.kind!r}: make it {', '.join(get_args(Kind))}"
-            )
+        if self.kind not in get_args(ConceptKind):
+            kinds = ", ".join(get_args(ConceptKind))
+            raise StudyError(f"The concept {self.name!r} is of the kind {self.kind!r}; there are {kinds}")
         if (self.kind == "control") != bool(self.control_of):
             raise StudyError(f"The concept {self.name!r}: a control, and nothing else, says what it is `control_of`")
         if unknown := self.settings - set(ErasureConfig.model_fields):

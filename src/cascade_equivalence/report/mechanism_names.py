@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 from cascade_equivalence.config.mechanism import BASELINE, DRAWN
-from cascade_equivalence.config.names import CONCEPTS
+from cascade_equivalence.config.names import CONCEPTS, ConceptKind
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.mechanism.concept import Kind
 
 UNTRAINED = "@untrained"
 LAYER = re.compile(r"layer(\d+)")
@@ -117,7 +116,7 @@ def concept_title(concept: str) -> str:
     return known.title if known else TITLES.get(concept, concept)
 
 
-def concepts_of(kind: Kind) -> tuple[str, ...]:
+def concepts_of(kind: ConceptKind) -> tuple[str, ...]:
     """Concepts of a kind, in order."""
     return tuple(name for name, concept in CONCEPTS.items() if concept.kind == kind)
 
