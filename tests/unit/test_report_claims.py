@@ -17,12 +17,10 @@ from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, build, write_stud
 
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.claims_paper import read_claims
+from cascade_equivalence.report.claims_paper import CLAIM_TESTS, CLAIMS, PICKS, read_claims
 from cascade_equivalence.report.claims_pool import Value, dependent, independent
-from cascade_equivalence.report.claims_rows import PICKS
-from cascade_equivalence.report.claims_table import CLAIMS, _outcome, claims_table, display
+from cascade_equivalence.report.claims_table import SCHEMA, _outcome, claims_table, display
 from cascade_equivalence.report.claims_tested import Tested
-from cascade_equivalence.report.claims_tests import TESTS
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.table import TABLES
@@ -30,7 +28,7 @@ from cascade_equivalence.report.tables import Tables, write_csv
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
 from cascade_equivalence.tasks.registry import TASKS
 
-ALL = read_claims(PAPER_CLAIMS)
+ALL = list(CLAIMS.values())
 NUMBERS = read_numbers(PAPER_NUMBERS)
 CLOSED = {name: task.labels for name, task in TASKS.items()}
 SUFFICIENT = {name: task.text_sufficient for name, task in TASKS.items()}
@@ -79,7 +77,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 
 def test_every_claim_of_the_file_can_be_judged_and_names_columns_that_there_are() -> None:
     for claim in ALL:
-        assert claim.test in TESTS or claim.parts
+        assert claim.test in CLAIM_TESTS or claim.parts
         for rows in filter(None, (claim.rows, claim.second)):
             assert {f"{rows.value}{end}" for end in ("", "_low", "_high")} <= set(TABLES[rows.table].schema), claim.id
             assert set(rows.pick) <= set(PICKS), claim.id
@@ -281,7 +279,7 @@ def test_the_table_is_read_as_it_was_written_and_shown_with_every_claim(made_up:
         ALL, made_up, sufficient=SUFFICIENT, labels=LABELS, paper=None, numbers=NUMBERS, statistics=STATISTICS
     )
     write_csv(table, tmp_path / "claims.csv")
-    assert pl.read_csv(tmp_path / "claims.csv", schema=CLAIMS).equals(table)
+    assert pl.read_csv(tmp_path / "claims.csv", schema=SCHEMA).equals(table)
     shown = display(table, 0.95)
     assert [row[1] for row in shown.rows] == table["outcome"].to_list()
     assert all(len(row) == len(shown.columns) for row in shown.rows)
@@ -289,7 +287,7 @@ def test_the_table_is_read_as_it_was_written_and_shown_with_every_claim(made_up:
 
 def test_what_is_shown_to_be_less_than_counts_does_not_hold() -> None:
     """However surely it is above nothing; of several values the widest has to be less."""
-    claims = [claim for claim in read_claims(PAPER_CLAIMS) if claim.smallest and claim.expect == "above"]
+    claims = [claim for claim in ALL if claim.smallest and claim.expect == "above"]
     assert claims
     for claim in claims:
         size = float(claim.smallest or 0)

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from test_report_claims import ALL, CLEAN, CLOSED, around, judged, mechanism, own_order, pairs, study
 
+from cascade_equivalence.report.claims_paper import CLAIM_TESTS
 from cascade_equivalence.report.claims_pool import Value
-from cascade_equivalence.report.claims_tests import TESTS
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.equivalence import p_of_interval
@@ -182,5 +182,5 @@ def test_the_widest_of_several_differences_is_corrected_for_all_pairs_of_models(
 
 
 def test_every_test_has_a_claim() -> None:
-    assert set(TESTS) == {claim.test for claim in ALL} - {"all_of"}
+    assert set(CLAIM_TESTS) == {claim.test for claim in ALL} - {"all_of"}
     assert FAILS not in {row["outcome"] for row in judged(Tables()).values()}

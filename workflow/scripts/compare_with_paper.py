@@ -7,7 +7,7 @@ from cascade_equivalence.dag.script import node
 with node(snakemake) as study:
     from cascade_equivalence.files import write_text
     from cascade_equivalence.report import replication_rows
-    from cascade_equivalence.report.claims_paper import read_claims
+    from cascade_equivalence.report.claims_paper import CLAIMS
     from cascade_equivalence.report.claims_table import claims_table
     from cascade_equivalence.report.comparison import comparison
     from cascade_equivalence.report.display import markdown
@@ -17,7 +17,7 @@ with node(snakemake) as study:
     from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
     from cascade_equivalence.report.replication import replication
     from cascade_equivalence.report.tables import Tables, write_csv
-    from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
+    from cascade_equivalence.resources import PAPER_NUMBERS
     from cascade_equivalence.tasks.registry import get_task
 
     tables = Tables.read(Path(snakemake.input.tables[0]).parent)
@@ -26,7 +26,7 @@ with node(snakemake) as study:
     write_csv(beside, Path(snakemake.output.comparison))
     write_csv(replication(beside), Path(snakemake.output.replication))
     claims = claims_table(
-        read_claims(PAPER_CLAIMS),
+        list(CLAIMS.values()),
         tables,
         sufficient=study.sufficient_tasks(),
         labels={task: get_task(task).labels for task in study.config.tasks},

@@ -27,7 +27,7 @@ with node(snakemake) as study:
     tables = Tables.read(Path(snakemake.input.tables[0]).parent)
     numbers = read_numbers(PAPER_NUMBERS)
     beside = comparison_display.display(read_csv(Path(snakemake.input.comparison), COMPARISON), confidence)
-    claims = read_csv(Path(snakemake.input.claims), claims_table.CLAIMS)
+    claims = read_csv(Path(snakemake.input.claims), claims_table.SCHEMA)
     repeated = read_csv(Path(snakemake.input.replication), replication.REPLICATION)
     judged = [claims_table.display(claims, confidence), decisions.display(tables, study.sufficient_tasks())]
     judged.append(replication.display(repeated))

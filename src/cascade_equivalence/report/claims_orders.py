@@ -8,9 +8,9 @@ import polars as pl
 from scipy import stats
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.claims_paper import PaperClaim
+from cascade_equivalence.report.claims_paper import PICKS, PaperClaim
 from cascade_equivalence.report.claims_pool import Value
-from cascade_equivalence.report.claims_rows import PICKS, Facts
+from cascade_equivalence.report.claims_rows import Facts
 from cascade_equivalence.report.claims_tested import NOTHING, Group, Tested
 from cascade_equivalence.report.display import decimal, percent
 from cascade_equivalence.report.naming import task_title
@@ -137,7 +137,7 @@ def order(claim: PaperClaim, facts: Facts) -> Tested:
 def reversal(claim: PaperClaim, facts: Facts) -> Tested:
     """Does noise turn the order of a speech LLM and a cascade that clean speech shows?"""
     table = facts.tables.ranking.filter(
-        PICKS["speech_llm_and_cascade"](facts), pl.col("task").is_in(facts.tasks(claim.tasks))
+        PICKS["speech_llm_and_cascade"].rows(facts), pl.col("task").is_in(facts.tasks(claim.tasks))
     )
     turned: list[tuple[float, str]] = []
     kept: list[float] = []

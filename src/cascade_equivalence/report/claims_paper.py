@@ -1,13 +1,27 @@
-"""What the paper claims of systems, as data (resources/paper/claims.yaml): what is judged, how, and in which words."""
+"""What is claimed of systems, as data: what is judged, how, and in which words; the paper's are in a file.
 
+A claim is an object in ``CLAIMS``. What it names, a test and choices of rows, are objects in ``CLAIM_TESTS`` and
+``PICKS``; all three can be added to from outside.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.registry import Registry
+from cascade_equivalence.report.table import TABLES
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cascade_equivalence.report.claims_rows import Facts
+    from cascade_equivalence.report.claims_tested import Tested
 
 PLACEHOLDERS = ("value", "against", "smallest", "p", "systems", "tasks", "detail", "reason")
 """What the sentences of a claim may name in braces."""
@@ -20,7 +34,7 @@ OF_ACCURACY = frozenset({"accuracy", "accuracy_difference", "change"})
 class Rows(Closed):
     """Which estimates of the tidy tables a claim is about."""
 
-    table: Literal["agreement", "errors", "equivalence", "accuracy", "noise", "contrasts"]
+    table: str = Field(description="Name of a table with a row a task and condition.")
     value: str = Field(description="Column with the value; its limits are in `{value}_low` and `{value}_high`.")
     pick: list[str] = Field(default=[], description="Names of choices of rows, all of which have to apply.")
     condition: Literal["clean", "most_babble"] = "clean"
@@ -29,16 +43,32 @@ class Rows(Closed):
         description="Which of the two compared comes first in a difference; turned round where it does not.",
     )
 
+    @model_validator(mode="after")
+    def _known(self) -> "Rows":
+        columns = _columns(self.table)
+        asked = [*(f"{self.value}{end}" for end in ("", "_low", "_high")), "task", "condition"]
+        if missing := [name for name in asked if name not in columns]:
+            raise ValueError(f"the table {self.table} has no {', '.join(missing)}")
+        if unknown := [name for name in self.pick if name not in PICKS]:
+            raise ValueError(f"there is no choice of rows {', '.join(unknown)}; there are {', '.join(PICKS)}")
+        return self
+
+
+def _columns(table: str) -> list[str]:
+    if table not in TABLES:
+        raise ValueError(f"there is no table {table}; there are {', '.join(TABLES)}")
+    return list(TABLES[table].schema)
+
 
 class PaperClaim(Closed):
-    """One claim of the paper."""
+    """One claim, of the paper or of one's own."""
 
     id: str
     section: str = Field(description="Where the paper says it.")
     title: str = Field(description="The claim in a few words.")
     says: str = Field(description="What the paper says, in plain English, with its numbers.")
     judged_on: str = Field(description="Tables, systems, tasks and conditions, in words.")
-    test: Literal["mean", "between_tasks", "between_systems", "spread", "gradient", "order", "reversal", "all_of"]
+    test: str = Field(description="A name in `CLAIM_TESTS`, or `all_of`.")
     rows: Rows | None = None
     second: Rows | None = Field(default=None, description="What `between_systems` takes away.")
     tasks: Literal["closed", "text_sufficient", "text_insufficient"] | list[str] = "closed"
@@ -57,6 +87,11 @@ class PaperClaim(Closed):
     untold: str
 
     @property
+    def name(self) -> str:
+        """What it is called in ``CLAIMS``."""
+        return self.id
+
+    @property
     def on_likeness(self) -> bool:
         """Whether it is judged on which answers systems share: of systems that guess, habits of guessing."""
         return self.rows is not None and self.rows.value not in OF_ACCURACY
@@ -70,9 +105,65 @@ class PaperClaim(Closed):
                 raise ValueError(
                     f"the sentence {sentence!r} names {error}; it may name {', '.join(PLACEHOLDERS)}"
                 ) from error
-        if self.test in ("mean", "between_tasks", "between_systems", "spread", "gradient") and self.rows is None:
+        if self.test != ALL_OF and self.test not in CLAIM_TESTS:
+            raise ValueError(f"there is no test {self.test}; there are {', '.join((*CLAIM_TESTS, ALL_OF))}")
+        if (self.test == ALL_OF) != bool(self.parts):
+            raise ValueError(f"a claim that has parts has the test {ALL_OF}, and no other has")
+        if self.test != ALL_OF and CLAIM_TESTS[self.test].of_rows and self.rows is None:
             raise ValueError(f"the test {self.test} needs rows")
+        if self.rows is not None and isinstance(self.against, str):
+            column = self.against.removeprefix("-")
+            if column not in _columns(self.rows.table):
+                raise ValueError(f"the table {self.rows.table} has no {column}, which the claim is held against")
         return self
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A choice of rows.
+
+    Attributes:
+        name: What claims call it.
+        rows: Which rows of a table, given the study.
+    """
+
+    name: str
+    rows: "Callable[[Facts], pl.Expr]"
+
+
+@dataclass(frozen=True)
+class ClaimTest:
+    """A way to judge claims.
+
+    Attributes:
+        name: What claims call it.
+        judge: What the study says of a claim.
+        of_rows: Whether a claim has to say which rows it is about.
+    """
+
+    name: str
+    judge: "Callable[[PaperClaim, Facts], Tested]"
+    of_rows: bool = True
+
+
+CLAIMS: Registry[PaperClaim] = Registry("claim", home="cascade_equivalence.report.claims_registry")
+"""All claims on systems, in the order in which they are judged and shown."""
+CLAIM_TESTS: Registry[ClaimTest] = Registry("test of claims", home="cascade_equivalence.report.claims_tests")
+PICKS: Registry[Pick] = Registry("choice of rows", home="cascade_equivalence.report.claims_rows")
+ALL_OF = "all_of"
+"""The test of a claim that is made of others."""
+
+
+def new_claim(**facts: Any) -> PaperClaim:
+    """Make a claim, for ``CLAIMS``.
+
+    Raises:
+        StudyError: It lacks or misnames something.
+    """
+    try:
+        return PaperClaim.model_validate(facts)
+    except ValidationError as error:
+        raise StudyError(f"the claim {facts.get('id')!r}: {_first(error)}") from error
 
 
 class Claims(Closed):
@@ -85,10 +176,19 @@ class Claims(Closed):
         names = [claim.id for claim in self.claims]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two claims are called {', '.join(twice)}")
-        for i, claim in enumerate(self.claims):
-            if missing := [part for part in claim.parts if part not in names[:i]]:
-                raise ValueError(f"{claim.id} is made of {', '.join(missing)}, which no claim before it is called")
+        if told := missing_parts(self.claims):
+            raise ValueError(told)
         return self
+
+
+def missing_parts(claims: Iterable[PaperClaim]) -> str:
+    """Say which claim is made of one that does not stand before it; empty if none is."""
+    before: set[str] = set()
+    for claim in claims:
+        if missing := [part for part in claim.parts if part not in before]:
+            return f"{claim.id} is made of {', '.join(missing)}, which no claim before it is called"
+        before.add(claim.id)
+    return ""
 
 
 def read_claims(path: Path) -> list[PaperClaim]:
@@ -105,6 +205,12 @@ def read_claims(path: Path) -> list[PaperClaim]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "claims"
-        raise StudyError(f"{path}: {place}: {first['msg']}") from error
+        raise StudyError(f"{path}: {_first(error, 'claims')}") from error
+
+
+def _first(error: ValidationError, whole: str = "") -> str:
+    """What is wrong first, and where; ``whole`` is what it is called where it is about no part."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"])) or whole
+    told = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {told}" if place else told

@@ -11,7 +11,7 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.report.chance import standing, worst
-from cascade_equivalence.report.claims_paper import Rows
+from cascade_equivalence.report.claims_paper import PICKS, Pick, Rows
 from cascade_equivalence.report.claims_pool import Value
 from cascade_equivalence.report.naming import CASCADE, HEARING
 from cascade_equivalence.report.tables import Tables
@@ -139,17 +139,17 @@ def _ceilings(facts: Facts) -> pl.Expr:
     return both & (pl.col("match") == EXACT)
 
 
-PICKS: dict[str, Callable[[Facts], pl.Expr]] = {
-    "speech_llm_and_cascade": _pair,
-    "matched": lambda _: pl.col("match") == EXACT,
-    "mismatched": lambda _: pl.col("match").is_in(OTHERS),
-    "ceilings": _ceilings,
-    "informative": lambda _: pl.col("overlap_informative"),
-    "matched_and_mismatched": _confound,
-    "cascades": lambda facts: pl.col("system").is_in(facts.cascades),
-    "speech_llms": lambda facts: pl.col("system").is_in(list(facts.speech_llms)),
-}
-"""Choices of rows, by the names that ``claims.yaml`` gives them."""
+OWN = (
+    Pick("speech_llm_and_cascade", _pair),
+    Pick("matched", lambda _: pl.col("match") == EXACT),
+    Pick("mismatched", lambda _: pl.col("match").is_in(OTHERS)),
+    Pick("ceilings", _ceilings),
+    Pick("informative", lambda _: pl.col("overlap_informative")),
+    Pick("matched_and_mismatched", _confound),
+    Pick("cascades", lambda facts: pl.col("system").is_in(facts.cascades)),
+    Pick("speech_llms", lambda facts: pl.col("system").is_in(list(facts.speech_llms))),
+)
+"""Choices of rows, by the names that claims give them."""
 FIRST: dict[str, Callable[[Facts, Mapping[str, Any]], bool]] = {
     "speech_llms": lambda facts, row: row["system"] in facts.speech_llms,
     "matched": lambda _, row: row["match_first"] == EXACT,
@@ -166,8 +166,8 @@ def measured(rows: Rows, tasks: Collection[str], facts: Facts, against: float | 
         facts: The study.
         against: A number, or the column (with a ``-`` for its negative) that each value is held against.
     """
-    table = getattr(facts.tables, rows.table).filter(pl.col("task").is_in(list(tasks)))
-    table = table.filter(_condition(table, rows.condition), *(PICKS[name](facts) for name in rows.pick))
+    table = facts.tables[rows.table].filter(pl.col("task").is_in(list(tasks)))
+    table = table.filter(_condition(table, rows.condition), *(PICKS[name].rows(facts) for name in rows.pick))
     return [_measured(row, rows, facts, against) for row in table.iter_rows(named=True)]
 
 

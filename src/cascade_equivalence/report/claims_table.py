@@ -8,12 +8,12 @@ import polars as pl
 
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.chance import ABOVE, NOT_ABOVE, UNCLEAR
-from cascade_equivalence.report.claims_paper import PaperClaim
+from cascade_equivalence.report.claims_paper import ALL_OF, CLAIM_TESTS, PaperClaim, missing_parts
 from cascade_equivalence.report.claims_pool import METHOD, Value
 from cascade_equivalence.report.claims_rows import Facts
 from cascade_equivalence.report.claims_tested import Tested
-from cascade_equivalence.report.claims_tests import TESTS
 from cascade_equivalence.report.columns import Schema, estimate
 from cascade_equivalence.report.display import (
     UNDEFINED,
@@ -31,7 +31,7 @@ from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.wording import counted, listed_tasks
 from cascade_equivalence.stats.mcnemar import adjust
 
-CLAIMS: Schema = {
+SCHEMA: Schema = {
     "claim": pl.String,
     "section": pl.String,
     "title": pl.String,
@@ -86,16 +86,23 @@ def claims_table(
         statistics: Level of the intervals, false discovery rate of the claims.
 
     Returns:
-        Table with the columns ``CLAIMS``.
+        Table with the columns ``SCHEMA``.
+
+    Raises:
+        StudyError: A claim is made of one that does not stand before it.
     """
+    if told := missing_parts(claims):
+        raise StudyError(told)
     facts = Facts(tables, sufficient, labels, paper or PaperConfig(), numbers, statistics.confidence)
-    tested = {claim.id: TESTS[claim.test](claim, facts) if claim.test in TESTS else Tested() for claim in claims}
+    tested = {
+        claim.id: Tested() if claim.test == ALL_OF else CLAIM_TESTS[claim.test].judge(claim, facts) for claim in claims
+    }
     adjusted = dict(zip(tested, adjust([each.p for each in tested.values()]), strict=True))
     outcomes: dict[str, str] = {}
     rows = []
     for claim in claims:
         one, p = tested[claim.id], adjusted[claim.id]
-        if claim.test == "all_of":
+        if claim.test == ALL_OF:
             one, outcomes[claim.id] = _together(claim, outcomes, claims)
             parts = [tested[part] for part in claim.parts]
             tested[claim.id] = one = replace(one, standings=[each for part in parts for each in part.standings])
@@ -104,7 +111,7 @@ def claims_table(
             if outcomes[claim.id] == UNTOLD and not one.reason:
                 one = replace(one, reason=GUESSED if _guessed(claim, one) else _open(one, p, statistics))
         rows.append(_row(claim, one, p, outcomes[claim.id]))
-    return pl.DataFrame(rows, schema=CLAIMS, orient="row")
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 def _outcome(claim: PaperClaim, tested: Tested, p: float | None, fdr: float) -> str:

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     import polars as pl
 
     from cascade_equivalence.cli.study import read_study, recorded_statistics
-    from cascade_equivalence.report.claims_table import CLAIMS
+    from cascade_equivalence.report.claims_table import SCHEMA
     from cascade_equivalence.report.headline import print_headline
     from cascade_equivalence.report.tables import Tables, read_csv
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     tables = Tables.read(results / "tables")
     file = results / "claims.csv"
     # A study from before claims were judged has none.
-    claims = read_csv(file, CLAIMS) if file.is_file() else pl.DataFrame(schema=CLAIMS)
+    claims = read_csv(file, SCHEMA) if file.is_file() else pl.DataFrame(schema=SCHEMA)
     if arguments.json:
         print(
             json.dumps(

@@ -1,0 +1,6 @@
+"""The paper's claims on systems, in its order."""
+
+from cascade_equivalence.report.claims_paper import PaperClaim, read_claims
+from cascade_equivalence.resources import PAPER_CLAIMS
+
+OWN: tuple[PaperClaim, ...] = tuple(read_claims(PAPER_CLAIMS))
