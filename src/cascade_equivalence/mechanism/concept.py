@@ -15,7 +15,6 @@ from cascade_equivalence.errors import StudyError
 if TYPE_CHECKING:
     from cascade_equivalence.mechanism.frame_labels import FrameLabels, Frames
 
-Kind = Literal["text", "sound", "control"]
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
