@@ -174,7 +174,6 @@ def test_weights_of_the_text_model(weights: dict[str, torch.Tensor], tmp_path: P
 @pytest.mark.parametrize(
     ("config", "wrong"),
     [
-        ({"model_type": "llama"}, "type 'llama', not 'ultravox'"),
         ({"projector_act": "gelu"}, "'gelu' is not supported, only 'swiglu'"),
         ({"num_projector_layers": 2}, "transformer layers is not supported"),
         ({"llm_only_training": True}, "no audio part"),

@@ -9,7 +9,6 @@ from transformers import WhisperConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.checkpoint import read_json
 
-MODEL_TYPE = "ultravox"
 CONFIG = "config.json"
 _TOWER_KEYS = (
     "num_mel_bins",
@@ -82,14 +81,12 @@ def read_settings(folder: Path) -> UltravoxSettings:
     """Read the ``config.json`` of an Ultravox checkpoint.
 
     Raises:
-        StudyError: There is none, it is of another kind of model, or of an Ultravox that is not supported.
+        StudyError: There is none, or it is of an Ultravox that is not supported.
     """
     path = folder / CONFIG
     if not path.is_file():
         raise StudyError(f"{path} does not exist: give the folder of an Ultravox checkpoint")
     content = read_json(path)
-    if content.get("model_type") != MODEL_TYPE:
-        raise StudyError(f"{path} is of a model of type {content.get('model_type')!r}, not {MODEL_TYPE!r}")
     try:
         return UltravoxSettings.model_validate(content)
     except ValidationError as error:
