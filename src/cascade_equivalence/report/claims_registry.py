@@ -3,4 +3,5 @@
 from cascade_equivalence.report.claims_paper import PaperClaim, read_claims
 from cascade_equivalence.resources import PAPER_CLAIMS
 
+KIND = PaperClaim
 OWN: tuple[PaperClaim, ...] = tuple(read_claims(PAPER_CLAIMS))

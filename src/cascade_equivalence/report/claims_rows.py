@@ -139,6 +139,7 @@ def _ceilings(facts: Facts) -> pl.Expr:
     return both & (pl.col("match") == EXACT)
 
 
+KIND = Pick
 OWN = (
     Pick("speech_llm_and_cascade", _pair),
     Pick("matched", lambda _: pl.col("match") == EXACT),

@@ -67,6 +67,7 @@ def between_systems(claim: PaperClaim, facts: Facts) -> Tested:
     return replace(_interval(claim, found, used, facts), against=0.0)
 
 
+KIND = ClaimTest
 OWN = (
     ClaimTest("mean", mean),
     ClaimTest("between_tasks", between_tasks),

@@ -37,6 +37,7 @@ def _apart(inside: Inside) -> Iterator[Finding]:
         yield from apart(inside.tables.erasers, inside.tables.probes, inside.model, concept)
 
 
+KIND = InsideClaim
 OWN = (
     InsideClaim(finding.RETAINED, _retained),
     InsideClaim(finding.READABLE, _readable),
