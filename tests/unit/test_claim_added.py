@@ -1,12 +1,14 @@
 """A claim added in one place, with a test and a choice of rows of its own, is judged and shown after the paper's."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import report_study
+from report_mechanism_study import write_mechanism
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.claims_paper import (
@@ -21,10 +23,13 @@ from cascade_equivalence.report.claims_paper import (
 from cascade_equivalence.report.claims_rows import Facts, measured
 from cascade_equivalence.report.claims_table import claims_table, display
 from cascade_equivalence.report.claims_tested import Tested
+from cascade_equivalence.report.finding import PROBES, Claim, Finding
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.outcomes import HOLDS, UNTOLD
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_inside import INSIDE_CLAIMS, Inside, InsideClaim
+from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories, tally
 from cascade_equivalence.resources import PAPER_NUMBERS
 from cascade_equivalence.tasks.registry import TASKS
 
@@ -142,3 +147,36 @@ def test_a_claim_that_cannot_be_judged_is_told_in_one_line_when_it_is_made(wrong
     with pytest.raises(StudyError, match=rf"most_agree.*{told}") as error:
         new_claim(**CLAIM | wrong)
     assert "\n" not in str(error.value)
+
+
+def test_a_claim_on_the_inside_of_models_is_judged_corrected_and_told(tmp_path: Path) -> None:
+    claim = Claim("many_layers", PROBES, "It has layers & more", "Layers")
+
+    def judge(inside: Inside) -> Iterator[Finding]:
+        layers = inside.tables.probes.filter(model=inside.model)["layer"].n_unique()
+        yield Finding(inside.model, claim, "Layers", "", HOLDS, f"{layers} layers", p=0.0001)
+
+    study = report_study.write_study(tmp_path, report_study.IMPLICIT_OUTLINE)
+    found = report_study.build(study, mechanism=write_mechanism(tmp_path / "mechanism"))
+    before = findings(found, report_study.STATISTICS)
+    INSIDE_CLAIMS.add(InsideClaim(claim, judge))
+    try:
+        after = findings(found, report_study.STATISTICS)
+        models = {each.model for each in before}
+        assert {each.model for each in after if each.claim == claim} == models
+        assert all(each.p_adjusted is not None for each in after if each.claim == claim)
+        assert [replace(each, p_adjusted=None, outcome="", why="") for each in after if each.claim != claim] == [
+            replace(each, p_adjusted=None, outcome="", why="") for each in before
+        ]
+        for story in stories(after, report_study.IMPLICIT_OUTLINE):
+            assert story.judgements[-1].claim == claim
+        assert any("Layers: holds" in cell for row in four_levels(after).rows for cell in row)
+        assert sum(row[1] == claim.title for row in tally(after).rows) == len(models)
+    finally:
+        INSIDE_CLAIMS.drop([claim.name])
+    assert findings(found, report_study.STATISTICS) == before
+
+
+def test_a_claim_of_no_level_of_evidence_is_refused() -> None:
+    with pytest.raises(StudyError, match=r"many_layers.*Probes"):
+        Claim("many_layers", "Guesses", "It has layers", "Layers")

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cascade_equivalence.errors import StudyError
+
 RULE_OF_THREE = 3
 """Nothing in n items: with 95 % confidence at most about 3 / n (Hanley & Lippman-Hand 1983)."""
 PROBES, LENS, IMPLICIT, ERASURE = "Probes", "Logit lens", "Implicit cascade", "Erasure"
@@ -17,44 +19,45 @@ LEVELS = {
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper.
+    """A claim on the inside of models.
 
     Attributes:
-        level: The level of evidence it belongs to.
+        name: Its name, unique among them.
+        level: The level of evidence it belongs to, one of ``LEVELS``.
         title: The claim.
         short: The same in a few words.
+
+    Raises:
+        StudyError: There is no such level.
     """
 
+    name: str
     level: str
     title: str
     short: str
 
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise StudyError(
+                f"the claim {self.name!r} has the level {self.level!r}; it needs one of {', '.join(LEVELS)}"
+            )
 
-RETAINED = Claim(PROBES, "The sound is retained through the layers", "Sound retained")
-READABLE = Claim(PROBES, "Text becomes readable with depth", "Text readable")
-SHOWN = Claim(LENS, "Text emerges with depth in the model's own vocabulary", "Text emerges")
-SUFFICES = Claim(IMPLICIT, "The text that emerges suffices for the answers", "Text suffices")
-NECESSARY = Claim(ERASURE, "The answers need the directions that hold the text", "Text needed")
-HEARING = Claim(ERASURE, "What breaks is hearing, not language", "Hearing, not language")
-BAG_BREAKS_MORE = Claim(ERASURE, "Erasing BoC breaks more than erasing what CTC reads", "BoC beyond CTC")
-BAG_DIFFERS = Claim(ERASURE, "What BoC breaks beyond what CTC reads differs between models", "BoC beyond CTC, by model")
-NOT_MEAN = Claim(ERASURE, "The collapse is more than a shift of the mean", "More than the mean")
-SPARED = Claim(ERASURE, "Erasing the sound leaves the answers alone", "Answers without sound")
-APART = Claim(ERASURE, "Erasing the sound leaves the text alone", "Text without sound")
-CLAIMS = (
-    RETAINED,
-    READABLE,
-    SHOWN,
-    SUFFICES,
-    NECESSARY,
-    HEARING,
-    BAG_BREAKS_MORE,
-    BAG_DIFFERS,
-    NOT_MEAN,
-    SPARED,
-    APART,
+
+RETAINED = Claim("retained", PROBES, "The sound is retained through the layers", "Sound retained")
+READABLE = Claim("readable", PROBES, "Text becomes readable with depth", "Text readable")
+SHOWN = Claim("shown", LENS, "Text emerges with depth in the model's own vocabulary", "Text emerges")
+SUFFICES = Claim("suffices", IMPLICIT, "The text that emerges suffices for the answers", "Text suffices")
+NECESSARY = Claim("necessary", ERASURE, "The answers need the directions that hold the text", "Text needed")
+HEARING = Claim("hearing", ERASURE, "What breaks is hearing, not language", "Hearing, not language")
+BAG_BREAKS_MORE = Claim(
+    "bag_breaks_more", ERASURE, "Erasing BoC breaks more than erasing what CTC reads", "BoC beyond CTC"
 )
-"""In the order of the report."""
+BAG_DIFFERS = Claim(
+    "bag_differs", ERASURE, "What BoC breaks beyond what CTC reads differs between models", "BoC beyond CTC, by model"
+)
+NOT_MEAN = Claim("not_only_mean", ERASURE, "The collapse is more than a shift of the mean", "More than the mean")
+SPARED = Claim("spared", ERASURE, "Erasing the sound leaves the answers alone", "Answers without sound")
+APART = Claim("apart", ERASURE, "Erasing the sound leaves the text alone", "Text without sound")
 
 
 @dataclass(frozen=True)

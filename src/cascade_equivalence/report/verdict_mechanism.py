@@ -1,35 +1,21 @@
 """Which of the paper's claims hold inside the opened models, in words; never more than the tables say."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import E2ESpec, ImplicitSpec
 from cascade_equivalence.report.display import MINUS, NOT_RUN, Display, decimal, percent
-from cascade_equivalence.report.finding import APART, CLAIMS, LEVELS, Claim, Finding
-from cascade_equivalence.report.mechanism_names import concept_title, concepts_of
+from cascade_equivalence.report.finding import LEVELS, Claim, Finding
 from cascade_equivalence.report.naming import Outline
-from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
+from cascade_equivalence.report.outcomes import OUTCOMES
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_apart import TEXT_MARGIN
 from cascade_equivalence.report.verdict_claims import corrected
-from cascade_equivalence.report.verdict_erasure import (
-    bag_breaks_more,
-    bag_differs,
-    hearing,
-    necessary,
-    not_only_mean,
-    spared,
-)
-from cascade_equivalence.report.verdict_fall import MARGIN, Erasures
-from cascade_equivalence.report.verdict_probes import readable, retained, shown
+from cascade_equivalence.report.verdict_fall import MARGIN
+from cascade_equivalence.report.verdict_inside import INSIDE_CLAIMS, Inside
 from cascade_equivalence.report.verdict_sufficiency import MARGIN as KAPPA_MARGIN
-from cascade_equivalence.report.verdict_sufficiency import suffices
-from cascade_equivalence.report.wording import counted, listed
-
-TEXT_MARGIN = 0.03
-"""Loss of decodability that still counts as none: the paper's figure for Ultravox (its section 5.4)."""
+from cascade_equivalence.report.wording import listed
 
 
 @dataclass(frozen=True)
@@ -88,66 +74,22 @@ def findings(tables: Tables, statistics: StatisticsConfig) -> list[Finding]:
         Findings by model in the order of the probes, then by claim.
     """
     found: list[Finding] = []
-    confidence = statistics.confidence
     for model in opened_models(tables):
-        found += retained(tables.probes, model, confidence)
-        found += readable(tables.probes, model, confidence)
-        found += shown(tables.lens, model, confidence)
-        found += suffices(tables.sufficiency, model, confidence)
-        if model in tables.erasure["model"]:
-            erased = Erasures.of(tables.erasure, tables.erasure_controls, tables.erasers, model, confidence)
-            for judge in (necessary, hearing, bag_breaks_more, bag_differs, not_only_mean, spared):
-                found += judge(erased)
-        for concept in concepts_of("sound"):
-            found += apart(tables.erasers, tables.probes, model, concept)
+        inside = Inside(tables, model, statistics.confidence)
+        for each in INSIDE_CLAIMS.values():
+            found += each.judge(inside)
     return corrected(found, statistics.fdr)
+
+
+def claims() -> list[Claim]:
+    """All claims on the inside of models, in the order of the report."""
+    return [each.claim for each in INSIDE_CLAIMS.values()]
 
 
 def opened_models(tables: Tables) -> list[str]:
     """Models that something is known of from inside, in the order of the tables."""
     held = (tables.probes, tables.lens, tables.sufficiency, tables.erasure, tables.erasers)
     return list(dict.fromkeys(model for table in held for model in table["model"]))
-
-
-def apart(erasers: pl.DataFrame, probes: pl.DataFrame, model: str, concept: str) -> Iterator[Finding]:
-    """Does the text stay readable when a concept of the sound is erased, at the layers where it is?
-
-    Args:
-        erasers: Tidy erasers table.
-        probes: Tidy probes table, for what CTC reads from nothing.
-        model: The model.
-        concept: The concept.
-    """
-    mine = erasers.filter(pl.col("control").is_null(), model=model, concept=concept)
-    if not mine.height:
-        return
-    nothing = pl.max_horizontal(pl.lit(0.0), "shuffled_highest", "prior")
-    ctc = probes.filter(~pl.col("untrained"), model=model, probe="ctc").select("layer", nothing.alias("nothing"))
-    loss = pl.col("text_before") - pl.col("text_after")
-    told = (
-        mine.join(ctc, on="layer", how="left")
-        .with_columns(loss=loss)
-        .filter(pl.col("loss").is_not_null() & (pl.col("text_before") > pl.col("nothing").fill_null(0.0)))
-        .sort("loss", "layer", descending=[True, False])
-    )
-    subject = concept_title(concept)
-    if not told.height:
-        why = "at no layer does CTC read more of the text than from nothing"
-        yield Finding(model, APART, subject, "", UNTOLD, "no text to lose", why)
-        return
-    worst = told.row(0, named=True)
-    numbers = (
-        f"the largest loss of decodability is {decimal(max(0.0, worst['loss']))}, at layer {worst['layer']} "
-        f"({decimal(worst['text_before'])} to {decimal(worst['text_after'])}), of {counted(told.height, 'layer')}"
-    )
-    holds = worst["loss"] <= TEXT_MARGIN
-    why = (
-        f"within a margin of {decimal(TEXT_MARGIN)}, without an interval"
-        if holds
-        else "sound and text share directions"
-    )
-    brief = f"largest loss {decimal(max(0.0, worst['loss']))}"
-    yield Finding(model, APART, subject, "", HOLDS if holds else FAILS, numbers, why, brief)
 
 
 def stories(found: Sequence[Finding], outline: Outline) -> list[Story]:
@@ -166,7 +108,7 @@ def stories(found: Sequence[Finding], outline: Outline) -> list[Story]:
         mine = [finding for finding in found if finding.model == model]
         judged = [
             Judgement(claim, _sentences([finding for finding in mine if finding.claim == claim]))
-            for claim in CLAIMS
+            for claim in claims()
             if any(finding.claim == claim for finding in mine)
         ]
         told.append(Story(model, "speech LLM" if model in speech else "control", judged))
@@ -210,7 +152,7 @@ def four_levels(found: Sequence[Finding]) -> Display:
         cells = []
         for level in LEVELS:
             mine = [finding for finding in found if (finding.model, finding.claim.level) == (model, level)]
-            lines = [_line(claim, [each for each in mine if each.claim == claim]) for claim in CLAIMS]
+            lines = [_line(claim, [each for each in mine if each.claim == claim]) for claim in claims()]
             cells.append("\n".join(line for line in lines if line) or NOT_RUN)
         rows.append([model, *cells])
     return Display(
@@ -250,7 +192,8 @@ def _line(claim: Claim, found: Sequence[Finding]) -> str:
 def tally(found: Sequence[Finding]) -> Display:
     """How often each claim holds on each model, for the terminal."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for finding in sorted(found, key=lambda each: CLAIMS.index(each.claim)):
+    order_of = claims()
+    for finding in sorted(found, key=lambda each: order_of.index(each.claim)):
         groups.setdefault((finding.model, finding.claim.title), []).append(finding.outcome)
     order = list(dict.fromkeys(finding.model for finding in found))
     rows = [

@@ -1,0 +1,53 @@
+"""The paper's claims on the inside of models, in the order of the report."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from cascade_equivalence.report import finding, verdict_erasure, verdict_probes
+from cascade_equivalence.report.finding import Finding
+from cascade_equivalence.report.mechanism_names import concepts_of
+from cascade_equivalence.report.verdict_apart import apart
+from cascade_equivalence.report.verdict_fall import Erasures
+from cascade_equivalence.report.verdict_inside import Inside, InsideClaim
+from cascade_equivalence.report.verdict_sufficiency import suffices
+
+
+def _erased(judge: Callable[[Erasures], Iterable[Finding]]) -> Callable[[Inside], Iterable[Finding]]:
+    """What judges a model that something was erased in."""
+    return lambda inside: () if inside.erasures is None else judge(inside.erasures)
+
+
+def _retained(inside: Inside) -> Iterator[Finding]:
+    return verdict_probes.retained(inside.tables.probes, inside.model, inside.confidence)
+
+
+def _readable(inside: Inside) -> Iterator[Finding]:
+    return verdict_probes.readable(inside.tables.probes, inside.model, inside.confidence)
+
+
+def _shown(inside: Inside) -> Iterator[Finding]:
+    return verdict_probes.shown(inside.tables.lens, inside.model, inside.confidence)
+
+
+def _suffices(inside: Inside) -> Iterator[Finding]:
+    return suffices(inside.tables.sufficiency, inside.model, inside.confidence)
+
+
+def _apart(inside: Inside) -> Iterator[Finding]:
+    for concept in concepts_of("sound"):
+        yield from apart(inside.tables.erasers, inside.tables.probes, inside.model, concept)
+
+
+KIND = InsideClaim
+OWN = (
+    InsideClaim(finding.RETAINED, _retained),
+    InsideClaim(finding.READABLE, _readable),
+    InsideClaim(finding.SHOWN, _shown),
+    InsideClaim(finding.SUFFICES, _suffices),
+    InsideClaim(finding.NECESSARY, _erased(verdict_erasure.necessary)),
+    InsideClaim(finding.HEARING, _erased(verdict_erasure.hearing)),
+    InsideClaim(finding.BAG_BREAKS_MORE, _erased(verdict_erasure.bag_breaks_more)),
+    InsideClaim(finding.BAG_DIFFERS, _erased(verdict_erasure.bag_differs)),
+    InsideClaim(finding.NOT_MEAN, _erased(verdict_erasure.not_only_mean)),
+    InsideClaim(finding.SPARED, _erased(verdict_erasure.spared)),
+    InsideClaim(finding.APART, _apart),
+)
