@@ -147,12 +147,17 @@ def said(site: Checkout, *arguments: str) -> str:
 @pytest.mark.models
 def test_a_change_of_one_makes_again_what_it_is_in(site: Checkout) -> None:
     assert site.plan(STUDY).jobs == set()
-    with site.edited("mine/figure.py", "ylim=(0, 1)", "ylim=(0, 1.1)"):
-        assert {job[0] for job in site.plan(STUDY).jobs} == set(AGGREGATES)
-    with site.edited("mine/concept.py", "float(len(text.split()))", "float(len(text))"):
-        jobs = {job for job in site.plan(STUDY).jobs if job[0] not in AGGREGATES}
-        assert {job[0] for job in jobs} == {"fit_erasers", "answer_erased"} and all("words" in job for job in jobs)
-    with site.edited("mine/noise.py", "MAINS_HZ = 50.0", "MAINS_HZ = 60.0"):
-        jobs = {job for job in site.plan(STUDY).jobs if job[0] not in AGGREGATES}
-        assert ("mix_noise", "parity", "line", "hum5") in jobs and all("hum5" in job for job in jobs)
+    changes = {
+        ("figure.py", "ylim=(0, 1)", "ylim=(0, 1.1)"): (set(), ""),
+        ("statistic.py", "system_correct &", "system_correct |"): ({"agree"}, "parity"),
+        ("concept.py", "float(len(text.split()))", "float(len(text))"): (
+            {"fit_erasers_my_ears", "answer_erased"},
+            "words",
+        ),
+        ("noise.py", "MAINS_HZ = 50.0", "MAINS_HZ = 60.0"): ({"mix_noise", "transcribe", "answer", "agree"}, "hum5"),
+    }
+    for (file, old, new), (rules, name) in changes.items():
+        with site.edited(f"mine/{file}", old, new):
+            jobs = {job for job in site.plan(STUDY).jobs if job[0] not in (*AGGREGATES, "all")}
+        assert {job[0] for job in jobs} == rules and all(name in job for job in jobs), file
     assert site.plan(STUDY).jobs == set()
