@@ -20,7 +20,7 @@ from cascade_equivalence.report.costs import COSTS_TABLE, clip_seconds, costs_ta
 from cascade_equivalence.report.costs_table import SCHEMA
 from cascade_equivalence.report.figures.costs import costs_figure
 from cascade_equivalence.report.figures.drawing import save as draw
-from cascade_equivalence.report.figures.noise import MARKERS
+from cascade_equivalence.report.figures.looks import MARKERS
 from cascade_equivalence.report.naming import Node
 
 mpl.use("Agg")

@@ -14,6 +14,7 @@ from cascade_equivalence.report.chance import standing, worst
 from cascade_equivalence.report.claims_paper import PICKS, Pick, Rows
 from cascade_equivalence.report.claims_pool import Value
 from cascade_equivalence.report.naming import CASCADE, HEARING
+from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.equivalence import p_of_interval
 
@@ -167,8 +168,8 @@ def measured(rows: Rows, tasks: Collection[str], facts: Facts, against: float | 
         facts: The study.
         against: A number, or the column (with a ``-`` for its negative) that each value is held against.
     """
-    table = facts.tables[rows.table].filter(pl.col("task").is_in(list(tasks)))
-    table = table.filter(_condition(table, rows.condition), *(PICKS[name].rows(facts) for name in rows.pick))
+    table = facts.tables[TABLES.find(rows.table).name].filter(pl.col("task").is_in(list(tasks)))
+    table = table.filter(_condition(table, rows.condition), *(PICKS.find(name).rows(facts) for name in rows.pick))
     return [_measured(row, rows, facts, against) for row in table.iter_rows(named=True)]
 
 

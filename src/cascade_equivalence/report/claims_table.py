@@ -95,7 +95,8 @@ def claims_table(
         raise StudyError(told)
     facts = Facts(tables, sufficient, labels, paper or PaperConfig(), numbers, statistics.confidence)
     tested = {
-        claim.id: Tested() if claim.test == ALL_OF else CLAIM_TESTS[claim.test].judge(claim, facts) for claim in claims
+        claim.id: Tested() if claim.test == ALL_OF else CLAIM_TESTS.find(claim.test).judge(claim, facts)
+        for claim in claims
     }
     adjusted = dict(zip(tested, adjust([each.p for each in tested.values()]), strict=True))
     outcomes: dict[str, str] = {}

@@ -7,7 +7,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.figures.figure import Figure
-from cascade_equivalence.report.figures.noise import COLORS, MARKERS
+from cascade_equivalence.report.figures.looks import COLORS, MARKERS
 from cascade_equivalence.report.naming import HEARING, task_title
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import polars as pl
 
 from cascade_equivalence.report.figures.figure import Counterpart, Figure
 from cascade_equivalence.report.figures.layer_axis import GREY, curve, label_layers, legend
-from cascade_equivalence.report.figures.noise import COLORS
+from cascade_equivalence.report.figures.looks import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

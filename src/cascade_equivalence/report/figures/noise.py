@@ -10,15 +10,13 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, families, parse_condition
 from cascade_equivalence.report.display import MINUS
 from cascade_equivalence.report.figures.figure import Counterpart, Figure
+from cascade_equivalence.report.figures.looks import COLORS, DASHES, MARKERS
 from cascade_equivalence.report.naming import HEARING, task_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-MARKERS = "os^DvPX<>*"
-COLORS = ["#0b5cad", "#c44e00", "#00805e", "#7b3294", "#7a4a12", "#5c5c5c", "#1f9aa0", "#b03060", "#8a8000", "#3a3a8c"]
-DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
 SPREAD = 0.22  # share of the smallest step between levels over which the systems stand side by side
 
 

@@ -9,7 +9,7 @@ from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.report.display import UNDEFINED
 from cascade_equivalence.report.figures.figure import Counterpart, Figure
 from cascade_equivalence.report.figures.layer_axis import GREY, legend
-from cascade_equivalence.report.figures.noise import COLORS
+from cascade_equivalence.report.figures.looks import COLORS
 from cascade_equivalence.report.naming import HEARING, task_title
 from cascade_equivalence.report.shown import PlannedStudy
 

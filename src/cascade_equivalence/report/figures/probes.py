@@ -8,7 +8,7 @@ import polars as pl
 from cascade_equivalence.report.display import MINUS
 from cascade_equivalence.report.figures.figure import Counterpart, Figure
 from cascade_equivalence.report.figures.layer_axis import GREY, curve, label_layers, legend, parts
-from cascade_equivalence.report.figures.noise import COLORS
+from cascade_equivalence.report.figures.looks import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
