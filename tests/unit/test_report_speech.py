@@ -132,7 +132,7 @@ def test_csv_and_markdown_come_and_go_with_the_contrasts(study: Study, tables: T
     tables.write(tmp_path)
     write_markdown(tables, tmp_path, 0.95)
     for name, table in tables.items():
-        assert table.equals(vars(Tables.read(tmp_path))[name]), name
+        assert table.equals(Tables.read(tmp_path)[name]), name
     assert "backbone confound" in (tmp_path / "contrasts.md").read_text()
     without = build(study, contrast_files=[])
     without.write(tmp_path)

@@ -1,4 +1,7 @@
-"""Tables, figures and the report as a graph: what a study ends in."""
+"""Tables, figures and the report as a graph: what a study ends in.
+
+Tables and figures are imported where they are asked for: they import polars, whose threads no fork may have.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +11,6 @@ from cascade_equivalence.dag.fingerprint import code_fingerprint
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
-from cascade_equivalence.report.figures.figure import FIGURES
-from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
 
 if TYPE_CHECKING:
@@ -40,15 +41,22 @@ class ReportNodes(SurplusNodes):
 
     def tables(self) -> list[str]:
         """Names of the tables' files."""
+        from cascade_equivalence.report.table import TABLES
+
         return [file for table in TABLES.values() if table.planned(self) for file in table.files]
 
     def figures(self) -> list[str]:
         """Names of the figures that this study has something to show in."""
+        from cascade_equivalence.report.figures.figure import FIGURES
+        from cascade_equivalence.report.table import TABLES
+
         planned = [figure for figure in FIGURES.values() if figure.planned(self)]
         return [figure.name for figure in planned if TABLES.find(figure.table)]
 
     def figure_files(self, kind: str) -> list[str]:
         """Files of the figures, ``svg`` or ``png``; those that the paper has as well begin with its number."""
+        from cascade_equivalence.report.figures.figure import FIGURES
+
         return [f"{self.results}/figures/{FIGURES[name].stem}.{kind}" for name in self.figures()]
 
     def targets(self) -> list[str]:
