@@ -14,7 +14,7 @@ EMBEDDED := --configfile config/embedded.yaml --profile profiles/demo
 # Not those from end to end: they kill nodes in time, and each Snakemake has the cores to itself.
 TOGETHER := --numprocesses logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo test test-long lint format types unit workflow end-to-end slurm report embedded locks benchmark config clean
+.PHONY: help demo check test test-long lint format types unit workflow end-to-end slurm report embedded locks benchmark config clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ embedded: $(VENV)/.run ## The same models on the real texts (hours; name their f
 
 report: $(VENV)/.run ## Snakemake's own report of the demo (fetches its viewer's packages from the network)
 	@$(SNAKEMAKE) $(DEMO) --report results/demo/snakemake-report.html
+
+check: lint types ## Lint, types and the quick unit tests: config, plugins, tasks, statistics (a minute)
+	@$(BIN)/python -m pytest $(TOGETHER) $(foreach part,conditions config* plugins registry* stats_* tasks_*,$(wildcard tests/unit/test_$(part).py))
 
 test: lint types unit workflow end-to-end slurm ## Lint, types, unit, workflow, end-to-end and SLURM tests
 
