@@ -12,6 +12,7 @@ from cascade_equivalence.cli.tree import build_parser
 
 PAGES = [
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *(ROOT / "docs").glob("*.md"),
     *(ROOT / name / "README.md" for name in ("config", "profiles")),
 ]
