@@ -10,14 +10,18 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from checkout import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded_study import GOLD, OPTIONS, QUIZ, TEXTS, make_study, write
+from recorded_study import GOLD, OPTIONS, QUIZ, RESULTS, TEXTS, config, inside, job, make_study, write
 
+from cascade_equivalence import plugins
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.cells import hashed
 from cascade_equivalence.provenance.compare import compare
 from cascade_equivalence.provenance.pack import pack
+from cascade_equivalence.provenance.record import RECORDS, plugin_file, read_record
+from cascade_equivalence.provenance.recording import Recording
 from cascade_equivalence.provenance.redact import ECHO, Echoes
 from cascade_equivalence.provenance.supplement import read_supplement
 from cascade_equivalence.provenance.verify import verify
@@ -105,6 +109,37 @@ def test_a_supplement_is_as_recorded_and_equal_to_its_results(tmp_path: Path, pu
         comparison = compare(a, b)
         assert comparison.equal, comparison.text()
         assert comparison.left_out == (["paper/table3.csv"] if published else [])
+
+
+def test_the_code_of_plugins_is_recorded_as_it_ran_and_packed(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    results = make_study(project)
+    text = (REPOSITORY / "docs/plugins/noise.py").read_bytes()
+    mine = write(project / "mine" / "noise.py", text)
+    with inside(project):
+        study = config(plugins=["mine/noise.py"])
+        made = RESULTS / "figures/mine.svg"
+        node, recording = job("draw_figures", "mine", [], [made]), Recording()
+        try:
+            recording.begin(node, study)
+            mine.write_text("# changed meanwhile")
+            write(made, "<svg/>")
+            recording.write(node, study)
+        finally:
+            plugins.use([])
+    (use,) = read_record(results / RECORDS / "mine.json").plugins
+    assert (use.place, use.path) == ("project", "mine/noise.py")
+    shutil.rmtree(project / "mine")
+    assert verify(results).ok
+    folder = unpack(pack(results, tmp_path / "s.zip").file, tmp_path)
+    assert plugin_file(folder, use).read_bytes() == text
+    name = plugin_file(Path(), use).as_posix()
+    crate = json.loads((folder / "ro-crate-metadata.json").read_text())
+    assert name in {entity["@id"] for entity in crate["@graph"]}
+    assert name in (folder / "README.md").read_text() and "mine/noise.py" in (folder / "README.md").read_text()
+    assert verify(folder).ok
+    plugin_file(folder, use).write_text("meddled")
+    assert name in {finding.path for finding in verify(folder).findings}
 
 
 def test_a_supplement_that_was_meddled_with_is_found_out(tmp_path: Path) -> None:

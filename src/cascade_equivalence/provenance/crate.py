@@ -19,6 +19,7 @@ from cascade_equivalence.provenance.record import (
     RECORDS,
     FileUse,
     Record,
+    plugin_file,
     read_records,
     read_shared,
     shared_file,
@@ -155,13 +156,17 @@ class _Run:
             self._file_at(shared_file(self._folder, CONFIGS, name))
             for name in sorted({r.config for r in self._records})
         ]
+        plugins = {
+            plugin_file(self._folder, use): f"{use.place}/{use.path}" for r in self._records for use in r.plugins
+        }
+        sources = [self._file_at(path, title) for path, title in sorted(plugins.items()) if path.is_file()]
         run = self._event(
             "#run",
             "CreateAction",
             f"Run of the study {self._folder.resolve().name}",
             self._records,
             instrument=workflow,
-            object=unique([*configs, *map(self._file, given), *self._models()]),
+            object=unique([*configs, *sources, *map(self._file, given), *self._models()]),
             result=unique(self._file(use) for record in self._records for use in record.outputs),
         )
         controls = [
@@ -297,11 +302,11 @@ class _Run:
             )
         return self._files[name]
 
-    def _file_at(self, path: Path) -> "Entity":
+    def _file_at(self, path: Path, title: str | None = None) -> "Entity":
         from cascade_equivalence.files import sha256
 
         name = path.relative_to(self._folder).as_posix()
-        return self._data(name, "File", **file_facts(name, sha256(path), path.stat().st_size))
+        return self._data(name, "File", **file_facts(title or name, sha256(path), path.stat().st_size))
 
     def _data(self, path: str, kind: str | list[str], /, **properties: Any) -> "Entity":
         from rocrate.model.file import File

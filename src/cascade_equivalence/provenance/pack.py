@@ -22,6 +22,7 @@ from cascade_equivalence.provenance.record import (
     ENVIRONMENTS,
     RECORDS,
     Record,
+    plugin_file,
     read_records,
     read_shared,
     shared_file,
@@ -138,13 +139,13 @@ def _write(files: Mapping[str, bytes], top: str, output: Path) -> Path:
 
 
 def _shared_files(folder: Path, records: list[Record]) -> Iterator[Path]:
-    """Configs and environments that the records name."""
+    """Configs, environments and code of plugins that the records name."""
     names = {(CONFIGS, record.config) for record in records} | {
         (ENVIRONMENTS, record.environment) for record in records
     }
-    for kind, name in sorted(names):
-        if (file := shared_file(folder, kind, name)).is_file():
-            yield file
+    shared = {shared_file(folder, kind, name) for kind, name in names}
+    plugins = {plugin_file(folder, use) for record in records for use in record.plugins}
+    yield from (file for file in sorted(shared | plugins) if file.is_file())
 
 
 def _rehash(crate: dict[str, Any], files: Mapping[str, bytes]) -> None:
@@ -161,6 +162,13 @@ class _Contents:
         self._folder = folder
         self._made = made_by(records)
         self._report = include_report
+        self._plugins = sorted(
+            {
+                (plugin_file(Path(), use).as_posix(), f"{use.place}/{use.path}")
+                for record in records
+                for use in record.plugins
+            }
+        )
         self._tasks = sorted({path.parts[1] for path in map(Path, self._made) if path.parts[0] == "tasks"})
         # What is not known to be the project's own is somebody else's.
         self._published = (config.get("items") or {}).get("source") != "demo"
@@ -239,6 +247,7 @@ class _Contents:
                 "",
                 f"- `{MANIFEST}`: each file's SHA-256; which have words replaced; what is left out, and why",
                 f"- `{RECORDS}/`: of each node inputs, outputs, parameters, code, config, packages, machine, times",
+                *(f"- `{name}`: code of the study's own, `{path}`" for name, path in self._plugins),
                 f"- `{CRATE}`: the same as a Workflow Run RO-Crate",
                 "- `tables/`, `figures/`, `paper/`, `comparison.csv`, `claims.csv`, `replication.csv`: what it ends in",
                 "- `answers/`, `transcripts/`, `agreement/` and the rest: what that was made from",

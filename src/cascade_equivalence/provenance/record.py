@@ -18,8 +18,9 @@ from cascade_equivalence.errors import StudyError
 RECORDS = "records"
 CONFIGS = "configs"
 ENVIRONMENTS = "environments"
+PLUGINS = "plugins"
 HASHES = ".hashes"
-NO_NODES = (CONFIGS, ENVIRONMENTS, HASHES)
+NO_NODES = (CONFIGS, ENVIRONMENTS, PLUGINS, HASHES)
 DIGITS = 16
 SHA256 = r"^[0-9a-f]{64}$"
 
@@ -107,6 +108,9 @@ class Record(Frozen):
     environment: str = Field(
         pattern=SHA256, description=f"SHA-256 of the installed packages, kept in `{RECORDS}/{ENVIRONMENTS}`."
     )
+    plugins: list[FileUse] = Field(
+        default=[], description=f"Python files of the study's plugins, their text kept in `{RECORDS}/{PLUGINS}`."
+    )
     seeds: dict[str, int] = Field(description="Every seed of the config, by its key.")
     models: dict[str, Model] = Field(description="Weights it used, by name.")
     engine: str | None = Field(description="The engine that its parameters name.")
@@ -160,6 +164,11 @@ def read_records(folder: Path) -> dict[Path, Record]:
 def shared_file(folder: Path, kind: str, sha256: str) -> Path:
     """Where what many records share is kept: a config or an environment, named by its hash."""
     return folder / RECORDS / kind / f"{sha256[:DIGITS]}.json"
+
+
+def plugin_file(folder: Path, use: FileUse) -> Path:
+    """Where the text of a plugin's file is kept, named by its hash."""
+    return folder / RECORDS / PLUGINS / f"{use.sha256[:DIGITS]}.py"
 
 
 def read_shared(folder: Path, kind: str, sha256: str) -> dict[str, Any]:

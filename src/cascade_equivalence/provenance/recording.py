@@ -14,6 +14,7 @@ from cascade_equivalence import __version__
 from cascade_equivalence.config.model_files import MANIFEST
 from cascade_equivalence.config.study import StudyConfig
 from cascade_equivalence.files import write_bytes, write_text
+from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance import made
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.places import Places
@@ -26,6 +27,7 @@ from cascade_equivalence.provenance.record import (
     FileUse,
     Model,
     Record,
+    plugin_file,
     shared_file,
 )
 from cascade_equivalence.provenance.surroundings import (
@@ -49,6 +51,7 @@ class Recording:
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
         self._commit = Commit()
+        self._plugins: dict[Path, bytes] = {}
 
     def begin(self, job: Any, config: StudyConfig) -> None:
         """Look at a node's inputs before it starts.
@@ -61,6 +64,8 @@ class Recording:
             StudyError: An input is not what its node made.
         """
         folders, places = made.bases(config), Places(config)
+        # Read now: a plugin may be edited while the node is at work.
+        self._plugins = {file: file.read_bytes() for file in added_files()}
         made.check(folders, places, _files(job.input))
         made.forget(folders, places, _files(job.output))
 
@@ -106,6 +111,7 @@ class Recording:
             code=Code(version=__version__, commit=commit, modified=modified, fingerprints=fingerprints),
             config=_shared(base, CONFIGS, resolved),
             environment=_shared(base, ENVIRONMENTS, environment()),
+            plugins=[_kept(base, places, file, data) for file, data in self._plugins.items()],
             seeds={path: value for path, value in all_named(resolved, "seed").items() if isinstance(value, int)},
             models=_models(job, config),
             engine=named if isinstance(named := first(params, "engine"), str) else None,
@@ -150,6 +156,16 @@ def _shared(base: Path, kind: str, content: object) -> str:
     if not file.is_file():
         write_bytes(file, data)
     return digest
+
+
+def _kept(base: Path, places: Places, file: Path, data: bytes) -> FileUse:
+    """Keep the text of a plugin's file, once for all records that name it."""
+    place, name = places.name(file)
+    use = FileUse(place=place, path=name, sha256=sha256(data).hexdigest(), bytes=len(data))
+    kept = plugin_file(base, use)
+    if not kept.is_file():
+        write_bytes(kept, data)
+    return use
 
 
 def _models(job: Any, config: StudyConfig) -> dict[str, Model]:
