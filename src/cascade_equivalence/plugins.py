@@ -3,6 +3,7 @@
 A plugin is a file, or a folder with an ``__init__.py``. It is the user's own code and runs wherever the study is read.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import re
@@ -46,6 +47,19 @@ def _drop_all() -> None:
 def added_files() -> tuple[Path, ...]:
     """Files of all plugins in use, each once."""
     return tuple(dict.fromkeys(file for registry in ALL for file in registry.files()))
+
+
+def fault_of(error: BaseException) -> StudyError | None:
+    """What to tell of an error in a plugin's code: its file and line.
+
+    Args:
+        error: Any exception.
+
+    Returns:
+        The error to show; None where no plugin in use stands between the program and what failed.
+    """
+    where = _line_in(error, added_files())
+    return StudyError(f"{where}: {_said(error)}") if where is not None else None
 
 
 def find_plugin(entry: Path, places: Sequence[Path]) -> Path:
@@ -130,7 +144,9 @@ def _execute(path: Path, name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        # What a command says on standard output is for a reader or, as JSON, for a program.
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         for loaded in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
             del sys.modules[loaded]
@@ -141,9 +157,17 @@ def _told(path: Path, error: BaseException) -> str:
     """What went wrong in a plugin, and where."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}: {error.msg}"
-    files = {str(file.resolve()) for file in files_of(path)}
-    lines = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if str(Path(frame.filename).resolve()) in files
-    ]
-    where = f"{path}, line {lines[-1].lineno}" if lines else f"{path}"
-    return f"{where}: {error}" if isinstance(error, StudyError) else f"{where}: {type(error).__name__}: {error}"
+    return f"{_line_in(error, files_of(path)) or path}: {_said(error)}"
+
+
+def _line_in(error: BaseException, files: Sequence[Path]) -> str | None:
+    """The last line of some files that an error came through; None where it came through none."""
+    names = {str(file.resolve()): file for file in files}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if (file := names.get(str(Path(frame.filename).resolve()))) is not None:
+            return f"{file}, line {frame.lineno}"
+    return None
+
+
+def _said(error: BaseException) -> str:
+    return str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}"

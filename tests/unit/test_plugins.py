@@ -1,9 +1,14 @@
 """What a study's plugins add is there for that study alone; a file that is none is refused by name."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from checkout import REPOSITORY
 from study_config import BASE, ROOT, changed
 
 from cascade_equivalence import plugins
@@ -179,6 +184,29 @@ def test_a_faulty_one_is_told_with_its_line_and_adds_nothing(content: str | byte
     assert "mine.py" in str(error.value) and "plugins" in str(error.value)
     assert "fruit" not in TASKS
     load_study(BASE, ROOT)
+
+
+def test_a_fault_that_shows_when_the_study_is_planned_is_told_by_check(tmp_path: Path) -> None:
+    path, study = tmp_path / "mine.py", tmp_path / "study.json"
+    path.write_text(
+        "from cascade_equivalence.report.columns import PAIR\n"
+        "from cascade_equivalence.report.table import TABLES, Table\n"
+        "def planned(study):\n    raise KeyError('no such key')\n"
+        "TABLES.add(Table(name='mine', section='agreement', schema=PAIR, row=dict, display=None, planned=planned))\n"
+    )
+    registry = [str(ROOT / entry) for entry in BASE["registry"]]
+    study.write_text(json.dumps(changed(registry=registry, plugins=["mine.py"])))
+    command = [sys.executable, "-m", "cascade_equivalence", "check", "--elsewhere", str(study)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert done.returncode == 1 and "mine.py, line 4" in done.stderr and "no such key" in done.stderr
+    assert "Traceback" not in done.stderr and "issue tracker" not in done.stderr
+
+
+def test_what_it_prints_stays_out_of_what_a_command_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load_study(with_plugin(write(tmp_path, more="print('hello')\n")), ROOT)
+    said = capsys.readouterr()
+    assert "hello" in said.err and not said.out
 
 
 @pytest.mark.parametrize("entry", ["nowhere.py", "https://example.org/mine.py", "items", "notes.txt", "", "~", "a\0b"])

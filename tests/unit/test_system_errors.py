@@ -54,6 +54,24 @@ def test_a_node_tells_what_the_system_means_in_one_line(tmp_path: Path, fault: s
     assert "Traceback" in log
 
 
+def test_a_node_tells_in_which_line_of_a_plugin_it_failed(tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from cascade_equivalence.conditions import NOISE_KINDS, RATIO\n"
+        "from cascade_equivalence.speech.noise_kinds.base import NoiseKind\n\n"
+        "def mix(asked):\n    return 1 / 0\n\n"
+        "NOISE_KINDS.add(NoiseKind(name='mine', prefix='mine', scale=RATIO, mix=mix))\n"
+    )
+    fault = (
+        "import pathlib; from cascade_equivalence import conditions, plugins; "
+        f"plugins.use([pathlib.Path({str(plugin)!r})]); "
+        "conditions.NOISE_KINDS['mine'].mix(None)"
+    )
+    lines, log = run(tmp_path, fault)
+    assert len(lines) == 1 and f"{plugin}, line 5" in lines[0] and "ZeroDivisionError" in lines[0]
+    assert "Traceback" in log
+
+
 def test_a_fault_of_the_program_is_none_of_the_system() -> None:
     assert of_system(ValueError("x")) is None and of_system(FileNotFoundError(errno.ENOENT, "no", "x")) is None
 

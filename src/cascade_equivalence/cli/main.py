@@ -43,8 +43,13 @@ def main() -> None:
 
 
 def _report(error: Exception) -> int:
-    """Say in one line that a fault of the program ended it; the details are kept in a log."""
+    """Say in one line that a fault of the program, or of a plugin, ended it; the details are kept in a log."""
+    from cascade_equivalence.plugins import fault_of
+
     log = _write_log()
+    if (fault := fault_of(error)) is not None:
+        print(f"Error: {fault} (a plugin of the study; more in {log})", file=sys.stderr)
+        return WRONG
     said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     print(
         f"Error: unexpected, so most likely a fault of this program: {said}. Please report it on the project's issue "

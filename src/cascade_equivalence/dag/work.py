@@ -13,6 +13,7 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.dag.claims import claimed
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError, of_system
+from cascade_equivalence.plugins import fault_of
 from cascade_equivalence.provenance.recording import Recording
 
 
@@ -54,7 +55,7 @@ def at_work(job: Any) -> Iterator[Study]:
                 yield study
                 recording.write(job, study.config)
         except Exception as error:
-            told = error if isinstance(error, StudyError) else of_system(error)
+            told = error if isinstance(error, StudyError) else of_system(error) or fault_of(error)
             if told is not error:
                 traceback.print_exc()
             if told is not None:

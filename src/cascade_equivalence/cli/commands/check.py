@@ -73,6 +73,8 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
         held = ", ".join(f"{len(entries)} {section}" for section, entries in content.items() if entries)
         return f"valid registry ({held or 'of nothing'})"
     study = study_of(content, path)
+    # What plugins say of their tables and figures is asked now, as planning will.
+    study.targets()
     try:
         check_engines(study.engines(), ["conda"] if conda else [])
     except StudyError as error:
