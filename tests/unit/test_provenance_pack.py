@@ -142,6 +142,22 @@ def test_the_code_of_plugins_is_recorded_as_it_ran_and_packed(tmp_path: Path) ->
     assert name in {finding.path for finding in verify(folder).findings}
 
 
+@pytest.mark.parametrize("published", [False, True])
+def test_the_task_of_a_plugin_that_is_not_at_hand_is_packed_and_its_items_are_not_called_the_projects(
+    tmp_path: Path, published: bool
+) -> None:
+    results = make_study(tmp_path / "project", published=published)
+    with inside(tmp_path / "project"):
+        made = write(
+            RESULTS / "tasks/parity/items.parquet", pl.DataFrame({"id": ["a"], "text": ["two"], "label": "even"})
+        )
+        Recording().write(job("prepare_items", "prepare_items/parity", [], [made], {"task": "parity"}), config())
+    packed = pack(results, tmp_path / "s.zip")
+    assert "parity" in packed.listed.licences
+    assert packed.listed.licences["parity"] != packed.listed.licences["sst2"] != ""
+    assert "Apache" not in packed.listed.licences["parity"] and verify(unpack(packed.file, tmp_path)).ok
+
+
 def test_a_supplement_that_was_meddled_with_is_found_out(tmp_path: Path) -> None:
     results = make_study(tmp_path / "project", published=True)
     folder = unpack(pack(results, tmp_path / "s.zip").file, tmp_path)

@@ -31,10 +31,10 @@ from cascade_equivalence.provenance.redact import item_echoes, redacted
 from cascade_equivalence.provenance.supplement import MANIFEST, Supplement
 from cascade_equivalence.provenance.verify import CRATE, counts, made_by, verify
 from cascade_equivalence.resources import RESOURCES
-from cascade_equivalence.tasks.registry import get_task
 from cascade_equivalence.tasks.sources.resources import read_resources
 
 OWN_ITEMS = "the project's own items, Apache-2.0"
+PLUGIN_ITEMS = "not stated: items that came with a plugin of the study"
 REPORT = "report.html"
 README = "README.md"
 SOUND = "sound: large, and made again by the study"
@@ -155,6 +155,12 @@ def _rehash(crate: dict[str, Any], files: Mapping[str, bytes]) -> None:
             entity["sha256"], entity["contentSize"] = sha256(data).hexdigest(), str(len(data))
 
 
+def _of_plugin(task: str) -> bool:
+    """Whether a task is not the package's."""
+    known = TASKS.get(task)
+    return known is None or known.beside is not None
+
+
 class _Contents:
     """What of a results folder goes into a supplement."""
 
@@ -179,7 +185,8 @@ class _Contents:
         """Outputs of nodes to share, by path, without others' words."""
         found: dict[str, bytes] = {}
         echoes = item_echoes(self._folder) if self._published else None
-        open_tasks = [task for task in self._tasks if not get_task(task).labels]
+        # A task of a plugin that is not at hand may have open answers.
+        open_tasks = [task for task in self._tasks if (known := TASKS.get(task)) is None or not known.labels]
         for path in sorted(self._made):
             file = self._folder / path
             if reason := self._reason(path):
@@ -218,8 +225,14 @@ class _Contents:
 
     def _licences(self) -> dict[str, str]:
         if not self._published:
-            return dict.fromkeys(self._tasks, OWN_ITEMS)
-        return {task: read_resources(task, TASKS[task].beside or RESOURCES).pin.licence for task in self._tasks}
+            return {task: PLUGIN_ITEMS if _of_plugin(task) else OWN_ITEMS for task in self._tasks}
+        # Of a plugin that is not at hand nothing is known.
+        return {
+            task: read_resources(task, known.beside or RESOURCES).pin.licence
+            if (known := TASKS.get(task)) is not None
+            else PLUGIN_ITEMS
+            for task in self._tasks
+        }
 
     def readme(self, names: list[str], latest: Record) -> str:
         """What a reader of the supplement has to know."""
@@ -229,6 +242,8 @@ class _Contents:
             "of the text, and answers that quote five words in a row of an item are hashed as well. Who fetches the "
             "sets (their versions are in the project's `resources/sets.yaml`) can compare all the same."
             if self._published
+            else "The items are the project's and the study's own and are included."
+            if any(map(_of_plugin, self._tasks))
             else "The items are the project's own and are included."
         )
         report = (
