@@ -174,6 +174,17 @@ def test_comparisons_from_before_a_table_was_added_are_told(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
+    ("row", "told"), [({"shred": 1, "shared": 1}, "shred"), ({}, "shared"), ({"Shared": 1}, "Shared, shared")]
+)
+def test_a_row_with_other_columns_than_the_schema_is_told(
+    row: dict[str, int], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TABLES._added, TABLE.name, replace(TABLE, row=lambda _: row))
+    with pytest.raises(StudyError, match=f"{TABLE.name}.*{told}"):
+        report_study.build(report_study.write_study(tmp_path, report_study.OUTLINE))
+
+
+@pytest.mark.parametrize(
     ("wrong", "told"),
     [
         ({"section": "agrement"}, "'agreement'"),

@@ -80,7 +80,18 @@ class Results:
         return rows
 
     def in_order(self, table: Table) -> pl.DataFrame:
-        """A table of pairs, sorted for a reader."""
+        """A table of pairs, sorted for a reader.
+
+        Raises:
+            StudyError: Its rows have other columns than it says.
+        """
+        for row in self.pairs[table.name]:
+            given, named = row.keys(), table.schema.keys()
+            # `build` may add columns to the rows.
+            if wrong := sorted(given ^ named if table.build is None else given - named):
+                raise StudyError(
+                    f"the table {table.name!r}: {', '.join(wrong)} must be in both its `schema` and what `row` gives"
+                )
         return self.outline.sort(pl.DataFrame(self.pairs[table.name], schema=table.schema, orient="row"))
 
     @cached_property
