@@ -1,6 +1,7 @@
 """A kind of noise added in one place is mixed, checked and shown wherever kinds are."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,7 +29,7 @@ from cascade_equivalence.speech.kinds import make_condition
 from cascade_equivalence.speech.noise import mix_clips
 from cascade_equivalence.speech.noise_kinds.base import Mixing, NoiseKind
 from cascade_equivalence.speech.synthesize import Utterance, synthesize_clips
-from cascade_equivalence.speech.waveform import SAMPLING_RATE, rms
+from cascade_equivalence.speech.waveform import SAMPLING_RATE, encode_flac, rms
 
 mpl.use("Agg")
 
@@ -78,6 +79,15 @@ def test_a_kind_that_loses_a_clip_is_told(clean: list[Clip]) -> None:
     NOISE_KINDS.add(NoiseKind(name="gap", prefix="gap", scale=RATIO, mix=lambda asked: list(asked.clean)[1:]))
     with pytest.raises(StudyError, match=Path(__file__).name):
         make_condition(clean, "sst2", parse_condition("gap3"), NoiseConfig())
+
+
+def test_a_kind_that_gives_new_sound_an_old_hash_is_told(clean: list[Clip]) -> None:
+    def shorter(asked: Mixing) -> list[Clip]:
+        return [replace(clip, flac=encode_flac(decode(clip) / 2)) for clip in asked.clean]
+
+    NOISE_KINDS.add(NoiseKind(name="half", prefix="half", scale=RATIO, mix=shorter))
+    with pytest.raises(StudyError, match=f"{Path(__file__).name}.*sha256"):
+        make_condition(clean, "sst2", parse_condition("half3"), NoiseConfig())
 
 
 def test_the_config_takes_its_levels_and_the_graph_has_its_conditions(hum: NoiseKind) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from cascade_equivalence.conditions import NOISE_KINDS, Condition
 from cascade_equivalence.config.speech import NoiseConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.speech.clips import Clip, hash_audio
 from cascade_equivalence.speech.noise_kinds.base import Mixing
 
 
@@ -40,4 +40,8 @@ def make_condition(
     made = kind.mix(Mixing(clean, task, condition.level, config, pool, folder))
     if [(clip.id, clip.voice) for clip in made] != [(clip.id, clip.voice) for clip in clean]:
         raise StudyError(f"{task}: {kind.source} gives other clips than it got; give each back, in the same order.")
+    if wrong := next((clip for clip in made if hash_audio(clip.flac) != clip.sha256), None):
+        raise StudyError(
+            f"{task}: {kind.source} gives clip {wrong.id} new sound and an old `sha256`: give it `hash_audio(flac)`."
+        )
     return made
