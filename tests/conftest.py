@@ -1,9 +1,18 @@
 """Options and fixtures of all tests."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 from checkout import Checkout, tiny_config
+
+# What numba compiles for librosa it keeps beside librosa, where processes that compile at once spoil it for good: each
+# that runs tests has a folder of its own.
+os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
+atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,7 @@
 """Energy and pitch against signals whose energy and pitch are known."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     np.savez(path, **{name: clip.astype(np.float32) for name, clip in clips().items()})
     source = Path(__file__).resolve().parents[2] / "src"
     command = [sys.executable, "-c", PROGRAM, str(path)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env={"PYTHONPATH": str(source)})
+    alone = {"PYTHONPATH": str(source), "NUMBA_CACHE_DIR": os.environ["NUMBA_CACHE_DIR"]}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=alone)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -1,6 +1,7 @@
 """What classifiers know of a clip: features of signals that are known, and a task whose labels lie in the pitch."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -109,7 +110,7 @@ def made(root: Path) -> dict[str, Any]:
     source = Path(__file__).resolve().parents[2] / "src"
     command = [sys.executable, "-c", PROGRAM, str(root)]
     # More threads than cores make small products slow.
-    alone = {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+    alone = {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "NUMBA_CACHE_DIR": os.environ["NUMBA_CACHE_DIR"]}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=alone)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
