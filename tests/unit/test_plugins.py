@@ -12,10 +12,12 @@ from checkout import REPOSITORY
 from study_config import BASE, ROOT, changed
 
 from cascade_equivalence import plugins
+from cascade_equivalence.config.check_folders import place_problems
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.sources.folder import location
 from cascade_equivalence.tasks.prepare import prepare_items
 
 FRUIT = '''
@@ -116,6 +118,14 @@ def test_items_lie_beside_it(tmp_path: Path) -> None:
     items, _ = prepare_items("fruit", study.config.items, tmp_path / "of the package", study.sets_folder)
     assert len(items) == 4 and {item.label for item in items} == {"yes", "no"}
     assert study.item_files("fruit") == [tmp_path / "items" / "fruit.jsonl"]
+
+
+def test_missing_items_are_told_before_anything_runs(tmp_path: Path) -> None:
+    study = load_study(with_plugin(write(tmp_path)), ROOT)
+    assert not [line for line in place_problems(study, ROOT, location) if "fruit" in line]
+    (file := tmp_path / "items" / "fruit.jsonl").unlink()
+    (line,) = (line for line in place_problems(study, ROOT, location) if "fruit" in line)
+    assert str(file) in line and line.startswith("items.source")
 
 
 def test_a_set_that_nobody_knows_of_is_read_from_the_users_folder_and_never_fetched(tmp_path: Path) -> None:

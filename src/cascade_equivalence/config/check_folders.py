@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.config.study import CascadeSpec, StudyConfig
@@ -68,15 +69,7 @@ def place_problems(study: StudyConfig, project: Path, locate: Locate) -> Iterato
     """
     yield from _write_problems(study, project)
     items, noise, voices = study.items, study.noise, study.definitions.voices
-    if items.source == "published" and items.folder is not None:
-        if not items.folder.is_dir():
-            yield _missing("items.folder", items.folder)
-        else:
-            yield from (
-                _missing("items.folder", items.folder / task)
-                for task in study.tasks
-                if not (items.folder / task).is_dir()
-            )
+    yield from _item_problems(study)
     own = {f"noise.kinds.{name}.folder": added.folder for name, added in noise.kinds.items()}
     for key, folder in {"noise.folder": noise.folder, **own}.items():
         if folder is not None and not folder.is_dir():
@@ -96,6 +89,23 @@ def place_problems(study: StudyConfig, project: Path, locate: Locate) -> Iterato
                     yield f"models.{name}.gguf: {folder} has no file {gguf}"
             except StudyError as error:
                 yield f"models.{name}.source.path: {error}"
+
+
+def _item_problems(study: StudyConfig) -> Iterator[str]:
+    items = study.items
+    if items.source == "published" and items.folder is not None:
+        if not items.folder.is_dir():
+            yield _missing("items.folder", items.folder)
+        else:
+            yield from (
+                _missing("items.folder", items.folder / task)
+                for task in study.tasks
+                if not (items.folder / task).is_dir()
+            )
+    for task in study.tasks if items.source == "demo" else ():
+        beside = TASKS[task].beside
+        if beside is not None and not (file := beside / "items" / f"{task}.jsonl").is_file():
+            yield f"items.source: {task} is a plugin's, and its own items are missing: there is no file {file}"
 
 
 def _written(study: StudyConfig) -> dict[str, Path]:
