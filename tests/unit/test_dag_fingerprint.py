@@ -310,7 +310,7 @@ def test_a_new_file_of_a_stage_counts_and_so_does_its_name(package: Path) -> Non
 
 def test_what_only_draws_is_no_reason_to_make_a_table(package: Path) -> None:
     concerned = {
-        "report/figures/costs.py": {"paper", "figures", "page"},
+        "report/figures/costs.py": {"figures"},
         "report/verdict.py": {"page"},
         "report/paper_tables.py": {"paper", "page"},
         "report/tables.py": {"tables", "paper", "figures", "page"},

@@ -34,8 +34,9 @@ AGREEMENT = (
 )
 
 SHOWING = ("report/*.py", "stats/*.py", "speech/clips.py", "speech/waveform.py")
-# Figures are a folder of their own: to change a plot makes no table. Their captions and the paper's numbers are there.
+# To change a plot draws it anew, and no more: what else is known of figures is a parameter of the nodes that say it.
 FIGURES = ("report/figures/*.py",)
+ON_FIGURES = ("report/figures/drawing.py", "report/figures/figure.py")
 # Modules that only make the paper's tables, only write the page.
 PAPER = (
     *("!report/comparison*.py", "!report/latex.py", "!report/outcomes.py", "!report/paper_layout*.py"),
@@ -141,14 +142,14 @@ STAGES = {
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
     "tables": (*SHOWING, *PAPER, *PAGE, "!report/paper_index.py"),
-    "paper": (*SHOWING, *FIGURES, *PAGE),
+    "paper": (*SHOWING, *ON_FIGURES, *PAGE),
     "figures": (*SHOWING, *FIGURES, *PAPER, *PAGE),
     "page": (
         *SHOWING,
         "report/templates/*",
         "dag/provenance.py",
         "provenance/record.py",
-        *FIGURES,
+        *ON_FIGURES,
     ),
 }
 

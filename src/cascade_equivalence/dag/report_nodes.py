@@ -3,6 +3,7 @@
 Tables and figures are imported where they are asked for: they import polars, whose threads no fork may have.
 """
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
@@ -111,7 +112,18 @@ class ReportNodes(SurplusNodes):
             "numbers": contents_of([PAPER_NUMBERS, PAPER_CLAIMS]) if stage in SHOW_PAPER else None,
             "sizes": self.sizes() if stage in SHOW_PAPER else None,
             "titles": self._titles(),
+            "figures": self._facts_of_figures() if stage in SHOW_PAPER else None,
             "code": code_fingerprint(stage, *added_files()),
+        }
+
+    def _facts_of_figures(self) -> dict[str, list[Any]]:
+        """What the page and the index of the paper say of the figures, beside the drawings."""
+        from cascade_equivalence.report.figures.figure import FIGURES
+
+        known = {name: FIGURES[name] for name in self.figures()}
+        return {
+            name: [each.stem, each.table, each.section, each.caption, asdict(each.paper) if each.paper else None]
+            for name, each in known.items()
         }
 
     def _titles(self) -> dict[str, list[str]]:
