@@ -1,5 +1,6 @@
 """A process whose Snakemake is gone ends: at once, or in order where it knows how to."""
 
+import os
 import subprocess
 import sys
 import time
@@ -39,3 +40,32 @@ def test_a_process_without_its_snakemake_ends(tmp_path: Path, how: str) -> None:
         owner.kill()
         child.kill()
     assert (tmp_path / "kept").exists() == (how == "in order")
+
+
+@pytest.mark.parametrize("before", ["", "import numba"])
+def test_what_is_compiled_lies_in_a_folder_of_the_process(before: str, tmp_path: Path) -> None:
+    """Also where numba was imported before, as in a fork."""
+    (tmp_path / "quick.py").write_text("import numba\n@numba.njit(cache=True)\ndef double(x):\n    return 2 * x\n")
+    body = f"""
+{before}
+import os, pathlib
+from cascade_equivalence.dag.processes import compile_anew
+compile_anew()
+from quick import double
+assert double(3) == 6
+own = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
+print(len([*own.rglob("*.nbc")]), own)
+"""
+    # As for a user: nothing says where to keep what is compiled.
+    paths = os.pathsep.join([str(Path(__file__).resolve().parents[2] / "src"), str(tmp_path)])
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", body],
+        env=environment | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    count, own = done.stdout.split()
+    assert int(count) == 1 and not [*tmp_path.rglob("*.nbc")]
+    assert not Path(own).exists()

@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -34,11 +35,15 @@ def prepare_scripts(library: Path) -> None:
 def compile_anew() -> None:
     """Have numba compile into a folder of this process, before librosa is imported.
 
-    What another processor or version left in the shared cache can crash the process.
+    What another processor or version left in the shared cache, or two processes that wrote into it at once, can crash
+    the process.
     """
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["NUMBA_CACHE_DIR"] = folder
+    # It reads the variable when it is imported, which in a fork was before: whisper imports it.
+    if (numba := sys.modules.get("numba")) is not None:
+        numba.config.CACHE_DIR = folder
 
 
 def end_with_snakemake() -> None:
