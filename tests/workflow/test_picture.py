@@ -1,0 +1,13 @@
+"""The README shows the workflow as it is."""
+
+from picture import BLOCK, README, drawn, reduced
+
+
+def test_the_readme_has_the_picture_that_the_workflow_gives() -> None:
+    (shown,) = BLOCK.findall(README.read_text(encoding="utf-8"))
+    assert shown == drawn(), "draw it anew: python tests/picture.py"
+    assert "prepare_items --> synthesize_speech" in shown and "agree --> " in shown
+
+
+def test_an_arrow_that_others_stand_for_is_left_out() -> None:
+    assert reduced({("a", "b"), ("b", "c"), ("a", "c"), ("d", "c")}) == {("a", "b"), ("b", "c"), ("d", "c")}
