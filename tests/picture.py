@@ -31,7 +31,7 @@ def edges_of(graph: str) -> set[Edge]:
     """What is made from what, by stages, out of Snakemake's graph of rules."""
     names = {key: _stage(rule) for key, rule in re.findall(r"(id\d+)\[(\w+)\]", graph)}
     found = {(names[first], names[second]) for first, second in re.findall(r"(id\d+) --> (id\d+)", graph)}
-    return {(first, second) for first, second in found if first != second and second != LAST}
+    return {(first, second) for first, second in found if second not in (first, LAST)}
 
 
 def reduced(edges: set[Edge]) -> set[Edge]:
