@@ -46,7 +46,7 @@ def _drop_all() -> None:
 
 def added_files() -> tuple[Path, ...]:
     """Files of all plugins in use, each once."""
-    return tuple(dict.fromkeys(file for registry in ALL for file in registry.files()))
+    return tuple(dict.fromkeys(file for registry in ALL for file in registry.all_files()))
 
 
 def fault_of(error: BaseException) -> StudyError | None:

@@ -89,8 +89,12 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         self._files |= dict.fromkeys(names, files)
 
     def files(self, *names: str) -> tuple[Path, ...]:
-        """Files that things came with, each once; of all things where none is named. The package's own have none."""
-        return tuple(dict.fromkeys(file for name in names or self._files for file in self._files.get(name, ())))
+        """Files that some things came with, each once; the package's own have none."""
+        return tuple(dict.fromkeys(file for name in names for file in self._files.get(name, ())))
+
+    def all_files(self) -> tuple[Path, ...]:
+        """Files that any of its things came with, each once."""
+        return self.files(*self._files)
 
     def of_plugins(self) -> list[str]:
         """Names of the things that came with files."""

@@ -104,7 +104,7 @@ BESIDE = {
     "training/*.py": "a stage's input is made by the stages before it, which are made again first",
 }
 SHOWN = {
-    "mechanism/concept.py": "titles are parameters of the node",
+    "mechanism/concept.py": "the node counts the module of the concepts themselves",
     "models/sources/*.py": "reads manifests, whose nodes are made again first",
     "tasks/*.py": "labels; the answers, which depend on the task's module, are made again first",
     "__init__.py": "the version",

@@ -107,6 +107,15 @@ def test_count_table_holds_every_row_once_and_gives_the_same_kappa(rows: list[tu
     assert (None if np.isnan(value) else float(value)) == kappa_of(pair).value
 
 
+def alike(found: Estimate, other: Estimate) -> bool:
+    """The same but for rounding: sums of other orders differ in the last digit."""
+    ends = [(each.value, each.low, each.high) for each in (found, other)]
+    same = all(
+        one == two or (None not in (one, two) and abs(one - two) < 1e-12) for one, two in zip(*ends, strict=True)
+    )
+    return same and found.reason == other.reason
+
+
 @given(rows=PAIRS, order=st.randoms(use_true_random=False), names=st.permutations(LABELS))
 @settings(max_examples=30, deadline=None)
 def test_nothing_depends_on_row_order_or_on_the_names_of_labels(
@@ -116,13 +125,14 @@ def test_nothing_depends_on_row_order_or_on_the_names_of_labels(
     order.shuffle(shuffled)
     rename = dict(zip(LABELS, names, strict=True)) | {"invalid": "invalid"}
     renamed = [(rename[system], rename[reference], group) for system, reference, group in rows]
-    assert kappa_of(paired(rows)) == kappa_of(paired(shuffled)) == kappa_of(paired(renamed))
+    assert alike(kappa_of(paired(shuffled)), kappa_of(paired(rows)))
+    assert alike(kappa_of(paired(renamed)), kappa_of(paired(rows)))
 
 
 @given(rows=PAIRS)
 @settings(max_examples=30, deadline=None)
 def test_swapping_the_systems_changes_nothing(rows: list[tuple[str, str, int]]) -> None:
-    assert kappa_of(paired(rows)) == kappa_of(paired([(b, a, group) for a, b, group in rows]))
+    assert alike(kappa_of(paired([(b, a, group) for a, b, group in rows])), kappa_of(paired(rows)))
 
 
 def test_same_answers_agree_fully() -> None:

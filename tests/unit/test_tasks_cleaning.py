@@ -44,7 +44,8 @@ def test_any_text_becomes_one_clean_line(clean: Callable[[str], str], text: str)
     assert not {unicodedata.category(character) for character in cleaned} & {"Cc", "Cf", "Cs", "Zl", "Zp", "So"}
     assert not set(cleaned) & set("<>[]{}|\\_`$%#@")
     assert cleaned == " ".join(cleaned.split())
-    if any(character.isalnum() for character in text):
+    # Unicode calls one apostrophe a letter; it is read as the others.
+    if any(character.isalnum() for character in text.replace("\u02bc", "'")):
         assert any(character.isalnum() for character in cleaned)
 
 

@@ -246,7 +246,7 @@ def code_fingerprint(stage: str, *extra: str | Path, package: Path = PACKAGE) ->
     Raises:
         FileNotFoundError: A glob finds nothing: a module was renamed, and its changes would go unseen.
     """
-    extra += MORE[stage].files() if stage in MORE else ()
+    extra += MORE[stage].all_files() if stage in MORE else ()
     own = of_package(stage, tuple(glob for glob in extra if isinstance(glob, str)), package)
     plugins = [file for file in extra if isinstance(file, Path)]
     return _hash([own, *(f"{file.name}\0{_without_prose(file)}\0" for file in plugins)]) if plugins else own

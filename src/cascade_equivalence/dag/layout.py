@@ -133,7 +133,7 @@ class Layout:
 
     def opened_by(self, model: str) -> tuple[Path, ...]:
         """Files of plugins that a model's checkpoint may be opened by: its architecture shows only when it is there."""
-        return ARCHITECTURES.files() if self.model(model).role == "speech-llm" else ()
+        return ARCHITECTURES.all_files() if self.model(model).role == "speech-llm" else ()
 
     @cached_property
     def apis(self) -> dict[str, ApiSpec]:

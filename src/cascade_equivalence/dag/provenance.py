@@ -16,8 +16,10 @@ from cascade_equivalence.models.sources.manifest import Manifest
 from cascade_equivalence.provenance.record import Record, read_records
 from cascade_equivalence.resources import IS_CHECKOUT, REPOSITORY
 
-BEFORE_VOICES = ("snakemake", "torch", "transformers", "peft", "openai-whisper", "ctranslate2")
-AFTER_VOICES = ("audiomentations", "jiwer", "scipy", "statsmodels", "polars")
+PACKAGES = (
+    *("snakemake", "torch", "transformers", "peft", "openai-whisper", "ctranslate2"),
+    *("audiomentations", "jiwer", "scipy", "statsmodels", "polars"),
+)
 
 AUTO = "auto"
 COMPUTING = ("answer", "answer_erased", "implicit_transcripts")
@@ -26,7 +28,7 @@ COMPUTING = ("answer", "answer_erased", "implicit_transcripts")
 
 def _packages() -> list[str]:
     """Packages whose versions are named, those of the voices' engines among them."""
-    return [*BEFORE_VOICES, *(name for voice in VOICES.values() for name in voice.packages), *AFTER_VOICES]
+    return [*PACKAGES, *(name for voice in VOICES.values() for name in voice.packages)]
 
 
 def _version(package: str) -> str:

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
-from cascade_equivalence.config.names import CONCEPTS, TASKS
-from cascade_equivalence.dag.fingerprint import code_fingerprint
+from cascade_equivalence.dag.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.dag.surplus_nodes import SurplusNodes
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
@@ -52,7 +51,9 @@ class ReportNodes(SurplusNodes):
         from cascade_equivalence.report.table import TABLES
 
         planned = [figure for figure in FIGURES.values() if figure.planned(self)]
-        return [figure.name for figure in planned if TABLES.find(figure.table)]
+        for figure in planned:
+            TABLES.find(figure.table)
+        return [figure.name for figure in planned]
 
     def figure_files(self, kind: str) -> list[str]:
         """Files of the figures, ``svg`` or ``png``; those that the paper has as well begin with its number."""
@@ -111,9 +112,8 @@ class ReportNodes(SurplusNodes):
             "paper": self.config.paper.model_dump(mode="json") if self.config.paper else None,
             "numbers": contents_of([PAPER_NUMBERS, PAPER_CLAIMS]) if stage in SHOW_PAPER else None,
             "sizes": self.sizes() if stage in SHOW_PAPER else None,
-            "titles": self._titles(),
             "figures": self._facts_of_figures() if stage in SHOW_PAPER else None,
-            "code": code_fingerprint(stage, *added_files()),
+            "code": code_fingerprint(stage, *self._code_of_things(), *added_files()),
         }
 
     def _facts_of_figures(self) -> dict[str, list[Any]]:
@@ -126,16 +126,15 @@ class ReportNodes(SurplusNodes):
             for name, each in known.items()
         }
 
-    def _titles(self) -> dict[str, list[str]]:
-        """What a reader sees of the study's tasks, noises and concepts; the things say it themselves."""
+    def _code_of_things(self) -> list[str]:
+        """Modules of the package's tasks, noises and concepts in the study: they say their titles and the like."""
         kinds = {kind for name in self.config.noise.conditions() if (kind := parse_condition(name).kind)}
-        mechanism = self.config.mechanism
-        concepts = mechanism.erasure.concepts if mechanism and mechanism.erasure else []
-        return {
-            **{name: [TASKS[name].title, TASKS[name].short_title, TASKS[name].remark] for name in self.config.tasks},
-            **{name: [NOISE_KINDS[name].shown, NOISE_KINDS[name].axis_label] for name in sorted(kinds)},
-            **{name: [CONCEPTS[name].title, CONCEPTS[name].kind] for name in concepts},
-        }
+        own = [
+            *(module for task in self.config.tasks for module in code_of(task)),
+            *(module for kind in sorted(kinds) for module in NOISE_KINDS[kind].modules),
+            *(["mechanism/concepts.py"] if self.config.mechanism else []),
+        ]
+        return [module for module in own if isinstance(module, str)]
 
 
 def parameters(billions: float) -> str:

@@ -42,17 +42,12 @@ class SetNodes(Layout):
         """What was read of the sets already: many nodes ask for the same."""
         return {}
 
-    @staticmethod
-    def _resources(task: str) -> Path:
-        """Folder with what is known of a task's items and its set."""
-        return TASKS[task].beside or RESOURCES
-
     def set_resources(self, task: str) -> "SetResources":
         """What the project knows of a task's published set."""
         from cascade_equivalence.tasks.sources.resources import read_resources
 
         if task not in self._known_sets:
-            self._known_sets[task] = read_resources(task, self._resources(task))
+            self._known_sets[task] = read_resources(task, TASKS[task].resources)
         return self._known_sets[task]
 
     def fetched_items(self, task: str) -> list[str]:
@@ -61,14 +56,14 @@ class SetNodes(Layout):
         if fetches and not self.set_resources(task).pin.texts:
             raise StudyError(
                 f"items.folder: nothing says where the set of {task} comes from; name your folder with {task}/, or "
-                f"write {self._resources(task) / 'sets.yaml'}"
+                f"write {TASKS[task].resources / 'sets.yaml'}"
             )
         return [f"{self.sets}/{task}/manifest.json"] if fetches else []
 
     def item_files(self, task: str) -> list[Path]:
         """Files that the items of a task are read from, where no node fetches them."""
         if self.config.items.source == "demo":
-            return [self._resources(task) / "items" / f"{task}.jsonl"]
+            return [TASKS[task].resources / "items" / f"{task}.jsonl"]
         if self.config.items.folder is None:
             return []
         from cascade_equivalence.tasks.registry import get_task

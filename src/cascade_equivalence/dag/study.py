@@ -239,7 +239,7 @@ class Study(NodeNeeds, ApiNodes, NoiseNodes, RetestNodes):
         of_tables = {"fdr", "family", "family_excludes", "family_apart"}
         statistics = self.config.statistics
         settings = statistics.model_dump(mode="json", exclude=of_tables | statistics.asked_again())
-        return settings | {"code": code_fingerprint("agree", *PAIR_STATISTICS.files())}
+        return settings | {"code": code_fingerprint("agree", *PAIR_STATISTICS.all_files())}
 
     def contrast_params(self) -> dict[str, Any]:
         """What a contrast depends on, beside the answers."""

@@ -1,6 +1,5 @@
 """What an architecture of speech LLMs is: how a checkpoint of it is known, what is in it, what opens it."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,12 +104,10 @@ def find_architecture(kind: object, where: Path) -> Architecture:
             return architecture
         if str(kind) in architecture.refused:
             raise StudyError(f"{where} is {architecture.refused[str(kind)]}")
-    close = difflib.get_close_matches(str(kind), ARCHITECTURES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise StudyError(
-        f"{where} is of a model of type {kind!r}: there is no such architecture of speech LLMs.{hint} Architectures: "
-        f"{', '.join(ARCHITECTURES)}"
-    )
+    try:
+        return ARCHITECTURES.find(str(kind))
+    except StudyError as error:
+        raise StudyError(f"{where} is of a model of type {kind!r}. {error}") from error
 
 
 def architecture_in(folder: Path) -> Architecture:

@@ -30,7 +30,6 @@ from cascade_equivalence.provenance.record import (
 from cascade_equivalence.provenance.redact import item_echoes, redacted
 from cascade_equivalence.provenance.supplement import MANIFEST, Supplement
 from cascade_equivalence.provenance.verify import CRATE, counts, made_by, verify
-from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.sources.resources import read_resources
 
 OWN_ITEMS = "the project's own items, Apache-2.0"
@@ -228,7 +227,7 @@ class _Contents:
             return {task: PLUGIN_ITEMS if _of_plugin(task) else OWN_ITEMS for task in self._tasks}
         # Of a plugin that is not at hand nothing is known.
         return {
-            task: read_resources(task, known.beside or RESOURCES).pin.licence
+            task: read_resources(task, known.resources).pin.licence
             if (known := TASKS.get(task)) is not None
             else PLUGIN_ITEMS
             for task in self._tasks

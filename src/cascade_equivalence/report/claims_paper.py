@@ -148,8 +148,8 @@ class ClaimTest:
 
 CLAIMS: Registry[PaperClaim] = Registry("claim", home="cascade_equivalence.report.claims_registry")
 """All claims on systems, in the order in which they are judged and shown."""
-CLAIM_TESTS: Registry[ClaimTest] = Registry("test of claims", home="cascade_equivalence.report.claims_tests")
-PICKS: Registry[Pick] = Registry("choice of rows", home="cascade_equivalence.report.claims_rows")
+CLAIM_TESTS: Registry[ClaimTest] = Registry("claim test", home="cascade_equivalence.report.claims_tests")
+PICKS: Registry[Pick] = Registry("row choice", home="cascade_equivalence.report.claims_rows")
 ALL_OF = "all_of"
 """The test of a claim that is made of others."""
 

@@ -51,7 +51,5 @@ class InsideClaim:
         return self.claim.name
 
 
-INSIDE_CLAIMS: Registry[InsideClaim] = Registry(
-    "claim on the inside of models", home="cascade_equivalence.report.verdict_registry"
-)
+INSIDE_CLAIMS: Registry[InsideClaim] = Registry("inside claim", home="cascade_equivalence.report.verdict_registry")
 """In the order of the report."""

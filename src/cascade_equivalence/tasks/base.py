@@ -13,6 +13,7 @@ import polars as pl
 
 from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.parsing import parse_label
 from cascade_equivalence.tasks.published import find_files, text_field
 
@@ -114,6 +115,11 @@ class Task(ABC):
         """The folder with `items`, `sets.yaml` and `exclusions` of a task that is not the package's: its module's."""
         own = Path(inspect.getfile(type(self))).resolve().parent
         return None if own == Path(__file__).resolve().parent else own
+
+    @property
+    def resources(self) -> Path:
+        """The folder with its items and what is known of its set."""
+        return self.beside or RESOURCES
 
     def load_demo(self, folder: Path, split: Split = "test") -> list[Item]:
         """Read the project's own items.
