@@ -10,9 +10,9 @@ from recorded_study import MODEL, RESULTS, inside, make_study, write
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.store import UNANSWERED, Store
-from cascade_equivalence.provenance.pack import pack
 from cascade_equivalence.provenance.record import RECORDS, read_records
 from cascade_equivalence.provenance.verify import verify
+from cascade_equivalence.publish.pack import pack
 
 ANSWERS = "answers/first/sst2/clean.parquet"
 TRANSCRIPTS = "transcripts/whisper-a/sst2/clean.parquet"

@@ -1,1 +1,1 @@
-"""How a study was made, kept beside what was made; and what that is good for: checking, comparing, sharing."""
+"""How a study was made, kept beside what was made; and what that is good for: checking and comparing."""

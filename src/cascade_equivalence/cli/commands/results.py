@@ -73,9 +73,9 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def crate(arguments: argparse.Namespace) -> int:
     """Describe a results folder as a Workflow Run RO-Crate."""
-    from cascade_equivalence.provenance.crate import write_crate
     from cascade_equivalence.provenance.record import read_records
     from cascade_equivalence.provenance.surroundings import Commit
+    from cascade_equivalence.publish.crate import write_crate
 
     results = results_of(arguments.results)
     print(write_crate(results, arguments.licence))
@@ -87,7 +87,7 @@ def crate(arguments: argparse.Namespace) -> int:
 
 def pack(arguments: argparse.Namespace) -> int:
     """Pack what a paper's supplement needs: tables, figures, the report and the records, in one archive."""
-    from cascade_equivalence.provenance.pack import pack
+    from cascade_equivalence.publish.pack import pack
 
     packed = pack(
         results_of(arguments.results),

@@ -12,9 +12,9 @@ import pytest
 from recorded_study import make_study
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.provenance.crate import PROFILES, write_crate
 from cascade_equivalence.provenance.record import RECORDS, read_records
 from cascade_equivalence.provenance.verify import verify
+from cascade_equivalence.publish.crate import PROFILES, write_crate
 
 Graph = dict[str, dict[str, Any]]
 VALIDATOR = shutil.which("rocrate-validator")

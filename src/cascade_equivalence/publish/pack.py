@@ -16,7 +16,6 @@ from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing
 from cascade_equivalence.models.sources.manifest import FileRecord
-from cascade_equivalence.provenance.crate import describe, workflow_sources
 from cascade_equivalence.provenance.record import (
     CONFIGS,
     ENVIRONMENTS,
@@ -27,9 +26,10 @@ from cascade_equivalence.provenance.record import (
     read_shared,
     shared_file,
 )
-from cascade_equivalence.provenance.redact import item_echoes, redacted
 from cascade_equivalence.provenance.supplement import MANIFEST, Supplement
 from cascade_equivalence.provenance.verify import CRATE, counts, made_by, verify
+from cascade_equivalence.publish.crate import describe, workflow_sources
+from cascade_equivalence.publish.redact import item_echoes, redacted
 from cascade_equivalence.tasks.sources.resources import read_resources
 
 OWN_ITEMS = "the project's own items, Apache-2.0"

@@ -19,12 +19,12 @@ from cascade_equivalence import plugins
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.cells import hashed
 from cascade_equivalence.provenance.compare import compare
-from cascade_equivalence.provenance.pack import pack
 from cascade_equivalence.provenance.record import RECORDS, plugin_file, read_record
 from cascade_equivalence.provenance.recording import Recording
-from cascade_equivalence.provenance.redact import ECHO, Echoes
 from cascade_equivalence.provenance.supplement import read_supplement
 from cascade_equivalence.provenance.verify import verify
+from cascade_equivalence.publish.pack import pack
+from cascade_equivalence.publish.redact import ECHO, Echoes
 
 TOP = "made-up-supplement"
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
-from cascade_equivalence.provenance.entities import add_entity, file_facts, unique, version_text
 from cascade_equivalence.provenance.record import (
     CONFIGS,
     ENVIRONMENTS,
@@ -25,6 +24,7 @@ from cascade_equivalence.provenance.record import (
     shared_file,
 )
 from cascade_equivalence.provenance.verify import CRATE, WORKFLOW, made_by
+from cascade_equivalence.publish.entities import add_entity, file_facts, unique, version_text
 from cascade_equivalence.resources import REPOSITORY
 
 if TYPE_CHECKING:
