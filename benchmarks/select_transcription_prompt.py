@@ -17,14 +17,14 @@ import yaml
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.study import ItemsConfig
+from cascade_equivalence.connector.distil import repeat_asking
+from cascade_equivalence.connector.evaluation import BATCH, error_rate, written_down
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.resources import REPOSITORY, RESOURCES
 from cascade_equivalence.tasks.prepare import prepare_items
-from cascade_equivalence.training.distil import repeat_asking
-from cascade_equivalence.training.evaluation import BATCH, error_rate, written_down
 
 
 def texts(tasks: Sequence[str]) -> list[str]:

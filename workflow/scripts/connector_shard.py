@@ -8,8 +8,8 @@ with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.training.alignment import Aligner
-    from cascade_equivalence.training.shards import make_shard, open_encoder, shard_texts
+    from cascade_equivalence.connector.alignment import Aligner
+    from cascade_equivalence.connector.shards import make_shard, open_encoder, shard_texts
 
     torch.set_num_threads(snakemake.threads)
     spec = study.connector(snakemake.wildcards.connector)

@@ -5,10 +5,10 @@ from pathlib import Path
 from cascade_equivalence.dag.script import node
 
 with node(snakemake) as study:
+    from cascade_equivalence.connector.texts import prepare_texts
     from cascade_equivalence.files import replacing
     from cascade_equivalence.models.sources.wheels import default_cache
     from cascade_equivalence.resources import RESOURCES
-    from cascade_equivalence.training.texts import prepare_texts
 
     spec = study.connector(snakemake.wildcards.connector)
     texts = prepare_texts(spec.texts, spec.clips, spec.evaluation_clips, default_cache(), RESOURCES / "items")

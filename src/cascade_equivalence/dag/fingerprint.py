@@ -103,15 +103,15 @@ STAGES = {
     ),
     "preflight": ("models/speech_llm/preflight.py",),
     "training_texts": (
-        *("training/texts.py", "training/packages.py", "models/sources/package_index.py"),
+        *("connector/texts.py", "connector/packages.py", "models/sources/package_index.py"),
         "tasks/cleaning.py",
     ),
-    "training_shards": ("training/shards.py", "training/alignment.py", "models/speech_llm/audio_tower.py"),
+    "training_shards": ("connector/shards.py", "connector/alignment.py", "models/speech_llm/audio_tower.py"),
     "training_frames": (
-        *(f"training/{name}.py" for name in ("clips", "export", "frames", "labels", "objective", "run")),
+        *(f"connector/{name}.py" for name in ("clips", "export", "frames", "labels", "objective", "run")),
         "models/speech_llm/connector.py",
     ),
-    "training_distil": ("training/distil.py", "training/evaluation.py", "training/card.md", "models/text_llm.py"),
+    "training_distil": ("connector/distil.py", "connector/evaluation.py", "connector/card.md", "models/text_llm.py"),
     "utterances": ("mechanism/utterances.py", "mechanism/acoustics.py", "dag/utterances.py", "speech/clips.py"),
     "states": (*(f"mechanism/{name}.py" for name in ("capture", "hooks", "states")), "dag/states.py"),
     "probes": (

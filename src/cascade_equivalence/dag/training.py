@@ -13,7 +13,7 @@ from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import RESOURCES
 
 if TYPE_CHECKING:
-    from cascade_equivalence.training.run import Material
+    from cascade_equivalence.connector.run import Material
 
 TRAIN = "train"
 HELD_OUT = "held"
@@ -50,7 +50,7 @@ class TrainingNodes(SetNodes):
 
     def material(self, name: str) -> "Material":
         """What both stages train on."""
-        from cascade_equivalence.training.run import Material
+        from cascade_equivalence.connector.run import Material
 
         spec = self.connector(name)
         audio, text = (self.model(model) for model in (spec.audio_model, spec.text_model))

@@ -12,17 +12,17 @@ from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.speech import EspeakVoice
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import DistilConfig, FramesConfig, TrainingVoice
+from cascade_equivalence.connector.alignment import Aligner
+from cascade_equivalence.connector.clips import Batcher, TrainingClip, vocabulary
+from cascade_equivalence.connector.distil import answer_logits, distil, repeat_asking, task_asking
+from cascade_equivalence.connector.frames import CHECKPOINT, evaluate, train_frames
+from cascade_equivalence.connector.labels import spell
+from cascade_equivalence.connector.run import input_embeddings
+from cascade_equivalence.connector.shards import Utterance, make_shard, open_encoder, read_shard, voice_of
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.connector import ConnectorShape, TokenMixtureConnector
 from cascade_equivalence.models.text_llm import TextLLM
-from cascade_equivalence.training.alignment import Aligner
-from cascade_equivalence.training.clips import Batcher, TrainingClip, vocabulary
-from cascade_equivalence.training.distil import answer_logits, distil, repeat_asking, task_asking
-from cascade_equivalence.training.frames import CHECKPOINT, evaluate, train_frames
-from cascade_equivalence.training.labels import spell
-from cascade_equivalence.training.run import input_embeddings
-from cascade_equivalence.training.shards import Utterance, make_shard, open_encoder, read_shard, voice_of
 
 FRAMES_A_TOKEN = 8
 WIDTH = 12
@@ -94,7 +94,7 @@ def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(
     def stop(*arguments: object) -> None:
         raise Stopped
 
-    from cascade_equivalence.training import frames as module
+    from cascade_equivalence.connector import frames as module
 
     broken = connector(text, clips)
     keep = module.keep

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from cascade_equivalence.training.labels import UNKNOWN, Spelling, output_labels, spell
-from cascade_equivalence.training.shards import Utterance, read_shard
+from cascade_equivalence.connector.labels import UNKNOWN, Spelling, output_labels, spell
+from cascade_equivalence.connector.shards import Utterance, read_shard
 
 BUCKET = 16
 """Batches that are drawn together and sorted by length, so that clips of a batch have about the same."""

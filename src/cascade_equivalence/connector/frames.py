@@ -13,15 +13,15 @@ from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase
 
 from cascade_equivalence.config.training import FramesConfig
+from cascade_equivalence.connector.clips import Batch, Batcher, TrainingClip, sample_classes
+from cascade_equivalence.connector.labels import UNKNOWN
+from cascade_equivalence.connector.objective import frame_loss, sequence_loss
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnector
 from cascade_equivalence.models.transcription.words import word_errors
 from cascade_equivalence.progress import progress
-from cascade_equivalence.training.clips import Batch, Batcher, TrainingClip, sample_classes
-from cascade_equivalence.training.labels import UNKNOWN
-from cascade_equivalence.training.objective import frame_loss, sequence_loss
 
 FLOOR = 0.02
 """Share of the peak learning rate at the end of the schedule."""

@@ -12,14 +12,14 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import ConnectorSpec
+from cascade_equivalence.connector.clips import TrainingClip, load_clips, vocabulary
+from cascade_equivalence.connector.distil import distil, repeat_asking, task_asking
+from cascade_equivalence.connector.export import read_weights, write_connector
+from cascade_equivalence.connector.frames import train_frames
 from cascade_equivalence.files import write_text
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.speech_llm.connector import ConnectorShape, TokenMixtureConnector, tokenizer_hash
 from cascade_equivalence.models.text_llm import TextLLM
-from cascade_equivalence.training.clips import TrainingClip, load_clips, vocabulary
-from cascade_equivalence.training.distil import distil, repeat_asking, task_asking
-from cascade_equivalence.training.export import read_weights, write_connector
-from cascade_equivalence.training.frames import train_frames
 
 
 @dataclass(frozen=True)

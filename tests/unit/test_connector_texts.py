@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade_equivalence.config.training import TextsConfig, TextSource
+from cascade_equivalence.connector import texts as module
+from cascade_equivalence.connector.packages import fetch_package, read_members
+from cascade_equivalence.connector.texts import SHINGLE, evaluation_texts, pieces, prepare_texts, shingles
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import sha256
 from cascade_equivalence.resources import RESOURCES
-from cascade_equivalence.training import texts as module
-from cascade_equivalence.training.packages import fetch_package, read_members
-from cascade_equivalence.training.texts import SHINGLE, evaluation_texts, pieces, prepare_texts, shingles
 
 ITEMS = RESOURCES / "items"
 SOURCE = TextSource(index="pypi", name="x", version="1", sha256="0" * 64, members=["*"], format="lines", licence="MIT")

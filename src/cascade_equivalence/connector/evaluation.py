@@ -9,6 +9,10 @@ import torch
 
 from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.training import ConnectorSpec
+from cascade_equivalence.connector.clips import Batcher, TrainingClip, load_clips
+from cascade_equivalence.connector.distil import Asking, repeat_asking
+from cascade_equivalence.connector.frames import transcribe
+from cascade_equivalence.connector.run import input_embeddings, load_trained
 from cascade_equivalence.files import write_text
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.rows import AUDIO
@@ -16,10 +20,6 @@ from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnecto
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.models.transcription.answers import transcript_of
 from cascade_equivalence.models.transcription.words import word_errors
-from cascade_equivalence.training.clips import Batcher, TrainingClip, load_clips
-from cascade_equivalence.training.distil import Asking, repeat_asking
-from cascade_equivalence.training.frames import transcribe
-from cascade_equivalence.training.run import input_embeddings, load_trained
 
 BATCH = 32
 CARD = Path(__file__).with_name("card.md")

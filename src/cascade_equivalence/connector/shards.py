@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from cascade_equivalence.config.training import ConnectorSpec, TrainingVoice
+from cascade_equivalence.connector.alignment import Aligner
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing
 from cascade_equivalence.models.device import resolve_dtype
@@ -22,7 +23,6 @@ from cascade_equivalence.models.speech_llm.audio_tower import AudioTower
 from cascade_equivalence.models.speech_llm.settings import tower_config
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.provider import Provider, open_provider
-from cascade_equivalence.training.alignment import Aligner
 
 BATCH = 16
 """Clips encoded at once."""

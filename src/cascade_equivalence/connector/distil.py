@@ -13,6 +13,9 @@ from transformers import DynamicCache
 from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
 from cascade_equivalence.config.training import DistilConfig
+from cascade_equivalence.connector.clips import Batcher, TrainingClip
+from cascade_equivalence.connector.frames import evaluate, keep, learning_rate, record, resume
+from cascade_equivalence.connector.objective import sequence_loss
 from cascade_equivalence.models.causal_lm import cached_layers
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.rows import AUDIO
@@ -22,9 +25,6 @@ from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.progress import progress
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
-from cascade_equivalence.training.clips import Batcher, TrainingClip
-from cascade_equivalence.training.frames import evaluate, keep, learning_rate, record, resume
-from cascade_equivalence.training.objective import sequence_loss
 
 
 @dataclass(frozen=True)

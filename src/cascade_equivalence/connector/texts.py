@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from cascade_equivalence.config.training import TextsConfig, TextSource
+from cascade_equivalence.connector.packages import fetch_package, read_members
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.cleaning import as_sentence, clean_text
 from cascade_equivalence.tasks.registry import OWN
-from cascade_equivalence.training.packages import fetch_package, read_members
 
 Split = Literal["train", "held_out"]
 SHINGLE = 5

@@ -1,1 +1,0 @@
-"""Making a connector between a Whisper encoder and a frozen text LLM."""
