@@ -19,13 +19,13 @@ from transcribe_and_answer import CHUNK, TASKS, Arm, clips, take_turns
 
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, AnswerConfig
-from cascade_equivalence.dag.answers import model_files
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.models.speech_llm.model import SpeechLLM
+from cascade_equivalence.nodes.answers import model_files
 from cascade_equivalence.resources import REPOSITORY
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.prompts import build_messages
 
 MODEL = "mini-speech-llm"

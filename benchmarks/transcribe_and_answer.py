@@ -22,12 +22,12 @@ import numpy as np
 
 from cascade_equivalence.config.speech import HibariVoice
 from cascade_equivalence.config.study import TranscribeConfig
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.resources import REPOSITORY, RESOURCES
 from cascade_equivalence.speech.clips import decode
 from cascade_equivalence.speech.synthesize import Utterance, synthesize_clips
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.prompts import build_messages
 from cascade_equivalence.tasks.registry import get_task
 

@@ -60,7 +60,7 @@ class Run:
 
     def _serves(self, process: psutil.Process) -> bool:
         words = process.cmdline()
-        return "cascade_equivalence.dag.warm" in words and str(self.process.pid) in words
+        return "cascade_equivalence.jobs.warm" in words and str(self.process.pid) in words
 
     def scripts(self) -> list[psutil.Process]:
         """The nodes' scripts that run now."""

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 from checkout import AGGREGATES, REAL_RUN, REPOSITORY, Checkout
 
-from cascade_equivalence import plugins
+from cascade_equivalence import plugins, stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import INVALID, TASKS
 from cascade_equivalence.config.schema import json_schema
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Task
 
 EXAMPLES = REPOSITORY / "docs" / "plugins"
@@ -132,7 +132,7 @@ def test_the_parser_of_the_task_is_its_own(site: Checkout, monkeypatch: pytest.M
 def test_each_is_known_to_the_config_and_the_command_line(site: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(site.root)
     try:
-        targets = Study(load_study(STUDY)).targets()
+        targets = stages.report.targets(Study(load_study(STUDY)))
         schema = json.dumps(json_schema())
     finally:
         plugins.use([])

@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 from checkout import Checkout, tiny_config
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import VARIANTS
-from cascade_equivalence.dag.study import Study
+from cascade_equivalence.stages.study import Study
 
 
 def test_a_cascade_and_a_speech_llm_are_asked_again(finished: Checkout, tiny_models: Path) -> None:
@@ -17,17 +18,17 @@ def test_a_cascade_and_a_speech_llm_are_asked_again(finished: Checkout, tiny_mod
     del config["noise"]
     config["statistics"] |= {"repeats": list(VARIANTS)}
     study = Study(load_study(config, finished.root))
-    files = study.all_retests()
+    files = stages.repeat.all_files(study)
     assert len(files) == 2 * len(VARIANTS)
     done = finished.run(config, *files)
     assert done.returncode == 0, done.stdout
-    for each, file in zip(study.retests(), files, strict=True):
+    for each, file in zip(stages.repeat.retests(study), files, strict=True):
         found = json.loads((finished.root / file).read_text())
         usual, other = (
             pl.read_parquet(finished.root / path)
             for path in (
-                study.answers(each.system, each.task, "clean"),
-                study.answers_again(each.system, each.variant, each.task),
+                stages.answer.file(study, each.system, each.task, "clean"),
+                stages.repeat.answers(study, each.system, each.variant, each.task),
             )
         )
         assert (found["system"], found["variant"], found["task"]) == (each.system, each.variant, each.task)

@@ -26,7 +26,7 @@ def test_a_new_version_with_the_same_code_runs_nothing(micro: Study) -> None:
 
 def test_changed_code_of_one_stage_runs_that_stage_and_what_follows(micro: Study) -> None:
     stored = micro.stored()
-    with micro.checkout.edited(f"{PACKAGE}/dag/erasure.py", *MORE, first=True):
+    with micro.checkout.edited(f"{PACKAGE}/nodes/erasure.py", *MORE, first=True):
         answered = {("answer_erased", "speech-a", concept, "sst2") for concept in ("none", "proxy")}
         assert micro.ran(micro.config()) == answered | END
     assert micro.stored() == stored

@@ -12,9 +12,10 @@ import pytest
 from checkout import Checkout, tiny_config
 from report_numbers import contradictions, zero_widths
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.models.sources.wheels import default_cache
+from cascade_equivalence.stages.study import Study
 
 TINY = Path("results/tiny")
 
@@ -38,8 +39,17 @@ def answers(results: Path, system: str, task: str, condition: str) -> pl.DataFra
 
 
 def test_every_target_is_there_with_its_log_and_its_benchmark(finished: Checkout, study: Study) -> None:
-    stages = [study.all_clips(), study.all_transcripts(), study.all_answers(), study.all_agreement()]
-    files = [*study.targets(), *study.all_manifests(), *(path for stage in stages for path in stage)]
+    made = [
+        stages.speech.all_files(study),
+        stages.transcribe.all_files(study),
+        stages.answer.all_files(study),
+        stages.agree.all_files(study),
+    ]
+    files = [
+        *stages.report.targets(study),
+        *stages.resolve.all_manifests(study),
+        *(path for stage in made for path in stage),
+    ]
     assert len(set(files)) == len(files) > 30
     for path in files:
         assert (finished.root / path).stat().st_size > 0
@@ -199,7 +209,9 @@ def test_its_front_page_says_what_is_asked_of_whom_and_what_to_open(overview: st
         assert re.search(rf"\b{name}\b", words), name
     # Each group that the report's files stand in is named, and each file says in words what it is.
     files, groups = value_of(overview, "results"), value_of(overview, "categories")
-    assert set(files) >= {path for path in study.targets() if path.endswith(("report.html", ".csv", ".svg"))}
+    assert set(files) >= {
+        path for path in stages.report.targets(study) if path.endswith(("report.html", ".csv", ".svg"))
+    }
     assert groups and all(f"<strong>{group}</strong>" in page for group in groups)
     for path, file in files.items():
         assert file["labels"] and len(re.sub(r"<[^>]*>", "", file["caption"]).split()) > 10, path

@@ -7,15 +7,17 @@ from typing import Any
 import polars as pl
 import pytest
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api.records import question_key
 from cascade_equivalence.models.question import Question
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store
 from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.stages.study import Study
+from cascade_equivalence.stages.wildcards import answered_by
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.items import write_items
 from cascade_equivalence.tasks.prepare import prepare_items
@@ -53,20 +55,24 @@ def make(folder: Path, **changes: Any) -> Study:
 def test_every_system_has_one_rule(tmp_path: Path) -> None:
     study = make(tmp_path)
     for name in study.config.systems:
-        rules = [api for api in (True, False) if re.fullmatch(study.either_system(api=api), name)]
-        assert rules == [name != "text"]
+        rules = [each for each in ("api", "transformers", "vllm") if re.fullmatch(answered_by(study, each), name)]
+        assert rules == ["transformers" if name == "text" else "api"]
     alone = make(tmp_path, systems=["text"])
-    assert not re.fullmatch(alone.either_system(api=True), "text") and not alone.apis
+    assert not re.fullmatch(answered_by(alone, "api"), "text") and not alone.apis
 
 
 def test_an_api_hears_the_clips_and_has_no_weights(tmp_path: Path) -> None:
     study = make(tmp_path)
-    assert study.heard_by("ears", "sst2", "clean") == study.clips_of("sst2", "clean")
-    assert not study.answering_manifests("ears") and not study.preflights_of("ears")
-    assert study.asrs == ["oracle"] and study.all_manifests() == study.answering_manifests("text")
+    assert stages.answer.heard(study, "ears", "sst2", "clean") == stages.speech.files_of(study, "sst2", "clean")
+    assert not stages.resolve.answering_manifests(study, "ears") and not stages.preflight.files_of(study, "ears")
+    assert study.asrs == ["oracle"] and stages.resolve.all_manifests(study) == stages.resolve.answering_manifests(
+        study, "text"
+    )
     # What is behind it is not known, and so no pair's backbones are the same.
-    assert not study.pair_manifests("ears", "text") and not study.pair_manifests("ears", "local")
-    assert study.pair_manifests("text", "text")
+    assert not stages.resolve.pair_manifests(study, "ears", "text") and not stages.resolve.pair_manifests(
+        study, "ears", "local"
+    )
+    assert stages.resolve.pair_manifests(study, "text", "text")
 
 
 def test_a_node_depends_on_what_is_sent_and_on_nothing_else(tmp_path: Path) -> None:
@@ -76,12 +82,12 @@ def test_a_node_depends_on_what_is_sent_and_on_nothing_else(tmp_path: Path) -> N
     def params(**changes: Any) -> dict[str, Any]:
         definitions = study.config.definitions.model_dump(mode="json")
         definitions["systems"]["ears"] = spec | changes
-        return make(tmp_path, definitions=definitions).api_params("ears", "sst2")
+        return stages.api.params(make(tmp_path, definitions=definitions), "ears", "sst2")
 
-    before = study.api_params("ears", "sst2")
+    before = stages.api.params(study, "ears", "sst2")
     assert params(concurrency=9, key_env="OTHER", prices=None, requests_per_minute=3) == before
     assert params(seed=7) != before and params(model="gemini-2.5-pro") != before
-    assert study.api_params("ears", "commonsense_qa") != before
+    assert stages.api.params(study, "ears", "commonsense_qa") != before
 
 
 def test_a_wrong_system_is_told_with_the_config(tmp_path: Path) -> None:
@@ -98,9 +104,9 @@ def items_of(study: Study) -> list[Item]:
 def speak(study: Study, seconds: float) -> None:
     """Items and clips of sst2, as far as an estimate looks at them."""
     items = items_of(study)
-    write_items(items, Path(study.items("sst2")), get_task("sst2").labels)
+    write_items(items, Path(stages.items.file(study, "sst2")), get_task("sst2").labels)
     for voice in study.voices_of("sst2"):
-        path = Path(study.clips("sst2", voice))
+        path = Path(stages.speech.file(study, "sst2", voice))
         path.parent.mkdir(parents=True)
         rows = [{"id": item.id, "sha256": f"{item.id}-{voice}", "seconds": seconds} for item in items]
         pl.DataFrame(rows).write_parquet(path)
@@ -120,25 +126,25 @@ def answer(study: Study, system: str) -> None:
 
 def test_an_estimate_goes_from_texts_to_clips_to_what_is_left(tmp_path: Path) -> None:
     study = make(tmp_path, systems=["ears"], tasks=["sst2"])
-    (guessed,) = study.estimate().parts
+    (guessed,) = stages.api.estimate(study).parts
     assert (guessed.questions, guessed.calls, guessed.measured) == (12, 12, False)
     speak(study, 3.0)
-    (known,) = study.estimate().parts
+    (known,) = stages.api.estimate(study).parts
     assert (known.calls, known.audio_seconds, known.measured) == (12, 36.0, True)
     assert known.output_tokens == guessed.output_tokens and known.money
     answer(study, "ears")
-    assert study.estimate().calls == 0
+    assert stages.api.estimate(study).calls == 0
 
 
 def test_a_key_is_asked_for_before_any_job_if_anything_is_left_to_ask(tmp_path: Path) -> None:
     study = make(tmp_path, tasks=["sst2"])
     with pytest.raises(StudyError, match="GEMINI_API_KEY is not set: put the API key for ears into"):
-        study.check_keys({})
-    study.check_keys({"GEMINI_API_KEY": "k"})
-    study.check_keys({"CASCADE_EQUIVALENCE_OFFLINE": "1"})
+        stages.api.check_keys(study, {})
+    stages.api.check_keys(study, {"GEMINI_API_KEY": "k"})
+    stages.api.check_keys(study, {"CASCADE_EQUIVALENCE_OFFLINE": "1"})
     speak(study, 3.0)
     with pytest.raises(StudyError, match="GEMINI_API_KEY"):
-        study.check_keys({})
+        stages.api.check_keys(study, {})
     answer(study, "ears")
-    study.check_keys({})
-    make(tmp_path, systems=["local", "text"]).check_keys({})
+    stages.api.check_keys(study, {})
+    stages.api.check_keys(make(tmp_path, systems=["local", "text"]), {})

@@ -16,9 +16,8 @@ from test_estimate import make
 from tiny_llm import CHATML, byte_level_tokenizer, save_llama
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from cascade_equivalence import plugins
+from cascade_equivalence import plugins, stages
 from cascade_equivalence.config.sources import ModelSpec, PathSource
-from cascade_equivalence.dag.answers import model_files
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.models.answering import answer_questions, open_model
@@ -28,6 +27,7 @@ from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.speech_llm.model import SpeechLLM, open_speech_llm
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.nodes.answers import model_files
 
 NAME, WIDTH, BLOCKS, FRAME = "toy_ears", 64, 2, 1600
 
@@ -196,9 +196,9 @@ def test_its_file_is_part_of_what_hears_and_of_nothing_else(request: pytest.Fixt
     def codes(more: str) -> dict[str, str]:
         path.write_text(PLUGIN.format(more=more))
         study = make(tmp_path, plugins=[str(path)])
-        found = {system: study.answer_params(system, "sst2")["code"] for system in ("cascade", "heard", "true")}
-        models = {model: study.model_params(model)["code"] for model in ("words", "talker")}
-        return found | models | {"states": study.states_params("talker")["model"]}
+        found = {system: stages.answer.params(study, system, "sst2")["code"] for system in ("cascade", "heard", "true")}
+        models = {model: stages.resolve.params(study, model)["code"] for model in ("words", "talker")}
+        return found | models | {"states": stages.states.params(study, "talker")["model"]}
 
     before, after = codes("a"), codes("b")
     assert {name for name in before if before[name] != after[name]} == {"heard", "talker", "states"}

@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 from pydantic import TypeAdapter
 from test_estimate import FIGURE, make
 
-from cascade_equivalence import plugins
+from cascade_equivalence import plugins, stages
 from cascade_equivalence.cli.commands.names import run as list_names
 from cascade_equivalence.config.mechanism import DRAWN, ErasureConfig
 from cascade_equivalence.config.names import CONCEPTS, ConceptName
@@ -89,12 +89,12 @@ def test_it_is_planned_wherever_concepts_are(concept: str, tmp_path: Path, capsy
         return {"mechanism": {"models": ["talker"], "states": {"tasks": ["sst2"], "per_task": 100}, "erasure": raw}}
 
     study = make(tmp_path, **opened("proxy", concept))
-    assert re.fullmatch(study.wildcards()["concept"], concept)
-    files = study.mechanism_files()
-    assert study.eraser_summary("talker", concept) in files["erasers"]
-    assert study.erased("talker", concept, "sst2") in files["erasure"]
-    assert study.draws(concept) == study.draws("proxy") > 0
-    assert {"controls", "seeds"} <= study.eraser_params(concept).keys()
+    assert re.fullmatch(stages.wildcards.constraints(study)["concept"], concept)
+    files = stages.report.mechanism_files(study)
+    assert stages.erasers.summary(study, "talker", concept) in files["erasers"]
+    assert stages.erasure.file(study, "talker", concept, "sst2") in files["erasure"]
+    assert stages.erasure.draws(study, concept) == stages.erasure.draws(study, "proxy") > 0
+    assert {"controls", "seeds"} <= stages.erasers.params(study, concept).keys()
     with_it, without = (
         {stage.stage: stage for stage in estimate_study(each, FIGURE).stages}["answer_erased"]
         for each in (study, make(tmp_path, **opened("proxy")))
@@ -189,7 +189,7 @@ def test_its_file_is_part_of_what_its_own_nodes_are_made_by(request: pytest.Fixt
             "erasure": {"concepts": ["proxy", "mine"], "tasks": ["sst2"]},
         }
         study = make(tmp_path, plugins=[str(path)], mechanism=opened)
-        return {concept: study.eraser_params(concept)["code"] for concept in ("proxy", "mine")}
+        return {concept: stages.erasers.params(study, concept)["code"] for concept in ("proxy", "mine")}
 
     before, after = codes("0.0"), codes("1.0")
     assert before["proxy"] == after["proxy"] != before["mine"] != after["mine"]

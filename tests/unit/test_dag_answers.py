@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade_equivalence.config.study import TaskSpec
-from cascade_equivalence.dag.answers import judge, questions
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.question import Answer
+from cascade_equivalence.nodes.answers import judge, questions
 from cascade_equivalence.tasks.base import Item
 
 SST2 = TaskSpec(

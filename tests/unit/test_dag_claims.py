@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.dag import claims, slurm
-from cascade_equivalence.dag.claims import Holder, claimed, this_process
-from cascade_equivalence.dag.study import Study
-from cascade_equivalence.dag.work import claim_of
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.jobs import claims, slurm
+from cascade_equivalence.jobs.claims import Holder, claimed, this_process
+from cascade_equivalence.jobs.work import claim_of
+from cascade_equivalence.stages.study import Study
 
 
 @pytest.fixture

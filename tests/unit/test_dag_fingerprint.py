@@ -8,7 +8,7 @@ import pytest
 
 from cascade_equivalence.conditions import NOISE_KINDS
 from cascade_equivalence.config.names import VOICES
-from cascade_equivalence.dag.fingerprint import PACKAGE, STAGES, code_fingerprint, files_of, of_package
+from cascade_equivalence.stages.fingerprint import PACKAGE, STAGES, code_fingerprint, files_of, of_package
 
 SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
 RUN_BY = {
@@ -69,19 +69,12 @@ EXEMPT = {
     "speech/noise_kinds/base.py": "what a kind says of itself; the kind's own modules are the node's",
     "pins/*.py": "which packages are installed stands in the records",
     "config/*.py": "the values are parameters of the node",
-    "dag/script.py": "starts a script and ends it",
-    "dag/work.py": "the same",
-    "dag/study.py": "paths; what it derives for a node are parameters of the node",
-    "dag/layout.py": "the same",
-    "dag/training.py": "the same",
-    "dag/mechanism.py": "the same",
-    "dag/surplus_nodes.py": "the same",
-    "dag/noise_nodes.py": "the same",
-    "dag/retest_nodes.py": "the same",
+    "jobs/script.py": "starts a script and ends it",
+    "jobs/work.py": "the same",
+    "stages/*.py": "paths; what it derives for a node are parameters of the node",
     "tasks/repeats.py": "what a variant changes is counted where a system is asked again",
-    "dag/api_nodes.py": "the same",
-    "dag/warm.py": "where a script runs, not what it does",
-    "dag/processes.py": "when a process ends, and where it compiles",
+    "jobs/warm.py": "where a script runs, not what it does",
+    "jobs/processes.py": "when a process ends, and where it compiles",
     "models/tensor_files.py": "orders the names in a header; what is read is the same",
     "models/store.py": "keeps records under keys that others decide",
     "speech/store.py": "keeps clips under keys that name all they depend on",
@@ -98,8 +91,8 @@ BESIDE = {
     "models/*.py": "the stages answer and listen are counted where they run",
     "models/speech_llm/*.py": "the stage listen is counted where it runs",
     "models/transcription/*.py": "the stages transcribe and transcripts are counted where they run",
-    "dag/answers.py": "the stage answer is counted where it runs",
-    "dag/transcripts.py": "the stage transcripts is counted where it runs",
+    "nodes/answers.py": "the stage answer is counted where it runs",
+    "nodes/transcripts.py": "the stage transcripts is counted where it runs",
     "tasks/*.py": "prompts and items; the stage answer is counted where they decide",
     "connector/*.py": "a stage's input is made by the stages before it, which are made again first",
 }

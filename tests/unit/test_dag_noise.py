@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.dag.study import Study
+from cascade_equivalence.stages.study import Study
 
 ROOT = Path(__file__).parents[2]
 RAW: dict[str, Any] = {
@@ -30,7 +31,12 @@ def study(*systems: str) -> Study:
 
 
 def files(of: Study) -> set[str]:
-    return {*of.all_answers(), *of.all_transcripts(), *of.all_agreement(), *of.all_contrasts()}
+    return {
+        *stages.answer.all_files(of),
+        *stages.transcribe.all_files(of),
+        *stages.agree.all_files(of),
+        *stages.agree.all_contrasts(of),
+    }
 
 
 def noisy(of: Study) -> set[str]:
@@ -78,7 +84,9 @@ def noise_study(**noise: Any) -> Study:
 def made_of(of: Study) -> dict[str, tuple[list[str], dict[str, Any]]]:
     """What each noisy node is made of: its files and its parameters."""
     noisy = [name for name in of.conditions if name != "clean"]
-    return {name: (of.pool_of("sst2", "heart", name), of.noise_params("heart", name)) for name in noisy}
+    return {
+        name: (stages.noise.pool(of, "sst2", "heart", name), stages.noise.params(of, "heart", name)) for name in noisy
+    }
 
 
 @pytest.mark.parametrize(
@@ -102,10 +110,10 @@ def test_each_kind_is_made_of_its_own_files() -> None:
     one = noise_study(music_snr_db=[5], stationary_snr_db=[5], reverb_rt60_ms=[600], musan=MUSAN | {"parts": ["music"]})
     files = {name: pool for name, (pool, _) in made_of(one).items()}
     assert files["snr10"] == ["r/speech/sst2/us/clean.parquet"]
-    assert files["music5"] == [one.musan_manifest("music")]
+    assert files["music5"] == [stages.noise.musan_manifest(one, "music")]
     assert files["stationary5"] == files["reverb600"] == []
-    assert one.noise_folder("music5") == Path(one.musan_manifest("music")).parent
-    assert one.noise_folder("snr10") is one.noise_folder("reverb600") is None
+    assert stages.noise.folder(one, "music5") == Path(stages.noise.musan_manifest(one, "music")).parent
+    assert stages.noise.folder(one, "snr10") is stages.noise.folder(one, "reverb600") is None
 
 
 def test_babble_of_musan_takes_its_speech_and_music_its_music(tmp_path: Path) -> None:
@@ -113,10 +121,13 @@ def test_babble_of_musan_takes_its_speech_and_music_its_music(tmp_path: Path) ->
         (tmp_path / part).mkdir()
     both = {"music_snr_db": [5], "babble_voices": [], "talkers": 5}
     fetched = noise_study(musan=MUSAN, **both)
-    assert fetched.pool_of("sst2", "heart", "snr0") == [fetched.musan_manifest("speech")]
+    assert stages.noise.pool(fetched, "sst2", "heart", "snr0") == [stages.noise.musan_manifest(fetched, "speech")]
     own = noise_study(musan={"folder": str(tmp_path)}, **both)
-    assert own.pool_of("sst2", "heart", "snr0") == own.pool_of("sst2", "heart", "music5") == []
-    assert (own.noise_folder("snr0"), own.noise_folder("music5")) == (tmp_path / "speech", tmp_path / "music")
+    assert stages.noise.pool(own, "sst2", "heart", "snr0") == stages.noise.pool(own, "sst2", "heart", "music5") == []
+    assert (stages.noise.folder(own, "snr0"), stages.noise.folder(own, "music5")) == (
+        tmp_path / "speech",
+        tmp_path / "music",
+    )
 
 
 def test_a_parameter_counts_for_the_kinds_that_use_it() -> None:
@@ -134,5 +145,7 @@ def test_a_parameter_counts_for_the_kinds_that_use_it() -> None:
 def test_every_condition_is_a_wildcard_and_a_path() -> None:
     of = noise_study(stationary_snr_db=[-2.5], reverb_rt60_ms=[600])
     for name in ("snr10", "stationary-2.5", "reverb600"):
-        assert re.fullmatch(of.wildcards()["noise"], name) and f"r/speech/sst2/heart/{name}.parquet" in of.all_clips()
-    assert not re.fullmatch(of.wildcards()["noise"], "stationary-2x5")
+        assert re.fullmatch(
+            stages.wildcards.constraints(of)["noise"], name
+        ) and f"r/speech/sst2/heart/{name}.parquet" in stages.speech.all_files(of)
+    assert not re.fullmatch(stages.wildcards.constraints(of)["noise"], "stationary-2x5")

@@ -12,7 +12,7 @@ CHILD = """
 import sys, time
 from contextlib import nullcontext
 from pathlib import Path
-from cascade_equivalence.dag.processes import end_with
+from cascade_equivalence.jobs.processes import end_with
 from cascade_equivalence.models.api.ending import ended_by_exceptions
 
 with ended_by_exceptions() if sys.argv[3] == "in order" else nullcontext():
@@ -49,7 +49,7 @@ def test_what_is_compiled_lies_in_a_folder_of_the_process(before: str, tmp_path:
     body = f"""
 {before}
 import os, pathlib
-from cascade_equivalence.dag.processes import compile_anew
+from cascade_equivalence.jobs.processes import compile_anew
 compile_anew()
 from quick import double
 assert double(3) == 6

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cascade_equivalence.dag.provenance import arithmetic
-from cascade_equivalence.dag.report_nodes import parameters
+from cascade_equivalence.nodes.provenance import arithmetic
+from cascade_equivalence.stages.report import parameters
 
 
 def record(rule: str, *, fast: bool | None, used: str = "cpu") -> Any:

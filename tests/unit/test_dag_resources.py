@@ -9,9 +9,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.sources import HubSource, PathSource
-from cascade_equivalence.dag.resources import (
+from cascade_equivalence.estimate.figures import read_figures
+from cascade_equivalence.estimate.texts import Spoken
+from cascade_equivalence.estimate.work import Workload
+from cascade_equivalence.jobs.work import study_of
+from cascade_equivalence.stages.needs import (
     DEFAULT_BILLIONS,
     LONGEST,
     Need,
@@ -19,11 +24,7 @@ from cascade_equivalence.dag.resources import (
     counting_need,
     model_need,
 )
-from cascade_equivalence.dag.study import Study
-from cascade_equivalence.dag.work import study_of
-from cascade_equivalence.estimate.figures import read_figures
-from cascade_equivalence.estimate.texts import Spoken
-from cascade_equivalence.estimate.work import Workload
+from cascade_equivalence.stages.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
 HUB = HubSource(kind="hub", repo="a/b", revision="main")
@@ -80,8 +81,10 @@ def test_nodes_that_count_have_no_batch() -> None:
 def test_the_registry_says_how_large_the_models_are(paper: Study) -> None:
     # Those of the paper are between half and twice what their names say.
     for name, said in (("qwen2.5-7b-instruct", 7), ("whisper-large-v3", 1.55), ("llama-3.1-8b-instruct", 8)):
-        assert said / 2 < paper.billions(name) < 2 * said
-    assert paper.billions("whisper-small", "whisper-small") == paper.billions("whisper-small")
+        assert said / 2 < stages.needs.billions(paper, name) < 2 * said
+    assert stages.needs.billions(paper, "whisper-small", "whisper-small") == stages.needs.billions(
+        paper, "whisper-small"
+    )
     assert all(spec.billions for spec in paper.config.definitions.models.values())
 
 
@@ -109,16 +112,16 @@ def test_a_model_of_unknown_size_is_taken_for_a_large_one() -> None:
     name = "smollm2-135m-instruct"
     spec = unknown.config.definitions.models[name].model_copy(update={"billions": None})
     unknown.config.definitions.models[name] = spec
-    assert unknown.billions(name) == DEFAULT_BILLIONS["llm"] > small.billions(name)
+    assert stages.needs.billions(unknown, name) == DEFAULT_BILLIONS["llm"] > stages.needs.billions(small, name)
 
 
 def test_the_sizes_of_models_make_no_weights_again(demo: Study) -> None:
     name = "whisper-base"
-    before = demo.model_params(name)
+    before = stages.resolve.params(demo, name)
     changed = study("demo.yaml")
     spec = changed.config.definitions.models[name].model_copy(update={"billions": 1.0})
     changed.config.definitions.models[name] = spec
-    assert changed.model_params(name) == before
+    assert stages.resolve.params(changed, name) == before
 
 
 def test_limits_are_well_above_what_is_expected(paper: Study) -> None:
@@ -129,45 +132,56 @@ def test_limits_are_well_above_what_is_expected(paper: Study) -> None:
     expected = {(each.stage, each.who): (each.loading + each.working) / 60 for each in work}
     for system in paper.config.systems:
         if system not in paper.apis:
-            nodes = [paper.answer_need(system, n.task, n.condition) for n in paper.nodes_of(system)]
+            nodes = [stages.answer.need(paper, system, n.task, n.condition) for n in paper.nodes_of(system)]
             assert sum(need.runtime(1) for need in nodes) > 2 * expected["answer", system], system
     for (stage, who), minutes in expected.items():
         if stage == "capture":
-            assert paper.capture_need(who).minutes > 2 * minutes, who
+            assert stages.states.need(paper, who).minutes > 2 * minutes, who
         if stage == "transcribe":
-            nodes = [paper.transcribe_need(who, n.task, n.condition) for n in paper.heard_nodes(who)]
+            nodes = [stages.transcribe.need(paper, who, n.task, n.condition) for n in paper.heard_nodes(who)]
             assert sum(need.runtime(1) for need in nodes) > 2 * minutes, who
 
 
 def test_every_node_of_the_demo_and_of_the_paper_has_a_need(demo: Study, paper: Study) -> None:
     for each in (demo, paper):
-        found = [each.answer_need(system, n.task, n.condition) for system in each.config.systems for n in each.nodes]
+        found = [
+            stages.answer.need(each, system, n.task, n.condition) for system in each.config.systems for n in each.nodes
+        ]
         found += [
-            each.transcribe_need(asr, n.task, n.condition)
+            stages.transcribe.need(each, asr, n.task, n.condition)
             for asr in each.asrs
             for n in each.heard_nodes(asr)
             if not each.is_lens(asr)
         ]
-        found += [each.speech_need(n.task) for n in each.nodes] + [each.agreement_need(), each.tables_need()]
+        found += [stages.speech.need(each, n.task) for n in each.nodes] + [
+            stages.agree.need(each),
+            stages.report.need(each),
+        ]
         assert all(need.memory(1) > 1000 and 10 <= need.runtime(1) <= LONGEST for need in found)
-    opened = [demo.capture_need(name) for name in demo.opened()] + [demo.layer_need(name) for name in demo.opened()]
-    opened += [demo.lens_need("mini-speech-llm"), demo.erasers_need("mini-speech-llm"), demo.utterances_need()]
+    opened = [stages.states.need(demo, name) for name in stages.opened_models.models(demo)] + [
+        stages.probes.need(demo, name) for name in stages.opened_models.models(demo)
+    ]
+    opened += [
+        stages.lens.need(demo, "mini-speech-llm"),
+        stages.erasers.need(demo, "mini-speech-llm"),
+        stages.utterances.need(demo),
+    ]
     assert all(need.memory(1) > 1000 for need in opened)
 
 
 def test_work_decides(demo: Study, paper: Study) -> None:
     # A GPU holds the weights in half the bytes; a text LLM of 7e9 parameters does not fit into a small one's memory.
-    assert paper.answer_need("cascade-large", "sst2", "clean").memory(1) > 20_000
-    assert demo.answer_need("base-smollm2", "sst2", "clean").memory(1) < 6000
+    assert stages.answer.need(paper, "cascade-large", "sst2", "clean").memory(1) > 20_000
+    assert stages.answer.need(demo, "base-smollm2", "sst2", "clean").memory(1) < 6000
     # More voices, more clips.
-    clean, noisy = (paper.answer_need("cascade-large", "sst2", condition) for condition in ("clean", "snr0"))
+    clean, noisy = (stages.answer.need(paper, "cascade-large", "sst2", condition) for condition in ("clean", "snr0"))
     assert len(paper.voices_of("sst2", "snr0")) < len(paper.voices_of("sst2", "clean"))
     assert noisy.minutes < clean.minutes
     # Each draw of a control is a run over the items; the baseline has none.
-    assert demo.erased_need("mini-speech-llm", "proxy", "sst2").minutes > (
-        demo.erased_need("mini-speech-llm", "none", "sst2").minutes
+    assert stages.erasure.need(demo, "mini-speech-llm", "proxy", "sst2").minutes > (
+        stages.erasure.need(demo, "mini-speech-llm", "none", "sst2").minutes
     )
-    assert demo.transcribe_need("oracle", "sst2", "clean").batch_size == 0
+    assert stages.transcribe.need(demo, "oracle", "sst2", "clean").batch_size == 0
 
 
 def job(study: Study, **resources: int) -> SimpleNamespace:
@@ -184,6 +198,6 @@ def test_a_node_takes_the_batch_of_its_attempt(demo: Study) -> None:
 def test_the_batch_of_an_attempt_changes_nothing_that_a_node_depends_on(demo: Study) -> None:
     smaller = study_of(job(demo, batch_size=1))
     for system in ("mini", "base-smollm2"):
-        assert smaller.answer_params(system, "sst2") == demo.answer_params(system, "sst2")
-    assert smaller.transcribe_params("whisper-base") == demo.transcribe_params("whisper-base")
-    assert smaller.states_params("mini-speech-llm") == demo.states_params("mini-speech-llm")
+        assert stages.answer.params(smaller, system, "sst2") == stages.answer.params(demo, system, "sst2")
+    assert stages.transcribe.params(smaller, "whisper-base") == stages.transcribe.params(demo, "whisper-base")
+    assert stages.states.params(smaller, "mini-speech-llm") == stages.states.params(demo, "mini-speech-llm")

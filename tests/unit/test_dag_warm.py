@@ -12,14 +12,14 @@ from zlib import crc32
 import psutil
 import pytest
 
-from cascade_equivalence.dag import warm
-from cascade_equivalence.dag.processes import STARTED_BY
+from cascade_equivalence.jobs import warm
+from cascade_equivalence.jobs.processes import STARTED_BY
 
 LIBRARY = Path(warm.__file__).parents[2]
 PATIENCE = 30.0
 CLIENT = """
 import os, sys
-from cascade_equivalence.dag import warm
+from cascade_equivalence.jobs import warm
 if warm.wanted(1) and (status := warm.run({imports!r})) is not None:
     os._exit(status)
 """
@@ -81,7 +81,7 @@ def servers(owner: subprocess.Popen) -> list[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             words = process.cmdline()
-            if "cascade_equivalence.dag.warm" in words and str(owner.pid) in words:
+            if "cascade_equivalence.jobs.warm" in words and str(owner.pid) in words:
                 found[process.pid] = process
     return [process for process in found.values() if process.ppid() not in found]
 
@@ -208,15 +208,15 @@ def test_only_nodes_of_one_thread_in_a_run_that_asks_for_it(monkeypatch):
 
 
 def test_a_script_that_goes_on_in_a_fork_has_imported_next_to_nothing():
-    body = "import sys\nimport cascade_equivalence.dag.script\nprint(*sys.modules)"
+    body = "import sys\nimport cascade_equivalence.jobs.script\nprint(*sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(LIBRARY)}
     found = subprocess.run([sys.executable, "-c", body], env=environment, capture_output=True, text=True, check=True)
-    assert not {"pydantic", "yaml", "numpy", "cascade_equivalence.dag.study"} & set(found.stdout.split())
+    assert not {"pydantic", "yaml", "numpy", "cascade_equivalence.stages.study"} & set(found.stdout.split())
 
 
 def test_the_libraries_start_no_thread():
     body = (
-        "import importlib, os\nfrom cascade_equivalence.dag.warm import BESIDE, IMPORTS\n"
+        "import importlib, os\nfrom cascade_equivalence.jobs.warm import BESIDE, IMPORTS\n"
         "for name in IMPORTS + BESIDE:\n    importlib.import_module(name)\n"
         "print(len(os.listdir('/proc/self/task')))"
     )

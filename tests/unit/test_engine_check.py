@@ -12,17 +12,18 @@ import vllm_double
 from test_api_study import make
 from transformers import AutoModelForCausalLM
 
+from cascade_equivalence import stages
 from cascade_equivalence.cli.commands.check import check_file
 from cascade_equivalence.config.study import AnswerConfig
-from cascade_equivalence.dag import engine_check
-from cascade_equivalence.dag.engine_check import agreement_of, compare_engines, comparison_text
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.engine_margins import END, first_differences
 from cascade_equivalence.models.engines import check_engines
 from cascade_equivalence.models.question import ModelFiles, Question
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.nodes import engine_check
+from cascade_equivalence.nodes.engine_check import agreement_of, compare_engines, comparison_text
 from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.items import write_items
 from cascade_equivalence.tasks.prepare import prepare_items
 
@@ -44,13 +45,13 @@ def ready(folder: Path, llm: Path, monkeypatch: pytest.MonkeyPatch, **answer: An
     settings = {"device": "cpu", "dtype": "float32", **answer}
     study = make(folder, systems=["text", "local"], tasks=["sst2"], answer=settings)
     items, labels = prepare_items("sst2", study.config.items, RESOURCES, study.sets_folder)
-    write_items(items, Path(study.items("sst2")), labels)
+    write_items(items, Path(stages.items.file(study, "sst2")), labels)
     rows = [{"id": item.id, "voice": "us", "text": item.text} for item in items]
-    (transcripts,) = map(Path, study.heard_by("text", "sst2", "clean"))
+    (transcripts,) = map(Path, stages.answer.heard(study, "text", "sst2", "clean"))
     transcripts.parent.mkdir(parents=True)
     pl.DataFrame(rows).write_parquet(transcripts)
-    monkeypatch.setattr(Study, "answering_manifests", lambda *_: [Path(__file__)])
-    monkeypatch.setattr("cascade_equivalence.dag.answers.model_files", lambda *_: ModelFiles(llm, "r1", True))
+    monkeypatch.setattr(stages.resolve, "answering_manifests", lambda *_: [Path(__file__)])
+    monkeypatch.setattr("cascade_equivalence.nodes.answers.model_files", lambda *_: ModelFiles(llm, "r1", True))
     return study
 
 
@@ -142,8 +143,8 @@ def test_the_engine_runs_text_llms_only(tmp_path: Path) -> None:
     assert study.engines() == {"vllm"} and study.engine_of("local") == "transformers"
     assert study.answering("text").engine == "vllm"
     plain = make(tmp_path, systems=["local", "text"])
-    assert plain.answer_params("text", "sst2") != study.answer_params("text", "sst2")
-    assert plain.either_answered_by("transformers") == study.either_answered_by("vllm") == "text"
+    assert stages.answer.params(plain, "text", "sst2") != stages.answer.params(study, "text", "sst2")
+    assert stages.wildcards.answered_by(plain, "transformers") == stages.wildcards.answered_by(study, "vllm") == "text"
 
 
 def test_a_study_without_a_text_llm_has_no_use_for_the_engine(tmp_path: Path) -> None:

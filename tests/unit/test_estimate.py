@@ -12,16 +12,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascade_equivalence import stages
 from cascade_equivalence.__main__ import main
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.estimate import speed
 from cascade_equivalence.estimate.figures import FIGURES, read_figures
 from cascade_equivalence.estimate.study import StudyEstimate, estimate_study
 from cascade_equivalence.estimate.work import Work, Workload
 from cascade_equivalence.models.sources.manifest import Manifest, write_manifest
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.planned import assumed_items
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -167,7 +168,7 @@ def test_resolved_weights_say_their_size_themselves(tmp_path: Path) -> None:
     known: dict[str, Any] = {"name": "words", "role": "llm", "licence": "none", "source": HUB, "chat": True}
     known |= dict.fromkeys(("gguf", "commit")) | {"files": {}, "origin": {}, "converters": {}, "revision": "0" * 64}
     manifest = Manifest.model_validate(known | {"architecture": {"parameters": 3_000_000_000}})
-    path = Path(study.manifest("words"))
+    path = Path(stages.resolve.manifest(study, "words"))
     path.parent.mkdir(parents=True)
     write_manifest(manifest, path)
     assert Workload(study, {}, FIGURE).billions("words") == 3
@@ -180,7 +181,7 @@ def test_lengths_go_from_figures_to_clips(tmp_path: Path) -> None:
     assert (first.basis, first.items) == ("figures", 400)
     assert first.seconds == pytest.approx(round(TASKS["meld"].planned.words) / FIGURE.pace.words_per_second)
     for voice, seconds in (("jenny", 2.0), ("guy", 4.0)):
-        path = Path(study.clips("meld", voice))
+        path = Path(stages.speech.file(study, "meld", voice))
         path.parent.mkdir(parents=True)
         pl.DataFrame({"seconds": [seconds] * 3}).write_parquet(path)
     second = told(study).spoken

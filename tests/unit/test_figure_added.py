@@ -11,13 +11,14 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Drawing
 from study_config import BASE, ROOT, changed
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.figures.figure import FIGURES, Counterpart, Figure, figure_name
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.paper_index import paper_index
+from cascade_equivalence.stages.study import Study
 
 Add = Callable[[Figure], Figure]
 
@@ -51,7 +52,7 @@ def add() -> Iterator[Add]:
 def test_it_is_shown_wherever_figures_are(add: Add, tmp_path: Path) -> None:
     add(BARS)
     study = Study(load_study(BASE, ROOT))
-    declared = {path for path in study.targets() if "bars" in path}
+    declared = {path for path in stages.report.targets(study) if "bars" in path}
     assert declared == {f"{study.results}/figures/figure9_bars.{kind}" for kind in ("svg", "png")}
 
     tables = report_study.build(report_study.write_study(tmp_path, report_study.OUTLINE))
@@ -68,13 +69,13 @@ def test_it_is_shown_wherever_figures_are(add: Add, tmp_path: Path) -> None:
     assert "A bar a system &amp; task. Figure 9 of the paper." in page
     accuracy = page[page.index('id="on-accuracy"') : page.index('id="on-errors"')]
     assert 'aria-labelledby="caption-bars"' in accuracy
-    rows = {row[0]: row for row in paper_index((), study.figures()).rows}
+    rows = {row[0]: row for row in paper_index((), stages.report.figures(study)).rows}
     assert rows["Figure 9"][2:] == ["figures/figure9_bars.svg", "tables/accuracy.csv", "they stand upright"]
 
 
 def test_a_study_without_it_declares_and_draws_none(add: Add, tmp_path: Path) -> None:
     add(BARS)
-    assert "bars" not in Study(load_study(changed(systems=["base-gemma"], pairs=[]), ROOT)).figures()
+    assert "bars" not in stages.report.figures(Study(load_study(changed(systems=["base-gemma"], pairs=[]), ROOT)))
     study = report_study.write_study(tmp_path, report_study.OUTLINE)
     tables = report_study.build(study)
     tables = tables.changed(accuracy=tables.accuracy.filter(pl.col("task") != "sst2"))

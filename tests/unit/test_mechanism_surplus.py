@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.surplus import SurplusConfig
-from cascade_equivalence.dag.surplus import measure_surplus, sample_items
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.surplus_features import FEATURES, audio_features, prosody, text_features
+from cascade_equivalence.nodes.surplus import measure_surplus, sample_items
 from cascade_equivalence.speech.clips import Clip, hash_audio, write_clips
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, encode_flac
 from cascade_equivalence.tasks.base import Item
@@ -32,7 +32,7 @@ import sys, json, dataclasses, numpy as np
 from pathlib import Path
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.surplus import SurplusConfig
-from cascade_equivalence.dag.surplus import measure_surplus
+from cascade_equivalence.nodes.surplus import measure_surplus
 from cascade_equivalence.mechanism.acoustics import acoustic_targets
 from cascade_equivalence.mechanism.surplus_features import prosody
 root = Path(sys.argv[1])

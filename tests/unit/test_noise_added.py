@@ -11,12 +11,11 @@ import pytest
 import report_study
 from study_config import ROOT, changed, lines_of
 
-from cascade_equivalence import plugins
+from cascade_equivalence import plugins, stages
 from cascade_equivalence.cli.commands.names import run as list_names
 from cascade_equivalence.conditions import NOISE_KINDS, RATIO, Condition, Scale, parse_condition, sort_conditions
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.speech import EspeakVoice, NoiseConfig
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.estimate.figures import read_figures
 from cascade_equivalence.estimate.study import estimate_study
@@ -30,6 +29,7 @@ from cascade_equivalence.speech.noise import mix_clips
 from cascade_equivalence.speech.noise_kinds.base import Mixing, NoiseKind
 from cascade_equivalence.speech.synthesize import Utterance, synthesize_clips
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, encode_flac, rms
+from cascade_equivalence.stages.study import Study
 
 mpl.use("Agg")
 
@@ -96,14 +96,16 @@ def test_the_config_takes_its_levels_and_the_graph_has_its_conditions(hum: Noise
     study = Study(load_study(raw, ROOT))
     new = ["hum20", "hum10.5"]
     assert study.conditions == [*before.conditions, *new]
-    assert set(study.all_answers()) - set(before.all_answers()) == {
-        answers for answers in study.all_answers() if any(answers.endswith(f"/{name}.parquet") for name in new)
+    assert set(stages.answer.all_files(study)) - set(stages.answer.all_files(before)) == {
+        answers
+        for answers in stages.answer.all_files(study)
+        if any(answers.endswith(f"/{name}.parquet") for name in new)
     }
-    assert all(name in study.wildcards()["noise"].replace("\\", "") for name in new)
-    assert study.pool_of("sst2", "heart", "hum20") == [] and study.noise_folder("hum20") is None
-    params = study.noise_params("heart", "hum20")
+    assert all(name in stages.wildcards.constraints(study)["noise"].replace("\\", "") for name in new)
+    assert stages.noise.pool(study, "sst2", "heart", "hum20") == [] and stages.noise.folder(study, "hum20") is None
+    params = stages.noise.params(study, "heart", "hum20")
     assert (params["kind"], params["level"]) == ("mains", 20.0)
-    assert study.noise_params("heart", "snr10") == before.noise_params("heart", "snr10")
+    assert stages.noise.params(study, "heart", "snr10") == stages.noise.params(before, "heart", "snr10")
     assert hum.source == Path(__file__)
     (clean, noisy), (clean_before, noisy_before) = (
         estimate_study(each, read_figures()).clips for each in (study, before)
@@ -138,14 +140,16 @@ def test_a_kind_of_sound_files_takes_its_folder(tmp_path: Path) -> None:
     assert line.startswith("noise.kinds.cafe.folder")
     raw = changed(noise__kinds={"cafe": {"levels": [5], "folder": str(tmp_path)}})
     study = Study(load_study(raw, ROOT))
-    assert study.noise_folder("cafe5") == tmp_path and study.noise_folder("snr10") is None
-    assert study.noise_params("heart", "cafe5")["folder"] == tmp_path.as_posix()
+    assert stages.noise.folder(study, "cafe5") == tmp_path and stages.noise.folder(study, "snr10") is None
+    assert stages.noise.params(study, "heart", "cafe5")["folder"] == tmp_path.as_posix()
 
 
 def test_a_kind_of_other_voices_has_them_behind_it() -> None:
     NOISE_KINDS.add(NoiseKind(name="rival", prefix="rival", scale=RATIO, mix=add_hum, made_of=lambda _: "voices"))
     study = Study(load_study(changed(noise__kinds={"rival": {"levels": [5]}}), ROOT))
-    assert study.pool_of("sst2", "heart", "rival5") == study.pool_of("sst2", "heart", "snr10") != []
+    assert (
+        stages.noise.pool(study, "sst2", "heart", "rival5") == stages.noise.pool(study, "sst2", "heart", "snr10") != []
+    )
 
 
 def test_it_is_listed(hum: NoiseKind, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,7 +220,7 @@ def test_its_nodes_depend_on_the_file_it_came_in(tmp_path: Path) -> None:
         file.write_text(text + more)
         raw = changed(plugins=[str(file)], noise__kinds={"hiss": {"levels": [5]}})
         study = Study(load_study(raw, ROOT))
-        found.append([study.noise_params("heart", name)["code"] for name in ("hiss5", "snr10")])
+        found.append([stages.noise.params(study, "heart", name)["code"] for name in ("hiss5", "snr10")])
     plugins.use([])
     assert found[0] == found[1] and found[1][0] != found[2][0] and found[1][1] == found[2][1]
     assert "hiss" not in NOISE_KINDS

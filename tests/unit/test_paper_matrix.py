@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.paper import PAPER_MODELS, PAPER_SYSTEMS
 from cascade_equivalence.config.sources import HubSource
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.planned import planned_count
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -69,11 +70,11 @@ def test_the_grid_of_noise_is_that_of_figure_3(study: Study) -> None:
 def test_natural_speech_comes_from_the_sets_own_archives(study: Study) -> None:
     for task in ("meld", "mustard"):
         assert study.voices_of(task) == ["natural"]
-        (manifest,) = study.extracted(task, "natural")
+        (manifest,) = stages.sets.extracted(study, task, "natural")
         assert manifest.endswith(f"recordings/{task}/manifest.json") and study.set_resources(task).pin.recordings
     for task in SPOKEN:
         voices = study.voices_of(task)
-        assert len(voices) == 6 and not any(study.extracted(task, voice) for voice in voices)
+        assert len(voices) == 6 and not any(stages.sets.extracted(study, task, voice) for voice in voices)
         assert {study.config.definitions.voices[voice].provider for voice in voices} == {"edge"}
 
 
@@ -130,8 +131,8 @@ def test_backbone_confounds_go_from_a_match_to_another_llm(study: Study) -> None
 
 
 def test_models_are_opened_at_the_paper_s_nine_layers(study: Study) -> None:
-    for opened in study.opened():
-        assert study.layers_of(opened) == [0, 4, 8, 12, 16, 20, 24, 28, 31], opened
+    for opened in stages.opened_models.models(study):
+        assert stages.opened_models.layers(study, opened) == [0, 4, 8, 12, 16, 20, 24, 28, 31], opened
     states = study.mechanism.states
     assert states.per_task * len(states.tasks) == 1_000 and set(states.tasks) == set(SPOKEN)
     assert set(study.erasure.tasks) == {*CLASSIFIED, "meld", "mustard"} and study.erasure.per_task == 1_000
@@ -146,12 +147,12 @@ def test_every_system_answers_every_task_in_every_condition(study: Study) -> Non
         for system, task in product(study.config.systems, study.config.tasks)
         for condition in ([CLEAN, *NOISE] if task in CLASSIFIED and system in table else [CLEAN])
     }
-    answers = study.all_answers()
+    answers = stages.answer.all_files(study)
     assert set(answers) == expected and len(answers) == len(expected) == 9 * (6 + 3 * 4) + 10 * 6
 
 
 def test_weights_of_the_hub_are_pinned_and_gated_ones_say_so(study: Study) -> None:
-    models = {model for path in study.all_manifests() for model in [Path(path).parent.name]}
+    models = {model for path in stages.resolve.all_manifests(study) for model in [Path(path).parent.name]}
     sources = {model: study.model(model).source for model in models}
     assert all(isinstance(source, HubSource) for source in sources.values())
     moving = {name for name, source in sources.items() if len(source.revision) != 40}  # type: ignore[union-attr]

@@ -14,7 +14,6 @@ from tiny_phi4 import BLOCKS, WIDTH, library_model, lora_weights, save_adapter, 
 from transformers import Phi4MultimodalForCausalLM
 
 from cascade_equivalence.config.sources import HubSource, ModelSpec
-from cascade_equivalence.dag.answers import model_files
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.erasure import Variant, erased_outcomes
 from cascade_equivalence.mechanism.hooks import replaced
@@ -29,6 +28,7 @@ from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.speech_llm.model import SpeechLLM, open_speech_llm
 from cascade_equivalence.models.speech_llm.phi4_adapter import ADAPTER_FILES
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.nodes.answers import model_files
 from cascade_equivalence.stats.backbone import backbone_match
 
 torch.set_num_threads(1)

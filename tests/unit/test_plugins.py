@@ -11,13 +11,13 @@ import pytest
 from checkout import REPOSITORY
 from study_config import BASE, ROOT, changed
 
-from cascade_equivalence import plugins
+from cascade_equivalence import plugins, stages
 from cascade_equivalence.config.check_folders import place_problems
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.folder import location
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.prepare import prepare_items
 
 FRUIT = '''
@@ -117,7 +117,7 @@ def test_items_lie_beside_it(tmp_path: Path) -> None:
     study = Study(load_study(with_plugin(write(tmp_path)), ROOT))
     items, _ = prepare_items("fruit", study.config.items, tmp_path / "of the package", study.sets_folder)
     assert len(items) == 4 and {item.label for item in items} == {"yes", "no"}
-    assert study.item_files("fruit") == [tmp_path / "items" / "fruit.jsonl"]
+    assert stages.items.sources(study, "fruit") == [tmp_path / "items" / "fruit.jsonl"]
 
 
 def test_missing_items_are_told_before_anything_runs(tmp_path: Path) -> None:
@@ -136,20 +136,21 @@ def test_a_set_that_nobody_knows_of_is_read_from_the_users_folder_and_never_fetc
     study = Study(load_study(with_plugin(fruit, items=own), ROOT))
     items, _ = prepare_items("fruit", study.config.items, ROOT, study.sets_folder)
     assert {item.text for item in items} == {"apple pie", "stone wall"}
-    assert study.item_params("fruit")["expected"] == []
+    assert stages.items.params(study, "fruit")["expected"] == []
     study = Study(load_study(with_plugin(fruit, items={"source": "published"}), ROOT))
     with pytest.raises(StudyError, match=r"items\.folder.*fruit.*sets\.yaml"):
-        study.fetched_items("fruit")
+        stages.items.fetched(study, "fruit")
 
 
 def test_a_change_of_it_reaches_what_is_made_by_it_and_a_comment_does_not(tmp_path: Path) -> None:
     def codes() -> dict[str, str]:
         study = Study(load_study(with_plugin(path), ROOT))
         known = {
-            name: study.item_params(name)["code"] + study.answer_params(study.config.systems[0], name)["code"]
+            name: stages.items.params(study, name)["code"]
+            + stages.answer.params(study, study.config.systems[0], name)["code"]
             for name in ("sst2", "fruit")
         }
-        return known | {"tables": study.report_params("tables")["code"]}
+        return known | {"tables": stages.report.params(study, "tables")["code"]}
 
     path = write(tmp_path)
     before = codes()

@@ -14,7 +14,6 @@ from tiny_qwen2_audio import BLOCKS, WIDTH, qwen_tokenizer, save_qwen2_audio
 from tiny_ultravox import save_ultravox
 
 from cascade_equivalence.config.sources import ModelSpec, PathSource
-from cascade_equivalence.dag.answers import model_files
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.architecture import own_text_in
@@ -24,6 +23,7 @@ from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.speech_llm.qwen2_audio import Qwen2AudioLLM, load_front_end
 from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.nodes.answers import model_files
 from cascade_equivalence.stats.backbone import backbone_match
 
 torch.set_num_threads(1)

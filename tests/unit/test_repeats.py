@@ -10,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from study_config import FILES, ROOT, changed, lines_of, one_line
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.check_prompts import named, prompt_problems
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import VARIANTS
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
-from cascade_equivalence.dag.answers import judged
-from cascade_equivalence.dag.retest import asked_items, in_words, restored
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.models import answering
 from cascade_equivalence.models.question import Answer, ModelFiles, Question
+from cascade_equivalence.nodes.answers import judged
+from cascade_equivalence.nodes.retest import asked_items, in_words, restored
 from cascade_equivalence.report import retest_table
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.retest import retest
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.prompts import build_messages
@@ -36,9 +37,6 @@ ORDERS = st.permutations(range(5)).map(tuple)
 
 def study(**places: Any) -> Study:
     return Study(load_study(changed(**{f"statistics__{key}": value for key, value in places.items()}), ROOT))
-
-
-CHANGES = study(repeats=["batch"]).changed
 
 
 # -- what is changed --------------------------------------------------------------------------------------------------
@@ -110,7 +108,7 @@ def test_labels_that_a_prompt_lists_are_listed_in_reverse(prompt: str) -> None:
 def test_one_setting_is_changed_and_said(size: int, dtype: Any) -> None:
     usual = AnswerConfig(batch_size=size, dtype=dtype)
     for name, key in (("batch", "batch_size"), ("precision", "dtype")):
-        found = CHANGES(name, usual)
+        found = stages.repeat.changed(name, usual)
         assert list(found) == [key] and found[key] != getattr(usual, key)
         told = in_words(VARIANTS[name], usual, found)
         assert str(found[key]) in told and str(getattr(usual, key)) in told
@@ -142,8 +140,8 @@ def test_keys_of_usual_answers_stay_and_those_of_others_differ(tmp_path: Path, m
 def test_repeats_change_no_parameter_of_other_nodes() -> None:
     none, some = study(), study(repeats=list(VARIANTS), repeat_tasks=["sst2"])
     for system in none.config.systems:
-        assert none.answer_params(system, "sst2") == some.answer_params(system, "sst2")
-    assert none.agreement_params() == some.agreement_params()
+        assert stages.answer.params(none, system, "sst2") == stages.answer.params(some, system, "sst2")
+    assert stages.agree.params(none) == stages.agree.params(some)
     assert "paraphrase" not in none.task("sst2").asked()
 
 
@@ -151,14 +149,14 @@ def test_repeats_change_no_parameter_of_other_nodes() -> None:
 
 
 def test_nodes_are_those_of_systems_variants_and_tasks() -> None:
-    assert study().all_retests() == []
+    assert stages.repeat.all_files(study()) == []
     systems, tasks = 3, 6
-    assert len(study(repeats=["batch"]).all_retests()) == systems * tasks
+    assert len(stages.repeat.all_files(study(repeats=["batch"]))) == systems * tasks
     # The one task without options and without labels.
-    assert len(study(repeats=["batch", "options"]).all_retests()) == systems * (2 * tasks - 1)
+    assert len(stages.repeat.all_files(study(repeats=["batch", "options"]))) == systems * (2 * tasks - 1)
     some = study(repeats=["batch"], repeat_systems=["base-gemma"], repeat_tasks=["sst2"])
-    assert some.all_retests() == [some.retest("base-gemma", "batch", "sst2")]
-    assert "retest" in some.tables() and "retest" not in study().tables()
+    assert stages.repeat.all_files(some) == [stages.repeat.file(some, "base-gemma", "batch", "sst2")]
+    assert "retest" in stages.report.tables(some) and "retest" not in stages.report.tables(study())
 
 
 def test_an_unknown_variant_is_told_with_the_nearest() -> None:
@@ -240,13 +238,13 @@ def test_the_lowest_of_both_systems_stands_beside_kappa() -> None:
 def test_every_file_is_a_row_that_a_reader_sees(tmp_path: Path) -> None:
     asked = study(repeats=["batch", "precision"], repeat_tasks=["sst2", "meld"])
     files = []
-    for number, each in enumerate(reversed(asked.retests())):
+    for number, each in enumerate(reversed(stages.repeat.retests(asked))):
         parsed = ["a", "b"] * 10 if number else ["a"] * 20
         names = {"system": each.system, "variant": each.variant, "task": each.task, "condition": "clean", SETTING: "x"}
         files.append(tmp_path / f"{number}.json")
         files[-1].write_text(json.dumps(names | retest(answers(parsed), answers(parsed), ("a", "b"))))
-    table = retest_table.frame(files, asked.outline())
-    order = [(each.system, each.variant, each.task) for each in asked.retests()]
+    table = retest_table.frame(files, stages.report.outline(asked))
+    order = [(each.system, each.variant, each.task) for each in stages.repeat.retests(asked)]
     assert sorted(table.select("system", "variant", "task").rows()) == sorted(order)
     assert table["system"].unique(maintain_order=True).to_list() == list(asked.config.systems)
     assert table["kappa"].null_count() == table["reason"].is_not_null().sum() == 1

@@ -11,9 +11,9 @@ from study_config import ROOT, changed
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import CascadeSpec, PairSpec
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.report import groupings_table
 from cascade_equivalence.report.naming import Node, Outline
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.items import read_items, write_items
 from cascade_equivalence.tasks.mustard import Mustard
 

@@ -8,9 +8,8 @@ import pytest
 import report_study
 from study_config import BASE, ROOT
 
-from cascade_equivalence import plugins
+from cascade_equivalence import plugins, stages
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.claims_paper import CLAIMS
 from cascade_equivalence.report.claims_table import claims_table
@@ -21,6 +20,7 @@ from cascade_equivalence.report.outcomes import FAILS, HOLDS
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.resources import PAPER_NUMBERS
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.registry import TASKS
 
 EXAMPLES = ROOT / "docs" / "plugins"
@@ -36,7 +36,7 @@ def study() -> Iterator[Study]:
 
 def test_what_they_add_is_declared_made_and_shown(study: Study, tmp_path: Path) -> None:
     (table,), (figure,), (claim,) = (registry.added() for registry in (TABLES, FIGURES, CLAIMS))
-    assert table in study.tables() and figure in study.figures()
+    assert table in stages.report.tables(study) and figure in stages.report.figures(study)
 
     tables = report_study.build(report_study.write_study(tmp_path, report_study.SPEECH_OUTLINE))
     values = tables[table].drop_nulls(f"{table}_low")

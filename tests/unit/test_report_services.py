@@ -13,7 +13,7 @@ from report_study import SPEECH_OUTLINE, SPEECH_SYSTEMS, STATISTICS, Study, buil
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.statistics import FamilyConfig, StatisticsConfig
-from cascade_equivalence.dag.api_answers import SERVICE, add_service
+from cascade_equivalence.nodes.api_answers import SERVICE, add_service
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.figures.agreement import agreement_heatmap

@@ -17,7 +17,7 @@ from cascade_equivalence.speech.store import ClipStore
 
 NODE = """
 import sys, types
-from cascade_equivalence.dag import work
+from cascade_equivalence.jobs import work
 
 def fail(job):
     {fault}

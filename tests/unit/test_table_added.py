@@ -11,9 +11,8 @@ import pytest
 import report_study
 from study_config import BASE, ROOT, changed
 
-from cascade_equivalence import plugins
+from cascade_equivalence import plugins, stages
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import PAIR
 from cascade_equivalence.report.contents import displays, write_markdown
@@ -21,6 +20,7 @@ from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.table import TABLES, Table
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.compare import compare
 from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS, Pair, PairStatistic, Settings
 
@@ -61,7 +61,7 @@ def added() -> Iterator[str]:
 
 def test_they_are_shown_wherever_tables_are(added: str, tmp_path: Path) -> None:
     study = Study(load_study(BASE, ROOT))
-    declared = {path for path in study.targets() if added in path}
+    declared = {path for path in stages.report.targets(study) if added in path}
     assert declared == {f"{study.results}/tables/{added}.{kind}" for kind in ("csv", "md")}
 
     made = report_study.write_study(tmp_path, report_study.OUTLINE)
@@ -92,7 +92,7 @@ def test_they_are_shown_wherever_tables_are(added: str, tmp_path: Path) -> None:
 
 def test_a_study_without_pairs_has_none(added: str, tmp_path: Path) -> None:
     study = Study(load_study(changed(systems=["base-gemma"], pairs=[]), ROOT))
-    assert added not in study.tables() and "agreement" in study.tables()
+    assert added not in stages.report.tables(study) and "agreement" in stages.report.tables(study)
     Tables().write(tmp_path)
     write_markdown(Tables(), tmp_path, 0.95)
     assert not list(tmp_path.glob(f"{added}.*")) and Tables.read(tmp_path)[added].is_empty()
@@ -121,10 +121,10 @@ def test_a_plugin_reaches_the_nodes_that_compute_and_show_it_and_no_others(tmp_p
 
     def codes(*, plugin: bool = True) -> dict[str, str]:
         study = Study(load_study(BASE | ({"plugins": [str(path)]} if plugin else {}), ROOT))
-        assert ("ones" in study.tables()) is plugin
-        contrast, agreement = study.contrast_params(), study.agreement_params()
+        assert ("ones" in stages.report.tables(study)) is plugin
+        contrast, agreement = stages.agree.contrast_params(study), stages.agree.params(study)
         return {"contrast": contrast["code"], "agreement": agreement["code"]} | {
-            stage: study.report_params(stage)["code"] for stage in ("tables", "page")
+            stage: stages.report.params(study, stage)["code"] for stage in ("tables", "page")
         }
 
     without = codes(plugin=False)

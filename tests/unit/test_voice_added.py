@@ -13,21 +13,21 @@ import pytest
 from pydantic import Field, TypeAdapter
 from study_config import FILES, ROOT, changed, lines_of
 
-from cascade_equivalence import plugins
+from cascade_equivalence import plugins, stages
 from cascade_equivalence.cli.commands.names import run as list_names
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.config.schema import defaults_yaml, json_schema, registry_schema
 from cascade_equivalence.config.speech import EspeakVoice, Voice, VoiceSpec
-from cascade_equivalence.dag.provenance import _packages
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.estimate.disk import service_calls
+from cascade_equivalence.nodes.provenance import _packages
 from cascade_equivalence.speech.clips import Clip, decode
 from cascade_equivalence.speech.make import make_clips
 from cascade_equivalence.speech.provider import Provider, Reading, VoiceProvider, check_styles, open_provider
 from cascade_equivalence.speech.synthesize import Utterance
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform
+from cascade_equivalence.stages.study import Study
 
 ITEMS = [Utterance("a", "one two"), Utterance("b", "three"), Utterance("c", "one two")]
 SECONDS_A_LETTER = 0.06
@@ -175,7 +175,7 @@ def test_it_speaks_in_a_style_if_it_can(beep: VoiceProvider) -> None:
 def test_a_service_is_asked_with_its_connections() -> None:
     VOICES.add(VoiceProvider("beep", BeepVoice, open_beeper, connections=lambda spec: spec.patience))
     asked = study(patience=3)
-    assert (asked.speech_connections("b"), asked.speech_connections("us")) == (3, 0)
+    assert (stages.speech.connections(asked, "b"), stages.speech.connections(asked, "us")) == (3, 0)
     spoken = {task: SimpleNamespace(items=5) for task in asked.config.tasks}
     assert service_calls(asked, spoken).keys() == {"b"}  # type: ignore[arg-type]
 
@@ -193,9 +193,9 @@ def test_recordings_are_read_and_their_files_count(tmp_path: Path) -> None:
     spec = BeepVoice(provider="beep")
     assert make_clips(ITEMS, "sst2", "b", spec, 30.0, tmp_path, 1) == [] and not SPOKEN
     assert (found[0].items, found[0].task, found[0].voice, found[0].spec) == (ITEMS, "sst2", "b", spec)
-    before = study().speech_params("sst2", "b")
+    before = stages.speech.params(study(), "sst2", "b")
     file.write_text("2")
-    assert before["recordings"] != study().speech_params("sst2", "b")["recordings"]
+    assert before["recordings"] != stages.speech.params(study(), "sst2", "b")["recordings"]
 
 
 def test_a_class_that_does_not_lead_back_is_refused() -> None:
@@ -238,8 +238,8 @@ def test_its_nodes_depend_on_the_file_it_came_in(tmp_path: Path) -> None:
         file.write_text(PLUGIN + more)
         definitions = {"voices": {"b": {"provider": "tone"}}, "connectors": connectors}
         of = Study(load_study(changed(plugins=[str(file)], definitions=definitions, **SPEAKS), ROOT))
-        own = [of.speech_params("sst2", "b")["code"], of.connector_shard_params("own")["code"]]
-        others = [of.speech_params("sst2", "us")["code"], of.connector_shard_params("mini")["code"]]
+        own = [stages.speech.params(of, "sst2", "b")["code"], stages.connector.shard_params(of, "own")["code"]]
+        others = [stages.speech.params(of, "sst2", "us")["code"], stages.connector.shard_params(of, "mini")["code"]]
         found.append((own, others))
     plugins.use([])
     assert found[0] == found[1] and found[1][1] == found[2][1]

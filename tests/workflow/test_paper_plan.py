@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from checkout import REPOSITORY, Checkout, Plan
 
+from cascade_equivalence import stages
 from cascade_equivalence.__main__ import read_study
-from cascade_equivalence.dag.study import Study
+from cascade_equivalence.stages.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +50,17 @@ def test_each_stage_has_the_nodes_that_the_config_asks_for(plan: Plan, study: St
         "answer": (inside - 1) * noisy + 10 * 6,
         "answer_api": noisy,
         "agree": pairs,
-        "contrast": len(study.all_contrasts()),
+        "contrast": len(stages.agree.all_contrasts(study)),
         "measure_surplus": 5,
         "draw_utterances": 1,
-        **{study.rule_name("capture", name): 1 for name in study.opened()},
+        **{stages.opened_models.rule_name("capture", name): 1 for name in stages.opened_models.models(study)},
         "probe_layer": layers * 2 * opened,
         "read_lens": layers * 2,
         "layer_moments": layers * 2,
-        **{study.rule_name("fit_erasers", name): concepts for name in study.opened_speech_llms()},
+        **{
+            stages.opened_models.rule_name("fit_erasers", name): concepts
+            for name in stages.opened_models.speech_llms(study)
+        },
         "answer_erased": 2 * (1 + concepts) * 5,
         **dict.fromkeys(("collect_tables", "compare_with_paper", "draw_figures", "write_report"), 1),
     }
@@ -67,7 +71,7 @@ def test_every_answer_and_every_clip_is_a_node_of_its_own(plan: Plan, study: Stu
     answers = {
         f"results/answers/{'/'.join(names)}.parquet" for rule, *names in plan.jobs if rule in ("answer", "answer_api")
     }
-    assert answers == set(study.all_answers())
+    assert answers == set(stages.answer.all_files(study))
     assert {job[1] for job in plan.jobs if job[0] == "answer_api"} == {"gemini"}
-    spoken = {Path(path).parts[2:4] for path in study.all_clips()}
+    spoken = {Path(path).parts[2:4] for path in stages.speech.all_files(study)}
     assert {(job[1], job[2]) for job in plan.jobs if job[0] == "synthesize_speech"} == spoken

@@ -3,8 +3,8 @@ rule agree:
     input:
         system=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
         reference=f"{RESULTS}/answers/{{reference}}/{{task}}/{{condition}}.parquet",
-        heard=lambda wildcards: STUDY.heard_in_pair(**wildcards),
-        manifests=lambda wildcards: STUDY.pair_manifests(wildcards.system, wildcards.reference),
+        heard=lambda wildcards: stages.agree.transcripts_of_pair(STUDY, **wildcards),
+        manifests=lambda wildcards: stages.resolve.pair_manifests(STUDY, wildcards.system, wildcards.reference),
     output:
         agreement=f"{RESULTS}/agreement/{{system}}~{{reference}}/{{task}}/{{condition}}.json",
     log:
@@ -14,11 +14,10 @@ rule agree:
     conda:
         "../envs/statistics.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.agreement_need().memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.agreement_need().runtime(attempt),
+        **stages.needs.asked(stages.agree.need(STUDY)),
     params:
         made_by=MADE_BY("agree", "statistics"),
-        statistics=lambda wildcards: STUDY.agreement_params(),
+        statistics=lambda wildcards: stages.agree.params(STUDY),
     message:
         "Comparing {wildcards.system} with {wildcards.reference} on {wildcards.task} ({wildcards.condition})"
     script:
@@ -31,8 +30,8 @@ rule contrast:
         system=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
         first=f"{RESULTS}/answers/{{first}}/{{task}}/{{condition}}.parquet",
         second=f"{RESULTS}/answers/{{second}}/{{task}}/{{condition}}.parquet",
-        first_manifests=lambda wildcards: STUDY.pair_manifests(wildcards.system, wildcards.first),
-        second_manifests=lambda wildcards: STUDY.pair_manifests(wildcards.system, wildcards.second),
+        first_manifests=lambda wildcards: stages.resolve.pair_manifests(STUDY, wildcards.system, wildcards.first),
+        second_manifests=lambda wildcards: stages.resolve.pair_manifests(STUDY, wildcards.system, wildcards.second),
     output:
         contrast=f"{RESULTS}/contrasts/{{system}}~{{first}}~{{second}}/{{task}}/{{condition}}.json",
     log:
@@ -42,11 +41,10 @@ rule contrast:
     conda:
         "../envs/statistics.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.agreement_need().memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.agreement_need().runtime(attempt),
+        **stages.needs.asked(stages.agree.need(STUDY)),
     params:
         made_by=MADE_BY("contrast", "statistics"),
-        statistics=lambda wildcards: STUDY.contrast_params(),
+        statistics=lambda wildcards: stages.agree.contrast_params(STUDY),
     message:
         "Comparing how {wildcards.system} agrees with {wildcards.first} and with {wildcards.second} on {wildcards.task} ({wildcards.condition})"
     script:

@@ -1,7 +1,7 @@
 rule preflight:
     """Check that a speech LLM hears two known clips."""
     input:
-        manifests=lambda wildcards: STUDY.transcribing_manifests(wildcards.model),
+        manifests=lambda wildcards: stages.resolve.transcribing_manifests(STUDY, wildcards.model),
     output:
         record=f"{RESULTS}/preflight/{{model}}.json",
     log:
@@ -10,14 +10,13 @@ rule preflight:
         f"{RESULTS}/benchmarks/preflight/{{model}}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: lambda wildcards: STUDY.preflight_need(wildcards.model).threads
+    threads: lambda wildcards: stages.preflight.need(STUDY, wildcards.model).threads
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.preflight_need(wildcards.model).memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.preflight_need(wildcards.model).runtime(attempt),
-        gpu=STUDY.gpus("answer"),
+        **stages.needs.asked(lambda wildcards: stages.preflight.need(STUDY, wildcards.model)),
+        gpu=stages.needs.gpus(STUDY, "answer"),
     params:
         made_by=MADE_BY("preflight", "models"),
-        settings=lambda wildcards: STUDY.preflight_params(wildcards.model),
+        settings=lambda wildcards: stages.preflight.params(STUDY, wildcards.model),
     message:
         "Preflight of {wildcards.model}"
     script:
@@ -28,9 +27,9 @@ rule answer:
     """Answer a task in a condition with one system."""
     input:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
-        heard=lambda wildcards: STUDY.heard_by(wildcards.system, wildcards.task, wildcards.condition),
-        manifests=lambda wildcards: STUDY.answering_manifests(wildcards.system),
-        preflight=lambda wildcards: STUDY.preflights_of(wildcards.system),
+        heard=lambda wildcards: stages.answer.heard(STUDY, wildcards.system, wildcards.task, wildcards.condition),
+        manifests=lambda wildcards: stages.resolve.answering_manifests(STUDY, wildcards.system),
+        preflight=lambda wildcards: stages.preflight.files_of(STUDY, wildcards.system),
     output:
         answers=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
     log:
@@ -38,18 +37,16 @@ rule answer:
     benchmark:
         f"{RESULTS}/benchmarks/answer/{{system}}/{{task}}/{{condition}}.tsv"
     wildcard_constraints:
-        system=STUDY.either_answered_by("transformers"),
+        system=stages.wildcards.answered_by(STUDY, "transformers"),
     conda:
         "../envs/models.yaml"
-    threads: lambda wildcards: STUDY.answer_need(**wildcards).threads
+    threads: lambda wildcards: stages.answer.need(STUDY, **wildcards).threads
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.answer_need(**wildcards).memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.answer_need(**wildcards).runtime(attempt),
-        batch_size=lambda wildcards, attempt: STUDY.answer_need(**wildcards).batch(attempt),
-        gpu=STUDY.gpus("answer"),
+        **stages.needs.asked(lambda wildcards: stages.answer.need(STUDY, **wildcards), batch=True),
+        gpu=stages.needs.gpus(STUDY, "answer"),
     params:
         made_by=MADE_BY("answer", "models"),
-        settings=lambda wildcards: STUDY.answer_params(wildcards.system, wildcards.task),
+        settings=lambda wildcards: stages.answer.params(STUDY, wildcards.system, wildcards.task),
     message:
         "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system}"
     script:
@@ -58,11 +55,11 @@ rule answer:
 
 use rule answer as answer_vllm with:
     wildcard_constraints:
-        system=STUDY.either_answered_by("vllm"),
+        system=stages.wildcards.answered_by(STUDY, "vllm"),
     conda:
         "../envs/vllm.yaml"
     params:
         made_by=MADE_BY("answer", "vllm"),
-        settings=lambda wildcards: STUDY.answer_params(wildcards.system, wildcards.task),
+        settings=lambda wildcards: stages.answer.params(STUDY, wildcards.system, wildcards.task),
     message:
         "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system} in vLLM"

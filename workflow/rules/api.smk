@@ -6,7 +6,7 @@ rule answer_api:
     """Ask a service about a task in a condition; answers are paid once."""
     input:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
-        heard=lambda wildcards: STUDY.heard_by(wildcards.system, wildcards.task, wildcards.condition),
+        heard=lambda wildcards: stages.answer.heard(STUDY, wildcards.system, wildcards.task, wildcards.condition),
     output:
         answers=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
     log:
@@ -14,7 +14,7 @@ rule answer_api:
     benchmark:
         f"{RESULTS}/benchmarks/answer/{{system}}/{{task}}/{{condition}}.tsv"
     wildcard_constraints:
-        system=STUDY.either_system(api=True),
+        system=stages.wildcards.answered_by(STUDY, "api"),
     # Machines that compute often have no way out of their network, and no key in their environment.
     localrule: True
     conda:
@@ -25,7 +25,7 @@ rule answer_api:
         runtime=1440,
     params:
         made_by=MADE_BY("answer_api", "api"),
-        settings=lambda wildcards: STUDY.api_params(wildcards.system, wildcards.task),
+        settings=lambda wildcards: stages.api.params(STUDY, wildcards.system, wildcards.task),
     message:
         "Asking {wildcards.system} about {wildcards.task} ({wildcards.condition})"
     script:

@@ -3,9 +3,9 @@ if STUDY.config.mechanism:
     rule draw_utterances:
         """Draw the clips that open models are watched on."""
         input:
-            clips=STUDY.state_clips(),
+            clips=stages.utterances.clips(STUDY),
         output:
-            utterances=STUDY.utterances(),
+            utterances=stages.utterances.file(STUDY),
         log:
             f"{RESULTS}/logs/draw_utterances.log",
         benchmark:
@@ -13,48 +13,45 @@ if STUDY.config.mechanism:
         conda:
             "../envs/models.yaml"
         resources:
-            mem_mb=lambda wildcards, attempt: STUDY.utterances_need().memory(attempt),
-            runtime=lambda wildcards, attempt: STUDY.utterances_need().runtime(attempt),
+            **stages.needs.asked(stages.utterances.need(STUDY)),
         params:
             made_by=MADE_BY("draw_utterances", "models"),
-            settings=STUDY.utterances_params(),
+            settings=stages.utterances.params(STUDY),
         message:
             "Drawing the utterances that models are watched on, and measuring their pitch and energy"
         script:
             "../scripts/draw_utterances.py"
 
     # A rule for each model: which layers it has decides which files it makes.
-    for opened in STUDY.opened():
+    for opened in stages.opened_models.models(STUDY):
 
         rule:
             """Write down the states of a model's layers, in one pass."""
             name:
-                STUDY.rule_name("capture", opened)
+                stages.opened_models.rule_name("capture", opened)
             input:
-                utterances=STUDY.utterances(),
-                clips=STUDY.state_clips(),
-                item_tables=STUDY.state_items(),
-                manifests=STUDY.opened_manifests(opened),
-                preflight=STUDY.preflights(STUDY.original(opened)),
+                utterances=stages.utterances.file(STUDY),
+                clips=stages.utterances.clips(STUDY),
+                item_tables=stages.utterances.item_files(STUDY),
+                manifests=stages.opened_models.manifests(STUDY, opened),
+                preflight=stages.preflight.files(STUDY, stages.opened_models.original(opened)),
             output:
-                states=STUDY.all_states(opened),
-                index=STUDY.states_index(opened),
+                states=stages.states.all_files(STUDY, opened),
+                index=stages.states.index(STUDY, opened),
             log:
                 f"{RESULTS}/logs/capture/{opened}.log",
             benchmark:
                 f"{RESULTS}/benchmarks/capture/{opened}.tsv"
             conda:
                 "../envs/models.yaml"
-            threads: STUDY.capture_need(opened).threads
+            threads: stages.states.need(STUDY, opened).threads
             resources:
-                mem_mb=lambda wildcards, attempt, need=STUDY.capture_need(opened): need.memory(attempt),
-                runtime=lambda wildcards, attempt, need=STUDY.capture_need(opened): need.runtime(attempt),
-                batch_size=lambda wildcards, attempt, need=STUDY.capture_need(opened): need.batch(attempt),
-                gpu=STUDY.gpus_of_states(),
+                **stages.needs.asked(stages.states.need(STUDY, opened), batch=True),
+                gpu=stages.opened_models.gpus(STUDY),
             params:
                 made_by=MADE_BY("capture_states", "models"),
                 opened=opened,
-                settings=STUDY.states_params(opened),
+                settings=stages.states.params(STUDY, opened),
             message:
                 f"Capturing the states of {opened}"
             script:

@@ -11,11 +11,12 @@ finder.loader.exec_module(library)
 PROJECT = library.project_folder(workflow.current_basedir, workflow.sourcecache.cache_path)
 sys.path.insert(0, str(PROJECT / "src"))
 
-from cascade_equivalence.dag.fingerprint import made_by
-from cascade_equivalence.dag.metadata import carry_metadata
-from cascade_equivalence.dag.processes import prepare_scripts
-from cascade_equivalence.dag.slurm import end_left_behind
-from cascade_equivalence.dag.start import begin
+from cascade_equivalence.stages.fingerprint import made_by
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.metadata import carry_metadata
+from cascade_equivalence.jobs.processes import prepare_scripts
+from cascade_equivalence.jobs.slurm import end_left_behind
+from cascade_equivalence.jobs.start import begin
 from cascade_equivalence.errors import StudyError
 
 try:
@@ -35,14 +36,14 @@ MADE_BY = partial(made_by, PROJECT / "workflow", workflow.deployment_settings.de
 
 
 wildcard_constraints:
-    **STUDY.wildcards(),
+    **stages.wildcards.constraints(STUDY),
 
 
 # Before any job: a key that is missing is better known now than when the speech is made, and what a Snakemake that was
 # killed has left in SLURM's queue would work beside this one.
 onstart:
     try:
-        STUDY.check_keys()
+        stages.api.check_keys(STUDY)
         end_left_behind(workflow)
     except StudyError as problem:
         raise WorkflowError(str(problem)) from None

@@ -16,7 +16,7 @@ rule resolve_model:
         runtime=120,
     params:
         made_by=MADE_BY("resolve_model", "models"),
-        spec=lambda wildcards: STUDY.model_params(wildcards.model),
+        spec=lambda wildcards: stages.resolve.params(STUDY, wildcards.model),
     message:
         "Resolving the weights of {wildcards.model}"
     script:
@@ -26,7 +26,7 @@ rule resolve_model:
 rule prepare_items:
     """Load, clean, check and sample the items of a task."""
     input:
-        source=lambda wildcards: STUDY.fetched_items(wildcards.task),
+        source=lambda wildcards: stages.items.fetched(STUDY, wildcards.task),
     output:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
     log:
@@ -42,7 +42,7 @@ rule prepare_items:
         runtime=10,
     params:
         made_by=MADE_BY("prepare_items", "statistics"),
-        sample=lambda wildcards: STUDY.item_params(wildcards.task),
+        sample=lambda wildcards: stages.items.params(STUDY, wildcards.task),
     message:
         "Preparing the items of {wildcards.task}"
     script:

@@ -5,7 +5,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
         input:
             states=f"{RESULTS}/states/{{model}}/layer{{layer}}.safetensors",
             index=f"{RESULTS}/states/{{model}}/index.parquet",
-            utterances=STUDY.utterances(),
+            utterances=stages.utterances.file(STUDY),
         output:
             moments=f"{RESULTS}/moments/{{model}}/layer{{layer}}.safetensors",
         log:
@@ -15,32 +15,34 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
         conda:
             "../envs/models.yaml"
         resources:
-            mem_mb=lambda wildcards, attempt: STUDY.layer_need(wildcards.model).memory(attempt),
-            runtime=lambda wildcards, attempt: STUDY.layer_need(wildcards.model).runtime(attempt),
+            **stages.needs.asked(lambda wildcards: stages.probes.need(STUDY, wildcards.model)),
         params:
             made_by=MADE_BY("layer_moments", "models"),
-            settings=STUDY.moments_params(),
+            settings=stages.erasers.moments_params(STUDY),
         message:
             "Mean and covariance of layer {wildcards.layer} of {wildcards.model}"
         script:
             "../scripts/layer_moments.py"
 
     # A rule for each model: which layers it has decides which files it makes.
-    for model in STUDY.opened_speech_llms():
+    for model in stages.opened_models.speech_llms(STUDY):
 
         rule:
             """Fit the erasers of a concept at all layers of a model."""
             name:
-                STUDY.rule_name("fit_erasers", model)
+                stages.opened_models.rule_name("fit_erasers", model)
             input:
-                states=STUDY.all_states(model),
-                moments=STUDY.all_moments(model),
-                probes=STUDY.all_ctc_probes(model),
-                index=STUDY.states_index(model),
-                utterances=STUDY.utterances(),
+                states=stages.states.all_files(STUDY, model),
+                moments=stages.erasers.all_moments(STUDY, model),
+                probes=stages.probes.all_ctc(STUDY, model),
+                index=stages.states.index(STUDY, model),
+                utterances=stages.utterances.file(STUDY),
             output:
-                erasers=[STUDY.eraser(model, "{concept}", layer) for layer in STUDY.layers_of(model)],
-                summary=STUDY.eraser_summary(model, "{concept}"),
+                erasers=[
+                    stages.erasers.file(STUDY, model, "{concept}", layer)
+                    for layer in stages.opened_models.layers(STUDY, model)
+                ],
+                summary=stages.erasers.summary(STUDY, model, "{concept}"),
             log:
                 f"{RESULTS}/logs/erasers/{model}/{{concept}}.log",
             benchmark:
@@ -48,12 +50,11 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
             conda:
                 "../envs/models.yaml"
             resources:
-                mem_mb=lambda wildcards, attempt, need=STUDY.erasers_need(model): need.memory(attempt),
-                runtime=lambda wildcards, attempt, need=STUDY.erasers_need(model): need.runtime(attempt),
+                **stages.needs.asked(stages.erasers.need(STUDY, model)),
             params:
                 made_by=MADE_BY("fit_erasers", "models"),
                 model=model,
-                settings=lambda wildcards: STUDY.eraser_params(wildcards.concept),
+                settings=lambda wildcards: stages.erasers.params(STUDY, wildcards.concept),
             message:
                 f"Fitting erasers of the concept {{wildcards.concept}} in {model}"
             script:
@@ -62,12 +63,14 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
     rule answer_erased:
         """Answer a task while a concept is erased."""
         input:
-            erasers=lambda wildcards: STUDY.erasers_of(wildcards.model, wildcards.concept),
-            utterances=STUDY.utterances(),
+            erasers=lambda wildcards: stages.erasers.files_of(STUDY, wildcards.model, wildcards.concept),
+            utterances=stages.utterances.file(STUDY),
             item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
-            clips=lambda wildcards: STUDY.clips(wildcards.task, STUDY.erased_voice(wildcards.task)),
-            manifests=lambda wildcards: STUDY.opened_manifests(wildcards.model),
-            preflight=lambda wildcards: STUDY.preflights(wildcards.model),
+            clips=lambda wildcards: stages.speech.file(
+                STUDY, wildcards.task, stages.erasure.voice(STUDY, wildcards.task)
+            ),
+            manifests=lambda wildcards: stages.opened_models.manifests(STUDY, wildcards.model),
+            preflight=lambda wildcards: stages.preflight.files(STUDY, wildcards.model),
         output:
             answers=f"{RESULTS}/erasure/{{model}}/{{concept}}/{{task}}.parquet",
         log:
@@ -76,15 +79,13 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
             f"{RESULTS}/benchmarks/erasure/{{model}}/{{concept}}/{{task}}.tsv"
         conda:
             "../envs/models.yaml"
-        threads: lambda wildcards: STUDY.erased_need(**wildcards).threads
+        threads: lambda wildcards: stages.erasure.need(STUDY, **wildcards).threads
         resources:
-            mem_mb=lambda wildcards, attempt: STUDY.erased_need(**wildcards).memory(attempt),
-            runtime=lambda wildcards, attempt: STUDY.erased_need(**wildcards).runtime(attempt),
-            batch_size=lambda wildcards, attempt: STUDY.erased_need(**wildcards).batch(attempt),
-            gpu=STUDY.gpus("answer"),
+            **stages.needs.asked(lambda wildcards: stages.erasure.need(STUDY, **wildcards), batch=True),
+            gpu=stages.needs.gpus(STUDY, "answer"),
         params:
             made_by=MADE_BY("answer_erased", "models"),
-            settings=lambda wildcards: STUDY.erased_params(wildcards.model, wildcards.concept, wildcards.task),
+            settings=lambda wildcards: stages.erasure.params(STUDY, wildcards.model, wildcards.concept, wildcards.task),
         message:
             "Answering {wildcards.task} with {wildcards.model} while erasing: {wildcards.concept}"
         script:

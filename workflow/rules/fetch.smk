@@ -16,7 +16,7 @@ rule fetch_set:
         runtime=30,
     params:
         made_by=MADE_BY("fetch_set", "models"),
-        sources=lambda wildcards: STUDY.fetch_params(wildcards.task),
+        sources=lambda wildcards: stages.sets.fetch_params(STUDY, wildcards.task),
     message:
         "Fetching the published items of {wildcards.task}"
     script:
@@ -41,7 +41,7 @@ rule fetch_archive:
         runtime=720,
     params:
         made_by=MADE_BY("fetch_set", "models"),
-        source=lambda wildcards: STUDY.archive_params(wildcards.task),
+        source=lambda wildcards: stages.sets.archive_params(STUDY, wildcards.task),
     message:
         "Fetching the recordings of {wildcards.task}"
     script:
@@ -51,7 +51,7 @@ rule fetch_archive:
 rule extract_audio:
     """Make one recording an item of a published archive."""
     input:
-        source=lambda wildcards: STUDY.fetched_items(wildcards.task),
+        source=lambda wildcards: stages.items.fetched(STUDY, wildcards.task),
         archive=f"{SETS}/{{task}}/archive.json",
     output:
         manifest=f"{SETS}/recordings/{{task}}/manifest.json",
@@ -66,7 +66,7 @@ rule extract_audio:
         runtime=120,
     params:
         made_by=MADE_BY("extract_audio", "models"),
-        recordings=lambda wildcards: STUDY.recordings_params(wildcards.task),
+        recordings=lambda wildcards: stages.sets.recordings_params(STUDY, wildcards.task),
     message:
         "Extracting the recordings of {wildcards.task}"
     script:
@@ -91,7 +91,7 @@ rule fetch_musan:
         runtime=720,
     params:
         made_by=MADE_BY("fetch_musan", "models"),
-        source=STUDY.musan_params(),
+        source=stages.noise.musan_params(STUDY),
     message:
         "Fetching MUSAN"
     script:
@@ -115,7 +115,7 @@ rule unpack_musan:
         runtime=120,
     params:
         made_by=MADE_BY("unpack_musan", "models"),
-        part=lambda wildcards: STUDY.unpack_params(wildcards.part),
+        part=lambda wildcards: stages.noise.unpack_params(STUDY, wildcards.part),
     message:
         "Unpacking the {wildcards.part} of MUSAN"
     script:

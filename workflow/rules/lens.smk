@@ -4,10 +4,10 @@ if STUDY.config.mechanism:
         """Read text off a layer with the logit lens."""
         input:
             states=f"{RESULTS}/states/{{model}}/layer{{layer}}.safetensors",
-            last=lambda wildcards: STUDY.all_states(wildcards.model)[-1],
+            last=lambda wildcards: stages.states.all_files(STUDY, wildcards.model)[-1],
             index=f"{RESULTS}/states/{{model}}/index.parquet",
-            utterances=STUDY.utterances(),
-            manifest=lambda wildcards: STUDY.manifest(STUDY.text_model(wildcards.model)),
+            utterances=stages.utterances.file(STUDY),
+            manifest=lambda wildcards: stages.resolve.manifest(STUDY, STUDY.text_model(wildcards.model)),
         output:
             lens=f"{RESULTS}/lens/{{model}}/layer{{layer}}.parquet",
         log:
@@ -16,14 +16,13 @@ if STUDY.config.mechanism:
             f"{RESULTS}/benchmarks/lens/{{model}}/layer{{layer}}.tsv"
         conda:
             "../envs/models.yaml"
-        threads: lambda wildcards: STUDY.lens_need(wildcards.model).threads
+        threads: lambda wildcards: stages.lens.need(STUDY, wildcards.model).threads
         resources:
-            mem_mb=lambda wildcards, attempt: STUDY.lens_need(wildcards.model).memory(attempt),
-            runtime=lambda wildcards, attempt: STUDY.lens_need(wildcards.model).runtime(attempt),
-            gpu=STUDY.gpus_of_states(),
+            **stages.needs.asked(lambda wildcards: stages.lens.need(STUDY, wildcards.model)),
+            gpu=stages.opened_models.gpus(STUDY),
         params:
             made_by=MADE_BY("read_lens", "models"),
-            settings=lambda wildcards: STUDY.lens_params(wildcards.model),
+            settings=lambda wildcards: stages.lens.params(STUDY, wildcards.model),
         message:
             "Reading layer {wildcards.layer} of {wildcards.model} through the logit lens"
         script:
@@ -33,10 +32,10 @@ if STUDY.config.mechanism:
 rule implicit_transcripts:
     """Read transcripts off a speech LLM's last layer."""
     input:
-        clips=lambda wildcards: STUDY.clips_of(wildcards.task, wildcards.condition),
+        clips=lambda wildcards: stages.speech.files_of(STUDY, wildcards.task, wildcards.condition),
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
-        manifests=lambda wildcards: STUDY.transcribing_manifests(wildcards.lens),
-        preflight=lambda wildcards: STUDY.preflights(wildcards.lens),
+        manifests=lambda wildcards: stages.resolve.transcribing_manifests(STUDY, wildcards.lens),
+        preflight=lambda wildcards: stages.preflight.files(STUDY, wildcards.lens),
     output:
         transcripts=f"{RESULTS}/transcripts/{{lens}}/{{task}}/{{condition}}.parquet",
     log:
@@ -45,15 +44,13 @@ rule implicit_transcripts:
         f"{RESULTS}/benchmarks/transcribe/{{lens}}/{{task}}/{{condition}}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: lambda wildcards: STUDY.implicit_need(**wildcards).threads
+    threads: lambda wildcards: stages.lens.implicit_need(STUDY, **wildcards).threads
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.implicit_need(**wildcards).memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.implicit_need(**wildcards).runtime(attempt),
-        batch_size=lambda wildcards, attempt: STUDY.implicit_need(**wildcards).batch(attempt),
-        gpu=STUDY.gpus("answer"),
+        **stages.needs.asked(lambda wildcards: stages.lens.implicit_need(STUDY, **wildcards), batch=True),
+        gpu=stages.needs.gpus(STUDY, "answer"),
     params:
         made_by=MADE_BY("implicit_transcripts", "models"),
-        settings=lambda wildcards: STUDY.implicit_params(wildcards.lens, wildcards.task),
+        settings=lambda wildcards: stages.lens.implicit_params(STUDY, wildcards.lens, wildcards.task),
     message:
         "Reading {wildcards.task} ({wildcards.condition}) off the last layer: {wildcards.lens}"
     script:

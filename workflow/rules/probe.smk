@@ -5,7 +5,7 @@ if STUDY.config.mechanism:
         input:
             states=f"{RESULTS}/states/{{opened}}/layer{{layer}}.safetensors",
             index=f"{RESULTS}/states/{{opened}}/index.parquet",
-            utterances=STUDY.utterances(),
+            utterances=stages.utterances.file(STUDY),
         output:
             found=f"{RESULTS}/probes/{{opened}}/layer{{layer}}.json",
             ctc=f"{RESULTS}/probes/{{opened}}/layer{{layer}}.safetensors",
@@ -15,13 +15,12 @@ if STUDY.config.mechanism:
             f"{RESULTS}/benchmarks/probe/{{opened}}/layer{{layer}}.tsv"
         conda:
             "../envs/models.yaml"
-        threads: lambda wildcards: STUDY.layer_need(wildcards.opened).threads
+        threads: lambda wildcards: stages.probes.need(STUDY, wildcards.opened).threads
         resources:
-            mem_mb=lambda wildcards, attempt: STUDY.layer_need(wildcards.opened).memory(attempt),
-            runtime=lambda wildcards, attempt: STUDY.layer_need(wildcards.opened).runtime(attempt),
+            **stages.needs.asked(lambda wildcards: stages.probes.need(STUDY, wildcards.opened)),
         params:
             made_by=MADE_BY("probe_layer", "models"),
-            settings=lambda wildcards: STUDY.probe_params(wildcards.opened),
+            settings=lambda wildcards: stages.probes.params(STUDY, wildcards.opened),
         message:
             "Probing layer {wildcards.layer} of {wildcards.opened}"
         script:

@@ -2,9 +2,9 @@ rule answer_again:
     """Ask a system again, under what should not matter."""
     input:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
-        heard=lambda wildcards: STUDY.heard_by(wildcards.system, wildcards.task, "clean"),
-        manifests=lambda wildcards: STUDY.answering_manifests(wildcards.system),
-        preflight=lambda wildcards: STUDY.preflights_of(wildcards.system),
+        heard=lambda wildcards: stages.answer.heard(STUDY, wildcards.system, wildcards.task, "clean"),
+        manifests=lambda wildcards: stages.resolve.answering_manifests(STUDY, wildcards.system),
+        preflight=lambda wildcards: stages.preflight.files_of(STUDY, wildcards.system),
     output:
         answers=f"{RESULTS}/answers/{{system}}@{{variant}}/{{task}}/clean.parquet",
     log:
@@ -12,20 +12,20 @@ rule answer_again:
     benchmark:
         f"{RESULTS}/benchmarks/answer/{{system}}@{{variant}}/{{task}}/clean.tsv"
     wildcard_constraints:
-        system=STUDY.either_answered_by("transformers"),
+        system=stages.wildcards.answered_by(STUDY, "transformers"),
     conda:
         "../envs/models.yaml"
-    threads: lambda wildcards: STUDY.answer_need(wildcards.system, wildcards.task, "clean").threads
+    threads: lambda wildcards: stages.answer.need(STUDY, wildcards.system, wildcards.task, "clean").threads
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.answer_need(wildcards.system, wildcards.task, "clean").memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.answer_need(wildcards.system, wildcards.task, "clean").runtime(attempt),
-        batch_size=lambda wildcards, attempt: STUDY.answer_need(wildcards.system, wildcards.task, "clean").batch(
-            attempt
+        **stages.needs.asked(
+            lambda wildcards: stages.answer.need(STUDY, wildcards.system, wildcards.task, "clean"), batch=True
         ),
-        gpu=STUDY.gpus("answer"),
+        gpu=stages.needs.gpus(STUDY, "answer"),
     params:
         made_by=MADE_BY("answer_again", "models"),
-        settings=lambda wildcards: STUDY.retest_params(wildcards.system, wildcards.variant, wildcards.task),
+        settings=lambda wildcards: stages.repeat.answer_params(
+            STUDY, wildcards.system, wildcards.variant, wildcards.task
+        ),
     message:
         "Answering {wildcards.task} with {wildcards.system} again ({wildcards.variant})"
     script:
@@ -34,12 +34,14 @@ rule answer_again:
 
 use rule answer_again as answer_again_vllm with:
     wildcard_constraints:
-        system=STUDY.either_answered_by("vllm"),
+        system=stages.wildcards.answered_by(STUDY, "vllm"),
     conda:
         "../envs/vllm.yaml"
     params:
         made_by=MADE_BY("answer_again", "vllm"),
-        settings=lambda wildcards: STUDY.retest_params(wildcards.system, wildcards.variant, wildcards.task),
+        settings=lambda wildcards: stages.repeat.answer_params(
+            STUDY, wildcards.system, wildcards.variant, wildcards.task
+        ),
     message:
         "Answering {wildcards.task} with {wildcards.system} in vLLM again ({wildcards.variant})"
 
@@ -64,7 +66,7 @@ rule agree_again:
         runtime=10,
     params:
         made_by=MADE_BY("agree_again", "statistics"),
-        settings=lambda wildcards: STUDY.retest_agreement_params(),
+        settings=lambda wildcards: stages.repeat.params(STUDY),
     message:
         "Comparing {wildcards.system} with itself on {wildcards.task} ({wildcards.variant})"
     script:

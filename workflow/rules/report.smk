@@ -1,15 +1,15 @@
 rule collect_tables:
     """Collect all results into tables."""
     input:
-        **STUDY.mechanism_files(),
-        answers=STUDY.all_answers(),
-        agreement=STUDY.all_agreement(),
-        retests=STUDY.all_retests(),
-        contrasts=STUDY.all_contrasts(),
-        transcripts=STUDY.all_transcripts(),
-        speech=STUDY.all_clips(),
-        item_tables=STUDY.all_items(),
-        surplus=STUDY.all_surplus(),
+        **stages.report.mechanism_files(STUDY),
+        answers=stages.answer.all_files(STUDY),
+        agreement=stages.agree.all_files(STUDY),
+        retests=stages.repeat.all_files(STUDY),
+        contrasts=stages.agree.all_contrasts(STUDY),
+        transcripts=stages.transcribe.all_files(STUDY),
+        speech=stages.speech.all_files(STUDY),
+        item_tables=stages.items.all_files(STUDY),
+        surplus=stages.surplus.all_files(STUDY),
     output:
         csv=[
             report(
@@ -18,9 +18,9 @@ rule collect_tables:
                 caption="../report/tables.rst",
                 labels={"table": table},
             )
-            for table in STUDY.tables()
+            for table in stages.report.tables(STUDY)
         ],
-        markdown=expand(f"{RESULTS}/tables/{{table}}.md", table=STUDY.tables()),
+        markdown=expand(f"{RESULTS}/tables/{{table}}.md", table=stages.report.tables(STUDY)),
     log:
         f"{RESULTS}/logs/collect_tables.log",
     benchmark:
@@ -28,11 +28,10 @@ rule collect_tables:
     conda:
         "../envs/statistics.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),
+        **stages.needs.asked(stages.report.need(STUDY)),
     params:
         made_by=MADE_BY("collect_tables", "statistics"),
-        settings=STUDY.report_params("tables"),
+        settings=stages.report.params(STUDY, "tables"),
     message:
         "Collecting the tables"
     script:
@@ -45,24 +44,24 @@ rule compare_with_paper:
         tables=rules.collect_tables.output.csv,
     output:
         comparison=report(
-            STUDY.comparison(),
+            stages.report.comparison(STUDY),
             category="Tables",
             caption="../report/paper.rst",
             labels={"table": "comparison"},
         ),
         claims=report(
-            STUDY.claims(),
+            stages.report.claims(STUDY),
             category="Tables",
             caption="../report/claims.rst",
             labels={"table": "claims"},
         ),
         replication=report(
-            STUDY.replication(),
+            stages.report.replication(STUDY),
             category="Tables",
             caption="../report/replication.rst",
             labels={"table": "replication"},
         ),
-        paper=directory(STUDY.paper_folder()),
+        paper=directory(stages.report.paper_folder(STUDY)),
     log:
         f"{RESULTS}/logs/compare_with_paper.log",
     benchmark:
@@ -76,7 +75,7 @@ rule compare_with_paper:
         runtime=10,
     params:
         made_by=MADE_BY("compare_with_paper", "statistics"),
-        settings=STUDY.report_params("paper"),
+        settings=stages.report.params(STUDY, "paper"),
     message:
         "Setting the numbers beside the paper's"
     script:
@@ -86,7 +85,7 @@ rule compare_with_paper:
 rule draw_figures:
     """Draw the figures."""
     input:
-        tables=expand(f"{RESULTS}/tables/{{table}}.csv", table=STUDY.tables()),
+        tables=expand(f"{RESULTS}/tables/{{table}}.csv", table=stages.report.tables(STUDY)),
     output:
         svg=[
             report(
@@ -95,9 +94,9 @@ rule draw_figures:
                 caption="../report/figures.rst",
                 labels={"figure": figure},
             )
-            for figure, file in zip(STUDY.figures(), STUDY.figure_files("svg"))
+            for figure, file in zip(stages.report.figures(STUDY), stages.report.figure_files(STUDY, "svg"))
         ],
-        png=STUDY.figure_files("png"),
+        png=stages.report.figure_files(STUDY, "png"),
     log:
         f"{RESULTS}/logs/draw_figures.log",
     benchmark:
@@ -111,7 +110,7 @@ rule draw_figures:
         runtime=20,
     params:
         made_by=MADE_BY("draw_figures", "statistics"),
-        settings=STUDY.report_params("figures"),
+        settings=stages.report.params(STUDY, "figures"),
     message:
         "Drawing the figures"
     script:
@@ -126,11 +125,11 @@ rule write_report:
         comparison=rules.compare_with_paper.output.comparison,
         claims=rules.compare_with_paper.output.claims,
         replication=rules.compare_with_paper.output.replication,
-        answers=STUDY.all_answers(),
-        transcripts=STUDY.all_transcripts(),
-        speech=STUDY.all_clips(),
-        item_tables=STUDY.all_items(),
-        manifests=STUDY.all_manifests(),
+        answers=stages.answer.all_files(STUDY),
+        transcripts=stages.transcribe.all_files(STUDY),
+        speech=stages.speech.all_files(STUDY),
+        item_tables=stages.items.all_files(STUDY),
+        manifests=stages.resolve.all_manifests(STUDY),
     output:
         html=report(
             f"{RESULTS}/report.html",
@@ -145,11 +144,10 @@ rule write_report:
     conda:
         "../envs/statistics.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.tables_need().memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.tables_need().runtime(attempt),
+        **stages.needs.asked(stages.report.need(STUDY)),
     params:
         made_by=MADE_BY("write_report", "statistics"),
-        settings=STUDY.report_params("page"),
+        settings=stages.report.params(STUDY, "page"),
     message:
         "Writing the report"
     script:

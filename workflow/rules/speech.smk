@@ -2,7 +2,7 @@ rule synthesize_speech:
     """Speak the items of a task in a voice."""
     input:
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
-        recordings=lambda wildcards: STUDY.extracted(wildcards.task, wildcards.voice),
+        recordings=lambda wildcards: stages.sets.extracted(STUDY, wildcards.task, wildcards.voice),
     output:
         clips=f"{RESULTS}/speech/{{task}}/{{voice}}/clean.parquet",
     log:
@@ -13,12 +13,11 @@ rule synthesize_speech:
         "../envs/speech.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.speech_need(wildcards.task).memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.speech_need(wildcards.task).runtime(attempt),
-        speech_connections=lambda wildcards: STUDY.speech_connections(wildcards.voice),
+        **stages.needs.asked(lambda wildcards: stages.speech.need(STUDY, wildcards.task)),
+        speech_connections=lambda wildcards: stages.speech.connections(STUDY, wildcards.voice),
     params:
         made_by=MADE_BY("synthesize_speech", "speech"),
-        voice=lambda wildcards: STUDY.speech_params(wildcards.task, wildcards.voice),
+        voice=lambda wildcards: stages.speech.params(STUDY, wildcards.task, wildcards.voice),
     message:
         "Speaking {wildcards.task} in the voice {wildcards.voice}"
     script:
@@ -29,7 +28,7 @@ rule mix_noise:
     """Make the noisy clips of a task and voice."""
     input:
         clean=f"{RESULTS}/speech/{{task}}/{{voice}}/clean.parquet",
-        pool=lambda wildcards: STUDY.pool_of(wildcards.task, wildcards.voice, wildcards.noise),
+        pool=lambda wildcards: stages.noise.pool(STUDY, wildcards.task, wildcards.voice, wildcards.noise),
     output:
         clips=f"{RESULTS}/speech/{{task}}/{{voice}}/{{noise}}.parquet",
     log:
@@ -39,11 +38,10 @@ rule mix_noise:
     conda:
         "../envs/speech.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.noise_need(wildcards.task, wildcards.voice).memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.noise_need(wildcards.task, wildcards.voice).runtime(attempt),
+        **stages.needs.asked(lambda wildcards: stages.noise.need(STUDY, wildcards.task, wildcards.voice)),
     params:
         made_by=MADE_BY("mix_noise", "speech"),
-        noise=lambda wildcards: STUDY.noise_params(wildcards.voice, wildcards.noise),
+        noise=lambda wildcards: stages.noise.params(STUDY, wildcards.voice, wildcards.noise),
     message:
         "Making {wildcards.noise} of {wildcards.task}, voice {wildcards.voice}"
     script:

@@ -1,8 +1,8 @@
 rule measure_surplus:
     """Measure what the sound tells beyond the words."""
     input:
-        clips=lambda wildcards: STUDY.surplus_clips(wildcards.task),
-        transcripts=lambda wildcards: STUDY.surplus_transcripts(wildcards.task),
+        clips=lambda wildcards: stages.surplus.clips(STUDY, wildcards.task),
+        transcripts=lambda wildcards: stages.surplus.transcripts(STUDY, wildcards.task),
         item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
     output:
         surplus=f"{RESULTS}/surplus/{{task}}.json",
@@ -13,11 +13,10 @@ rule measure_surplus:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.surplus_need(wildcards.task).memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.surplus_need(wildcards.task).runtime(attempt),
+        **stages.needs.asked(lambda wildcards: stages.surplus.need(STUDY, wildcards.task)),
     params:
         made_by=MADE_BY("measure_surplus", "models"),
-        settings=lambda wildcards: STUDY.surplus_params(wildcards.task),
+        settings=lambda wildcards: stages.surplus.params(STUDY, wildcards.task),
     message:
         "Measuring what the audio of {wildcards.task} tells beyond its transcripts"
     script:

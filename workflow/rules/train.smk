@@ -16,7 +16,7 @@ rule connector_texts:
         runtime=30,
     params:
         made_by=MADE_BY("connector_texts", "models"),
-        settings=lambda wildcards: STUDY.connector_texts_params(wildcards.connector),
+        settings=lambda wildcards: stages.connector.texts_params(STUDY, wildcards.connector),
     message:
         "Choosing the training texts of {wildcards.connector}"
     script:
@@ -27,7 +27,7 @@ rule connector_shard:
     """Speak and encode a shard of a connector's training clips."""
     input:
         texts=f"{RESULTS}/connectors/{{connector}}/texts.parquet",
-        manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[0],
+        manifest=lambda wildcards: stages.connector.manifests(STUDY, wildcards.connector)[0],
     output:
         shard=f"{RESULTS}/connectors/{{connector}}/shards/{{shard}}.safetensors",
     log:
@@ -41,7 +41,7 @@ rule connector_shard:
         runtime=60,
     params:
         made_by=MADE_BY("connector_shard", "models"),
-        settings=lambda wildcards: STUDY.connector_shard_params(wildcards.connector),
+        settings=lambda wildcards: stages.connector.shard_params(STUDY, wildcards.connector),
     message:
         "Speaking and encoding training clips of {wildcards.connector} ({wildcards.shard})"
     script:
@@ -51,9 +51,9 @@ rule connector_shard:
 rule connector_frames:
     """Train a connector's first stage."""
     input:
-        train=lambda wildcards: STUDY.training_shards(wildcards.connector),
-        held_out=lambda wildcards: STUDY.held_out_shards(wildcards.connector),
-        manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[1],
+        train=lambda wildcards: stages.connector.training_shards(STUDY, wildcards.connector),
+        held_out=lambda wildcards: stages.connector.held_out_shards(STUDY, wildcards.connector),
+        manifest=lambda wildcards: stages.connector.manifests(STUDY, wildcards.connector)[1],
     output:
         weights=f"{RESULTS}/connectors/{{connector}}/frames/model.safetensors",
         config=f"{RESULTS}/connectors/{{connector}}/frames/config.json",
@@ -70,7 +70,7 @@ rule connector_frames:
         runtime=240,
     params:
         made_by=MADE_BY("connector_frames", "models"),
-        settings=lambda wildcards: STUDY.connector_frames_params(wildcards.connector),
+        settings=lambda wildcards: stages.connector.frames_params(STUDY, wildcards.connector),
     message:
         "Training {wildcards.connector}, first stage"
     script:
@@ -80,9 +80,9 @@ rule connector_frames:
 rule connector_distil:
     """Train a connector's second stage."""
     input:
-        train=lambda wildcards: STUDY.training_shards(wildcards.connector),
-        held_out=lambda wildcards: STUDY.held_out_shards(wildcards.connector),
-        manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[1],
+        train=lambda wildcards: stages.connector.training_shards(STUDY, wildcards.connector),
+        held_out=lambda wildcards: stages.connector.held_out_shards(STUDY, wildcards.connector),
+        manifest=lambda wildcards: stages.connector.manifests(STUDY, wildcards.connector)[1],
         first=rules.connector_frames.output.weights,
         config=rules.connector_frames.output.config,
     output:
@@ -101,7 +101,7 @@ rule connector_distil:
         runtime=240,
     params:
         made_by=MADE_BY("connector_distil", "models"),
-        settings=lambda wildcards: STUDY.connector_distil_params(wildcards.connector),
+        settings=lambda wildcards: stages.connector.distil_params(STUDY, wildcards.connector),
     message:
         "Training {wildcards.connector}, second stage"
     script:
@@ -111,8 +111,8 @@ rule connector_distil:
 rule connector_evaluation:
     """Evaluate a connector and write its model card."""
     input:
-        held_out=lambda wildcards: STUDY.held_out_shards(wildcards.connector),
-        manifest=lambda wildcards: STUDY.connector_manifests(wildcards.connector)[1],
+        held_out=lambda wildcards: stages.connector.held_out_shards(STUDY, wildcards.connector),
+        manifest=lambda wildcards: stages.connector.manifests(STUDY, wildcards.connector)[1],
         weights=rules.connector_distil.output.weights,
         config=rules.connector_distil.output.config,
     output:
@@ -130,7 +130,7 @@ rule connector_evaluation:
         runtime=60,
     params:
         made_by=MADE_BY("connector_evaluation", "models"),
-        settings=lambda wildcards: STUDY.connector_evaluation_params(wildcards.connector),
+        settings=lambda wildcards: stages.connector.evaluation_params(STUDY, wildcards.connector),
     message:
         "Evaluating {wildcards.connector}"
     script:

@@ -1,9 +1,9 @@
 rule transcribe:
     """Transcribe a task in a condition, all voices."""
     input:
-        clips=lambda wildcards: STUDY.clips_of(wildcards.task, wildcards.condition),
-        manifests=lambda wildcards: STUDY.transcribing_manifests(wildcards.asr),
-        preflight=lambda wildcards: STUDY.preflights(wildcards.asr),
+        clips=lambda wildcards: stages.speech.files_of(STUDY, wildcards.task, wildcards.condition),
+        manifests=lambda wildcards: stages.resolve.transcribing_manifests(STUDY, wildcards.asr),
+        preflight=lambda wildcards: stages.preflight.files(STUDY, wildcards.asr),
     output:
         transcripts=f"{RESULTS}/transcripts/{{asr}}/{{task}}/{{condition}}.parquet",
     log:
@@ -12,15 +12,13 @@ rule transcribe:
         f"{RESULTS}/benchmarks/transcribe/{{asr}}/{{task}}/{{condition}}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: lambda wildcards: STUDY.transcribe_need(**wildcards).threads
+    threads: lambda wildcards: stages.transcribe.need(STUDY, **wildcards).threads
     resources:
-        mem_mb=lambda wildcards, attempt: STUDY.transcribe_need(**wildcards).memory(attempt),
-        runtime=lambda wildcards, attempt: STUDY.transcribe_need(**wildcards).runtime(attempt),
-        batch_size=lambda wildcards, attempt: STUDY.transcribe_need(**wildcards).batch(attempt),
-        gpu=STUDY.gpus("transcribe"),
+        **stages.needs.asked(lambda wildcards: stages.transcribe.need(STUDY, **wildcards), batch=True),
+        gpu=stages.needs.gpus(STUDY, "transcribe"),
     params:
         made_by=MADE_BY("transcribe", "models"),
-        settings=lambda wildcards: STUDY.transcribe_params(wildcards.asr),
+        settings=lambda wildcards: stages.transcribe.params(STUDY, wildcards.asr),
     message:
         "Transcribing {wildcards.task} ({wildcards.condition}) with {wildcards.asr}"
     script:

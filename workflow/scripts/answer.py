@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.dag.answers import judge, model_files, questions, spoken_rows
     from cascade_equivalence.models.answering import answer_questions
     from cascade_equivalence.models.transcription.table import recordings
+    from cascade_equivalence.nodes.answers import judge, model_files, questions, spoken_rows
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 

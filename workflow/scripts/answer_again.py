@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import polars as pl
@@ -10,19 +11,19 @@ with node(snakemake) as study:
 
     from cascade_equivalence.conditions import CLEAN
     from cascade_equivalence.config.names import VARIANTS
-    from cascade_equivalence.dag.answers import judged, model_files, questions, spoken_rows
-    from cascade_equivalence.dag.retest import asked_items, in_words, restored
     from cascade_equivalence.files import replacing
     from cascade_equivalence.models.answering import answer_questions
     from cascade_equivalence.models.device import resolve_device, resolve_dtype
     from cascade_equivalence.models.transcription.table import recordings
+    from cascade_equivalence.nodes.answers import judged, model_files, questions, spoken_rows
+    from cascade_equivalence.nodes.retest import asked_items, in_words, restored
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
     from cascade_equivalence.tasks.repeats import AGAIN, SETTING
 
     torch.set_num_threads(snakemake.threads)
     system, name, task = (snakemake.wildcards[key] for key in ("system", "variant", "task"))
-    variant, spec = VARIANTS[name], study.asked_with(name, task)
+    variant, spec = VARIANTS[name], stages.repeat.asked_with(study, name, task)
     items = read_items(Path(snakemake.input.item_table))
     asked = asked_items(items, variant)
     if study.system(system).kind == "e2e":
@@ -33,7 +34,7 @@ with node(snakemake) as study:
     usual = study.answering(system)
     dtype = str(resolve_dtype(usual.dtype, resolve_device(usual.device))).removeprefix("torch.")
     usual = usual.model_copy(update={"dtype": dtype})
-    changed = study.changed(name, usual)
+    changed = stages.repeat.changed(name, usual)
     answers = answer_questions(
         questions(task, spec, usual.system_prompt, asked, rows, audio),
         model_files([Path(path) for path in snakemake.input.manifests], study.model(study.backbone(system)).chat),

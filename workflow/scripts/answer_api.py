@@ -3,14 +3,15 @@
 import sys
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
-    from cascade_equivalence.dag.answers import judge, questions, spoken_rows
-    from cascade_equivalence.dag.api_answers import add_service
     from cascade_equivalence.models.api.answers import ask_questions
     from cascade_equivalence.models.api.records import version_changes
     from cascade_equivalence.models.transcription.table import recordings
+    from cascade_equivalence.nodes.answers import judge, questions, spoken_rows
+    from cascade_equivalence.nodes.api_answers import add_service
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
@@ -24,7 +25,7 @@ with node(snakemake) as study:
     answers = ask_questions(
         asked,
         [f"item {clip.id} in voice {clip.voice}" for clip in clips],
-        study.api_system(system),
+        stages.api.service(study, system),
         spec.max_new_tokens,
         store,
         f"{system}: {task}, {condition}",

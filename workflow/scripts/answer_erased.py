@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.dag.answers import model_files
-    from cascade_equivalence.dag.erasure import build_arms, chosen_clips, variants_of, write_outcomes
     from cascade_equivalence.mechanism.erasure import erased_outcomes
+    from cascade_equivalence.nodes.answers import model_files
+    from cascade_equivalence.nodes.erasure import build_arms, chosen_clips, variants_of, write_outcomes
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
@@ -23,7 +24,9 @@ with node(snakemake) as study:
     outcomes = erased_outcomes(
         build_arms(task, spec, study.config.answer.system_prompt, items, clips, erasure.text_arm),
         model_files([Path(path) for path in snakemake.input.manifests], study.model(study.text_model(model)).chat),
-        variants_of(dict(zip(study.layers_of(model) if paths else [], paths, strict=True)), erasure.positions),
+        variants_of(
+            dict(zip(stages.opened_models.layers(study, model) if paths else [], paths, strict=True)), erasure.positions
+        ),
         study.config.answer,
         spec.max_new_tokens,
         study.store("erasure", model, concept, f"{task}.jsonl"),

@@ -2,20 +2,26 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.dag.states import capture
+    from cascade_equivalence.nodes.states import capture
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
     torch.set_num_threads(snakemake.threads)
     paths = iter(snakemake.input.clips)
     tasks = study.mechanism.states.tasks
-    clips = [(task, clip) for task in tasks for _ in study.state_voices(task) for clip in read_clips(Path(next(paths)))]
+    clips = [
+        (task, clip)
+        for task in tasks
+        for _ in stages.utterances.voices(study, task)
+        for clip in read_clips(Path(next(paths)))
+    ]
     capture(
         study,
         snakemake.params.opened,

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.report.build import build_tables
@@ -16,14 +17,16 @@ with node(snakemake) as study:
         [Path(path) for path in snakemake.input.contrasts],
         [Path(path) for path in snakemake.input.transcripts],
         labels={task: get_task(task).labels for task in study.config.tasks},
-        outline=study.outline(),
+        outline=stages.report.outline(study),
         statistics=study.config.statistics,
         speech_files=[Path(path) for path in snakemake.input.speech],
         item_files={Path(path).parent.name: Path(path) for path in snakemake.input.item_tables},
         surplus_files={Path(path).stem: Path(path) for path in snakemake.input.surplus},
         retest_files=[Path(path) for path in snakemake.input.retests],
-        mechanism=MechanismFiles.of({name: getattr(snakemake.input, name) for name in study.mechanism_files()}),
+        mechanism=MechanismFiles.of(
+            {name: getattr(snakemake.input, name) for name in stages.report.mechanism_files(study)}
+        ),
     )
     folder = Path(snakemake.output.csv[0]).parent
-    tables.write(folder, study.tables())
-    write_markdown(tables, folder, study.config.statistics.confidence, study.tables())
+    tables.write(folder, stages.report.tables(study))
+    write_markdown(tables, folder, study.config.statistics.confidence, stages.report.tables(study))

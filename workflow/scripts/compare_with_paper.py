@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.files import write_text
@@ -28,18 +29,18 @@ with node(snakemake) as study:
     claims = claims_table(
         list(CLAIMS.values()),
         tables,
-        sufficient=study.sufficient_tasks(),
+        sufficient=stages.report.sufficient_tasks(study),
         labels={task: get_task(task).labels for task in study.config.tasks},
         paper=study.config.paper,
         numbers=numbers,
         statistics=study.config.statistics,
     )
     write_csv(claims, Path(snakemake.output.claims))
-    shown = paper_displays(tables, tables.shared_errors, study.config.paper, numbers, study.sizes())
+    shown = paper_displays(tables, tables.shared_errors, study.config.paper, numbers, stages.report.sizes(study))
     folder = Path(snakemake.output.paper)
     folder.mkdir(parents=True, exist_ok=True)
     write_paper_tables(shown, folder)
     if replication_rows.shown(beside).height:
         save(replication_rows.figure1_beside, beside, folder / replication_rows.NAME)
-    index = paper_index({table.name for table in shown}, study.figures())
+    index = paper_index({table.name for table in shown}, stages.report.figures(study))
     write_text(folder / "README.md", markdown(index))

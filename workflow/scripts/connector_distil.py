@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import torch
@@ -11,14 +12,14 @@ with node(snakemake) as study:
 
     torch.set_num_threads(snakemake.threads)
     name = snakemake.wildcards.connector
-    spec = study.connector(name)
+    spec = stages.connector.definition(study, name)
     second_stage(
         spec,
-        study.material(name),
+        stages.connector.material(study, name),
         {task: study.task(task) for task in spec.distil.tasks},
         spec.transcription,
         study.model(spec.text_model).chat,
         Path(snakemake.input.first).parent,
-        study.training_store(name, "distil"),
+        stages.connector.store(study, name, "distil"),
         Path(snakemake.output.weights).parent,
     )

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import torch
@@ -11,9 +12,9 @@ with node(snakemake) as study:
 
     torch.set_num_threads(snakemake.threads)
     name = snakemake.wildcards.connector
-    spec = study.connector(name)
+    spec = stages.connector.definition(study, name)
     folder = Path(snakemake.input.weights).parent
-    material = study.material(name)
+    material = stages.connector.material(study, name)
     chat = study.model(spec.text_model).chat
     results = evaluate_connector(folder, material.held_out, material.text_folder, spec.transcription, chat)
     write_card(name, spec, results, folder)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import torch
@@ -12,8 +13,8 @@ with node(snakemake) as study:
     torch.set_num_threads(snakemake.threads)
     name = snakemake.wildcards.connector
     first_stage(
-        study.connector(name),
-        study.material(name),
-        study.training_store(name, "frames"),
+        stages.connector.definition(study, name),
+        stages.connector.material(study, name),
+        stages.connector.store(study, name, "frames"),
         Path(snakemake.output.weights).parent,
     )

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import polars as pl
@@ -12,7 +13,7 @@ with node(snakemake) as study:
     from cascade_equivalence.connector.shards import make_shard, open_encoder, shard_texts
 
     torch.set_num_threads(snakemake.threads)
-    spec = study.connector(snakemake.wildcards.connector)
+    spec = stages.connector.definition(study, snakemake.wildcards.connector)
     folder = Path(snakemake.input.manifest).parent
     make_shard(
         shard_texts(pl.read_parquet(snakemake.input.texts), snakemake.wildcards.shard, spec),

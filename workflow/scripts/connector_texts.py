@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.connector.texts import prepare_texts
@@ -10,7 +11,7 @@ with node(snakemake) as study:
     from cascade_equivalence.models.sources.wheels import default_cache
     from cascade_equivalence.resources import RESOURCES
 
-    spec = study.connector(snakemake.wildcards.connector)
+    spec = stages.connector.definition(study, snakemake.wildcards.connector)
     texts = prepare_texts(spec.texts, spec.clips, spec.evaluation_clips, default_cache(), RESOURCES / "items")
     with replacing(Path(snakemake.output.texts)) as part:
         texts.write_parquet(part)

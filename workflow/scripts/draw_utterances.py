@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.processes import compile_anew
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.processes import compile_anew
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     compile_anew()
 
-    from cascade_equivalence.dag.utterances import write_utterances
+    from cascade_equivalence.nodes.utterances import write_utterances
     from cascade_equivalence.speech.clips import read_clips
 
     clips = iter(snakemake.input.clips)
     spoken = {
-        task: [clip for _ in study.state_voices(task) for clip in read_clips(Path(next(clips)))]
+        task: [clip for _ in stages.utterances.voices(study, task) for clip in read_clips(Path(next(clips)))]
         for task in study.mechanism.states.tasks
     }
-    voices = {task: study.state_voices(task) for task in spoken}
+    voices = {task: stages.utterances.voices(study, task) for task in spoken}
     write_utterances(spoken, voices, study.mechanism, Path(snakemake.output.utterances))

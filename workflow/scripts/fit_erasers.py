@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import torch
@@ -14,7 +15,11 @@ with node(snakemake) as study:
     layers = {
         layer: LayerFiles(*map(Path, own))
         for layer, *own in zip(
-            study.layers_of(snakemake.params.model), given.states, given.moments, given.probes, strict=True
+            stages.opened_models.layers(study, snakemake.params.model),
+            given.states,
+            given.moments,
+            given.probes,
+            strict=True,
         )
     }
     fit_concept(

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import torch
 
-    from cascade_equivalence.dag.answers import model_files, questions, spoken_rows
     from cascade_equivalence.mechanism.implicit import implicit_texts
     from cascade_equivalence.models.transcription.table import recordings, write_transcripts
     from cascade_equivalence.models.transcription.transcript import Transcript
+    from cascade_equivalence.nodes.answers import model_files, questions, spoken_rows
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.processes import compile_anew
-from cascade_equivalence.dag.script import node
+from cascade_equivalence.jobs.processes import compile_anew
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     compile_anew()
 
-    from cascade_equivalence.dag.surplus import measure_surplus
+    from cascade_equivalence.nodes.surplus import measure_surplus
 
     transcripts = [Path(path) for path in snakemake.input.transcripts]
     measure_surplus(

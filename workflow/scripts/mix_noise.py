@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.conditions import parse_condition
@@ -10,7 +11,7 @@ with node(snakemake) as study:
     from cascade_equivalence.speech.kinds import make_condition
 
     clean = read_clips(Path(snakemake.input.clean))
-    folder = study.noise_folder(snakemake.wildcards.noise)
+    folder = stages.noise.folder(study, snakemake.wildcards.noise)
     # With a folder, an input is only the manifest beside its sound files.
     pool = [clip for path in snakemake.input.pool for clip in read_clips(Path(path))] if folder is None else []
     condition = parse_condition(snakemake.wildcards.noise)

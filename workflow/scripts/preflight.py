@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import json
 
     import torch
 
-    from cascade_equivalence.dag.answers import model_files
-    from cascade_equivalence.dag.transcripts import transcription_prompt
     from cascade_equivalence.files import write_text
     from cascade_equivalence.models.answering import open_model
     from cascade_equivalence.models.speech_llm.preflight import preflight
+    from cascade_equivalence.nodes.answers import model_files
+    from cascade_equivalence.nodes.transcripts import transcription_prompt
     from cascade_equivalence.resources import RESOURCES
     from cascade_equivalence.speech.waveform import decode_flac
 

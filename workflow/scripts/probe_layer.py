@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import torch
@@ -14,7 +15,7 @@ with node(snakemake) as study:
         Path(snakemake.input.states),
         Path(snakemake.input.index),
         Path(snakemake.input.utterances),
-        study.probes_of(snakemake.wildcards.opened),
+        stages.probes.settings(study, snakemake.wildcards.opened),
         Path(snakemake.output.found),
         Path(snakemake.output.ctc),
     )

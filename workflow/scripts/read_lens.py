@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import torch

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.models.transcription.table import write_transcripts
@@ -14,14 +14,14 @@ with node(snakemake) as study:
     store = study.store("transcripts", asr, task, f"{condition}.jsonl")
     label = f"{asr}: {task}, {condition}"
     if not manifests:
-        from cascade_equivalence.dag.transcripts import true_texts
+        from cascade_equivalence.nodes.transcripts import true_texts
 
         transcripts = true_texts(clips)
     elif study.is_speech_llm(asr):
         import torch
 
-        from cascade_equivalence.dag.answers import model_files
-        from cascade_equivalence.dag.transcripts import own_transcripts
+        from cascade_equivalence.nodes.answers import model_files
+        from cascade_equivalence.nodes.transcripts import own_transcripts
 
         torch.set_num_threads(snakemake.threads)
         files = model_files(manifests, study.model(study.text_model(asr)).chat)

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from cascade_equivalence.dag.script import node
+from cascade_equivalence import stages
+from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
-    from cascade_equivalence.dag.provenance import provenance
     from cascade_equivalence.models.sources.manifest import read_manifest
+    from cascade_equivalence.nodes.provenance import provenance
     from cascade_equivalence.report import claims_table, comparison_display, decisions, replication, replication_rows
     from cascade_equivalence.report.browser import browser_items
     from cascade_equivalence.report.comparison import COMPARISON
@@ -23,17 +24,20 @@ with node(snakemake) as study:
         name: [Path(path) for path in getattr(snakemake.input, name)]
         for name in ("answers", "transcripts", "speech", "item_tables", "figures", "manifests")
     }
-    outline, confidence = study.outline(), study.config.statistics.confidence
+    outline, confidence = stages.report.outline(study), study.config.statistics.confidence
     tables = Tables.read(Path(snakemake.input.tables[0]).parent)
     numbers = read_numbers(PAPER_NUMBERS)
     beside = comparison_display.display(read_csv(Path(snakemake.input.comparison), COMPARISON), confidence)
     claims = read_csv(Path(snakemake.input.claims), claims_table.SCHEMA)
     repeated = read_csv(Path(snakemake.input.replication), replication.REPLICATION)
-    judged = [claims_table.display(claims, confidence), decisions.display(tables, study.sufficient_tasks())]
+    judged = [
+        claims_table.display(claims, confidence),
+        decisions.display(tables, stages.report.sufficient_tasks(study)),
+    ]
     judged.append(replication.display(repeated))
-    layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers, study.sizes())
-    drawn = Path(study.paper_folder()) / f"{replication_rows.NAME}.svg"
-    index = paper_index({table.name for table in layout}, study.figures())
+    layout = paper_displays(tables, tables.shared_errors, study.config.paper, numbers, stages.report.sizes(study))
+    drawn = Path(stages.report.paper_folder(study)) / f"{replication_rows.NAME}.svg"
+    index = paper_index({table.name for table in layout}, stages.report.figures(study))
     write_report(
         Path(snakemake.output.html),
         title="Cascade equivalence",

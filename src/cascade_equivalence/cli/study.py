@@ -7,7 +7,7 @@ from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
     from cascade_equivalence.config.statistics import StatisticsConfig
-    from cascade_equivalence.dag.study import Study
+    from cascade_equivalence.stages.study import Study
 
 
 def read_study(path: Path) -> "Study":
@@ -28,8 +28,8 @@ def study_of(raw: Any, path: Path) -> "Study":
         StudyError: It is not a valid config; the message begins with the file.
     """
     from cascade_equivalence.config.load import load_study
-    from cascade_equivalence.dag.start import registry_places
-    from cascade_equivalence.dag.study import Study
+    from cascade_equivalence.jobs.start import registry_places
+    from cascade_equivalence.stages.study import Study
 
     if raw is None:
         raise StudyError(f"{path} is empty: a study needs `tasks`, `systems` and `speech`")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.names import CONCEPTS, VOICES
@@ -12,7 +13,7 @@ from cascade_equivalence.estimate.texts import Spoken
 from cascade_equivalence.estimate.work import UnknownSizeError, Workload
 
 if TYPE_CHECKING:
-    from cascade_equivalence.dag.study import Study
+    from cascade_equivalence.stages.study import Study
 
 STATE_BYTES = 2
 """States are kept in the model's own arithmetic, bfloat16 on a GPU."""
@@ -70,7 +71,11 @@ def _models(study: "Study") -> list[str]:
     names = [model for name in study.config.systems for model in study.answering_models(name)]
     names += [model for asr in study.asrs for model in study.transcribing_models(asr)]
     if study.config.mechanism is not None:
-        names += [model for opened in study.opened() for model in study.opened_models(opened)]
+        names += [
+            model
+            for opened in stages.opened_models.models(study)
+            for model in stages.opened_models.weights(study, opened)
+        ]
     return list(dict.fromkeys(names))
 
 
@@ -86,7 +91,7 @@ def _sets(study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> flo
     total = 0.0
     for task in study.config.tasks:
         for voice in study.voices_of(task):
-            if study.extracted(task, voice):
+            if stages.sets.extracted(study, task, voice):
                 pin = study.set_resources(task).pin
                 total += (pin.recordings.archive.bytes or 0) if pin.recordings else 0
                 total += spoken[task].items * spoken[task].seconds * figures.bytes.clean_second
@@ -101,9 +106,9 @@ def _opened(study: "Study", work: Workload, figures: Figures) -> dict[str, float
         return found
     network, sizes = figures.network, figures.bytes
     heard = sum(count * work.spoken[task].seconds for task, count in work.utterances().items())
-    for opened in study.opened():
-        model = study.original(opened)
-        speaks, layers = study.is_speech_llm(model), len(study.layers_of(opened))
+    for opened in stages.opened_models.models(study):
+        model = stages.opened_models.original(opened)
+        speaks, layers = study.is_speech_llm(model), len(stages.opened_models.layers(study, opened))
         share, rate = (
             (1.0, network.vectors_per_second) if speaks else (network.encoder_share, network.frames_per_second)
         )
@@ -113,12 +118,12 @@ def _opened(study: "Study", work: Workload, figures: Figures) -> dict[str, float
         if not speaks or opened != model or study.mechanism.erasure is None:
             continue
         _add(found, "moments", layers * across**2 * sizes.moment)
-        for concept in study.concepts():
-            erasers = len(study.erasure.affine) + study.draws(concept)
+        for concept in stages.erasure.concepts(study):
+            erasers = len(study.erasure.affine) + stages.erasure.draws(study, concept)
             directions = 0 if concept == BASELINE else CONCEPTS[concept].directions * erasers
             _add(found, "erasers", layers * directions * SIDES * across * FACTOR_BYTES)
             rows = sum(min(study.erasure.per_task, work.spoken[task].items) for task in study.erasure.tasks)
-            rows *= sum(work.study.variants(concept).values())
+            rows *= sum(stages.erasure.variants(work.study, concept).values())
             _add(found, "erasure", rows * sizes.erased_answer)
             _add(found, "store/erasure", rows * sizes.kept_erased)
     return found

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from cascade_equivalence import stages
 from cascade_equivalence.estimate.disk import disk, service_calls
 from cascade_equivalence.estimate.figures import Figures
 from cascade_equivalence.estimate.texts import Spoken, spoken_task
 from cascade_equivalence.estimate.work import Work, Workload
 
 if TYPE_CHECKING:
-    from cascade_equivalence.dag.study import Study
     from cascade_equivalence.models.api.estimate import Estimate
+    from cascade_equivalence.stages.study import Study
 
 HOUR = 3600
 GIGA = 1e9
@@ -158,7 +159,7 @@ def estimate_study(study: "Study", figures: Figures) -> StudyEstimate:
         service_calls(study, spoken),
         (clips[0], clips[1]),
         (workload.answers(), workload.answers_again()),
-        study.estimate() if study.apis else None,
+        stages.api.estimate(study) if study.apis else None,
     )
 
 

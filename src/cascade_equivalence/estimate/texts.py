@@ -6,13 +6,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.estimate.figures import Figures
 from cascade_equivalence.tasks.planned import Basis
 from cascade_equivalence.tasks.registry import get_task
 
 if TYPE_CHECKING:
-    from cascade_equivalence.dag.study import Study
+    from cascade_equivalence.stages.study import Study
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,12 @@ def spoken_task(study: "Study", task: str, figures: Figures) -> Spoken:
     Raises:
         StudyError: The user's own files cannot be read.
     """
-    items, basis = study.planned_items(task)
+    items, basis = stages.items.planned(study, task)
     letters = fmean(len(item.text) for item in items)
     options = fmean(sum(map(len, item.options)) for item in items)
-    if (measured := _measured_seconds([Path(study.clips(task, voice)) for voice in study.voices_of(task)])) is not None:
+    if (
+        measured := _measured_seconds([Path(stages.speech.file(study, task, voice)) for voice in study.voices_of(task)])
+    ) is not None:
         return Spoken(len(items), letters, options, measured, "clips")
     words = fmean(len(item.text.split()) for item in items)
     lengths = [_seconds(study, task, voice, words, figures) for voice in study.voices_of(task)]

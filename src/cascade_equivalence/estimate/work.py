@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec
@@ -14,7 +15,7 @@ from cascade_equivalence.estimate.figures import Figures
 from cascade_equivalence.estimate.texts import Spoken
 
 if TYPE_CHECKING:
-    from cascade_equivalence.dag.study import Study
+    from cascade_equivalence.stages.study import Study
 
 READINGS_ERASED = 2
 """Under erasure a prompt is read to write an answer, and again for the likelihoods of the labels."""
@@ -82,7 +83,7 @@ class Workload:
         Raises:
             UnknownSizeError: Neither its files nor its entry say.
         """
-        manifest = Path(self.study.manifest(model))
+        manifest = Path(stages.resolve.manifest(self.study, model))
         if manifest.exists():
             from cascade_equivalence.models.sources.manifest import read_manifest
 
@@ -103,7 +104,7 @@ class Workload:
 
     def _stages(self) -> list[Callable[[], Work]]:
         study = self.study
-        answering, transcribing = study.gpus("answer"), study.gpus("transcribe")
+        answering, transcribing = stages.needs.gpus(study, "answer"), stages.needs.gpus(study, "transcribe")
         asrs = [asr for asr in study.asrs if asr != ORACLE]
         listeners = [asr for asr in asrs if study.is_speech_llm(asr)]
         specs = [study.system(name) for name in study.config.systems]
@@ -117,16 +118,18 @@ class Workload:
         ]
         if answering:
             found += [partial(self._answer, name) for name in study.config.systems if name not in study.apis]
-            again = dict.fromkeys(each.system for each in study.retests())
+            again = dict.fromkeys(each.system for each in stages.repeat.retests(study))
             found += [partial(self._answer_again, name) for name in again]
         if study.config.mechanism is None:
             return found
-        speech = study.opened_speech_llms()
-        if study.gpus_of_states():
-            found += [partial(self._capture, opened) for opened in study.opened()]
+        speech = stages.opened_models.speech_llms(study)
+        if stages.opened_models.gpus(study):
+            found += [partial(self._capture, opened) for opened in stages.opened_models.models(study)]
             found += [partial(self._lens, model) for model in speech]
         if answering and study.mechanism.erasure is not None:
-            found += [partial(self._erasure, model, concept) for model in speech for concept in study.concepts()]
+            found += [
+                partial(self._erasure, model, concept) for model in speech for concept in stages.erasure.concepts(study)
+            ]
         return found
 
     def _preflight(self, model: str) -> Work:
@@ -160,14 +163,14 @@ class Workload:
 
     def answers_again(self) -> int:
         """Answers of systems that are asked again."""
-        return sum(self.rows(each.task, CLEAN) for each in self.study.retests())
+        return sum(self.rows(each.task, CLEAN) for each in stages.repeat.retests(self.study))
 
     def _answer(self, system: str) -> Work:
         nodes = self.study.nodes_of(system)
         return self._answering("answer", system, [(node.task, self.rows(node.task, node.condition)) for node in nodes])
 
     def _answer_again(self, system: str) -> Work:
-        nodes = [each for each in self.study.retests() if each.system == system]
+        nodes = [each for each in stages.repeat.retests(self.study) if each.system == system]
         return self._answering("answer_again", system, [(each.task, self.rows(each.task, CLEAN)) for each in nodes])
 
     def _answering(self, stage: str, system: str, rows: Sequence[tuple[str, int]]) -> Work:
@@ -181,7 +184,7 @@ class Workload:
         return self._work(stage, system, len(rows), _sum(rows), study.answering_models(system), seconds)
 
     def _capture(self, opened: str) -> Work:
-        study, model, counts = self.study, self.study.original(opened), self.utterances()
+        study, model, counts = self.study, stages.opened_models.original(opened), self.utterances()
         if study.is_speech_llm(model):
             seconds = sum(count * self._asking(model, task, heard=True, written=0) for task, count in counts.items())
         else:
@@ -191,11 +194,13 @@ class Workload:
                 count * (self._beside + speed.hearing_seconds(encoder, length, self.figures))
                 for count, length in lengths
             )
-        return self._work("capture", opened, 1, sum(counts.values()), study.opened_models(opened), seconds)
+        return self._work(
+            "capture", opened, 1, sum(counts.values()), stages.opened_models.weights(study, opened), seconds
+        )
 
     def _lens(self, model: str) -> Work:
         study, network, counts = self.study, self.figures.network, self.utterances()
-        text, layers = study.text_model(model), len(study.layers_of(model))
+        text, layers = study.text_model(model), len(stages.opened_models.layers(study, model))
         across = speed.width(self.billions(text), study.model(text).blocks or 1)
         head = across * network.vocabulary / speed.BILLION
         heard = sum(count * self.spoken[task].seconds for task, count in counts.items())
@@ -209,12 +214,12 @@ class Workload:
             items = min(erasure.per_task, self.spoken[task].items)
             # A clip is heard once for all ways to erase.
             seconds += items * self._hearing(task)
-            for heard, variants in self.study.variants(concept).items():
+            for heard, variants in stages.erasure.variants(self.study, concept).items():
                 reading = READINGS_ERASED * self._reading(model, task, heard=heard)
                 writing = self._writing(model, study.task(task).max_new_tokens)
                 rows += items * variants
                 seconds += items * variants * (self._beside + reading + writing)
-        models = study.opened_models(model)
+        models = stages.opened_models.weights(study, model)
         return self._work("answer_erased", f"{model}, {concept}", len(erasure.tasks), rows, models, seconds)
 
     # -- parts --------------------------------------------------------------------------------------------------------

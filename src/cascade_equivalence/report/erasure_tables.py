@@ -257,7 +257,7 @@ def _reading(row: Mapping[str, Any] | None) -> str:
 
 
 def _planned(study: PlannedStudy) -> bool:
-    return bool(study.mechanism_files()["erasure"])
+    return bool(study.mechanism_files["erasure"])
 
 
 ERASURE_TABLE = Table(

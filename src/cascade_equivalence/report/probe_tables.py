@@ -221,7 +221,7 @@ PROBES_TABLE = Table(
     schema=PROBES,
     build=_probes,
     display=lambda tables, confidence: probes(tables.probes, confidence),
-    planned=lambda study: bool(study.mechanism_files()["probes"]),
+    planned=lambda study: bool(study.mechanism_files["probes"]),
 )
 LENS_TABLE = Table(
     name="lens",
@@ -229,5 +229,5 @@ LENS_TABLE = Table(
     schema=LENS,
     build=_lens,
     display=lambda tables, confidence: lens(tables.lens, confidence),
-    planned=lambda study: bool(study.mechanism_files()["lens"]),
+    planned=lambda study: bool(study.mechanism_files["lens"]),
 )

@@ -2,9 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -23,15 +24,17 @@ MORE = "more"
 """The section of tables that name none."""
 
 
-class PlannedStudy(Protocol):
-    """What is known of a study before it runs."""
+@dataclass(frozen=True)
+class PlannedStudy:
+    """What is known of a study before it runs.
 
-    @property
-    def config(self) -> "StudyConfig":
-        """The checked config."""
+    Attributes:
+        config: The checked config.
+        mechanism_files: Files about the inside of opened models, by kind.
+    """
 
-    def mechanism_files(self) -> dict[str, list[str]]:
-        """Files about the inside of opened models, by kind."""
+    config: "StudyConfig"
+    mechanism_files: Mapping[str, Sequence[str]]
 
 
 def every_study(_: PlannedStudy) -> bool:

@@ -205,5 +205,5 @@ ERASERS_TABLE = Table(
     schema=ERASERS,
     build=_erasers,
     display=lambda tables, _: erasers(tables.erasers),
-    planned=lambda study: bool(study.mechanism_files()["erasers"]),
+    planned=lambda study: bool(study.mechanism_files["erasers"]),
 )

@@ -9,7 +9,7 @@ from cascade_equivalence.cli.parser import Commands, add_command
 from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
-    from cascade_equivalence.dag.study import Study
+    from cascade_equivalence.stages.study import Study
 
 
 def add(commands: Commands) -> None:
@@ -59,6 +59,7 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
     from cascade_equivalence.config.read import read_config
     from cascade_equivalence.config.schema import is_defaults
     from cascade_equivalence.models.engines import check_engines
+    from cascade_equivalence.stages import report
 
     content = read_config(path)
     if content is None:
@@ -74,7 +75,7 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
         return f"valid registry ({held or 'of nothing'})"
     study = study_of(content, path)
     # What plugins say of their tables and figures is asked now, as planning will.
-    study.targets()
+    report.targets(study)
     try:
         check_engines(study.engines(), ["conda"] if conda else [])
     except StudyError as error:

@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     The study must have its transcripts and weights, and both transformers and vLLM must be installed.
     """
     from cascade_equivalence.cli.study import read_study
-    from cascade_equivalence.dag.engine_check import compare_engines, comparison_text, write_comparison
+    from cascade_equivalence.nodes.engine_check import compare_engines, comparison_text, write_comparison
 
     study = read_study(arguments.config)
     found = compare_engines(study, arguments.items)

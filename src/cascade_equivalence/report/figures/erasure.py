@@ -141,7 +141,7 @@ ERASURE = Figure(
         "much variance (outlined). Level lines are intervals."
     ),
     draw=erasure_figure,
-    planned=lambda study: bool(study.mechanism_files()["erasure"]),
+    planned=lambda study: bool(study.mechanism_files["erasure"]),
     paper=Counterpart(
         6,
         "accuracy under concept erasure",

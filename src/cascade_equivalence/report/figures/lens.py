@@ -95,6 +95,6 @@ LENS = Figure(
         "lines are intervals."
     ),
     draw=lens_figure,
-    planned=lambda study: bool(study.mechanism_files()["lens"]),
+    planned=lambda study: bool(study.mechanism_files["lens"]),
     paper=Counterpart(5, "logit lens precision by layer", ("lens",), "intervals, recall, and chance"),
 )

@@ -105,7 +105,7 @@ PROBES = Figure(
         "the probe), shuffled targets (dots), a CTC probe that hears nothing. Upright lines are intervals."
     ),
     draw=probe_figure,
-    planned=lambda study: bool(study.mechanism_files()["probes"]),
+    planned=lambda study: bool(study.mechanism_files["probes"]),
     paper=Counterpart(
         4,
         "probes by layer, on two axes",

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
 
-from cascade_equivalence.dag.processes import STARTED_BY, end_with
+from cascade_equivalence.jobs.processes import STARTED_BY, end_with
 
 WARM = "CASCADE_EQUIVALENCE_WARM"
 # None of them may start a thread: polars does, so nodes import that themselves.
@@ -42,7 +42,7 @@ IMPORTS = (
     "soundfile",
     *("transformers.models.llama.modeling_llama", "transformers.models.gemma3.modeling_gemma3"),
     *("transformers.models.whisper.modeling_whisper", "cascade_equivalence.models.speech_llm.model"),
-    *("cascade_equivalence.models.answering", "cascade_equivalence.models.text_llm", "cascade_equivalence.dag.work"),
+    *("cascade_equivalence.models.answering", "cascade_equivalence.models.text_llm", "cascade_equivalence.jobs.work"),
 )
 # Snakemake's part of a script; in an environment of the rules' own it is found by the script alone.
 BESIDE = ("snakemake.iocontainers", "snakemake.logging")
@@ -108,7 +108,7 @@ def _server(folder: Path, owner: str, imports: Sequence[str]) -> socket.socket:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with suppress(OSError):
             return _connect(folder)
-        command = [sys.executable, "-m", "cascade_equivalence.dag.warm", str(folder), owner, *imports]
+        command = [sys.executable, "-m", "cascade_equivalence.jobs.warm", str(folder), owner, *imports]
         # OpenBLAS would start threads of its own when numpy is imported.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         started = subprocess.Popen(
@@ -306,6 +306,6 @@ def _leave(status: int) -> None:
 
 if __name__ == "__main__":
     # Under the module's own name, where a fork's script finds the state that says that it is one.
-    module = importlib.import_module("cascade_equivalence.dag.warm")
+    module = importlib.import_module("cascade_equivalence.jobs.warm")
     if (todo := module.serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])) is not None:
         todo()

@@ -76,7 +76,7 @@ STAGES = {
     ),
     "transcripts": (
         *(f"models/transcription/{name}.py" for name in ("answers", "table", "words")),
-        "dag/transcripts.py",
+        "nodes/transcripts.py",
     ),
     "listen": (
         "models/speech_llm/*.py",
@@ -89,17 +89,17 @@ STAGES = {
         *("models/checkpoint.py", "models/architecture.py"),
         *("models/speech_llm/architectures.py", "models/speech_llm/*_text.py"),
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
-        "dag/answers.py",
+        "nodes/answers.py",
     ),
     # For the nodes of systems that are asked again, beside the stage answer.
-    "answer_again": ("tasks/repeats.py", "dag/retest.py"),
+    "answer_again": ("tasks/repeats.py", "nodes/retest.py"),
     # For the nodes whose text LLM vLLM runs, beside the stage answer.
     "answer_vllm": tuple(f"models/{name}.py" for name in ("engines", "vllm_answers", "vllm_engine")),
     "answer_api": (
         *(f"models/api/{name}.py" for name in ("answers", "asking", "client_gemini", "client_openai", "costs")),
         *(f"models/api/{name}.py" for name in ("exchange", "records")),
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
-        *("dag/answers.py", "dag/api_answers.py"),
+        *("nodes/answers.py", "nodes/api_answers.py"),
     ),
     "preflight": ("models/speech_llm/preflight.py",),
     "training_texts": (
@@ -112,8 +112,8 @@ STAGES = {
         "models/speech_llm/connector.py",
     ),
     "training_distil": ("connector/distil.py", "connector/evaluation.py", "connector/card.md", "models/text_llm.py"),
-    "utterances": ("mechanism/utterances.py", "mechanism/acoustics.py", "dag/utterances.py", "speech/clips.py"),
-    "states": (*(f"mechanism/{name}.py" for name in ("capture", "hooks", "states")), "dag/states.py"),
+    "utterances": ("mechanism/utterances.py", "mechanism/acoustics.py", "nodes/utterances.py", "speech/clips.py"),
+    "states": (*(f"mechanism/{name}.py" for name in ("capture", "hooks", "states")), "nodes/states.py"),
     "probes": (
         *(f"mechanism/{name}.py" for name in ("characters", "ctc", "probe_utterances", "probes", "ridge")),
         *(f"mechanism/{name}.py" for name in ("ridge_probes", "states")),
@@ -133,12 +133,12 @@ STAGES = {
     "erasure": (
         *(f"mechanism/{name}.py" for name in ("eraser_files", "erasure", "hooks", "leace", "utterances")),
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "remarks")),
-        "dag/erasure.py",
+        "nodes/erasure.py",
     ),
     "surplus": (
         *(f"mechanism/{name}.py" for name in ("acoustics", "surplus_features", "utterances")),
         *(f"stats/{name}.py" for name in ("clusters", "jackknife", "mean", "nested", "statistic", "surplus")),
-        "dag/surplus.py",
+        "nodes/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
     "tables": (*SHOWING, *PAPER, *PAGE, "!report/paper_index.py"),
@@ -147,7 +147,7 @@ STAGES = {
     "page": (
         *SHOWING,
         "report/templates/*",
-        "dag/provenance.py",
+        "nodes/provenance.py",
         "provenance/record.py",
         *ON_FIGURES,
     ),

@@ -7,13 +7,13 @@ import polars as pl
 
 from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.config.study import TaskSpec
-from cascade_equivalence.dag.answers import questions, spoken_rows
 from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
 from cascade_equivalence.mechanism.erasure import ALL, Outcome, Variant
 from cascade_equivalence.mechanism.utterances import TRAIN, draw
 from cascade_equivalence.models.question import Question
 from cascade_equivalence.models.transcription.table import recordings
+from cascade_equivalence.nodes.answers import questions, spoken_rows
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.registry import get_task

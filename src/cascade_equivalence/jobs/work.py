@@ -10,11 +10,11 @@ from typing import Any
 
 from cascade_equivalence import progress
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.dag.claims import claimed
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError, of_system
+from cascade_equivalence.jobs.claims import claimed
 from cascade_equivalence.plugins import fault_of
 from cascade_equivalence.provenance.recording import Recording
+from cascade_equivalence.stages.study import Study
 
 
 @contextmanager

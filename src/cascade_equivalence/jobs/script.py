@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.dag import warm
-from cascade_equivalence.dag.processes import end_with_snakemake
+from cascade_equivalence.jobs import warm
+from cascade_equivalence.jobs.processes import end_with_snakemake
 
 if TYPE_CHECKING:
-    from cascade_equivalence.dag.study import Study
+    from cascade_equivalence.stages.study import Study
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def node(job: Any) -> Iterator["Study"]:
     end_with_snakemake()
     if warm.wanted(job.threads) and (status := warm.run()) is not None:
         os._exit(status)
-    from cascade_equivalence.dag.work import at_work
+    from cascade_equivalence.jobs.work import at_work
 
     with at_work(job) as study:
         yield study

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
 from cascade_equivalence.models.engine_margins import first_differences
 from cascade_equivalence.models.engines import check_engines, engine_version
+from cascade_equivalence.stages.study import Study
 
 ENGINES = ("transformers", "vllm")
 Run = Callable[..., Any]
@@ -48,8 +49,13 @@ def compare_engines(study: Study, items: int, run: Run = apart) -> dict[str, Any
     systems = [name for name in study.config.systems if study.takes_engine(name)]
     if not systems:
         raise StudyError("engines: no system of this study is a cascade whose LLM both engines can run")
-    places = [study.items(task) for task in study.config.tasks]
-    places += [path for name in systems for task in study.config.tasks for path in study.heard_by(name, task, CLEAN)]
+    places = [stages.items.file(study, task) for task in study.config.tasks]
+    places += [
+        path
+        for name in systems
+        for task in study.config.tasks
+        for path in stages.answer.heard(study, name, task, CLEAN)
+    ]
     if missing := [path for path in places if not Path(path).exists()]:
         raise StudyError(f"engines: {missing[0]} does not exist yet: run the target all_transcripts first")
     return {
@@ -64,18 +70,18 @@ def compare_engines(study: Study, items: int, run: Run = apart) -> dict[str, Any
 def _compare(study: Study, system: str, task: str, items: int, run: Run) -> dict[str, Any]:
     import polars as pl
 
-    from cascade_equivalence.dag.answers import model_files, questions
     from cascade_equivalence.models.answering import answer_questions
+    from cascade_equivalence.nodes.answers import model_files, questions
     from cascade_equivalence.tasks.items import read_items
     from cascade_equivalence.tasks.registry import get_task
 
     config, spec, asked = study.config.answer, study.task(task), get_task(task)
-    known = {item.id: item for item in read_items(Path(study.items(task)))}
-    rows = pl.read_parquet(study.heard_by(system, task, CLEAN))
+    known = {item.id: item for item in read_items(Path(stages.items.file(study, task)))}
+    rows = pl.read_parquet(stages.answer.heard(study, system, task, CLEAN))
     every = questions(task, spec, config.system_prompt, list(known.values()), rows)
     drawn = sorted(random.Random(study.config.items.seed).sample(range(len(every)), min(items, len(every))))  # noqa: S311
     some = [every[index] for index in drawn]
-    manifests = [Path(path) for path in study.answering_manifests(system)]
+    manifests = [Path(path) for path in stages.resolve.answering_manifests(study, system)]
     if absent := [path for path in manifests if not path.exists()]:
         raise StudyError(f"engines: {absent[0]} does not exist yet: run the target all_answers first")
     model = model_files(manifests, study.model(study.backbone(system)).chat)

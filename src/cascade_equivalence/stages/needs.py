@@ -7,12 +7,16 @@ parameters. For a GPU nothing was measured; older and slower ones than that of t
 comes out: a store knows no batch, and Snakemake makes nothing again because a resource changed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from cascade_equivalence.config.sources import PathSource, Source
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.stages import resolve
+from cascade_equivalence.stages.study import Study
 
 BILLION = 1e9
 MEGA = 1e6
@@ -40,6 +44,10 @@ LIBRARIES, CONTEXT = 2500, 3500
 BYTES_CPU, BYTES_GPU = 4.8, 2.4
 BATCHED = 40  # MB of activations an item of a batch, for a small model on a processor
 CLIP = 0.5  # MB of a clip in a table, compressed, and of one decoded
+
+
+Wildcards: TypeAlias = Any
+"""Snakemake's wildcards of a job."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,31 @@ class Need:
     def clips_kept(self, clips: float) -> "Need":
         """The same with some clips of a table in memory."""
         return replace(self, megabytes=self.megabytes + CLIP * clips)
+
+
+def asked(
+    need: "Need | Callable[[Wildcards], Need]", *, batch: bool = False
+) -> dict[str, Callable[[Wildcards, int], int]]:
+    """What a rule asks the scheduler for: its directive ``resources`` takes it with ``**``.
+
+    Args:
+        need: What its nodes need, or how much a node does, by its wildcards.
+        batch: Whether they have a batch size, which a second attempt halves.
+
+    Returns:
+        ``mem_mb``, ``runtime`` and, where asked for, ``batch_size``: functions of the wildcards and of the attempt.
+    """
+
+    def of(wildcards: Wildcards) -> Need:
+        return need if isinstance(need, Need) else need(wildcards)
+
+    found: dict[str, Callable[[Wildcards, int], int]] = {
+        "mem_mb": lambda wildcards, attempt: of(wildcards).memory(attempt),
+        "runtime": lambda wildcards, attempt: of(wildcards).runtime(attempt),
+    }
+    if batch:
+        found["batch_size"] = lambda wildcards, attempt: of(wildcards).batch(attempt)
+    return found
 
 
 def model_need(role: str, billions: float, clips: float, batch_size: int, gpu: bool) -> Need:
@@ -129,3 +162,25 @@ def counted_billions(source: Source, manifest: Path) -> float:
         files = [path for pattern in WEIGHTS for path in source.path.glob(pattern)]
         return sum(path.stat().st_size for path in files) / 2 / BILLION
     return 0.0
+
+
+def billions(study: Study, *models: str) -> float:
+    """Billions of parameters of some models together: as the registry says, as their weights say, or by role."""
+    return sum(_billions(study, name) for name in dict.fromkeys(models))
+
+
+def gpus(study: Study, stage: str) -> int:
+    """GPUs a node of a stage asks the scheduler for."""
+    return 0 if getattr(study.config, stage).device == "cpu" else 1
+
+
+def _billions(study: Study, name: str) -> float:
+    spec = study.model(name)
+    known = spec.billions or counted_billions(spec.source, Path(resolve.manifest(study, name)))
+    return known or DEFAULT_BILLIONS[spec.role]
+
+
+def asking_need(study: Study, role: str, models: list[str], clips: float) -> Need:
+    """Of asking a text LLM or a speech LLM, which the settings of answers are for."""
+    batch = study.config.answer.batch_size
+    return model_need(role, billions(study, *models), clips, batch, bool(gpus(study, "answer")))

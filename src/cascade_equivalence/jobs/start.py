@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.read import refuse_ambiguous
-from cascade_equivalence.dag.lock import hold_folder, release_stale
-from cascade_equivalence.dag.metadata import carry_metadata
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.jobs.lock import hold_folder, release_stale
+from cascade_equivalence.jobs.metadata import carry_metadata
 from cascade_equivalence.models.engines import check_engines
 from cascade_equivalence.provenance.made import bases
 from cascade_equivalence.provenance.settle import settle
 from cascade_equivalence.resources import REPOSITORY, SHIPPED
+from cascade_equivalence.stages.study import Study
 
 
 def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
@@ -64,4 +65,4 @@ def check_places(study: Study) -> None:
     if lines := list(place_problems(study.config, REPOSITORY, location)):
         raise StudyError(block("The study cannot run here:", lines))
     for task in study.config.tasks:
-        study.item_files(task)
+        stages.items.sources(study, task)

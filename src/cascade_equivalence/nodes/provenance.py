@@ -10,11 +10,11 @@ from typing import Any
 
 from cascade_equivalence import __version__
 from cascade_equivalence.config.names import VOICES
-from cascade_equivalence.dag.study import Study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.manifest import Manifest
 from cascade_equivalence.provenance.record import Record, read_records
 from cascade_equivalence.resources import IS_CHECKOUT, REPOSITORY
+from cascade_equivalence.stages.study import Study
 
 PACKAGES = (
     *("snakemake", "torch", "transformers", "peft", "openai-whisper", "ctranslate2"),

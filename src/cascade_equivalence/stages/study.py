@@ -1,16 +1,36 @@
-"""A study as a graph: what there is, and where its files are."""
+"""What there is in a study: its tasks, conditions, voices, systems, models, and the folders of its results.
+
+What a stage makes of them is in the module of the stage.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.check import clean_voices
+from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import ModelSpec
-from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, StudyConfig, SystemSpec, TaskSpec
+from cascade_equivalence.config.study import (
+    LENS,
+    ORACLE,
+    AnswerConfig,
+    CascadeSpec,
+    E2ESpec,
+    ImplicitSpec,
+    StudyConfig,
+    SystemSpec,
+    TaskSpec,
+)
 from cascade_equivalence.models.architecture import ARCHITECTURES
+from cascade_equivalence.provenance.hashes import FileHashes
+from cascade_equivalence.provenance.record import HASHES, RECORDS
+
+if TYPE_CHECKING:
+    from cascade_equivalence.tasks.sources.resources import SetResources
 
 
 @dataclass(frozen=True)
@@ -21,8 +41,8 @@ class Node:
     condition: str
 
 
-class Layout:
-    """Names and paths of every node of a study.
+class Study:
+    """What a config says there is, with all names resolved.
 
     Args:
         config: The checked config.
@@ -36,8 +56,6 @@ class Layout:
     def resolved(self) -> dict[str, Any]:
         """The whole config with its definitions filled in, free of other files."""
         return self.config.model_dump(mode="json", exclude={"registry"}) | {"registry": []}
-
-    # -- what there is ------------------------------------------------------------------------------------------------
 
     @cached_property
     def conditions(self) -> list[str]:
@@ -150,40 +168,81 @@ class Layout:
         pair = self.config.pairs[index]
         return f"{pair.system}~{pair.reference}"
 
-    # -- paths --------------------------------------------------------------------------------------------------------
-
-    def manifest(self, model: str) -> str:
-        """Manifest of resolved weights; they lie beside it."""
-        return f"{self.models}/{model}/manifest.json"
-
-    def items(self, task: str) -> str:
-        """Items of a task."""
-        return f"{self.results}/tasks/{task}/items.parquet"
-
-    def preflight(self, model: str) -> str:
-        """Record of a speech LLM's preflight."""
-        return f"{self.results}/preflight/{model}.json"
-
-    def clips(self, task: str, voice: str, condition: str = CLEAN) -> str:
-        """Speech of a task in one voice and condition."""
-        return f"{self.results}/speech/{task}/{voice}/{condition}.parquet"
-
-    def transcripts(self, asr: str, task: str, condition: str) -> str:
-        """Transcripts of a task in one condition, all voices."""
-        return f"{self.results}/transcripts/{asr}/{task}/{condition}.parquet"
-
-    def answers(self, system: str, task: str, condition: str) -> str:
-        """Answers of a system to a task in one condition, all voices."""
-        return f"{self.results}/answers/{system}/{task}/{condition}.parquet"
-
-    def agreement(self, pair: str, task: str, condition: str) -> str:
-        """Agreement of a pair on a task in one condition."""
-        return f"{self.results}/agreement/{pair}/{task}/{condition}.json"
-
-    def contrast(self, system: str, first: str, second: str, task: str, condition: str) -> str:
-        """Difference of a system's agreements with two references."""
-        return f"{self.results}/contrasts/{system}~{first}~{second}/{task}/{condition}.json"
-
     def store(self, *parts: str) -> Path:
         """A file or folder of the store: what survives a killed job."""
         return Path(self.results, "store", *parts)
+
+    @cached_property
+    def sets(self) -> str:
+        """Folder for fetched sets."""
+        return self.config.items.sets_folder.as_posix()
+
+    @property
+    def sets_folder(self) -> Path:
+        """Folder of the published sets: the user's own, or the fetched ones'."""
+        return self.config.items.folder or self.config.items.sets_folder
+
+    @property
+    def recordings_folder(self) -> Path:
+        """Folder for the recordings that are made from the sets' archives."""
+        return self.config.items.sets_folder / "recordings"
+
+    @cached_property
+    def _known_sets(self) -> dict[str, "SetResources"]:
+        """What was read of the sets already: many nodes ask for the same."""
+        return {}
+
+    def set_resources(self, task: str) -> "SetResources":
+        """What the project knows of a task's published set."""
+        from cascade_equivalence.tasks.sources.resources import read_resources
+
+        if task not in self._known_sets:
+            self._known_sets[task] = read_resources(task, TASKS[task].resources)
+        return self._known_sets[task]
+
+    @cached_property
+    def remembered_hashes(self) -> FileHashes:
+        """Hashes of files that no node makes; they lie with the results."""
+        return FileHashes(Path(self.results) / RECORDS / HASHES, within=Path(self.results))
+
+    @property
+    def mechanism(self) -> MechanismConfig:
+        """The section of the config."""
+        assert self.config.mechanism is not None
+        return self.config.mechanism
+
+    @property
+    def erasure(self) -> ErasureConfig:
+        """The section on erasure."""
+        assert self.mechanism.erasure is not None
+        return self.mechanism.erasure
+
+    def items_of(self, task: str) -> int:
+        """Items of a task at most."""
+        counts = self.config.items.per_task
+        return counts if isinstance(counts, int) else {str(key): n for key, n in counts.items()}[task]
+
+    def clip_count(self, task: str, condition: str) -> int:
+        """Clips of a task in a condition, all voices."""
+        return self.items_of(task) * len(self.voices_of(task, condition))
+
+    def answer_settings(self) -> dict[str, Any]:
+        """Settings of answers that they depend on, whatever runs the model."""
+        return self.config.answer.model_dump(mode="json", exclude={"batch_size", "engine"})
+
+    def takes_engine(self, system: str) -> bool:
+        """Whether a system's answers can be left to another engine: those of a text LLM with its own checkpoint."""
+        spec = self.system(system)
+        return isinstance(spec, CascadeSpec | ImplicitSpec) and self.model(self.backbone(system)).role == "llm"
+
+    def engine_of(self, system: str) -> str:
+        """What runs a system's LLM: the engine that is set, where it can."""
+        return self.config.answer.engine if self.takes_engine(system) else "transformers"
+
+    def answering(self, system: str) -> AnswerConfig:
+        """How a system answers, with the engine that runs it."""
+        return self.config.answer.model_copy(update={"engine": self.engine_of(system)})
+
+    def engines(self) -> set[str]:
+        """What runs the study's text LLMs."""
+        return {self.engine_of(system) for system in self.config.systems if system not in self.apis}

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from cascade_equivalence.dag.slurm import is_running, this_job
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.jobs.slurm import is_running, this_job
 from cascade_equivalence.locked import locked
 
 SECONDS_TO_WAIT = 10.0

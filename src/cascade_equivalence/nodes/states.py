@@ -5,16 +5,17 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.dag.answers import model_files, questions, spoken_rows
-from cascade_equivalence.dag.mechanism import UNTRAINED
-from cascade_equivalence.dag.study import Study
+from cascade_equivalence import stages
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.capture import Heard, Sink, capture_speech_llm, capture_whisper, shuffle_weights
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.transcription.engines import TorchEncoder
 from cascade_equivalence.models.transcription.table import recordings
+from cascade_equivalence.nodes.answers import model_files, questions, spoken_rows
 from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.stages.opened_models import UNTRAINED
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Item
 
 
@@ -45,7 +46,7 @@ def capture(
     """
     states = study.mechanism.states
     model = opened.removesuffix(UNTRAINED)
-    layers = study.layers_of(opened)
+    layers = stages.opened_models.layers(study, opened)
     about = {"model": opened, "positions": states.positions}
     heard = utterance_clips(utterances, clips)
     with Sink(dict(zip(layers, files, strict=True)), index, utterances, about) as sink:

@@ -1,1 +1,0 @@
-"""What the workflow asks of Python: paths, targets and the parameters a node depends on. Imports nothing heavy."""

@@ -1,0 +1,56 @@
+"""What a study makes: a module a stage, with its files, its inputs, what its nodes depend on and what they need.
+
+A stage is functions that take the study. The rules of the workflow ask them; what a node does is in the packages below.
+"""
+
+from cascade_equivalence.stages import (
+    agree,
+    answer,
+    api,
+    connector,
+    erasers,
+    erasure,
+    items,
+    lens,
+    needs,
+    noise,
+    opened_models,
+    preflight,
+    probes,
+    repeat,
+    report,
+    resolve,
+    sets,
+    speech,
+    states,
+    surplus,
+    transcribe,
+    utterances,
+    wildcards,
+)
+
+__all__ = [
+    "agree",
+    "answer",
+    "api",
+    "connector",
+    "erasers",
+    "erasure",
+    "items",
+    "lens",
+    "needs",
+    "noise",
+    "opened_models",
+    "preflight",
+    "probes",
+    "repeat",
+    "report",
+    "resolve",
+    "sets",
+    "speech",
+    "states",
+    "surplus",
+    "transcribe",
+    "utterances",
+    "wildcards",
+]

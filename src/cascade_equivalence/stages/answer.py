@@ -1,0 +1,50 @@
+"""The stage in which systems answer: a cascade from transcripts, a speech LLM from speech."""
+
+from typing import Any
+
+from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.study import E2ESpec
+from cascade_equivalence.stages import needs, speech, transcribe
+from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
+from cascade_equivalence.stages.needs import Need
+from cascade_equivalence.stages.study import Study
+
+
+def file(study: Study, system: str, task: str, condition: str) -> str:
+    """Answers of a system to a task in one condition, all voices."""
+    return f"{study.results}/answers/{system}/{task}/{condition}.parquet"
+
+
+def all_files(study: Study) -> list[str]:
+    """Every answers file."""
+    return [file(study, system, n.task, n.condition) for system in study.config.systems for n in study.nodes_of(system)]
+
+
+def heard(study: Study, system: str, task: str, condition: str) -> list[str]:
+    """What a system answers from: a cascade from transcripts, a speech LLM from speech."""
+    spec = study.system(system)
+    if isinstance(spec, E2ESpec | ApiSpec):
+        return speech.files_of(study, task, condition)
+    return [transcribe.file(study, spec.asr, task, condition)]
+
+
+def params(study: Study, system: str, task: str) -> dict[str, Any]:
+    """What answers depend on, beside weights and what is heard."""
+    more = code_fingerprint("listen") if isinstance(study.system(system), E2ESpec) else ""
+    engine = study.engine_of(system)
+    if engine == "vllm":
+        more += code_fingerprint("answer_vllm")
+    return study.answer_settings() | {
+        "engine": engine,
+        "task": study.task(task).asked(),
+        "system": study.system(system).model_dump(mode="json"),
+        "chat": study.model(study.backbone(system)).chat,
+        "code": code_fingerprint("answer", *code_of(task), *study.opened_by(study.backbone(system))) + more,
+    }
+
+
+def need(study: Study, system: str, task: str, condition: str) -> Need:
+    """Of a system that answers."""
+    models = study.answering_models(system)
+    role = "speech-llm" if study.system(system).kind == "e2e" else "llm"
+    return needs.asking_need(study, role, models, study.clip_count(task, condition))

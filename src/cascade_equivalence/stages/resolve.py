@@ -1,0 +1,50 @@
+"""The stage that brings models: where their weights lie, and which a node needs."""
+
+from pathlib import Path
+from typing import Any
+
+from cascade_equivalence.config.sources import PathSource
+from cascade_equivalence.provenance.hashes import state_of
+from cascade_equivalence.stages.fingerprint import code_fingerprint
+from cascade_equivalence.stages.study import Study
+
+
+def manifest(study: Study, model: str) -> str:
+    """Manifest of resolved weights; they lie beside it."""
+    return f"{study.models}/{model}/manifest.json"
+
+
+def answering_manifests(study: Study, system: str) -> list[str]:
+    """Manifests of the models that a system's answers need, its text LLM's first."""
+    return [manifest(study, model) for model in study.answering_models(system)]
+
+
+def transcribing_manifests(study: Study, asr: str) -> list[str]:
+    """Manifests of the models that transcripts need, none for the true texts."""
+    return [manifest(study, model) for model in study.transcribing_models(asr)]
+
+
+def pair_manifests(study: Study, *systems: str) -> list[str]:
+    """Manifests of some systems' text LLMs, each once, in their order; none where one is not known."""
+    if not study.apis.keys().isdisjoint(systems):
+        return []
+    return list(dict.fromkeys(manifest(study, study.backbone(name)) for name in systems))
+
+
+def all_manifests(study: Study) -> list[str]:
+    """Manifests of all models of the study."""
+    models = [model for name in study.config.systems for model in study.answering_models(name)]
+    models += [model for asr in study.asrs for model in study.transcribing_models(asr)]
+    return list(dict.fromkeys(manifest(study, model) for model in models))
+
+
+def params(study: Study, model: str) -> dict[str, Any]:
+    """What resolved weights depend on. A folder of the user's counts as it is now."""
+    spec = study.model(model)
+    params: dict[str, Any] = {
+        "spec": spec.model_dump(mode="json", exclude={"blocks", "billions"}),
+        "code": code_fingerprint("resolve", *study.opened_by(model)),
+    }
+    if isinstance(spec.source, PathSource):
+        params["folder"] = state_of(spec.source, spec.gguf, Path(study.models))
+    return params

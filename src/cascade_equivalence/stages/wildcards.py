@@ -1,0 +1,48 @@
+"""Wildcards of the rules: the names that there are in a study, as regular expressions."""
+
+import re
+from collections.abc import Iterable
+
+from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.stages import erasure, opened_models
+from cascade_equivalence.stages.study import Study
+
+
+def constraints(study: Study) -> dict[str, str]:
+    """Wildcard constraints: only names of this study, so that a misspelt path is no file."""
+    noise = [name for name in study.conditions if name != CLEAN]
+    erased = study.config.mechanism is not None and study.config.mechanism.erasure is not None
+    return {
+        "model": _either(study.config.definitions.models),
+        "asr": _either(name for name in study.asrs if not study.is_lens(name)),
+        "opened": _either(opened_models.models(study) if study.config.mechanism else ()),
+        "layer": r"\d+",
+        "concept": _either(erasure.concepts(study) if erased else ()),
+        "lens": _either(name for name in study.asrs if study.is_lens(name)),
+        "task": _either(study.config.tasks),
+        "voice": _either(dict.fromkeys([*study.config.speech.voices, *study.config.speech.prosody_voices])),
+        "condition": _either(study.conditions),
+        "variant": _either(study.config.statistics.repeats),
+        "noise": _either(noise),
+        "part": "speech|music",
+        "connector": _either(study.config.definitions.connectors),
+        "shard": r"train-\d{4}|held-[A-Za-z0-9._-]+",
+        "system": _either(study.config.systems),
+        **{role: _either(study.config.systems) for role in ("reference", "first", "second")},
+    }
+
+
+def answered_by(study: Study, engine: str) -> str:
+    """A regular expression for the systems that an engine answers: each engine has a rule of its own.
+
+    Args:
+        study: The study.
+        engine: ``transformers``, ``vllm``, or ``api`` for the systems behind one.
+    """
+    engines = {name: "api" if name in study.apis else study.engine_of(name) for name in study.config.systems}
+    return _either(name for name, known in engines.items() if known == engine)
+
+
+def _either(names: Iterable[str]) -> str:
+    """A regular expression for one of some names; one that nothing matches where there are none."""
+    return "|".join(re.escape(name) for name in names) or r"(?!)"
