@@ -104,6 +104,11 @@ def test_a_lower_bound_is_the_first_version_of_a_pins_series(version: str, bound
     assert Requirement(f"some>={bound}").specifier.contains(version)
 
 
+def test_only_packages_of_locks_are_built_from_source():
+    locked = {package for lock in LOCKS.values() for package in lock.versions}
+    assert set(map(canonical_name, SOURCES.sources)) <= locked
+
+
 def test_no_package_is_pinned_twice():
     assert not read_pins(SOURCES.folder / RUN).keys() & read_pins(SOURCES.folder / "dev.txt").keys()
     assert not LOCKS["run"].versions.keys() & (LOCKS["dev"].versions.keys() | LOCKS["slurm"].versions.keys())

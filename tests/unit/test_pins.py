@@ -2,14 +2,17 @@
 
 import hashlib
 import http.server
+import io
+import re
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain, combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.markers import Marker
@@ -17,11 +20,9 @@ from packaging.markers import Marker
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.pins.families import read_families, read_pins
 from cascade_equivalence.pins.lock import Lock, Pin, read_lock
-from cascade_equivalence.pins.platforms import hashes_for, lacking, short_marker, supported
-from cascade_equivalence.pins.resolve import Resolver
+from cascade_equivalence.pins.resolve import LINUX, PLATFORMS, Platform, resolve
 
-PLATFORMS = supported("3.11")
-LINUX, ARM, MAC = PLATFORMS
+MAC = ("darwin", "arm64")
 
 
 def wheel(folder: Path, name: str, version: str, *needs: str, tag: str = "py3-none-any") -> str:
@@ -35,40 +36,6 @@ def wheel(folder: Path, name: str, version: str, *needs: str, tag: str = "py3-no
         file.writestr(f"{record}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
         file.writestr(f"{record}/RECORD", "")
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@pytest.mark.parametrize("needed", chain.from_iterable(combinations(PLATFORMS, count) for count in (1, 2, 3)))
-def test_a_short_marker_is_met_where_it_should_be(needed):
-    marker = short_marker(needed, PLATFORMS)
-    assert [platform for platform in PLATFORMS if platform.needs(marker)] == list(needed)
-    if marker:
-        Marker(marker)
-
-
-def test_files_are_taken_that_some_platform_can_install():
-    wheels = {
-        f"some-1.0-{tag}.whl": tag
-        for tag in (
-            "cp311-cp311-manylinux_2_28_x86_64",
-            "cp39-abi3-manylinux2014_aarch64.manylinux_2_17_aarch64",
-            "cp311-cp311-macosx_11_0_arm64",
-            "cp312-cp312-manylinux_2_28_x86_64",
-            "cp311-cp311-win_amd64",
-            "cp311-cp311-musllinux_1_2_x86_64",
-            "cp311-cp311t-manylinux_2_28_x86_64",
-            "pp311-pypy311_pp73-manylinux_2_28_x86_64",
-        )
-    }
-    assert hashes_for(PLATFORMS, wheels, "source") == set(list(wheels.values())[:3])
-    assert hashes_for([LINUX], wheels, "source") == {"cp311-cp311-manylinux_2_28_x86_64"}
-
-
-def test_a_source_is_taken_only_where_a_platform_has_no_wheel():
-    wheels = {"some-1.0-cp311-cp311-manylinux_2_28_x86_64.whl": "wheel"}
-    assert hashes_for([LINUX], wheels, "source") == {"wheel"}
-    assert hashes_for([LINUX, MAC], wheels, "source") == {"wheel", "source"}
-    assert lacking([LINUX, MAC], wheels, "source") == []
-    assert lacking([LINUX, MAC], wheels, None) == [MAC]
 
 
 def test_a_lock_is_read_as_it_was_written(tmp_path: Path):
@@ -168,37 +135,85 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def publish(index: Path, name: str, version: str, *needs: str, tag: str = "py3-none-any") -> str:
     folder = index / name
     folder.mkdir(exist_ok=True)
-    digest = wheel(folder, name, version, *needs, tag=tag)
-    page = folder / "index.html"
-    link = f'<a href="{name}-{version}-{tag}.whl#sha256={digest}">{name}-{version}-{tag}.whl</a>\n'
-    page.write_text((page.read_text() if page.exists() else "") + link)
+    wheel(folder, name, version, *needs, tag=tag)
+    return linked(folder, folder / f"{name}-{version}-{tag}.whl")
+
+
+def linked(folder: Path, file: Path) -> str:
+    """Name a file on its package's page; its hash."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    with (folder / "index.html").open("a") as page:
+        page.write(f'<a href="{file.name}#sha256={digest}">{file.name}</a>\n')
     return digest
 
 
+def publish_source(index: Path, name: str, version: str, *, ran: Path | None = None) -> str:
+    """Put a source distribution beside the wheels; one that says `ran` must be built before its needs are known."""
+    folder = index / name
+    folder.mkdir(exist_ok=True)
+    stated = "2.1\nDynamic: requires-dist" if ran else "2.2"
+    backend = f"def get_requires_for_build_wheel(*_):\n    open({str(ran)!r}, 'w').close()\n    return []\n"
+    files = {
+        "PKG-INFO": f"Metadata-Version: {stated}\nName: {name}\nVersion: {version}\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "made"\nbackend-path = ["."]\n',
+        "made.py": backend,
+    }
+    path = folder / f"{name}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{file}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return linked(folder, path)
+
+
+def found(groups: dict[str, dict[str, str]], preferred: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    return resolve(groups, "3.11", preferred or {}, **more)
+
+
+def versions(groups: dict[str, dict[str, str]], preferred: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
+    return {name: {pin.name: pin.version for pin in pins} for name, pins in found(groups, preferred).items()}
+
+
+def meeting(marker: str) -> list[Platform]:
+    """The platforms that meet a marker."""
+    names = ("sys_platform", "platform_machine")
+    return [each for each in PLATFORMS if Marker(marker).evaluate(dict(zip(names, each, strict=True)))]
+
+
 def test_everything_that_is_needed_is_locked_with_its_hash_and_marker(index: Path):
-    top = publish(index, "top", "1.0", "low>=1", "mac ; sys_platform == 'darwin'", "win ; sys_platform == 'win32'")
-    low = publish(index, "low", "1.5")
-    mac = publish(index, "mac", "2.0")
-    publish(index, "win", "3.0")
-    resolver = Resolver(PLATFORMS, {})
-    resolver.agree({"top": "1.0"})
-    expected = [
-        Pin("low", "1.5", (low,)),
-        Pin("mac", "2.0", (mac,), MAC.marker.partition(" and ")[0]),
-        Pin("top", "1.0", (top,)),
-    ]
-    assert resolver.closure({"top": "1.0"}) == expected
+    markers = {"mac": "sys_platform == 'darwin'", "win": "sys_platform == 'win32'", "py": "implementation_name != 'x'"}
+    top = publish(index, "top", "1.0", "low>=1", *(f"{name} ; {marker}" for name, marker in markers.items()))
+    low, mac, _, py = (publish(index, name, "2.0") for name in ("low", *markers))
+    one, other, third, last = found({"a": {"top": "1.0"}})["a"]
+    assert [one, third, last] == [Pin("low", "2.0", (low,)), Pin("py", "2.0", (py,)), Pin("top", "1.0", (top,))]
+    assert (other.name, other.hashes, meeting(other.marker)) == ("mac", (mac,), [MAC])
+
+
+def test_each_group_has_what_it_needs_and_no_more(index: Path):
+    for name, *needs in (("one", "low"), ("other",), ("low",)):
+        publish(index, name, "1.0", *needs)
+    groups = {"a": {"one": "1.0"}, "b": {"other": "1.0"}, "c": {"other": "1.0", "one": "1.0"}}
+    assert {name: set(pins) for name, pins in versions(groups).items()} == {
+        "a": {"low", "one"},
+        "b": {"other"},
+        "c": {"low", "one", "other"},
+    }
 
 
 def test_versions_stay_until_an_upgrade_is_asked_for(index: Path):
     publish(index, "top", "1.0", "low")
     for version in ("1.0", "2.0"):
         publish(index, "low", version)
-    kept, newest = Resolver(PLATFORMS, {"low": "1.0"}), Resolver(PLATFORMS, {})
-    for resolver in (kept, newest):
-        resolver.agree({"top": "1.0"})
-    assert {pin.name: pin.version for pin in kept.closure({"top": "1.0"})} == {"top": "1.0", "low": "1.0"}
-    assert {pin.name: pin.version for pin in newest.closure({"top": "1.0"})} == {"top": "1.0", "low": "2.0"}
+    assert versions({"a": {"top": "1.0"}}, {"low": "1.0"}) == {"a": {"top": "1.0", "low": "1.0"}}
+    assert versions({"a": {"top": "1.0"}}) == {"a": {"top": "1.0", "low": "2.0"}}
+
+
+def test_a_version_that_no_longer_fits_is_given_up(index: Path):
+    publish(index, "top", "1.0", "low>=2")
+    for version in ("1.0", "2.0"):
+        publish(index, "low", version)
+    assert versions({"a": {"top": "1.0"}}, {"low": "1.0"}) == {"a": {"top": "1.0", "low": "2.0"}}
 
 
 def test_what_is_resolved_together_has_one_version_everywhere(index: Path):
@@ -206,21 +221,45 @@ def test_what_is_resolved_together_has_one_version_everywhere(index: Path):
     publish(index, "other", "1.0", "low<2")
     for version in ("1.0", "2.0"):
         publish(index, "low", version)
-    resolver = Resolver(PLATFORMS, {})
-    resolver.agree({"one": "1.0", "other": "1.0"})
-    assert [pin.version for pin in resolver.closure({"one": "1.0"}) if pin.name == "low"] == ["1.0"]
+    assert versions({"a": {"one": "1.0"}, "b": {"other": "1.0"}})["a"]["low"] == "1.0"
 
 
 def test_pins_that_do_not_fit_together_are_named(index: Path):
     publish(index, "one", "1.0", "low>=2")
     publish(index, "low", "1.0")
     with pytest.raises(StudyError, match="low"):
-        Resolver(PLATFORMS, {}).agree({"one": "1.0"})
+        found({"a": {"one": "1.0"}})
 
 
 def test_a_package_without_a_file_for_a_platform_is_named(index: Path):
-    publish(index, "some", "1.0", tag="cp311-cp311-manylinux_2_28_x86_64")
-    resolver = Resolver(PLATFORMS, {})
-    resolver.agree({"some": "1.0"})
-    with pytest.raises(StudyError, match=r"some 1\.0 has no file for .*aarch64.* or .*arm64"):
-        resolver.closure({"some": "1.0"})
+    digest = publish(index, "some", "1.0", tag="cp311-cp311-manylinux_2_28_x86_64")
+    with pytest.raises(StudyError, match=r"some==1\.0 has no .*(aarch64|arm64)"):
+        found({"a": {"some": "1.0"}})
+    assert found({"a": {"some": "1.0"}}, platforms=[LINUX])["a"] == [Pin("some", "1.0", (digest,))]
+
+
+def test_a_source_is_taken_only_of_packages_that_say_so(index: Path):
+    both = publish(index, "some", "1.0", tag="cp311-cp311-manylinux_2_28_x86_64"), publish_source(index, "some", "1.0")
+    pure = publish(index, "pure", "1.0")
+    publish_source(index, "pure", "1.0")
+    groups = {"a": {"some": "1.0", "pure": "1.0"}}
+    with pytest.raises(StudyError, match=r"some(.|\n)*sources"):
+        found(groups)
+    pins = found(groups, sources=["Some"])["a"]
+    assert pins == [Pin("pure", "1.0", (pure,)), Pin("some", "1.0", tuple(sorted(both)))]
+
+
+def test_an_index_without_hashes_is_refused(index: Path):
+    publish(index, "some", "1.0")
+    page = index / "some" / "index.html"
+    page.write_text(re.sub("#sha256=[0-9a-f]+", "", page.read_text()))
+    with pytest.raises(StudyError, match="SHA-256"):
+        found({"a": {"some": "1.0"}})
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_source_that_is_not_named_is_not_run(index: Path, tmp_path: Path, named: bool):
+    publish_source(index, "some", "1.0", ran=tmp_path / "ran")
+    with pytest.raises(StudyError, match="some"):
+        found({"a": {"some": "1.0"}}, sources=["some"] if named else [])
+    assert (tmp_path / "ran").exists() == named

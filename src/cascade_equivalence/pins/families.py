@@ -80,6 +80,7 @@ class _Families(BaseModel):
     environments: dict[str, _Environment]
     extras: dict[str, _Extra] = {}
     cpu: dict[str, Build]
+    sources: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Families:
         families: The environments, by name.
         extras: What the installed package asks for, as pins by package: always (``base``), or by the name of an extra.
         cpu: Builds for processors only, by package.
+        sources: Packages that may be built from source.
         folder: Where the files stand.
     """
 
@@ -117,6 +119,7 @@ class Families:
     families: dict[str, Family]
     extras: dict[str, dict[str, str]]
     cpu: dict[str, Build]
+    sources: tuple[str, ...]
     folder: Path
 
     @property
@@ -164,7 +167,7 @@ def read_families(folder: Path = REQUIREMENTS) -> Families:
     for package, build in raw.cpu.items():
         if build.version.partition("+")[0] != pinned.get(package):
             raise StudyError(f"{path.name}: {package} {build.version} is no build of {RUN}'s {pinned.get(package)}")
-    return Families(raw.conda.python, raw.conda.pip, families, extras, raw.cpu, folder)
+    return Families(raw.conda.python, raw.conda.pip, families, extras, raw.cpu, tuple(raw.sources), folder)
 
 
 def _chosen(name: str, file: Path, packages: list[str] | None) -> dict[str, str]:

@@ -81,13 +81,26 @@ def read_lock(path: Path) -> Lock:
     if not path.is_file():
         raise StudyError(f"requirements/locks/{path.name} is missing: run `make locks`")
     text = path.read_text(encoding="utf-8")
-    head, separator, rest = text.partition(MADE_FROM)
-    made_from, _, body = rest.partition("\n")
-    found = list(_PIN.finditer(body))
-    if not separator or "".join(match.group() for match in found) != body:
-        raise StudyError(f"requirements/locks/{path.name} was changed by hand: run `make locks`")
-    pins = tuple(
+    head, _, rest = text.partition(MADE_FROM)
+    made_from, separator, body = rest.partition("\n")
+    try:
+        if not separator:
+            raise ValueError
+        return Lock(head.splitlines()[0].removeprefix("# "), made_from, pins_of(body))
+    except ValueError:
+        raise StudyError(f"requirements/locks/{path.name} was changed by hand: run `make locks`") from None
+
+
+def pins_of(text: str) -> tuple[Pin, ...]:
+    """The packages of a lock without its head, or of what uv exports.
+
+    Raises:
+        ValueError: There is more in it than packages with a version and hashes.
+    """
+    found = list(_PIN.finditer(text))
+    if "".join(match.group() for match in found) != text:
+        raise ValueError("a line is no package with a version and hashes")
+    return tuple(
         Pin(match["name"], match["version"], tuple(re.findall(r"sha256:(\w+)", match["hashes"])), match["marker"] or "")
         for match in found
     )
-    return Lock(head.splitlines()[0].removeprefix("# "), made_from, pins)

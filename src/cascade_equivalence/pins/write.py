@@ -6,20 +6,19 @@ from cascade_equivalence.files import write_text
 from cascade_equivalence.pins.families import ADDED, RUN, Families, Family, read_families, read_pins
 from cascade_equivalence.pins.lock import Lock, Pin, read_lock
 from cascade_equivalence.pins.loose import write_loose
-from cascade_equivalence.pins.platforms import supported
-from cascade_equivalence.pins.resolve import Resolver, without
+from cascade_equivalence.pins.resolve import LINUX, marker_of, resolve, without
 from cascade_equivalence.resources import REPOSITORY
 
 ENVIRONMENTS = REPOSITORY / "workflow" / "envs"
-CPU_LOCK, CUDA_LOCK = "cpu", "cuda"
+CPU_LOCK, RUN_LOCK, CUDA_LOCK = "cpu", "run", "cuda"
 TITLES = {
     CPU_LOCK: "Builds for processors only; installed first, and where the package index has none, run.txt's are taken",
-    "run": "What `make demo` installs: all that a study needs but the packages of torch for GPUs",
+    RUN_LOCK: "What `make demo` installs: all that a study needs but the packages of torch for GPUs",
     CUDA_LOCK: "What torch needs beside run.txt on Linux unless its build is for processors only",
     "dev": "What the tests, the linters and the benchmarks need beside run.txt",
     "slurm": "What `snakemake --profile profiles/slurm` needs beside run.txt",
 }
-RESOLVED = ("run", CUDA_LOCK, "dev", "slurm")
+RESOLVED = (RUN_LOCK, CUDA_LOCK, "dev", "slurm")
 
 
 def resolve_locks(sources: Families, upgrade: bool = False) -> dict[str, Lock]:
@@ -35,42 +34,39 @@ def resolve_locks(sources: Families, upgrade: bool = False) -> dict[str, Lock]:
     Raises:
         StudyError: The pins cannot be resolved.
     """
-    platforms = supported(sources.series)
     run = read_pins(sources.folder / RUN)
-    added = {Path(file).stem: read_pins(sources.folder / file) for file in ADDED}
-
-    def earlier(*names: str) -> dict[str, str]:
-        there = [path for name in names if (path := lock_path(sources, name)).is_file()]
-        return (
-            {} if upgrade else {name: version for path in there for name, version in read_lock(path).versions.items()}
-        )
-
-    shared = Resolver(platforms, earlier(*RESOLVED))
-    together = dict(run)
-    for more in added.values():
-        together |= more
-    shared.agree(together)
-    all_run = shared.closure(run)
+    groups = {RUN_LOCK: run}
+    groups |= {Path(file).stem: run | read_pins(sources.folder / file) for file in ADDED}
+    groups |= {family.name: family.pins for family in sources.families.values() if family.source == RUN}
+    names = () if upgrade else RESOLVED
+    shared = resolve(groups, sources.series, _versions(sources, *names), sources.sources)
+    all_run = shared[RUN_LOCK]
     found = {
         CPU_LOCK: [Pin(name, build.version, (build.sha256,)) for name, build in sorted(sources.cpu.items())],
-        "run": [pin for pin in all_run if not pin.of_cuda],
+        RUN_LOCK: [pin for pin in all_run if not pin.of_cuda],
         CUDA_LOCK: [pin for pin in all_run if pin.of_cuda],
     }
-    found |= {name: without(shared.closure(run | more), all_run) for name, more in added.items()}
+    found |= {Path(file).stem: without(shared[Path(file).stem], all_run) for file in ADDED}
     # A change of what only the tests need leaves the lock of a study, which its records name, as it is.
     sources_of = {Path(file).stem: (RUN, file) for file in ADDED}
     locks = {name: _lock(TITLES[name], sources, these, *sources_of.get(name, ())) for name, these in found.items()}
     for family in sources.families.values():
         if family.source == RUN:
-            pins = [pin for pin in shared.closure(family.pins) if not pin.of_cuda]
+            pins = [pin for pin in shared[family.name] if not pin.of_cuda]
             locks[family.name] = _lock(family.title, sources, pins)
         else:
             # On its own: other versions, and only where such engines run.
-            alone = Resolver(platforms[:1], earlier(family.name))
-            alone.agree(family.pins)
-            title = f"{family.title}; only for {platforms[0].marker}"
-            locks[family.name] = _lock(title, sources, alone.closure(family.pins), family.source)
+            earlier = {} if upgrade else _versions(sources, family.name)
+            alone = resolve({family.name: family.pins}, sources.series, earlier, sources.sources, (LINUX,))
+            title = f"{family.title}; only for {marker_of(LINUX)}"
+            locks[family.name] = _lock(title, sources, alone[family.name], family.source)
     return locks
+
+
+def _versions(sources: Families, *names: str) -> dict[str, str]:
+    """What locks that are there name, by package."""
+    there = [path for name in names if (path := lock_path(sources, name)).is_file()]
+    return {package: version for path in there for package, version in read_lock(path).versions.items()}
 
 
 def _lock(title: str, sources: Families, pins: list[Pin], *files: str) -> Lock:
