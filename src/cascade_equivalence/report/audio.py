@@ -32,7 +32,7 @@ class Place(NamedTuple):
         return cls(task, voice, path.stem)
 
 
-class Spoken(NamedTuple):
+class ClipSound(NamedTuple):
     """A clip: what was to be said, its length in seconds, and the sound as FLAC."""
 
     text: str
@@ -40,7 +40,7 @@ class Spoken(NamedTuple):
     flac: bytes
 
 
-def read_some(path: Path, ids: Iterable[str]) -> dict[str, Spoken]:
+def read_some(path: Path, ids: Iterable[str]) -> dict[str, ClipSound]:
     """Read some items' clips from a clip file, without holding the others.
 
     Args:
@@ -58,7 +58,7 @@ def read_some(path: Path, ids: Iterable[str]) -> dict[str, Spoken]:
     ):
         if hash_audio(flac) != sha256:
             raise StudyError(f"{path}: the audio of item {item} is corrupt: delete the file and run again.")
-        found[item] = Spoken(text, seconds, flac)
+        found[item] = ClipSound(text, seconds, flac)
     return found
 
 

@@ -15,7 +15,7 @@ from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, PairSpec, SystemSpec
 from cascade_equivalence.report.audio import Place, read_some, within
 from cascade_equivalence.report.mechanism_names import by_name
-from cascade_equivalence.report.naming import Node, Outline, condition_title, nodes, task_title
+from cascade_equivalence.report.naming import NodeFile, Outline, condition_title, nodes, task_title
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.tasks.items import read_items
 
@@ -192,11 +192,11 @@ def browser_items(
     return Items(pairs, _with_sound(clips, entries, speech, audio_budget_bytes), entries)
 
 
-def _at(node: Node, task: str, condition: str) -> bool:
+def _at(node: NodeFile, task: str, condition: str) -> bool:
     return (node.task, node.condition) == (task, condition)
 
 
-def _conditions(answers: Iterable[Node], task: str) -> list[str]:
+def _conditions(answers: Iterable[NodeFile], task: str) -> list[str]:
     """Clean speech and the hardest noise of each kind that a task was answered in."""
     found = {node.condition for node in answers if node.task == task}
     return [*([CLEAN] if CLEAN in found else []), *(names[-1] for names in families(found).values())]
@@ -221,11 +221,11 @@ def _draw(
 
 
 def _sides(
-    answers: pl.DataFrame, spec: SystemSpec, transcripts: Mapping[Node, Path], task: str, condition: str
+    answers: pl.DataFrame, spec: SystemSpec, transcripts: Mapping[NodeFile, Path], task: str, condition: str
 ) -> dict[tuple[str, str], Side]:
     speaks = isinstance(spec, E2ESpec | ApiSpec)
     source = spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.asr
-    path = transcripts.get(Node(source, task, condition))
+    path = transcripts.get(NodeFile(source, task, condition))
     heard: dict[tuple[str, str], str] = {}
     if path is not None:
         table = pl.read_parquet(path, columns=["id", "voice", "text"])

@@ -13,7 +13,7 @@ from cascade_equivalence.report.comparison_study import pair_row
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent
 from cascade_equivalence.report.naming import API, CASCADE, E2E, HEARING, in_order, short_title, task_title
 from cascade_equivalence.report.paper_layout_beside import Beside
-from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
+from cascade_equivalence.report.paper_layout_table import Cell, PaperTable, Row, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import IMPLICIT
 from cascade_equivalence.report.shared_errors import ASR, LLM
 from cascade_equivalence.report.tables import Tables
@@ -57,7 +57,7 @@ def table1(tables: Tables, sizes: Mapping[str, str] = MappingProxyType({})) -> P
         "table1",
         "Systems evaluated (Table 1 of the paper)",
         ["System", "Type", "Parts", "Params"],
-        [Group("", rows)],
+        [RowGroup("", rows)],
         [
             *(
                 ["† Matched-backbone cascades share the LLM with a speech LLM that they are compared with."]
@@ -93,7 +93,7 @@ def table2(tables: Tables, beside: Beside) -> PaperTable:
         "table2",
         "System accuracy (%) on clean audio, classification tasks (Table 2 of the paper)",
         ["System", *map(short_title, tasks)],
-        [Group("", rows)],
+        [RowGroup("", rows)],
         [
             *(f"{task_title(task)} accuracy (open-ended): {', '.join(each)}." for task, each in answered.items()),
             *beside.remarks("Table 2"),
@@ -121,7 +121,7 @@ def table3(tables: Tables, shared_errors: pl.DataFrame, beside: Beside) -> Paper
                 [_input(row), str(row["gold"]), str(row["both"]), str(row["type"])]
                 for row in mine.filter(task=task).iter_rows(named=True)
             ]
-            groups.append(Group(heading + task_title(task), rows))
+            groups.append(RowGroup(heading + task_title(task), rows))
         rates += _rates(tables, system, reference, beside)
     whom = f"{pairs[0][0]} and {pairs[0][1]}" if len(pairs) == 1 else "the two systems of a pair"
     return paper_table(
@@ -171,7 +171,7 @@ def table6(tables: Tables, beside: Beside) -> PaperTable:
             pl.col("system") == system, pl.col("implicit") == implicit, pl.col("explicit").eq_missing(explicit)
         )
         rows = [_sufficiency_row(row, beside) for row in mine.iter_rows(named=True)]
-        groups.append(Group(f"{system}, {implicit} and {explicit or 'no explicit cascade'}", rows))
+        groups.append(RowGroup(f"{system}, {implicit} and {explicit or 'no explicit cascade'}", rows))
     marked = [cell.text for group in groups for row in group.rows for cell in row if isinstance(cell, Cell)]
     reasons = dict.fromkeys(part for reason in table["reason"].drop_nulls() for part in reason.split("; "))
     return paper_table(

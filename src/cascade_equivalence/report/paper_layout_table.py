@@ -34,7 +34,7 @@ Row = Sequence[str | Cell]
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """Rows under a heading of their own; an empty heading is none."""
 
     heading: str
@@ -63,7 +63,7 @@ def paper_table(
     name: str,
     title: str,
     columns: Sequence[str],
-    groups: Sequence[Group],
+    groups: Sequence[RowGroup],
     remarks: Sequence[str],
     *,
     text_columns: int = 1,
@@ -95,7 +95,7 @@ def paper_table(
     )
 
 
-def _plain(columns: Sequence[str], groups: Sequence[Group], grouped_by: str) -> list[list[str]]:
+def _plain(columns: Sequence[str], groups: Sequence[RowGroup], grouped_by: str) -> list[list[str]]:
     every = [row for group in groups for row in group.rows]
     beside = [any(_paper(row[place]) for row in every) for place in range(len(columns))]
     header = [

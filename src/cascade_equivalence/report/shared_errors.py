@@ -13,7 +13,7 @@ from cascade_equivalence.config.study import E2ESpec, PairSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.display import NOT_RUN, Display
-from cascade_equivalence.report.naming import ASR_KINDS, Node, Outline, task_title
+from cascade_equivalence.report.naming import ASR_KINDS, NodeFile, Outline, task_title
 from cascade_equivalence.report.table import Table
 from cascade_equivalence.stats.answers import KEY, some
 from cascade_equivalence.stats.join import join_pair
@@ -42,8 +42,8 @@ Pair = tuple[str, str]
 
 
 def shared_errors(
-    answers: Mapping[Node, pl.DataFrame],
-    transcripts: Mapping[Node, pl.DataFrame],
+    answers: Mapping[NodeFile, pl.DataFrame],
+    transcripts: Mapping[NodeFile, pl.DataFrame],
     items: Mapping[str, pl.DataFrame],
     outline: Outline,
     *,
@@ -79,8 +79,8 @@ def shared_errors(
     found = []
     for task in outline.ordered_tasks():
         for pair, source in _preferred(outline, matches or {}):
-            asr = transcripts.get(Node(source, task, CLEAN))
-            sides = [answers.get(Node(name, task, CLEAN)) for name in (pair.system, pair.reference)]
+            asr = transcripts.get(NodeFile(source, task, CLEAN))
+            sides = [answers.get(NodeFile(name, task, CLEAN)) for name in (pair.system, pair.reference)]
             if asr is None or sides[0] is None or sides[1] is None:
                 continue
             rows = _shared(join_pair(sides[0], sides[1]), asr, items[task])
