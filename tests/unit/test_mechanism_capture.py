@@ -16,7 +16,7 @@ from cascade_equivalence.config.layers import spread_layers
 from cascade_equivalence.config.mechanism import StatesConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.capture import (
-    Heard,
+    HeardUtterance,
     Sink,
     capture_speech_llm,
     capture_whisper,
@@ -40,10 +40,10 @@ def recording(index: int, samples: int = 1600) -> Recording:
     return Recording(f"{index}", samples / 16000, partial(np.full, samples, index, dtype=np.float32))
 
 
-def asked() -> list[Heard]:
+def asked() -> list[HeardUtterance]:
     """Two utterances in a long prompt, two in a short one."""
     return [
-        Heard(
+        HeardUtterance(
             place,
             Question(
                 (*(SHOTS if place < 2 else ()), {"role": "user", "content": f"Story: {PLACEHOLDER}"}),
@@ -74,7 +74,7 @@ def captured(model: SpeechLLM, folder: Path, **settings: object) -> tuple[pl.Dat
     return read_index(folder / "index.parquet", *states.values()), states
 
 
-def own_states(model: SpeechLLM, heard: Heard) -> tuple[list[int], tuple[torch.Tensor, ...]]:
+def own_states(model: SpeechLLM, heard: HeardUtterance) -> tuple[list[int], tuple[torch.Tensor, ...]]:
     """The states of one prompt as the transformers library gives them, all columns; layer l is place l + 1."""
     question = heard.question
     prompt = model.text.render(question.messages, question.answer_prefix)

@@ -18,7 +18,7 @@ COMPRESSION = 0.7
 FLAC, MP3 = "audio/flac", "audio/mpeg"
 
 
-class Place(NamedTuple):
+class ClipPlace(NamedTuple):
     """Where a clip file belongs."""
 
     task: str
@@ -26,7 +26,7 @@ class Place(NamedTuple):
     condition: str
 
     @classmethod
-    def of(cls, path: Path) -> "Place":
+    def of(cls, path: Path) -> "ClipPlace":
         """Read the names from a path, ``.../{task}/{voice}/{condition}.parquet``."""
         task, voice = path.parts[-3:-1]
         return cls(task, voice, path.stem)

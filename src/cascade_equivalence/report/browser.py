@@ -13,7 +13,7 @@ from cascade_equivalence.conditions import CLEAN, families
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, PairSpec, SystemSpec
-from cascade_equivalence.report.audio import Place, read_some, within
+from cascade_equivalence.report.audio import ClipPlace, read_some, within
 from cascade_equivalence.report.mechanism_names import by_name
 from cascade_equivalence.report.naming import NodeFile, Outline, condition_title, nodes, task_title
 from cascade_equivalence.stats.join import join_pair
@@ -166,7 +166,7 @@ def browser_items(
         StudyError: Two systems did not answer the same clips, or a chosen clip's sound is corrupt.
     """
     answers, transcripts = nodes(answer_files), nodes(transcript_files)
-    speech = by_name(speech_files, Place.of)
+    speech = by_name(speech_files, ClipPlace.of)
     items = {path.parts[-2]: path for path in item_files}
     pairs = [pair for pair in outline.ordered_pairs() if {pair.system, pair.reference} <= {n.who for n in answers}]
     clips: list[HeardClip] = []
@@ -243,12 +243,12 @@ def _sides(
 
 
 def _with_sound(
-    clips: Sequence[HeardClip], entries: Sequence[Entry], speech: Mapping[Place, Path], budget: int
+    clips: Sequence[HeardClip], entries: Sequence[Entry], speech: Mapping[ClipPlace, Path], budget: int
 ) -> list[HeardClip]:
     """The clips with their texts and lengths, and with sound as far as the budget goes."""
-    wanted: dict[Place, dict[str, int]] = {}
+    wanted: dict[ClipPlace, dict[str, int]] = {}
     for number, clip in enumerate(clips):
-        wanted.setdefault(Place(clip.task, clip.voice, clip.condition), {})[clip.item] = number
+        wanted.setdefault(ClipPlace(clip.task, clip.voice, clip.condition), {})[clip.item] = number
     found, flacs = list(clips), {}
     for place, numbers in wanted.items():
         if place not in speech:

@@ -33,13 +33,13 @@ def clip_seconds(speech_files: Iterable[Path]) -> pl.DataFrame:
     Returns:
         A row a clip: task, condition, id, voice, seconds.
     """
-    from cascade_equivalence.report.audio import Place
+    from cascade_equivalence.report.audio import ClipPlace
 
     parts = [
         pl.read_parquet(path, columns=["id", "voice", "seconds"]).select(
             pl.lit(place.task).alias("task"), pl.lit(place.condition).alias("condition"), *KEY, "seconds"
         )
-        for path, place in ((path, Place.of(path)) for path in speech_files)
+        for path, place in ((path, ClipPlace.of(path)) for path in speech_files)
     ]
     schema = {"task": pl.String, "condition": pl.String, **dict.fromkeys(KEY, pl.String), "seconds": pl.Float64}
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)

@@ -13,7 +13,7 @@ from cascade_equivalence.report.comparison_study import pair_row
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent
 from cascade_equivalence.report.naming import API, CASCADE, E2E, HEARING, in_order, short_title, task_title
 from cascade_equivalence.report.paper_layout_beside import Beside
-from cascade_equivalence.report.paper_layout_table import Cell, PaperTable, Row, RowGroup, paper_table
+from cascade_equivalence.report.paper_layout_table import Cell, LayoutRow, PaperTable, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import IMPLICIT
 from cascade_equivalence.report.shared_errors import ASR, LLM
 from cascade_equivalence.report.tables import Tables
@@ -47,7 +47,7 @@ def table1(tables: Tables, sizes: Mapping[str, str] = MappingProxyType({})) -> P
         for cascade, other in (("system", "reference"), ("reference", "system"))
         for cascade in exact.filter((pl.col(f"{other}_kind") == E2E) & (pl.col(f"{cascade}_kind") == CASCADE))[cascade]
     }
-    rows: list[Row] = []
+    rows: list[LayoutRow] = []
     for row in tables.accuracy.unique("system", keep="first", maintain_order=True).iter_rows(named=True):
         is_matched = row["system"] in matched
         made = row["model"] if row["kind"] in HEARING else f"{row['asr']} → {row['llm']}"
@@ -82,7 +82,7 @@ def table2(tables: Tables, beside: Beside) -> PaperTable:
         return Cell(percent(row["accuracy"]), MARKS[row["against_chance"]], paper)
 
     tasks = classified(tables.accuracy)
-    rows: list[Row] = [[system, *(cell(system, task) for task in tasks)] for system in systems]
+    rows: list[LayoutRow] = [[system, *(cell(system, task) for task in tasks)] for system in systems]
     answered = {
         task: [f"{system} {cell(system, task).text}" for system in systems if (system, task) in found]
         for task in in_order(tables.accuracy["task"].unique())
@@ -117,7 +117,7 @@ def table3(tables: Tables, shared_errors: pl.DataFrame, beside: Beside) -> Paper
         mine = shared_errors.filter(system=system, reference=reference)
         for task in in_order(mine["task"]):
             heading = f"{system} vs. {reference}: " if len(pairs) > 1 else ""
-            rows: list[Row] = [
+            rows: list[LayoutRow] = [
                 [_input(row), str(row["gold"]), str(row["both"]), str(row["type"])]
                 for row in mine.filter(task=task).iter_rows(named=True)
             ]
@@ -190,7 +190,7 @@ def table6(tables: Tables, beside: Beside) -> PaperTable:
     )
 
 
-def _sufficiency_row(row: Mapping[str, Any], beside: Beside) -> Row:
+def _sufficiency_row(row: Mapping[str, Any], beside: Beside) -> LayoutRow:
     system, explicit, task = row["system"], row["explicit"], row["task"]
 
     def kappa(arm: str, reference: str) -> Cell:

@@ -10,7 +10,7 @@ from cascade_equivalence.report.mechanism_names import DRAW, FIRST_WORD, PROBE_T
 from cascade_equivalence.report.naming import short_title
 from cascade_equivalence.report.paper_layout_behaviour import classified
 from cascade_equivalence.report.paper_layout_beside import Beside
-from cascade_equivalence.report.paper_layout_table import Cell, PaperTable, Row, RowGroup, paper_table
+from cascade_equivalence.report.paper_layout_table import Cell, LayoutRow, PaperTable, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import LENS, LENS_ALL
 from cascade_equivalence.report.tables import Tables
 
@@ -24,7 +24,7 @@ def table4(tables: Tables, beside: Beside) -> PaperTable:
     trained = tables.probes.filter(~pl.col("untrained"))
     groups = []
     for (model,), mine in trained.group_by("model", maintain_order=True):
-        rows: list[Row] = []
+        rows: list[LayoutRow] = []
         for layer in mine["layer"].unique().sort():
             values = dict(mine.filter(layer=layer).select("probe", pl.coalesce("of_test_value", "value")).iter_rows())
             cells = []
@@ -53,7 +53,7 @@ def table5(tables: Tables, beside: Beside) -> PaperTable:
     """Logit lens: one row a layer, one column a model (paper's Table 5)."""
     models = tables.lens["model"].unique(maintain_order=True).to_list()
     found = {(row["model"], row["layer"]): row for row in tables.lens.iter_rows(named=True)}
-    rows: list[Row] = []
+    rows: list[LayoutRow] = []
     for layer in tables.lens["layer"].unique().sort():
         cells = []
         for model in models:
@@ -86,7 +86,7 @@ def table7(tables: Tables, beside: Beside) -> PaperTable:
     tasks = classified(tables.erasure)
     groups = []
     for model in tables.erasure["model"].unique(maintain_order=True):
-        rows: list[Row] = []
+        rows: list[LayoutRow] = []
         for concept in PAPER_CONCEPTS:
             cells = [_erased_cell(tables, model, concept, task, beside) for task in tasks]
             if any(cell.shown != NOT_RUN for cell in cells):

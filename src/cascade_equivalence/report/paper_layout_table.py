@@ -30,7 +30,7 @@ class Cell(NamedTuple):
         return f"{self.shown}{self.mark}{f' ({self.paper})' if self.paper else ''}"
 
 
-Row = Sequence[str | Cell]
+LayoutRow = Sequence[str | Cell]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RowGroup:
     """Rows under a heading of their own; an empty heading is none."""
 
     heading: str
-    rows: Sequence[Row]
+    rows: Sequence[LayoutRow]
 
 
 @dataclass(frozen=True)

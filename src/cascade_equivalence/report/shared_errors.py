@@ -38,7 +38,7 @@ LLM, ASR = "LLM", "ASR"
 MATCHES = ("exact", "family", "none", "unknown")
 SHOWN_LETTERS = 110
 
-Pair = tuple[str, str]
+PairNames = tuple[str, str]
 
 
 def shared_errors(
@@ -47,7 +47,7 @@ def shared_errors(
     items: Mapping[str, pl.DataFrame],
     outline: Outline,
     *,
-    matches: Mapping[Pair, str] | None = None,
+    matches: Mapping[PairNames, str] | None = None,
     per_task: int = 3,
     seed: int = 0,
 ) -> pl.DataFrame:
@@ -126,7 +126,7 @@ def display(table: pl.DataFrame) -> Display:
     )
 
 
-def _preferred(outline: Outline, matches: Mapping[Pair, str]) -> list[tuple[PairSpec, str]]:
+def _preferred(outline: Outline, matches: Mapping[PairNames, str]) -> list[tuple[PairSpec, str]]:
     """Pairs with a cascade and the origin of the transcripts it reads: the reference's, if both are cascades."""
     found = []
     for pair in outline.ordered_pairs():
