@@ -13,8 +13,8 @@ import torch
 from cascade_equivalence.config.mechanism import StatesConfig
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism.bags import Pieces
-from cascade_equivalence.mechanism.capture import Heard, Sink, capture_speech_llm
-from cascade_equivalence.mechanism.erasure import Variant, erasing
+from cascade_equivalence.mechanism.capture import HeardUtterance, Sink, capture_speech_llm
+from cascade_equivalence.mechanism.erasure import ErasureVariant, erasing
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.implicit import implicit_transcripts
 from cascade_equivalence.mechanism.leace import Eraser
@@ -142,7 +142,7 @@ def check_capture(model: SpeechLLM, reference: Reference, folder: Path) -> None:
     files = {layer: folder / f"layer{layer}.safetensors" for layer in layers}
     count = len(QUESTIONS)
     table = pl.DataFrame({"task": ["t"] * count, "id": [f"i{n}" for n in range(count)], "voice": ["v"] * count})
-    heard = [Heard(place, each) for place, each in enumerate(QUESTIONS)]
+    heard = [HeardUtterance(place, each) for place, each in enumerate(QUESTIONS)]
     with Sink(files, folder / "index.parquet", table, {"model": "m"}) as sink:
         capture_speech_llm(model, heard, StatesConfig(batch_size=4), sink, "tiny")
     states = [States(files[layer]) for layer in layers]
@@ -181,9 +181,9 @@ def check_erasure(model: SpeechLLM, width: int) -> None:
     text = model.text
     rows, heard = read(model, QUESTIONS[:2])
 
-    def variant(rank: int) -> Variant:
+    def variant(rank: int) -> ErasureVariant:
         basis = torch.linalg.qr(torch.randn(width, rank, generator=torch.Generator().manual_seed(rank))).Q
-        return Variant("w", "all", {layer: Eraser(basis, basis.T) for layer in range(len(model.blocks))})
+        return ErasureVariant("w", "all", {layer: Eraser(basis, basis.T) for layer in range(len(model.blocks))})
 
     plain = score(text, rows, [[], []], heard=heard).first
     with erasing(model, variant(0)):

@@ -12,7 +12,7 @@ import polars as pl
 
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.study import StudyConfig
-from cascade_equivalence.provenance.recording import Recording
+from cascade_equivalence.provenance.recording import RecordWriter
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.costs import COSTS_TABLE
 
@@ -123,7 +123,7 @@ def items(task: str) -> pl.DataFrame:
 
 
 def _record(study: StudyConfig, *arguments: Any, **more: Any) -> Path:
-    file = Recording().write(job(*arguments, **more), study)
+    file = RecordWriter().write(job(*arguments, **more), study)
     assert file is not None
     return file
 

@@ -11,7 +11,7 @@ from api_server import StandIn, Trouble, serving
 from cascade_equivalence.config.api import ApiBudget, ApiPrices, ApiSpec
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.models.api.costs import most, output_limit, price
-from cascade_equivalence.models.api.estimate import Estimate, Part, expected_part, known_part
+from cascade_equivalence.models.api.estimate import ApiEstimate, Part, expected_part, known_part
 from cascade_equivalence.models.api.exchange import Usage
 from cascade_equivalence.tasks.prompts import build_messages
 
@@ -30,8 +30,8 @@ def part(folder: Path, asked: ApiSpec, count: int, names: tuple[str, str, str] =
     return known_part(names, asked, [question(number) for number in range(count)], TASK.max_new_tokens, store)
 
 
-def estimate(*parts: Part, used: tuple[int, float] = (0, 0.0), **budget: float) -> Estimate:
-    return Estimate(parts, ApiBudget.model_validate(budget), used)
+def estimate(*parts: Part, used: tuple[int, float] = (0, 0.0), **budget: float) -> ApiEstimate:
+    return ApiEstimate(parts, ApiBudget.model_validate(budget), used)
 
 
 @pytest.mark.parametrize("provider", ["gemini", "openai"])

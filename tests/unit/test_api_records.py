@@ -21,7 +21,7 @@ from api_server import KEY, StandIn, Trouble, serving, status
 from cascade_equivalence.config.api import ApiConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api.keys import OFFLINE, missing_keys
-from cascade_equivalence.models.api.records import Record, question_key, read_records, version_changes
+from cascade_equivalence.models.api.records import StoredAnswer, question_key, read_records, version_changes
 from cascade_equivalence.models.store import Store
 
 PROVIDERS = ("gemini", "openai")
@@ -124,7 +124,7 @@ def test_a_record_survives_the_store(server: StandIn, tmp_path: Path) -> None:
     server.first(Trouble(usage=False), None)
     ask(tmp_path, spec(server), [0, 1])
     for value in stored(tmp_path):
-        assert Record.from_json(value).to_json() == value
+        assert StoredAnswer.from_json(value).to_json() == value
 
 
 def test_a_model_that_changes_under_its_name_is_reported(

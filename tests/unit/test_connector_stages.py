@@ -18,7 +18,7 @@ from cascade_equivalence.connector.distil import answer_logits, distil, repeat_a
 from cascade_equivalence.connector.frames import CHECKPOINT, evaluate, train_frames
 from cascade_equivalence.connector.labels import spell
 from cascade_equivalence.connector.run import input_embeddings
-from cascade_equivalence.connector.shards import Utterance, make_shard, open_encoder, read_shard, voice_of
+from cascade_equivalence.connector.shards import EncodedClip, make_shard, open_encoder, read_shard, voice_of
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.connector import ConnectorShape, TokenMixtureConnector
@@ -45,7 +45,7 @@ def spoken(text: TextLLM, sentence: str, sounds: np.ndarray) -> TrainingClip:
     spelling = spell(text.tokenizer, f" {sentence}")
     states = np.repeat(sounds[spelling.tokens], FRAMES_A_TOKEN, axis=0).astype(np.float16)
     first = [spelling.words.index(word) * FRAMES_A_TOKEN for word in sorted(set(spelling.words))]
-    return TrainingClip(Utterance(sentence, sentence, "v", states, [*first, len(states)]), spelling)
+    return TrainingClip(EncodedClip(sentence, sentence, "v", states, [*first, len(states)]), spelling)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.sources import HubSource, PathSource
 from cascade_equivalence.estimate.figures import read_figures
-from cascade_equivalence.estimate.texts import Spoken
+from cascade_equivalence.estimate.texts import TaskSize
 from cascade_equivalence.estimate.work import Workload
 from cascade_equivalence.jobs.work import study_of
 from cascade_equivalence.stages.needs import (
@@ -126,7 +126,7 @@ def test_the_sizes_of_models_make_no_weights_again(demo: Study) -> None:
 
 def test_limits_are_well_above_what_is_expected(paper: Study) -> None:
     figures = read_figures()
-    spoken = {task: Spoken(paper.items_of(task), 250.0, 50.0, 20.0, "figures") for task in paper.config.tasks}
+    spoken = {task: TaskSize(paper.items_of(task), 250.0, 50.0, 20.0, "figures") for task in paper.config.tasks}
     work, unknown = Workload(paper, spoken, figures).entries()
     assert not unknown
     expected = {(each.stage, each.who): (each.loading + each.working) / 60 for each in work}

@@ -16,14 +16,14 @@ from cascade_equivalence.config.layers import spread_layers
 from cascade_equivalence.config.mechanism import StatesConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.capture import (
-    Heard,
+    HeardUtterance,
     Sink,
     capture_speech_llm,
     capture_whisper,
     shuffle_weights,
 )
 from cascade_equivalence.mechanism.states import States, StatesWriter, pooled, read_index
-from cascade_equivalence.mechanism.utterances import Spoken, draw_utterances
+from cascade_equivalence.mechanism.utterances import TaskClips, draw_utterances
 from cascade_equivalence.models.question import Question
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
@@ -40,10 +40,10 @@ def recording(index: int, samples: int = 1600) -> Recording:
     return Recording(f"{index}", samples / 16000, partial(np.full, samples, index, dtype=np.float32))
 
 
-def asked() -> list[Heard]:
+def asked() -> list[HeardUtterance]:
     """Two utterances in a long prompt, two in a short one."""
     return [
-        Heard(
+        HeardUtterance(
             place,
             Question(
                 (*(SHOTS if place < 2 else ()), {"role": "user", "content": f"Story: {PLACEHOLDER}"}),
@@ -74,7 +74,7 @@ def captured(model: SpeechLLM, folder: Path, **settings: object) -> tuple[pl.Dat
     return read_index(folder / "index.parquet", *states.values()), states
 
 
-def own_states(model: SpeechLLM, heard: Heard) -> tuple[list[int], tuple[torch.Tensor, ...]]:
+def own_states(model: SpeechLLM, heard: HeardUtterance) -> tuple[list[int], tuple[torch.Tensor, ...]]:
     """The states of one prompt as the transformers library gives them, all columns; layer l is place l + 1."""
     question = heard.question
     prompt = model.text.render(question.messages, question.answer_prefix)
@@ -206,9 +206,9 @@ def test_the_paper_looks_at_nine_of_32_blocks() -> None:
     assert spread_layers(32) == [0, 4, 8, 12, 16, 20, 24, 28, 31]
 
 
-def spoken(count: int) -> Spoken:
+def spoken(count: int) -> TaskClips:
     clips = {(voice, f"i{n}"): (f"text {n}", 1.0, f"{voice}{n}") for voice in ("a", "b") for n in range(count)}
-    return Spoken("t", ["a", "b"], clips)
+    return TaskClips("t", ["a", "b"], clips)
 
 
 @given(count=st.integers(4, 60), more=st.integers(0, 20), seed=st.integers(0, 5))
@@ -226,9 +226,9 @@ def test_utterances_are_items_in_turn_split_by_item(count: int, more: int, seed:
 
 @given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=5), seed=st.integers(0, 5))
 def test_the_order_of_tests_in_a_voice_depends_on_its_own_items_alone(counts: list[int], seed: int) -> None:
-    def alone(voice: int) -> Spoken:
+    def alone(voice: int) -> TaskClips:
         clips = {(str(voice), f"{n}"): ("text", 1.0, "hash") for n in range(counts[voice])}
-        return Spoken(f"task {voice}", [str(voice)], clips)
+        return TaskClips(f"task {voice}", [str(voice)], clips)
 
     if max(counts) < 2:
         return
@@ -244,6 +244,6 @@ def test_the_order_of_tests_in_a_voice_depends_on_its_own_items_alone(counts: li
 def test_too_few_utterances_are_refused() -> None:
     with pytest.raises(StudyError, match="per_task"):
         draw_utterances([spoken(1)], 5, 0.2, 0)
-    broken = Spoken("t", ["a", "b"], {("a", "i1"): ("x", 1.0, "h"), ("a", "i2"): ("x", 1.0, "h")})
+    broken = TaskClips("t", ["a", "b"], {("a", "i1"): ("x", 1.0, "h"), ("a", "i2"): ("x", 1.0, "h")})
     with pytest.raises(StudyError, match="voice b does not speak"):
         draw_utterances([broken], 2, 0.5, 0)

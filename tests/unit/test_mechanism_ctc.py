@@ -22,7 +22,7 @@ from cascade_equivalence.mechanism.characters import (
     normalise,
     outputs_needed,
 )
-from cascade_equivalence.mechanism.ctc import CtcProbe, Frames, Lesson, read_ctc_probe, train_probes
+from cascade_equivalence.mechanism.ctc import CtcProbe, Lesson, StoredFrames, read_ctc_probe, train_probes
 from cascade_equivalence.mechanism.states import States, StatesWriter
 
 ALPHABET = Alphabet(" abcde")
@@ -96,7 +96,7 @@ def test_character_errors_add_up_to_the_error_rate_of_jiwer(pairs: list[tuple[st
 
 def plant(
     path: Path, texts: Sequence[str], noise: float = 0.3, scale: float | np.ndarray = 1, shift: float | np.ndarray = 0
-) -> Frames:
+) -> StoredFrames:
     """States in which each frame shows a character, for one or two frames, with blanks between some of them."""
     rng = np.random.default_rng(7)
     shapes = rng.standard_normal((ALPHABET.blank + 1, WIDTH))
@@ -110,7 +110,7 @@ def plant(
             writer.add(torch.from_numpy(states * scale + shift).float())
             counts.append(len(shown))
     starts = np.cumsum([0, *counts[:-1]])
-    return Frames(States(path), pl.DataFrame({"start": starts, "frames": counts}))
+    return StoredFrames(States(path), pl.DataFrame({"start": starts, "frames": counts}))
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
@@ -121,19 +121,19 @@ def texts(count: int, seed: int = 0) -> list[str]:
     ]
 
 
-def train(frames: Frames, lessons: Sequence[Lesson], count: int, config: CtcConfig = CONFIG) -> list[ctc.Taught]:
+def train(frames: StoredFrames, lessons: Sequence[Lesson], count: int, config: CtcConfig = CONFIG) -> list[ctc.Taught]:
     """Train on the first four fifths, the last tenth of which stops it."""
     learners = list(range(count * 4 // 5))
     cut = len(learners) * 9 // 10
     return train_probes(frames, lessons, learners[:cut], learners[cut:], ALPHABET, config, 0)
 
 
-def decodability(probe: CtcProbe, frames: Frames, said: Sequence[str], places: Sequence[int]) -> float:
+def decodability(probe: CtcProbe, frames: StoredFrames, said: Sequence[str], places: Sequence[int]) -> float:
     heard = [probe.decode(states(frames, place)) for place in places]
     return max(0.0, 1 - jiwer.cer([said[place] for place in places], heard))
 
 
-def states(frames: Frames, place: int) -> torch.Tensor:
+def states(frames: StoredFrames, place: int) -> torch.Tensor:
     return frames.states.part(frames.starts[place], frames.starts[place] + frames.counts[place])
 
 
@@ -231,7 +231,7 @@ def test_upsampling_decodes_what_does_not_fit_into_the_frames(tmp_path: Path) ->
             writer.add(torch.tensor(np.array([shapes[pair] for pair in pairs])).float())
             said.append("".join(pairs))
             counts.append(len(pairs))
-    frames = Frames(States(path), pl.DataFrame({"start": np.cumsum([0, *counts[:-1]]), "frames": counts}))
+    frames = StoredFrames(States(path), pl.DataFrame({"start": np.cumsum([0, *counts[:-1]]), "frames": counts}))
     labels = [ALPHABET.labels(text) for text in said]
     config = CONFIG.model_copy(update={"upsample": 3, "epochs": 60})
     (taught,) = train(frames, [Lesson(labels)], 80, config)

@@ -13,7 +13,7 @@ from tiny_llm import Parrot, byte_level_tokenizer, save_llama
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism import erasure
 from cascade_equivalence.mechanism.eraser_files import eraser_hash
-from cascade_equivalence.mechanism.erasure import Outcome, Variant, erased_outcomes, erasing
+from cascade_equivalence.mechanism.erasure import ErasureVariant, Outcome, erased_outcomes, erasing
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.models.question import ModelFiles, Question
@@ -48,16 +48,20 @@ def eraser(rank: int, width: int = 64, seed: int = 0) -> Eraser:
     return Eraser(basis, basis.T)
 
 
-def variant(name: str, rank: int, positions: str = "all") -> Variant:
+def variant(name: str, rank: int, positions: str = "all") -> ErasureVariant:
     erasers = {layer: eraser(rank, seed=layer) for layer in (0, 1)}
-    return Variant(name, positions, erasers, eraser_hash(erasers))
+    return ErasureVariant(name, positions, erasers, eraser_hash(erasers))
 
 
-NOTHING = Variant("none", "all", {})
+NOTHING = ErasureVariant("none", "all", {})
 
 
 def run(
-    model: SpeechLLM, monkeypatch: pytest.MonkeyPatch, store: Path, variants: Sequence[Variant], batch_size: int = 2
+    model: SpeechLLM,
+    monkeypatch: pytest.MonkeyPatch,
+    store: Path,
+    variants: Sequence[ErasureVariant],
+    batch_size: int = 2,
 ) -> dict[tuple[str, str, str], list[Outcome]]:
     monkeypatch.setattr(erasure, "open_model", lambda files, config: (model.text, model))
     config = CONFIG.model_copy(update={"batch_size": batch_size})
@@ -149,7 +153,7 @@ def test_audio_positions_alone_are_erased(model: SpeechLLM) -> None:
     text = model.text
     asked = arms()["audio"][0]
     rows, heard = model.rows([text.render(asked.messages)], [asked.audio.decode()])  # type: ignore[union-attr]
-    own = Variant("w", "audio", {0: eraser(5)})
+    own = ErasureVariant("w", "audio", {0: eraser(5)})
     kept: dict[str, torch.Tensor] = {}
     for name, context in (("plain", NOTHING), ("erased", own)):
         with (

@@ -26,7 +26,7 @@ from cascade_equivalence.mechanism import lens as lens_module
 from cascade_equivalence.mechanism import tuned_lens
 from cascade_equivalence.mechanism.lens import Unembedding
 from cascade_equivalence.mechanism.states import States, StatesWriter
-from cascade_equivalence.mechanism.tuned_lens import Fit, TunedLens, fit_tuned_lens, gathered
+from cascade_equivalence.mechanism.tuned_lens import LensFit, TunedLens, fit_tuned_lens, gathered
 
 torch.set_num_threads(1)
 
@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def fit(folder: Path, unembedding: Unembedding, layer: str = "mapped", steps: int = 250, seed: int = 0) -> Fit:
+def fit(folder: Path, unembedding: Unembedding, layer: str = "mapped", steps: int = 250, seed: int = 0) -> LensFit:
     return fit_tuned_lens(States(folder / layer), States(folder / "last"), TRAIN, VALIDATION, unembedding, steps, seed)
 
 

@@ -15,7 +15,7 @@ from transformers import Phi4MultimodalForCausalLM
 
 from cascade_equivalence.config.sources import HubSource, ModelSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.mechanism.erasure import Variant, erased_outcomes
+from cascade_equivalence.mechanism.erasure import ErasureVariant, erased_outcomes
 from cascade_equivalence.mechanism.hooks import replaced
 from cascade_equivalence.models.answering import answer_questions, open_model
 from cascade_equivalence.models.question import ModelFiles, Question, SpeechFiles
@@ -93,7 +93,9 @@ def test_typed_prompts_are_answered_as_by_the_text_llm_alone(model: SpeechLLM, f
 def test_the_typed_arm_of_erasure_is_without_the_adapter(folder: Path, tmp_path: Path) -> None:
     typed = [Question((*SHOT, {"role": "user", "content": f"{BEFORE}A dog ran."}), checks.PREFIX, checks.LABELS)]
     arms = {"audio": QUESTIONS[:2], "text": typed}
-    found = erased_outcomes(arms, files_of(folder), [Variant("none", "all", {})], CONFIG, 6, tmp_path / "store", "tiny")
+    found = erased_outcomes(
+        arms, files_of(folder), [ErasureVariant("none", "all", {})], CONFIG, 6, tmp_path / "store", "tiny"
+    )
     config = CONFIG.model_copy(update={"mode": "forced_choice"})
     for arm, files in (("audio", files_of(folder)), ("text", ModelFiles(folder, "r", True))):
         answers = answer_questions(arms[arm], files, config, 6, tmp_path / arm, "tiny")

@@ -11,7 +11,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.hashes import LARGE, state_of
 from cascade_equivalence.provenance.made import MADE
 from cascade_equivalence.provenance.record import HASHES, RECORDS
-from cascade_equivalence.provenance.recording import Recording
+from cascade_equivalence.provenance.recording import RecordWriter
 
 TRANSCRIPTS = RESULTS / "transcripts/whisper-a/sst2/clean.parquet"
 ANSWERS = RESULTS / "answers/first/sst2/clean.parquet"
@@ -20,7 +20,7 @@ MANIFEST = MODEL / "manifest.json"
 
 
 def begin(*inputs: Path, outputs: tuple[Path, ...] = (ANSWERS,)) -> None:
-    Recording().begin(job("answer", "answer/first/sst2/clean", inputs, outputs), config())
+    RecordWriter().begin(job("answer", "answer/first/sst2/clean", inputs, outputs), config())
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from cascade_equivalence.provenance.record import (
     read_shared,
     record_files,
 )
-from cascade_equivalence.provenance.recording import Recording
+from cascade_equivalence.provenance.recording import RecordWriter
 from cascade_equivalence.provenance.surroundings import Commit, all_named, environment, first, machine
 
 
@@ -120,8 +120,8 @@ def test_a_record_that_cannot_be_written_is_missed_and_nothing_else(
         (RESULTS / RECORDS).parent.mkdir(parents=True)
         (RESULTS / RECORDS).write_text("in the way")
         made = write(RESULTS / "tables/a.csv", "a\n1\n")
-        assert Recording().write(job("r", "r", [], [made]), config()) is None
-        assert Recording().write(job("r", "r", [], [made], base=Path("nowhere")), config()) is None
+        assert RecordWriter().write(job("r", "r", [], [made]), config()) is None
+        assert RecordWriter().write(job("r", "r", [], [made], base=Path("nowhere")), config()) is None
     assert capsys.readouterr().err.count("could not be written") == 2
 
 
@@ -139,7 +139,7 @@ def test_recording_takes_no_time_to_speak_of(tmp_path: Path) -> None:
     with inside(tmp_path / "project"):
         made, study, spent = RESULTS / "tables/accuracy.csv", config(), []
         for _ in range(5):
-            recording, start = Recording(), time.process_time()
+            recording, start = RecordWriter(), time.process_time()
             recording.write(job("r", "r", [made], [made], params={"a": {"b": [1] * 50}}), study)
             spent.append(time.process_time() - start)
     assert min(spent) < 0.05

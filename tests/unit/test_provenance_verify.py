@@ -64,13 +64,13 @@ def test_a_node_that_was_made_again_leaves_the_rest_stale(results: Path) -> None
     import polars as pl
     from recorded_study import config, job
 
-    from cascade_equivalence.provenance.recording import Recording
+    from cascade_equivalence.provenance.recording import RecordWriter
 
     with inside(results.parents[1]):
         made = write(RESULTS / TRANSCRIPTS, pl.DataFrame({"id": ["a"], "voice": ["us"], "text": ["other"]}))
         clips = RESULTS / "speech/sst2/us/clean.parquet"
         log = "transcribe/whisper-a/sst2/clean"
-        Recording().write(job("transcribe", log, [clips], [made], {"task": "sst2"}), config())
+        RecordWriter().write(job("transcribe", log, [clips], [made], {"task": "sst2"}), config())
     assert found(results) == {("stale", ANSWERS)}
 
 

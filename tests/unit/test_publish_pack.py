@@ -20,7 +20,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.cells import hashed
 from cascade_equivalence.provenance.compare import compare
 from cascade_equivalence.provenance.record import RECORDS, plugin_file, read_record
-from cascade_equivalence.provenance.recording import Recording
+from cascade_equivalence.provenance.recording import RecordWriter
 from cascade_equivalence.provenance.supplement import read_supplement
 from cascade_equivalence.provenance.verify import verify
 from cascade_equivalence.publish.pack import pack
@@ -119,7 +119,7 @@ def test_the_code_of_plugins_is_recorded_as_it_ran_and_packed(tmp_path: Path) ->
     with inside(project):
         study = config(plugins=["mine/noise.py"])
         made = RESULTS / "figures/mine.svg"
-        node, recording = job("draw_figures", "mine", [], [made]), Recording()
+        node, recording = job("draw_figures", "mine", [], [made]), RecordWriter()
         try:
             recording.begin(node, study)
             mine.write_text("# changed meanwhile")
@@ -151,7 +151,7 @@ def test_the_task_of_a_plugin_that_is_not_at_hand_is_packed_and_its_items_are_no
         made = write(
             RESULTS / "tasks/parity/items.parquet", pl.DataFrame({"id": ["a"], "text": ["two"], "label": "even"})
         )
-        Recording().write(job("prepare_items", "prepare_items/parity", [], [made], {"task": "parity"}), config())
+        RecordWriter().write(job("prepare_items", "prepare_items/parity", [], [made], {"task": "parity"}), config())
     packed = pack(results, tmp_path / "s.zip")
     assert "parity" in packed.listed.licences
     assert packed.listed.licences["parity"] != packed.listed.licences["sst2"] != ""

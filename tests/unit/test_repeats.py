@@ -17,7 +17,7 @@ from cascade_equivalence.config.names import VARIANTS
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
 from cascade_equivalence.models import answering
 from cascade_equivalence.models.question import Answer, ModelFiles, Question
-from cascade_equivalence.nodes.answers import judged
+from cascade_equivalence.nodes.answers import scored_answers
 from cascade_equivalence.nodes.retest import asked_items, in_words, restored
 from cascade_equivalence.report import retest_table
 from cascade_equivalence.stages.study import Study
@@ -65,7 +65,7 @@ def test_answers_to_moved_options_are_judged_as_those_of_the_original() -> None:
     rows = pl.DataFrame({"id": [item.id for item in items], "voice": ["us"] * 10, "text": ["heard"] * 10})
     # It always wants the hat, and says the letter that the hat has in what it was asked.
     said = [Answer(LETTERS[item.options.index("hat")], "", 1, 1, 0.0, {}) for item in asked]
-    found = restored(judged("commonsense_qa", spec, "generate", asked, rows, said), items, variant)
+    found = restored(scored_answers("commonsense_qa", spec, "generate", asked, rows, said), items, variant)
     assert found["parsed"].unique().to_list() == ["E"]
     assert found["label"].to_list() == [item.label for item in items]
     assert found["correct"].to_list() == [item.label == "E" for item in items]

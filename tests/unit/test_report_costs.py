@@ -21,14 +21,14 @@ from cascade_equivalence.report.costs_table import SCHEMA
 from cascade_equivalence.report.figures.costs import costs_figure
 from cascade_equivalence.report.figures.drawing import save as draw
 from cascade_equivalence.report.figures.looks import MARKERS
-from cascade_equivalence.report.naming import Node
+from cascade_equivalence.report.naming import NodeFile
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 TASKS = ("ag_news", "sst2", "trivia_qa")
 ASRS = ("base", "tiny", "talker-llm")
-Frames = dict[Node, pl.DataFrame]
+Frames = dict[NodeFile, pl.DataFrame]
 
 
 def timed(table: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -44,7 +44,7 @@ def timed(table: pl.DataFrame, seed: int) -> pl.DataFrame:
 def answers() -> Frames:
     nodes = [(system, task) for system in IMPLICIT_SYSTEMS for task in TASKS]
     return {
-        Node(system, task, "clean"): timed(answers_of(system, task, "clean"), number)
+        NodeFile(system, task, "clean"): timed(answers_of(system, task, "clean"), number)
         for number, (system, task) in enumerate(nodes)
     }
 
@@ -52,11 +52,11 @@ def answers() -> Frames:
 @pytest.fixture(scope="module")
 def transcripts(answers: Frames) -> Frames:
     """Transcripts, timed but for the lenses."""
-    keys = answers[Node("talker", "sst2", "clean")].select("id", "voice", text=pl.lit("heard"))
+    keys = answers[NodeFile("talker", "sst2", "clean")].select("id", "voice", text=pl.lit("heard"))
     nodes = [(asr, task) for asr in ASRS for task in TASKS]
-    found = {Node(asr, task, "clean"): timed(keys, 90 + number) for number, (asr, task) in enumerate(nodes)}
+    found = {NodeFile(asr, task, "clean"): timed(keys, 90 + number) for number, (asr, task) in enumerate(nodes)}
     return found | {
-        Node(f"{name}+lens", task, "clean"): keys for name in ("talker-llm", "mumbler-llm") for task in TASKS
+        NodeFile(f"{name}+lens", task, "clean"): keys for name in ("talker-llm", "mumbler-llm") for task in TASKS
     }
 
 
@@ -81,7 +81,7 @@ def costs(answers: Frames, transcripts: Frames, clips: pl.DataFrame) -> pl.DataF
 def test_sums_are_those_of_plain_loops(costs: pl.DataFrame, answers: Frames, transcripts: Frames) -> None:
     assert costs.schema == pl.Schema(SCHEMA) and costs.height == len(answers)
     for row in costs.iter_rows(named=True):
-        table = answers[Node(row["system"], row["task"], "clean")]
+        table = answers[NodeFile(row["system"], row["task"], "clean")]
         spec = IMPLICIT_SYSTEMS[row["system"]]
         spent = sum(table["seconds"])
         assert row["answer_seconds"] == pytest.approx(spent)
@@ -90,7 +90,7 @@ def test_sums_are_those_of_plain_loops(costs: pl.DataFrame, answers: Frames, tra
         assert row["audio_seconds"] == pytest.approx(60 * (1 + 2 + 3)) and row["rows"] == 180
         assert row["hears"] == (row["system"] != "talker-oracle")
         if isinstance(spec, CascadeSpec) and spec.asr != "oracle":
-            heard = transcripts[Node(spec.asr, row["task"], "clean")]
+            heard = transcripts[NodeFile(spec.asr, row["task"], "clean")]
             by_clip = dict(zip(zip(heard["id"], heard["voice"], strict=True), heard["seconds"], strict=True))
             own = sum(by_clip[key] for key in zip(table["id"], table["voice"], strict=True))
             assert row["transcription_seconds"] == pytest.approx(own)
@@ -125,7 +125,7 @@ def test_the_order_of_files_and_rows_is_of_no_account(
 def test_a_cost_with_an_unknown_part_is_unknown(
     what: str, answers: Frames, transcripts: Frames, clips: pl.DataFrame
 ) -> None:
-    node = Node("base", "sst2", "clean")
+    node = NodeFile("base", "sst2", "clean")
     table = transcripts[node]
     spoilt = {
         "no column": table.drop("seconds"),
@@ -161,13 +161,13 @@ def test_the_front_is_what_nothing_dominates(points: list[tuple[float, int]]) ->
     )
     rows = {"id": list("abcd"), "voice": ["v"] * 4}
     frames = {
-        Node(f"s{number}", "sst2", "clean"): pl.DataFrame(
+        NodeFile(f"s{number}", "sst2", "clean"): pl.DataFrame(
             rows | {"correct": [place < right for place in range(4)], "seconds": [cost] * 4}
         )
         for number, (cost, right) in enumerate(points)
     }
     # Better than any, and of no account: it reads the true text.
-    frames[Node("oracle-s", "sst2", "clean")] = pl.DataFrame(rows | {"correct": [True] * 4, "seconds": [0.01] * 4})
+    frames[NodeFile("oracle-s", "sst2", "clean")] = pl.DataFrame(rows | {"correct": [True] * 4, "seconds": [0.01] * 4})
     table = costs_table(frames, {}, clip_seconds([]), outline)
     front = dict(table.select("system", "on_front").iter_rows())
     assert front.pop("oracle-s") is None

@@ -16,7 +16,7 @@ from cascade_equivalence.report import errors_table, shared_errors
 from cascade_equivalence.report.columns import PLACE
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, markdown
 from cascade_equivalence.report.figures.overlap import DOTS, EVEN, OWN, informative, overlap_figure
-from cascade_equivalence.report.naming import Node, Outline, nodes, task_title
+from cascade_equivalence.report.naming import NodeFile, Outline, nodes, task_title
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.compare import compare
 
@@ -24,7 +24,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 PAIR = {"pair": pl.String, "system": pl.String, "reference": pl.String, "match": pl.String, **PLACE}
-Frames = dict[Node, pl.DataFrame]
+Frames = dict[NodeFile, pl.DataFrame]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def items(answers: Frames) -> dict[str, pl.DataFrame]:
 
 def found_of(system: str, reference: str, task: str, answers: Frames, heard: pl.DataFrame | None) -> dict[str, Any]:
     """An agreement node's JSON."""
-    one, other = (answers[Node(name, task, "clean")] for name in (system, reference))
+    one, other = (answers[NodeFile(name, task, "clean")] for name in (system, reference))
     return json.loads(json.dumps(compare(one, other, LABELS[task], heard=heard, draws=200), allow_nan=False))
 
 
@@ -85,7 +85,7 @@ def table(answers: Frames, transcripts: Frames) -> pl.DataFrame:
         ("base-smol", "mumbler", None, "none"),
     ):
         for task in LABELS:
-            heard = transcripts[Node(asr, task, "clean")] if asr else None
+            heard = transcripts[NodeFile(asr, task, "clean")] if asr else None
             place = {"pair": "a | b", "system": system, "reference": reference, "match": match, "task": task}
             place |= {"condition": "clean", "noise": None, "snr_db": None, "rt60_ms": None}
             rows.append(place | errors_table.row(found_of(system, reference, task, answers, heard)))
@@ -94,7 +94,7 @@ def table(answers: Frames, transcripts: Frames) -> pl.DataFrame:
 
 
 def test_row_keeps_the_nodes_numbers(table: pl.DataFrame, answers: Frames, transcripts: Frames) -> None:
-    found = found_of("talker", "base-qwen", "ag_news", answers, transcripts[Node("base", "ag_news", "clean")])
+    found = found_of("talker", "base-qwen", "ag_news", answers, transcripts[NodeFile("base", "ag_news", "clean")])
     row = table.row(by_predicate=(pl.col("reference") == "base-qwen") & (pl.col("task") == "ag_news"), named=True)
     part = found["errors"]
     assert [row["overlap_permuted"], row["permutation_p"]] == [part["permutation"][name] for name in ("mean", "p")]
@@ -135,7 +135,7 @@ def cells(shown: Display) -> list[dict[str, str]]:
 def test_errors_for_a_reader(table: pl.DataFrame) -> None:
     noisy = table.with_columns(condition=pl.lit("snr0"), noise=pl.lit("babble"), snr_db=pl.lit(0.0))
     shown = errors_table.display(pl.concat([table, noisy]), 0.95)
-    assert len(shown.rows) == table.height and "| Pair" in markdown(shown)
+    assert len(shown.rows) == table.height and "| PairNames" in markdown(shown)
     overlap, permuted = (next(name for name in shown.columns if name.startswith(start)) for start in ("Same", "Perm"))
     transcript = next(name for name in shown.columns if name.startswith("Transcript"))
     for cell, row in zip(cells(shown), table.iter_rows(named=True), strict=True):
@@ -155,10 +155,10 @@ def test_shared_errors_are_shared_errors_of_both_types(
     for row in found.iter_rows(named=True):
         key = {"id": row["id"], "voice": row["voice"]}
         for name in (row["system"], row["reference"]):
-            answer = answers[Node(name, row["task"], "clean")].row(by_predicate=_is(key), named=True)
+            answer = answers[NodeFile(name, row["task"], "clean")].row(by_predicate=_is(key), named=True)
             assert answer["parsed"] == row["both"] != "invalid" and not answer["correct"]
             assert answer["label"] == row["gold"]
-        heard = transcripts[Node("base", row["task"], "clean")].row(by_predicate=_is(key), named=True)
+        heard = transcripts[NodeFile("base", row["task"], "clean")].row(by_predicate=_is(key), named=True)
         assert row["heard"] == heard["text"] and row["type"] == ("ASR" if heard["word_errors"] else "LLM")
         assert row["spoken"] == f"what was   spoken {row['id']}\n"
     for _, part in found.group_by("task"):
@@ -194,14 +194,14 @@ def test_the_pair_shown_has_a_speech_llm_with_the_same_llm_and_what_an_asr_heard
 def test_answer_letters_are_followed_by_their_options(transcripts: Frames) -> None:
     outline = Outline(SPEECH_OUTLINE.systems, [SPEECH_OUTLINE.pairs[0]], ["commonsense_qa"])
     key = {"id": ["1", "2"], "voice": ["us", "us"]}
-    node = Node("base-qwen", "commonsense_qa", "clean")
+    node = NodeFile("base-qwen", "commonsense_qa", "clean")
     frame = pl.DataFrame(
         key | {"group": key["id"], "label": ["A", "B"], "parsed": ["B", "E"], "correct": [False, False]}
     )
     heard = pl.DataFrame(key | {"text": ["x", "x" * 400], "word_errors": [0, 1]})
     items = pl.DataFrame({"id": key["id"], "text": ["said\nin  lines", "x"], "options": [["yes", "no"], ["yes", "no"]]})
-    tables = {node: frame, Node("tiny-qwen", "commonsense_qa", "clean"): frame}
-    heard_by = {Node(asr, "commonsense_qa", "clean"): heard for asr in ("base", "tiny")}
+    tables = {node: frame, NodeFile("tiny-qwen", "commonsense_qa", "clean"): frame}
+    heard_by = {NodeFile(asr, "commonsense_qa", "clean"): heard for asr in ("base", "tiny")}
     found = shared_errors.shared_errors(tables, heard_by, {"commonsense_qa": items}, outline)
     assert found.sort("id").select("gold", "both").rows() == [("A: yes", "B: no"), ("B: no", "E")]
     shown = cells(shared_errors.display(found))
@@ -218,8 +218,8 @@ def test_a_rare_type_is_drawn(rare: str) -> None:
     frame = pl.DataFrame(key | {"group": key["id"], "label": "positive", "parsed": "negative", "correct": False})
     heard = pl.DataFrame(key).with_columns(text=pl.lit("x"), word_errors=(pl.col("id") == "17") == (rare == "ASR"))
     items = pl.DataFrame(key).select("id", text=pl.lit("x"), options=pl.lit([], pl.List(pl.String)))
-    answers = {Node(name, "sst2", "clean"): frame for name in ("base-qwen", "tiny-qwen")}
-    transcripts = {Node("tiny", "sst2", "clean"): heard.with_columns(pl.col("word_errors").cast(pl.Int64))}
+    answers = {NodeFile(name, "sst2", "clean"): frame for name in ("base-qwen", "tiny-qwen")}
+    transcripts = {NodeFile("tiny", "sst2", "clean"): heard.with_columns(pl.col("word_errors").cast(pl.Int64))}
     for seed in range(5):
         found = shared_errors.shared_errors(answers, transcripts, {"sst2": items}, outline, per_task=2, seed=seed)
         assert set(found["type"]) == {"LLM", "ASR"} and found.filter(type=rare)["id"].to_list() == ["17"]

@@ -12,7 +12,7 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import CascadeSpec, PairSpec
 from cascade_equivalence.report import groupings_table
-from cascade_equivalence.report.naming import Node, Outline
+from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.items import read_items, write_items
 from cascade_equivalence.tasks.mustard import Mustard
@@ -38,7 +38,7 @@ def found(shows: int, *, together: bool) -> pl.DataFrame:
         parsed = np.where(right, gold, np.array(LABELS)[1 - show % 2])
         ids = [f"{item:03}" for item in range(count)]
         columns = {"id": ids, "voice": "v", "group": ids, "label": gold, "raw": parsed, "parsed": parsed}
-        tables[Node(name, "mustard", "clean")] = pl.DataFrame(columns | {"correct": right})
+        tables[NodeFile(name, "mustard", "clean")] = pl.DataFrame(columns | {"correct": right})
     wider = [
         [{"grouping": "alone", "group": name}, {"grouping": "show", "group": str(show[int(name)])}] for name in ids
     ]

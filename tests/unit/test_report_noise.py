@@ -13,7 +13,7 @@ from cascade_equivalence.report import ranking_table, system_tables
 from cascade_equivalence.report.browser import _conditions
 from cascade_equivalence.report.figures.noise import noise_curves
 from cascade_equivalence.report.html import _counted
-from cascade_equivalence.report.naming import Node, condition_title, nodes
+from cascade_equivalence.report.naming import NodeFile, condition_title, nodes
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import _noise
 from cascade_equivalence.stats.ranking import ranking
@@ -75,10 +75,10 @@ def test_no_kind_is_ranked_with_another(study: Study, tables: Tables) -> None:
         scale = NOISE_KINDS[str(noise)].scale
         assert set(part["crossover_unit"]) == {scale.unit}
         levels = {parse_condition(name).level: name for name in part["condition"]}
-        voices = answers[Node(str(system), "sst2", "snr0")]["voice"].unique().to_list()
+        voices = answers[NodeFile(str(system), "sst2", "snr0")]["voice"].unique().to_list()
         one, other = (
             {
-                level: answers[Node(str(who), "sst2", name)].filter(pl.col("voice").is_in(voices))
+                level: answers[NodeFile(str(who), "sst2", name)].filter(pl.col("voice").is_in(voices))
                 for level, name in levels.items()
             }
             for who in (system, reference)

@@ -14,7 +14,7 @@ from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, markdown, 
 from cascade_equivalence.report.latex import latex
 from cascade_equivalence.report.paper_layout_behaviour import classified
 from cascade_equivalence.report.paper_layout_beside import BRACKETS
-from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, paper_table
+from cascade_equivalence.report.paper_layout_table import Cell, PaperTable, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
 from cascade_equivalence.report.shared_errors import SCHEMA
@@ -226,10 +226,10 @@ def test_files_are_the_tables(found: dict[str, PaperTable], tmp_path: Path) -> N
 def test_plain_numbers_lose_marks_and_nothing_else() -> None:
     text = f"a {MINUS} b"
     rows = [[text, Cell(f"{MINUS}1.5", " ‡", f"{MINUS}2.0%"), Cell()], ["b", Cell("3.0"), Cell("n/a", "", "7")]]
-    table = paper_table("t", "T", ["x", "y", "z"], [Group("g", rows)], [], grouped_by="Group")
+    table = paper_table("t", "T", ["x", "y", "z"], [RowGroup("g", rows)], [], grouped_by="RowGroup")
     assert table.rows == [["g", "", ""], [text, f"{MINUS}1.5 ‡ ({MINUS}2.0%)", NOT_RUN], ["b", "3.0", "n/a (7)"]]
     assert [list(row) for row in table.plain] == [
-        ["Group", "x", "y", "y (paper)", "z", "z (paper)"],
+        ["RowGroup", "x", "y", "y (paper)", "z", "z (paper)"],
         ["g", text, "-1.5", "-2.0", "", ""],
         ["g", "b", "3.0", "", "", "7"],
     ]

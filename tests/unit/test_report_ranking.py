@@ -10,7 +10,7 @@ from cascade_equivalence.conditions import parse_condition
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import PAIR
 from cascade_equivalence.report.display import UNDEFINED, Display, markdown, points_interval
-from cascade_equivalence.report.naming import Node, condition_title, nodes
+from cascade_equivalence.report.naming import NodeFile, condition_title, nodes
 from cascade_equivalence.report.ranking_table import JUDGED, SCHEMA, display, frame
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.ranking import APPARENT, KEPT, SHOWN, TIED
@@ -30,12 +30,12 @@ def tables(study: Study) -> Tables:
 
 
 @pytest.fixture(scope="module")
-def answers(study: Study) -> dict[Node, pl.DataFrame]:
+def answers(study: Study) -> dict[NodeFile, pl.DataFrame]:
     return {node: pl.read_parquet(path) for node, path in nodes(study.answers).items()}
 
 
 @pytest.fixture(scope="module")
-def found(tables: Tables, answers: dict[Node, pl.DataFrame]) -> pl.DataFrame:
+def found(tables: Tables, answers: dict[NodeFile, pl.DataFrame]) -> pl.DataFrame:
     return frame(answers, tables.agreement, LABELS, STATISTICS)
 
 
@@ -136,15 +136,15 @@ def test_a_crossover_is_shown_with_what_is_known_of_it(crossover: tuple, cell: s
     assert row["Change in most noise"] == points_interval(-0.2, -0.3, -0.1)
 
 
-def test_a_study_without_noise_has_no_rows(tables: Tables, answers: dict[Node, pl.DataFrame]) -> None:
+def test_a_study_without_noise_has_no_rows(tables: Tables, answers: dict[NodeFile, pl.DataFrame]) -> None:
     quiet = tables.agreement.filter(condition="clean")
     empty = frame(answers, quiet, LABELS, STATISTICS)
     assert empty.schema == pl.Schema(PAIR | SCHEMA) and not empty.height
     assert not display(empty, 0.95).rows
 
 
-def test_what_does_not_fit_is_named(tables: Tables, answers: dict[Node, pl.DataFrame]) -> None:
-    node = Node("tiny-qwen", "sst2", "snr0")
+def test_what_does_not_fit_is_named(tables: Tables, answers: dict[NodeFile, pl.DataFrame]) -> None:
+    node = NodeFile("tiny-qwen", "sst2", "snr0")
     with pytest.raises(StudyError, match="base-qwen and tiny-qwen on sst2: the reference has no answer for"):
         frame(answers | {node: answers[node][:50]}, tables.agreement, LABELS, STATISTICS)
     lacking = {each: table for each, table in answers.items() if each != node}
@@ -162,7 +162,7 @@ def test_an_order_is_shown_to_turn_only_where_the_correction_leaves_both_differe
         return pl.DataFrame(columns | {"correct": correct})
 
     right = {("s", "clean"): 0.9, ("r", "clean"): 0.5, ("s", "snr0"): 0.4, ("r", "snr0"): 0.8}
-    answers = {Node(who, "sst2", condition): answered(share) for (who, condition), share in right.items()}
+    answers = {NodeFile(who, "sst2", condition): answered(share) for (who, condition), share in right.items()}
     for clean, noisy in ((True, True), (True, False), (False, True)):
         rows = [
             made(condition="clean", accuracies_differ=clean, accuracy_difference=0.4),

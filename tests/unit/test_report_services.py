@@ -21,7 +21,7 @@ from cascade_equivalence.report.figures.costs import costs_figure
 from cascade_equivalence.report.figures.noise import noise_curves
 from cascade_equivalence.report.figures.overlap import DOTS, overlap_figure
 from cascade_equivalence.report.headline import print_headline
-from cascade_equivalence.report.naming import Node, nodes
+from cascade_equivalence.report.naming import NodeFile, nodes
 from cascade_equivalence.report.paper_layout_behaviour import table1
 from cascade_equivalence.report.results import Results
 from cascade_equivalence.report.services import services
@@ -42,7 +42,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     made = write_study(tmp_path_factory.mktemp("cloud"), SPEECH_OUTLINE)
     made.outline = replace(SPEECH_OUTLINE, systems=SPEECH_SYSTEMS | {"talker": CLOUD})
     for path in (*made.agreement, *made.contrasts):
-        node, found = Node.of(path), json.loads(path.read_text())
+        node, found = NodeFile.of(path), json.loads(path.read_text())
         if "talker" in node.names:
             path.write_text(json.dumps({key: UNKNOWN if key.startswith("match") else found[key] for key in found}))
     for node, path in nodes(made.answers).items():
@@ -165,7 +165,7 @@ def test_a_family_apart_is_corrected_by_itself(study: Study) -> None:
     assert whole.drop(corrected).equals(plain.drop(corrected))
     inside = pl.concat_str("system", "reference", separator="~").is_in(apart.pairs) & pl.col("task").is_in(apart.tasks)
     for part, wanted in ((whole.filter(inside), True), (whole.filter(~inside), False)):
-        own = [path for path in files if _belongs(Node.of(path), apart) is wanted]
+        own = [path for path in files if _belongs(NodeFile.of(path), apart) is wanted]
         alone = agreement(own, study, StatisticsConfig(draws=300))
         assert part.select(corrected).equals(alone.select(corrected))
     assert not whole["mcnemar_p_adjusted"].equals(plain["mcnemar_p_adjusted"])
@@ -174,5 +174,5 @@ def test_a_family_apart_is_corrected_by_itself(study: Study) -> None:
     assert not broad["mcnemar_p_adjusted"].equals(whole["mcnemar_p_adjusted"])
 
 
-def _belongs(node: Node, apart: FamilyConfig) -> bool:
+def _belongs(node: NodeFile, apart: FamilyConfig) -> bool:
     return node.who in apart.pairs and node.task in list(map(str, apart.tasks))

@@ -30,7 +30,7 @@ from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
-from cascade_equivalence.report.naming import Node, Outline
+from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
@@ -58,7 +58,7 @@ def test_contrasts_table_keeps_the_nodes_numbers(study: Study, tables: Tables) -
         for row in tables.contrasts.iter_rows(named=True)
     }
     for path in study.contrasts:
-        node, found = Node.of(path), json.loads(path.read_text())
+        node, found = NodeFile.of(path), json.loads(path.read_text())
         row = rows[node.who, node.task, node.condition]
         assert (row["match_first"], row["match_second"]) == (found["match_first"], found["match_second"])
         assert row["kappa_difference"] == found["kappa_difference"]["value"]

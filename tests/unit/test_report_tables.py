@@ -25,7 +25,7 @@ from report_study import (
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import display
 from cascade_equivalence.report.contents import write_markdown
-from cascade_equivalence.report.naming import Node, condition_title, nodes
+from cascade_equivalence.report.naming import NodeFile, condition_title, nodes
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.accuracy import summarise
 
@@ -69,7 +69,7 @@ def test_noise_baseline_has_only_the_voices_that_are_heard_in_noise(study: Study
 def test_agreement_table_keeps_the_nodes_numbers_and_adjusts_within_a_condition(study: Study, tables: Tables) -> None:
     assert tables.agreement.height == len(study.agreement)
     for path in study.agreement:
-        node, found = Node.of(path), json.loads(path.read_text())
+        node, found = NodeFile.of(path), json.loads(path.read_text())
         row = tables.agreement.row(
             by_predicate=(pl.col("system") == node.names[0])
             & (pl.col("task") == node.task)
@@ -161,7 +161,7 @@ def test_files_that_do_not_fit_are_refused(
 
 
 def test_names_of_nodes() -> None:
-    assert Node.of(Path("r/agreement/a.b~c/sst2/snr-2.5.json")) == Node("a.b~c", "sst2", "snr-2.5")
+    assert NodeFile.of(Path("r/agreement/a.b~c/sst2/snr-2.5.json")) == NodeFile("a.b~c", "sst2", "snr-2.5")
     assert condition_title("snr-5") == MINUS_FIVE
     with pytest.raises(StudyError, match="same system"):
         nodes([Path("a/s/t/clean.parquet"), Path("b/s/t/clean.parquet")])

@@ -28,7 +28,7 @@ from cascade_equivalence.config.speech import EdgeVoice
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech import edge_voice
 from cascade_equivalence.speech.clips import Clip
-from cascade_equivalence.speech.edge_service import Reply, UnspokenError
+from cascade_equivalence.speech.edge_service import EdgeSpeech, UnspokenError
 from cascade_equivalence.speech.edge_voice import JITTER, LONGEST_HOLD, LONGEST_PAUSE, EdgeProvider, check_speech
 from cascade_equivalence.speech.provider import check_styles, open_provider, workers
 from cascade_equivalence.speech.synthesize import Utterance, synthesize_clips
@@ -334,9 +334,9 @@ def test_settings_that_the_service_does_not_take_are_refused(key: str, value: ob
         EdgeVoice.model_validate(JENNY.model_dump() | {key: value})
 
 
-def reply_of(seconds: float, spoken: float = 0.0) -> Reply:
+def reply_of(seconds: float, spoken: float = 0.0) -> EdgeSpeech:
     noise = 0.1 * np.random.default_rng(0).standard_normal(int(seconds * RATE))
-    return Reply(encode_mp3(noise.astype(np.float32)), spoken)
+    return EdgeSpeech(encode_mp3(noise.astype(np.float32)), spoken)
 
 
 @pytest.mark.parametrize("rate", ["+0%", "+100%", "-50%"])

@@ -11,7 +11,7 @@ from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.erasure import (
     ACCURACY,
     FORCED,
-    Erased,
+    ErasedAnswers,
     against_draws,
     against_reading,
     align,
@@ -32,13 +32,13 @@ def value(statistic: Statistic, clusters: Clusters) -> float:
     return float(statistic.of(np.ones((1, clusters.count)))[0])
 
 
-def drawn(seed: int, share: float = 0.6) -> Erased:
+def drawn(seed: int, share: float = 0.6) -> ErasedAnswers:
     """Random answers to the same items."""
     generator = np.random.default_rng(seed)
     correct = generator.random(ROWS) < share
     forced = (generator.random(ROWS) < share).astype(float)
     answers = pl.Series(np.where(correct, "a", "b"))
-    return Erased(
+    return ErasedAnswers(
         answers,
         correct,
         correct | (generator.random(ROWS) < 0.5),
@@ -123,9 +123,9 @@ def test_hearing_minus_reading_is_the_difference_of_the_changes() -> None:
 
 def test_items_that_change_together_give_a_paired_interval() -> None:
     # Both fall on the same items: the changes vary from draw to draw, their difference does not.
-    def right(correct: np.ndarray) -> Erased:
+    def right(correct: np.ndarray) -> ErasedAnswers:
         ones, none = np.ones(ROWS), np.zeros(ROWS)
-        return Erased(pl.Series(["a"] * ROWS), correct, ones.astype(bool), ones, none.astype(bool), none)
+        return ErasedAnswers(pl.Series(["a"] * ROWS), correct, ones.astype(bool), ones, none.astype(bool), none)
 
     base, fallen = right(np.ones(ROWS, bool)), right(np.arange(ROWS) < 12)
     statistics = {

@@ -12,7 +12,7 @@ import pytest
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.sources import archives
-from cascade_equivalence.tasks.sources.archives import read_clips
+from cascade_equivalence.tasks.sources.archives import read_clip_files
 
 CLIPS = "output_repeated_splits_test"
 MELD = {
@@ -62,7 +62,7 @@ def zipped(members: Mapping[str, bytes]) -> bytes:
 def read(folder: Path, content: bytes, *, clips: str = CLIPS, inner: str | None = None) -> dict[str, bytes]:
     (folder / "archive").write_bytes(content)
     found = {}
-    for clip in read_clips(folder / "archive", clips, inner):
+    for clip in read_clip_files(folder / "archive", clips, inner):
         clip.copy_to(folder / "clip")
         found[clip.name] = (folder / "clip").read_bytes()
     assert {path.name for path in folder.iterdir()} <= {"archive", "clip"}
@@ -93,7 +93,7 @@ def test_a_tar_file_without_another_inside(mode: str, tmp_path: Path) -> None:
 
 def test_clips_may_be_passed_over(tmp_path: Path) -> None:
     (tmp_path / "archive").write_bytes(meld_raw(tar(MELD)))
-    clips = read_clips(tmp_path / "archive", CLIPS, "test.tar.gz")
+    clips = read_clip_files(tmp_path / "archive", CLIPS, "test.tar.gz")
     assert [clip.name for clip in clips][-1] == "dia10_utt2"
 
 

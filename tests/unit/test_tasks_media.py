@@ -16,7 +16,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.speech import set_recordings, video_sound
 from cascade_equivalence.speech.recordings_voice import read_recordings
-from cascade_equivalence.speech.set_recordings import Recording, extract_recordings
+from cascade_equivalence.speech.set_recordings import RecordingEntry, extract_recordings
 from cascade_equivalence.speech.synthesize import Utterance
 from cascade_equivalence.speech.video_sound import UnreadableError, find_ffmpeg, read_sound
 from cascade_equivalence.speech.waveform import Waveform, decode_flac
@@ -87,7 +87,9 @@ def pack_meld(path: Path, videos: dict[str, bytes]) -> Path:
     return path
 
 
-def run(archive: Path, items: list[str], folder: Path, exclusions: Exclusions | None = None) -> dict[str, Recording]:
+def run(
+    archive: Path, items: list[str], folder: Path, exclusions: Exclusions | None = None
+) -> dict[str, RecordingEntry]:
     known = exclusions or read_exclusions(EXCLUSIONS / "meld.csv", "test")
     return extract_recordings("meld", items, archive, MELD, known, folder, 30.0)
 

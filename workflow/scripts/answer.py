@@ -10,7 +10,7 @@ with node(snakemake) as study:
 
     from cascade_equivalence.models.answering import answer_questions
     from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.nodes.answers import judge, model_files, questions, spoken_rows
+    from cascade_equivalence.nodes.answers import model_files, questions, score_answers, spoken_rows
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
@@ -32,4 +32,4 @@ with node(snakemake) as study:
         study.store("answers", system, task, f"{condition}.jsonl"),
         f"{system}: {task}, {condition}",
     )
-    judge(task, spec, study.config.answer.mode, items, rows, answers, Path(snakemake.output.answers))
+    score_answers(task, spec, study.config.answer.mode, items, rows, answers, Path(snakemake.output.answers))

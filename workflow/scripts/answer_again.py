@@ -15,7 +15,7 @@ with node(snakemake) as study:
     from cascade_equivalence.models.answering import answer_questions
     from cascade_equivalence.models.device import resolve_device, resolve_dtype
     from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.nodes.answers import judged, model_files, questions, spoken_rows
+    from cascade_equivalence.nodes.answers import model_files, questions, scored_answers, spoken_rows
     from cascade_equivalence.nodes.retest import asked_items, in_words, restored
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
@@ -44,6 +44,6 @@ with node(snakemake) as study:
         f"{system}, {variant.title}: {task}",
         again={"variant": name, **changed},
     )
-    table = restored(judged(task, spec, usual.mode, asked, rows, answers), items, variant)
+    table = restored(scored_answers(task, spec, usual.mode, asked, rows, answers), items, variant)
     with replacing(Path(snakemake.output.answers)) as temporary:
         table.with_columns(pl.lit(in_words(variant, usual, changed)).alias(SETTING)).write_parquet(temporary)

@@ -10,7 +10,7 @@ with node(snakemake) as study:
     from cascade_equivalence.models.api.answers import ask_questions
     from cascade_equivalence.models.api.records import version_changes
     from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.nodes.answers import judge, questions, spoken_rows
+    from cascade_equivalence.nodes.answers import questions, score_answers, spoken_rows
     from cascade_equivalence.nodes.api_answers import add_service
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
@@ -33,5 +33,5 @@ with node(snakemake) as study:
     for sentence in version_changes(study.store("answers", system)):
         print(f"Warning: {sentence}", file=sys.stderr)
     judged = Path(snakemake.output.answers)
-    judge(task, spec, "generate", items, rows, answers, judged)
+    score_answers(task, spec, "generate", items, rows, answers, judged)
     add_service(judged, study.apis[system], asked, spec.max_new_tokens, store)

@@ -8,11 +8,11 @@ from pathlib import Path
 PROGRAM = "cascade-equivalence"
 Commands = Callable[..., argparse.ArgumentParser]
 """``add_parser`` of the tree."""
-Run = Callable[[argparse.Namespace], int]
+CommandRun = Callable[[argparse.Namespace], int]
 """What a command does: takes its arguments, gives the exit status."""
 
 
-def add_command(commands: Commands, name: str, run: Run) -> argparse.ArgumentParser:
+def add_command(commands: Commands, name: str, run: CommandRun) -> argparse.ArgumentParser:
     """Add a command whose help is the docstring of what it runs.
 
     Args:

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from cascade_equivalence.connector.labels import UNKNOWN, Spelling, output_labels, spell
-from cascade_equivalence.connector.shards import Utterance, read_shard
+from cascade_equivalence.connector.shards import EncodedClip, read_shard
 
 BUCKET = 16
 """Batches that are drawn together and sorted by length, so that clips of a batch have about the same."""
@@ -25,7 +25,7 @@ class TrainingClip:
         spelling: The text in the text LLM's tokens, with a space before its first word.
     """
 
-    utterance: Utterance
+    utterance: EncodedClip
     spelling: Spelling
 
     @property

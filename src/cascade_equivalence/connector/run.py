@@ -23,7 +23,7 @@ from cascade_equivalence.models.text_llm import TextLLM
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingMaterial:
     """What both stages train on.
 
     Attributes:
@@ -62,7 +62,7 @@ def new_connector(
     return connector
 
 
-def first_stage(spec: ConnectorSpec, material: Material, work: Path, target: Path) -> None:
+def first_stage(spec: ConnectorSpec, material: TrainingMaterial, work: Path, target: Path) -> None:
     """Train the first stage and write the connector.
 
     Args:
@@ -85,7 +85,7 @@ def first_stage(spec: ConnectorSpec, material: Material, work: Path, target: Pat
 
 def second_stage(
     spec: ConnectorSpec,
-    material: Material,
+    material: TrainingMaterial,
     prompts: Mapping[str, TaskSpec],
     transcription: TranscriptionPrompt,
     chat: bool,

@@ -31,7 +31,7 @@ SPOKEN_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Utterance:
+class EncodedClip:
     """One training clip.
 
     Attributes:
@@ -160,7 +160,7 @@ def open_encoder(folder: Path) -> AudioEncoder:
     return AudioEncoder(tower.requires_grad_(False), torch.nn.Identity()).eval()
 
 
-def read_shard(path: Path) -> Iterator[Utterance]:
+def read_shard(path: Path) -> Iterator[EncodedClip]:
     """Read a shard; its states stay on disk until they are used.
 
     Raises:
@@ -179,5 +179,5 @@ def read_shard(path: Path) -> Iterator[Utterance]:
     at = 0
     for clip in clips:
         end = at + clip["frames"]
-        yield Utterance(clip["id"], clip["text"], clip["voice"], states[at:end], clip["starts"])
+        yield EncodedClip(clip["id"], clip["text"], clip["voice"], states[at:end], clip["starts"])
         at = end

@@ -16,7 +16,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.cleaning import as_sentence, clean_text
 from cascade_equivalence.tasks.registry import OWN
 
-Split = Literal["train", "held_out"]
+TextSplit = Literal["train", "held_out"]
 SHINGLE = 5
 """Words in a row that a training text may not share with a text that a study asks about."""
 LONGEST = 260
@@ -117,16 +117,16 @@ def prepare_texts(config: TextsConfig, clips: int, held_out: int, cache: Path, d
     """
     refused = {run for text in evaluation_texts(config.exclude, demo_folder) for run in shingles(text)}
     seen: set[str] = set()
-    chosen: dict[Split, list[str]] = {"train": [], "held_out": []}
+    chosen: dict[TextSplit, list[str]] = {"train": [], "held_out": []}
     for source in config.sources:
         for document in documents(source, cache):
-            split: Split = "held_out" if _share(document) < config.held_out else "train"
+            split: TextSplit = "held_out" if _share(document) < config.held_out else "train"
             for piece in pieces(document, config):
                 key = " ".join(_LETTERS.findall(piece.lower()))
                 if key not in seen and refused.isdisjoint(shingles(piece)):
                     seen.add(key)
                     chosen[split].append(piece)
-    wanted: dict[Split, int] = {"held_out": held_out, "train": clips}
+    wanted: dict[TextSplit, int] = {"held_out": held_out, "train": clips}
     rows: list[dict[str, str]] = []
     for split, count in wanted.items():
         texts = _drawn(chosen[split], count, config if split == "train" else config.model_copy(update={"joined": 0.0}))

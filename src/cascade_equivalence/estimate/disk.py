@@ -9,7 +9,7 @@ from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.names import CONCEPTS, VOICES
 from cascade_equivalence.estimate import speed
 from cascade_equivalence.estimate.figures import Figures
-from cascade_equivalence.estimate.texts import Spoken
+from cascade_equivalence.estimate.texts import TaskSize
 from cascade_equivalence.estimate.work import UnknownSizeError, Workload
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ SIDES = 2
 """An eraser is two matrices of its rank by the model's width, in float32."""
 
 
-def disk(study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> dict[str, float]:
+def disk(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> dict[str, float]:
     """Bytes that a study writes.
 
     Args:
@@ -56,7 +56,7 @@ def disk(study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> dict
     return {name: size for name, size in found.items() if size}
 
 
-def service_calls(study: "Study", spoken: Mapping[str, Spoken]) -> dict[str, int]:
+def service_calls(study: "Study", spoken: Mapping[str, TaskSize]) -> dict[str, int]:
     """Clips that a speech service is asked for, by voice."""
     found: dict[str, int] = {}
     for task in study.config.tasks:
@@ -86,7 +86,7 @@ def _known(work: Workload, model: str) -> float:
         return 0.0
 
 
-def _sets(study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> float:
+def _sets(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> float:
     """Fetched archives, the recordings that are taken from them, and MUSAN."""
     total = 0.0
     for task in study.config.tasks:

@@ -16,21 +16,21 @@ FIGURES = RESOURCES / "estimate.yaml"
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class Group(Closed):
+class NumberGroup(Closed):
     """Numbers with one origin."""
 
     basis: Literal["measured", "published", "assumed"] = Field(description="Where the numbers are from.")
     note: str = Field(description="On what, by whom, or why.")
 
 
-class Gpu(Group):
+class Gpu(NumberGroup):
     """What a GPU can do."""
 
     teraflops: PositiveFloat = Field(description="Floating-point operations a second, in 10^12.")
     terabytes_per_second: PositiveFloat = Field(description="Speed of its memory.")
 
 
-class Use(Group):
+class Use(NumberGroup):
     """How much of it is reached."""
 
     reading: Share = Field(description="Share of the arithmetic while prompts and audio are read.")
@@ -39,20 +39,20 @@ class Use(Group):
     row_milliseconds: NonNegativeFloat = Field(description="Work on a clip beside the network.")
 
 
-class Loading(Group):
+class Loading(NumberGroup):
     """What a node takes before it begins."""
 
     start_seconds: NonNegativeFloat = Field(description="Starting Python with its libraries.")
     gigabytes_per_second: PositiveFloat = Field(description="Weights from the disk to the GPU.")
 
 
-class Pace(Group):
+class Pace(NumberGroup):
     """How fast is spoken."""
 
     words_per_second: PositiveFloat = Field(description="Words a second of a voice.")
 
 
-class Network(Group):
+class Network(NumberGroup):
     """Shapes that configs of models would say."""
 
     letters_per_token: PositiveFloat = Field(description="Letters of a token of English.")
@@ -65,7 +65,7 @@ class Network(Group):
     vocabulary: PositiveFloat = Field(description="Words of a text LLM.")
 
 
-class Bytes(Group):
+class Bytes(NumberGroup):
     """Sizes on disk."""
 
     weight: PositiveFloat = Field(description="A parameter.")

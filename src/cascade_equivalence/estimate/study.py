@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from cascade_equivalence import stages
 from cascade_equivalence.estimate.disk import disk, service_calls
 from cascade_equivalence.estimate.figures import Figures
-from cascade_equivalence.estimate.texts import Spoken, spoken_task
+from cascade_equivalence.estimate.texts import TaskSize, task_size
 from cascade_equivalence.estimate.work import Work, Workload
 
 if TYPE_CHECKING:
-    from cascade_equivalence.models.api.estimate import Estimate
+    from cascade_equivalence.models.api.estimate import ApiEstimate
     from cascade_equivalence.stages.study import Study
 
 HOUR = 3600
@@ -41,14 +41,14 @@ class StudyEstimate:
     """
 
     figures: Figures
-    spoken: dict[str, Spoken]
+    spoken: dict[str, TaskSize]
     work: tuple[Work, ...]
     unknown: tuple[str, ...]
     disk: dict[str, float]
     speech: dict[str, int]
     clips: tuple[int, int]
     answers: tuple[int, int]
-    api: "Estimate | None"
+    api: "ApiEstimate | None"
 
     @property
     def stages(self) -> list[Work]:
@@ -144,7 +144,7 @@ def estimate_study(study: "Study", figures: Figures) -> StudyEstimate:
     Raises:
         StudyError: The user's own files of a set cannot be read.
     """
-    spoken: dict[str, Spoken] = {task: spoken_task(study, task, figures) for task in study.config.tasks}
+    spoken: dict[str, TaskSize] = {task: task_size(study, task, figures) for task in study.config.tasks}
     workload = Workload(study, spoken, figures)
     work, unknown = workload.entries()
     clips = [0, 0]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class TaskSize:
     """What a task's items come to.
 
     Attributes:
@@ -36,7 +36,7 @@ class Spoken:
     basis: Basis
 
 
-def spoken_task(study: "Study", task: str, figures: Figures) -> Spoken:
+def task_size(study: "Study", task: str, figures: Figures) -> TaskSize:
     """What a task's items come to.
 
     Raises:
@@ -48,10 +48,10 @@ def spoken_task(study: "Study", task: str, figures: Figures) -> Spoken:
     if (
         measured := _measured_seconds([Path(stages.speech.file(study, task, voice)) for voice in study.voices_of(task)])
     ) is not None:
-        return Spoken(len(items), letters, options, measured, "clips")
+        return TaskSize(len(items), letters, options, measured, "clips")
     words = fmean(len(item.text.split()) for item in items)
     lengths = [_seconds(study, task, voice, words, figures) for voice in study.voices_of(task)]
-    return Spoken(len(items), letters, options, fmean(lengths), basis)
+    return TaskSize(len(items), letters, options, fmean(lengths), basis)
 
 
 def _seconds(study: "Study", task: str, voice: str, words: float, figures: Figures) -> float:

@@ -12,7 +12,7 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec
 from cascade_equivalence.estimate import speed
 from cascade_equivalence.estimate.figures import Figures
-from cascade_equivalence.estimate.texts import Spoken
+from cascade_equivalence.estimate.texts import TaskSize
 
 if TYPE_CHECKING:
     from cascade_equivalence.stages.study import Study
@@ -55,7 +55,7 @@ class Workload:
         figures: What estimates multiply.
     """
 
-    def __init__(self, study: "Study", spoken: Mapping[str, Spoken], figures: Figures) -> None:
+    def __init__(self, study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> None:
         self.study, self.spoken, self.figures = study, spoken, figures
 
     def entries(self) -> tuple[list[Work], list[str]]:

@@ -13,7 +13,7 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.errors import StudyError, of_system
 from cascade_equivalence.jobs.claims import claimed
 from cascade_equivalence.plugins import fault_of
-from cascade_equivalence.provenance.recording import Recording
+from cascade_equivalence.provenance.recording import RecordWriter
 from cascade_equivalence.stages.study import Study
 
 
@@ -31,7 +31,7 @@ def at_work(job: Any) -> Iterator[Study]:
     Yields:
         The study that the node belongs to.
     """
-    recording = Recording()
+    writer = RecordWriter()
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
     log = Path(job.log[0])
     try:
@@ -51,9 +51,9 @@ def at_work(job: Any) -> Iterator[Study]:
         try:
             study = study_of(job)
             with claim_of(job, study):
-                recording.begin(job, study.config)
+                writer.begin(job, study.config)
                 yield study
-                recording.write(job, study.config)
+                writer.write(job, study.config)
         except Exception as error:
             told = error if isinstance(error, StudyError) else of_system(error) or fault_of(error)
             if told is not error:

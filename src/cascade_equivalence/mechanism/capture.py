@@ -27,7 +27,7 @@ SAMPLES_A_FRAME = 320
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeardUtterance:
     """One utterance for a speech LLM.
 
     Attributes:
@@ -97,7 +97,9 @@ def shuffle_weights(blocks: Sequence[nn.Module], seed: int) -> None:
 
 
 @torch.inference_mode()
-def capture_speech_llm(model: SpeechLLM, heard: Sequence[Heard], config: StatesConfig, sink: Sink, label: str) -> None:
+def capture_speech_llm(
+    model: SpeechLLM, heard: Sequence[HeardUtterance], config: StatesConfig, sink: Sink, label: str
+) -> None:
     """Capture the text LLM's blocks in a speech LLM, at the audio positions or at all of the prompt.
 
     Args:
@@ -137,7 +139,7 @@ def capture_speech_llm(model: SpeechLLM, heard: Sequence[Heard], config: StatesC
                 advance(len(batch))
 
 
-def _stretches(heard: Sequence[Heard]) -> Iterator[Sequence[Heard]]:
+def _stretches(heard: Sequence[HeardUtterance]) -> Iterator[Sequence[HeardUtterance]]:
     """Utterances that share a prompt's beginning, at most as many as may be in memory."""
     start = 0
     while start < len(heard):

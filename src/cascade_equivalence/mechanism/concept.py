@@ -13,7 +13,7 @@ from cascade_equivalence.config.names import ConceptKind
 from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
-    from cascade_equivalence.mechanism.frame_labels import FrameLabels, Frames
+    from cascade_equivalence.mechanism.frame_labels import FrameLabels, ProbedFrames
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -38,7 +38,7 @@ class Columns:
 ColumnsOf = Callable[[pl.DataFrame, ErasureConfig, str, np.ndarray], Columns]
 """Makes columns of rows of the utterances table, the settings, the characters of the CTC probe, and how many rows each
 utterance is fitted with, (utterances,)."""
-LabelsOf = Callable[["Frames", ErasureConfig], "FrameLabels"]
+LabelsOf = Callable[["ProbedFrames", ErasureConfig], "FrameLabels"]
 """Makes labels of frames of what is open of a layer and the settings."""
 
 

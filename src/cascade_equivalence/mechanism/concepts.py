@@ -16,7 +16,7 @@ from cascade_equivalence.mechanism.characters import Alphabet
 from cascade_equivalence.mechanism.concept import Columns, Concept, standardised
 
 if TYPE_CHECKING:
-    from cascade_equivalence.mechanism.frame_labels import FrameLabels, Frames
+    from cascade_equivalence.mechanism.frame_labels import FrameLabels, ProbedFrames
 
 OTHER = "<other>"
 """The class of texts whose first word has none of its own; no normalised word has brackets."""
@@ -118,7 +118,7 @@ def _acoustic(table: pl.DataFrame, _config: ErasureConfig, _alphabet: str, weigh
     return acoustic(energy, pitch, weights)
 
 
-def _read_by_ctc(frames: "Frames", config: ErasureConfig) -> "FrameLabels":
+def _read_by_ctc(frames: "ProbedFrames", config: ErasureConfig) -> "FrameLabels":
     # Its module imports torch, which whoever only lists concepts does without.
     from cascade_equivalence.mechanism.frame_labels import ctc_labels
 

@@ -92,7 +92,7 @@ def read_ctc_probe(path: Path) -> CtcProbe:
         raise StudyError(f"{path} is no CTC probe ({error}): remove it and run again") from error
 
 
-class Frames:
+class StoredFrames:
     """Frames of utterances on disk.
 
     Args:
@@ -156,7 +156,7 @@ class _Pupil:
     def __init__(
         self,
         lesson: Lesson,
-        frames: Frames,
+        frames: StoredFrames,
         train: Sequence[int],
         validation: Sequence[int],
         alphabet: Alphabet,
@@ -210,7 +210,7 @@ class _Pupil:
 
 
 def train_probes(
-    frames: Frames,
+    frames: StoredFrames,
     lessons: Sequence[Lesson],
     train: Sequence[int],
     validation: Sequence[int],
@@ -263,7 +263,7 @@ def train_probes(
 
 
 def _losses(
-    frames: Frames,
+    frames: StoredFrames,
     pupils: Sequence[_Pupil],
     batch: Sequence[int],
     parts: Sequence[set[int]],

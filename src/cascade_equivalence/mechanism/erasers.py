@@ -21,7 +21,7 @@ from cascade_equivalence.mechanism.concept import Concept
 from cascade_equivalence.mechanism.controls import Drawn, draw_control
 from cascade_equivalence.mechanism.ctc import CtcProbe, read_ctc_probe
 from cascade_equivalence.mechanism.eraser_files import write_erasers
-from cascade_equivalence.mechanism.frame_labels import Frames
+from cascade_equivalence.mechanism.frame_labels import ProbedFrames
 from cascade_equivalence.mechanism.held_out import held_out_r2
 from cascade_equivalence.mechanism.leace import Eraser, Spectrum, Whitening, fit, linear_r2, removed_variance
 from cascade_equivalence.mechanism.moments import Cross, LayerMoments, cross_moments, read_moments
@@ -173,7 +173,7 @@ def _open(
 def _labelled(concept: Concept, layer: _Layer) -> _Labelled:
     """Cross-moments of the train split's states with a concept."""
     if concept.labels is not None:
-        found = concept.labels(Frames(layer.states, layer.index, layer.moments.rows, layer.probe), layer.config)
+        found = concept.labels(ProbedFrames(layer.states, layer.index, layer.moments.rows, layer.probe), layer.config)
         return _Labelled(found.cross, found.names, found.values, _about(found.names, found.about, found.reason))
     assert concept.columns is not None
     counts = layer.rows.counts

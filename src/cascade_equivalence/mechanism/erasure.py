@@ -35,7 +35,7 @@ Erasers = Mapping[int, Eraser]
 
 
 @dataclass(frozen=True, eq=False)
-class Variant:
+class ErasureVariant:
     """One way to erase.
 
     Attributes:
@@ -77,7 +77,7 @@ class Outcome:
 
 
 @contextmanager
-def erasing(model: "SpeechLLM", variant: Variant) -> Iterator[None]:
+def erasing(model: "SpeechLLM", variant: ErasureVariant) -> Iterator[None]:
     """Erase at the output of blocks on every forward step within the context, also while a prefix is computed.
 
     Args:
@@ -109,7 +109,7 @@ def _change(text: "TextLLM", eraser: Eraser, positions: str) -> Callable[[torch.
 def erased_outcomes(
     arms: Mapping[str, Sequence[Question]],
     files: ModelFiles,
-    variants: Sequence[Variant],
+    variants: Sequence[ErasureVariant],
     config: AnswerConfig,
     max_new_tokens: int,
     store: Path,
@@ -118,7 +118,7 @@ def erased_outcomes(
     """Answer prompts under every variant, taking from the store what it has.
 
     Args:
-        arms: Prompts by arm; those of an arm without sound are typed (see ``Variant.asked_of``).
+        arms: Prompts by arm; those of an arm without sound are typed (see ``ErasureVariant.asked_of``).
         files: The speech LLM.
         variants: Ways to erase.
         config: Arithmetic and batch size.
@@ -188,10 +188,12 @@ class _Runner:
             for row, question in zip(self.rows, questions, strict=True)
         ]
 
-    def run(self, todo: Mapping[Variant, Sequence[str]], done: Callable[[str], bool]) -> Iterator[dict[str, Outcome]]:
+    def run(
+        self, todo: Mapping[ErasureVariant, Sequence[str]], done: Callable[[str], bool]
+    ) -> Iterator[dict[str, Outcome]]:
         """Yield outcomes by key, a batch and variant at a time."""
         plain_prefix = self.text.prefix_cache(self.rows[0][: self.prefix])
-        prefixes: dict[Variant, DynamicCache] = {}
+        prefixes: dict[ErasureVariant, DynamicCache] = {}
         queue = sorted(range(len(self.rows)), key=lambda place: (len(self.rows[place]), place))
         for start in range(0, len(queue), self.batch_size):
             batch = queue[start : start + self.batch_size]
@@ -211,7 +213,7 @@ class _Runner:
 
     def _outcomes(
         self,
-        variant: Variant,
+        variant: ErasureVariant,
         batch: Sequence[int],
         shared: "DynamicCache",
         heard: list[torch.Tensor] | None,

@@ -30,7 +30,7 @@ BLANK = "<blank>"
 
 
 @dataclass(frozen=True)
-class Frames:
+class ProbedFrames:
     """What is open of a layer.
 
     Attributes:
@@ -69,7 +69,7 @@ class FrameLabels:
     reason: str | None = None
 
 
-def ctc_labels(frames: Frames, labels: Labels) -> FrameLabels:
+def ctc_labels(frames: ProbedFrames, labels: Labels) -> FrameLabels:
     """Label frames with what the layer's CTC probe reads there.
 
     The summary says of them: ``label_entropy`` (over all outputs that are used, in nats), ``labels`` (which outputs
@@ -85,7 +85,7 @@ def ctc_labels(frames: Frames, labels: Labels) -> FrameLabels:
     return FrameLabels(cross, names, _shares(frames), about, reason)
 
 
-def _measured(frames: Frames, labels: Labels) -> tuple[Cross, list[str], torch.Tensor, bool]:
+def _measured(frames: ProbedFrames, labels: Labels) -> tuple[Cross, list[str], torch.Tensor, bool]:
     """Labels' cross-moments with the states, names, counts, and whether they are the same at every frame; one pass."""
     states, kept, probe = frames.states, frames.kept(), frames.probe
     names = [*probe.alphabet, BLANK]
@@ -115,7 +115,7 @@ def _measured(frames: Frames, labels: Labels) -> tuple[Cross, list[str], torch.T
     return cross, names, counts, bool((cross.variance <= 0).all())
 
 
-def _shares(frames: Frames) -> np.ndarray:
+def _shares(frames: ProbedFrames) -> np.ndarray:
     """Share of each label among an utterance's frames, (utterances, labels)."""
     places = {row: (start, count) for row, start, count in frames.index.select("utterance", "start", "frames").rows()}
     width = len(frames.probe.alphabet) + 1

@@ -123,7 +123,7 @@ class Whitening:
 
 
 @dataclass(frozen=True)
-class Fit:
+class EraserFit:
     """A fitted eraser.
 
     Attributes:
@@ -135,7 +135,7 @@ class Fit:
     singular: Tensor
 
 
-def fit(whitening: Whitening, cross: Tensor, tolerance: float) -> Fit:
+def fit(whitening: Whitening, cross: Tensor, tolerance: float) -> EraserFit:
     """Fit the eraser of a concept.
 
     Args:
@@ -146,7 +146,7 @@ def fit(whitening: Whitening, cross: Tensor, tolerance: float) -> Fit:
             number means the same.
     """
     directions, singular, _ = torch.linalg.svd(whitening.whiten(cross), full_matrices=False)
-    return Fit(Eraser(*whitening.factors(directions[:, singular > tolerance])), singular)
+    return EraserFit(Eraser(*whitening.factors(directions[:, singular > tolerance])), singular)
 
 
 def linear_r2(sample: Whitening, cross: Tensor, variance: Tensor, eraser: Eraser | None = None) -> float | None:

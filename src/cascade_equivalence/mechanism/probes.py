@@ -20,7 +20,7 @@ from cascade_equivalence.config.mechanism import ProbesConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors, feasible
-from cascade_equivalence.mechanism.ctc import CtcProbe, Frames, Lesson, Taught, train_probes
+from cascade_equivalence.mechanism.ctc import CtcProbe, Lesson, StoredFrames, Taught, train_probes
 from cascade_equivalence.mechanism.probe_utterances import Utterances
 from cascade_equivalence.mechanism.ridge_probes import CONFIDENCE, ENOUGH, Target, ridge_results
 from cascade_equivalence.mechanism.states import States, pooled, read_index
@@ -65,7 +65,7 @@ def probe_layer(
     energy, pitch = (table[name].cast(pl.Float64).to_numpy()[:, None] for name in ("energy_db", "log_f0"))
     boc = np.array([utterances.alphabet.frequencies(text) for text in utterances.texts])
     targets = {"energy": Target(energy, within=True), "pitch": Target(pitch, within=True), "boc": Target(boc)}
-    ctc, probe = ctc_result(Frames(states, index), utterances, config)
+    ctc, probe = ctc_result(StoredFrames(states, index), utterances, config)
     result = {
         "layer": int(number.group()),
         "width": states.width,
@@ -99,7 +99,7 @@ def _read(
     return index, table, Utterances(items, table["voice"].to_list(), table["text"].to_list(), train, alphabet)
 
 
-def ctc_result(frames: Frames, utterances: Utterances, config: ProbesConfig) -> tuple[dict[str, Any], CtcProbe]:
+def ctc_result(frames: StoredFrames, utterances: Utterances, config: ProbesConfig) -> tuple[dict[str, Any], CtcProbe]:
     """The CTC probe and its controls.
 
     Characters outside the alphabet are left out of what is to be said and of what it is compared with.
@@ -162,7 +162,9 @@ def ctc_result(frames: Frames, utterances: Utterances, config: ProbesConfig) -> 
     }, taught.probe
 
 
-def _missed(frames: Frames, taught: Sequence[Taught], utterances: Utterances, tests: Sequence[int]) -> list[Explained]:
+def _missed(
+    frames: StoredFrames, taught: Sequence[Taught], utterances: Utterances, tests: Sequence[int]
+) -> list[Explained]:
     """Character errors of each probe on the test utterances, of their characters."""
     heard: list[list[str]] = [[] for _ in taught]
     for piece, joined in frames.pieces(tests):

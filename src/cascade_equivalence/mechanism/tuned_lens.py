@@ -69,7 +69,7 @@ class TunedLens:
 
 
 @dataclass(frozen=True)
-class Fit:
+class LensFit:
     """A trained tuned lens.
 
     Attributes:
@@ -115,7 +115,7 @@ def fit_tuned_lens(
     unembedding: Unembedding,
     steps: int,
     seed: int,
-) -> Fit:
+) -> LensFit:
     """Train the tuned lens of one layer.
 
     AdamW; the learning rate falls linearly to zero; the training ends early where the validation frames stop gaining,
@@ -141,7 +141,7 @@ def fit_tuned_lens(
     generator = np.random.default_rng(seed)
     kl_of = _validation(states, last, _drawn(validation, FRAMES_TO_VALIDATE, generator), unembedding)
     plain = kl_of(nn.Identity())
-    best = Fit(TunedLens.identity(states.width), 0, plain, plain)
+    best = LensFit(TunedLens.identity(states.width), 0, plain, plain)
     if plain < ROOM:
         return best
     rows = _drawn(train, FRAMES_TO_TRAIN, generator)
@@ -166,7 +166,7 @@ def fit_tuned_lens(
         kl = kl_of(lens)
         waited = 0 if kl < (1 - MARGIN) * best.kl else waited + 1
         if kl < best.kl:
-            best = Fit(lens.folded(), step, plain, kl)
+            best = LensFit(lens.folded(), step, plain, kl)
         if waited == PATIENCE:
             break
     return best

@@ -12,7 +12,7 @@ TRAIN, TEST = "train", "test"
 
 
 @dataclass(frozen=True)
-class Spoken:
+class TaskClips:
     """Clips of one task.
 
     Attributes:
@@ -26,7 +26,7 @@ class Spoken:
     clips: Mapping[tuple[str, str], tuple[str, float, str]]
 
 
-def draw_utterances(spoken: Sequence[Spoken], per_task: int, test_share: float, seed: int) -> pl.DataFrame:
+def draw_utterances(spoken: Sequence[TaskClips], per_task: int, test_share: float, seed: int) -> pl.DataFrame:
     """Draw items of each task, a voice for each, and the items that only test, their share of every voice.
 
     An item's place depends on its own id, its voice and the seed alone, so that more items a task keep those that were
@@ -46,7 +46,7 @@ def draw_utterances(spoken: Sequence[Spoken], per_task: int, test_share: float, 
     """
     rows = []
     for source in spoken:
-        ids = sorted({item for _, item in source.clips}, key=lambda item: draw(seed, "item", source.task, item))
+        ids = sorted({item for _, item in source.clips}, key=lambda item: hash_rank(seed, "item", source.task, item))
         for turn, item in enumerate(ids[:per_task]):
             voice = source.voices[turn % len(source.voices)]
             if (voice, item) not in source.clips:
@@ -61,7 +61,7 @@ def draw_utterances(spoken: Sequence[Spoken], per_task: int, test_share: float, 
     tests: set[int] = set()
     for mine in by_voice.values():
         # By rank and not by a threshold: the share is kept however few there are.
-        order = sorted(mine, key=lambda row: draw(seed, "split", rows[row][0], rows[row][1]))
+        order = sorted(mine, key=lambda row: hash_rank(seed, "split", rows[row][0], rows[row][1]))
         tests |= set(order[: min(max(1, round(test_share * len(mine))), len(mine) - 1)])
     if not tests:
         raise StudyError(f"{len(rows)} utterances leave none to train or none to test: raise mechanism.states.per_task")
@@ -72,6 +72,6 @@ def draw_utterances(spoken: Sequence[Spoken], per_task: int, test_share: float, 
     )
 
 
-def draw(seed: int, *parts: str) -> bytes:
+def hash_rank(seed: int, *parts: str) -> bytes:
     """A number drawn for some names, as bytes to sort by; it depends on the names and the seed alone."""
     return hashlib.sha256("\0".join([str(seed), *parts]).encode()).digest()

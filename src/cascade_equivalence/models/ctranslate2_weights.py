@@ -13,7 +13,7 @@ import numpy as np
 
 from cascade_equivalence.errors import StudyError
 
-Tensors = dict[str, np.ndarray]
+Arrays = dict[str, np.ndarray]
 
 DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 FORMAT_VERSION = 6
@@ -51,7 +51,7 @@ def _tensor(stream: BinaryIO) -> np.ndarray:
     return np.frombuffer(_bytes(stream, size), dtype.newbyteorder("<")).reshape(shape)
 
 
-def read_tensors(path: Path) -> Tensors:
+def read_tensors(path: Path) -> Arrays:
     """Read every tensor of a CTranslate2 Whisper ``model.bin``.
 
     Args:
@@ -84,11 +84,11 @@ def read_tensors(path: Path) -> Tensors:
     return tensors
 
 
-def _norm(tensors: Tensors, source: str, target: str) -> Tensors:
+def _norm(tensors: Arrays, source: str, target: str) -> Arrays:
     return {f"{target}.weight": tensors[f"{source}/gamma"], f"{target}.bias": tensors[f"{source}/beta"]}
 
 
-def _linear(tensors: Tensors, source: str, target: str, parts: tuple[str, ...]) -> Tensors:
+def _linear(tensors: Arrays, source: str, target: str, parts: tuple[str, ...]) -> Arrays:
     """Split stacked rows (query, key, value) into one linear layer each; Whisper's key has no bias."""
     weights = np.split(tensors[f"{source}/weight"], len(parts))
     biases = np.split(tensors[f"{source}/bias"], len(parts))
@@ -103,7 +103,7 @@ def _linear(tensors: Tensors, source: str, target: str, parts: tuple[str, ...]) 
     return state
 
 
-def _layer(tensors: Tensors, source: str, target: str) -> Tensors:
+def _layer(tensors: Arrays, source: str, target: str) -> Arrays:
     state = _norm(tensors, f"{source}/ffn/layer_norm", f"{target}.mlp_ln")
     for index, name in ((0, "linear_0"), (2, "linear_1")):
         state |= {f"{target}.mlp.{index}.{kind}": tensors[f"{source}/ffn/{name}/{kind}"] for kind in ("weight", "bias")}
@@ -116,9 +116,9 @@ def _layer(tensors: Tensors, source: str, target: str) -> Tensors:
     return state
 
 
-def _rename(tensors: Tensors) -> tuple[Tensors, dict[str, int]]:
+def _rename(tensors: Arrays) -> tuple[Arrays, dict[str, int]]:
     """Rename all tensors; returns them and the number of layers of each side."""
-    state: Tensors = {}
+    state: Arrays = {}
     layers = {"encoder": 0, "decoder": 0}
     for side in ("encoder", "decoder"):
         state[f"{side}.positional_embedding"] = tensors[f"{side}/position_encodings/encodings"]
@@ -134,7 +134,7 @@ def _rename(tensors: Tensors) -> tuple[Tensors, dict[str, int]]:
     return state, layers
 
 
-def whisper_state_dict(tensors: Tensors) -> tuple[Tensors, dict[str, int]]:
+def whisper_state_dict(tensors: Arrays) -> tuple[Arrays, dict[str, int]]:
     """Rename CTranslate2's tensors to openai-whisper's.
 
     Args:

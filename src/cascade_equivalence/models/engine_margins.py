@@ -11,7 +11,7 @@ END = "(end)"
 
 
 @dataclass(frozen=True)
-class Difference:
+class FirstDifference:
     """The first token at which two answers differ.
 
     Attributes:
@@ -30,7 +30,7 @@ class Difference:
 
 def first_differences(
     model: ModelFiles, config: AnswerConfig, answers: Sequence[tuple[Question, str, str]]
-) -> list[Difference]:
+) -> list[FirstDifference]:
     """Find where pairs of answers part.
 
     The answers are tokenized anew, so a text that a model wrote in other tokens than its tokenizer would is seen in the
@@ -59,5 +59,5 @@ def first_differences(
         next_ones = [answer[shared : shared + 1] for answer in tokens]
         margin = likely[next_ones[0] or ends].max() - likely[next_ones[1] or ends].max()
         first, second = (str(text.tokenizer.decode(one)) if one else END for one in next_ones)
-        found.append(Difference(shared, first, second, float(margin)))
+        found.append(FirstDifference(shared, first, second, float(margin)))
     return found

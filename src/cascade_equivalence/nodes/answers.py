@@ -110,7 +110,7 @@ def model_files(manifests: Sequence[Path], chat: bool) -> ModelFiles:
     return ModelFiles(folder, revision, chat, SpeechFiles(*ears[0], audio_folder, audio_revision))
 
 
-def judge(
+def score_answers(
     task: str,
     spec: TaskSpec,
     mode: str,
@@ -119,12 +119,12 @@ def judge(
     answers: Sequence[Answer],
     path: Path,
 ) -> None:
-    """Parse and score raw answers, and write them to a Parquet file; see :func:`judged`."""
+    """Parse and score raw answers, and write them to a Parquet file; see :func:`scored_answers`."""
     with replacing(path) as temporary:
-        judged(task, spec, mode, items, transcripts, answers).write_parquet(temporary)
+        scored_answers(task, spec, mode, items, transcripts, answers).write_parquet(temporary)
 
 
-def judged(
+def scored_answers(
     task: str,
     spec: TaskSpec,
     mode: str,

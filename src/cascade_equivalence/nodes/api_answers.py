@@ -7,7 +7,7 @@ import polars as pl
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.files import replacing
-from cascade_equivalence.models.api.records import Record, question_key, read_records
+from cascade_equivalence.models.api.records import StoredAnswer, question_key, read_records
 from cascade_equivalence.models.question import Question
 
 SERVICE: dict[str, type[pl.DataType]] = {
@@ -24,7 +24,7 @@ def add_service(path: Path, spec: ApiSpec, questions: Sequence[Question], max_ne
     """Add what a service charged to judged answers, from the store.
 
     Args:
-        path: The Parquet file that ``judge`` wrote, a row a question; gets the columns of ``SERVICE``.
+        path: The Parquet file that ``score_answers`` wrote, a row a question; gets the columns of ``SERVICE``.
         spec: The system.
         questions: What was asked, in the order of the rows; every answer is in the store.
         max_new_tokens: The task's longest answer.
@@ -37,7 +37,7 @@ def add_service(path: Path, spec: ApiSpec, questions: Sequence[Question], max_ne
     charged: set[str] = set()
     rows = []
     for key in (question_key(spec, question, max_new_tokens) for question in questions):
-        record = Record.from_json(records[key])
+        record = StoredAnswer.from_json(records[key])
         cost = 0.0 if record.cost is not None and key in charged else record.cost
         charged.add(key)
         rows.append((cost, record.currency, record.model_version, record.time))

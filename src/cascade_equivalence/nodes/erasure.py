@@ -9,8 +9,8 @@ from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
-from cascade_equivalence.mechanism.erasure import ALL, Outcome, Variant
-from cascade_equivalence.mechanism.utterances import TRAIN, draw
+from cascade_equivalence.mechanism.erasure import ALL, ErasureVariant, Outcome
+from cascade_equivalence.mechanism.utterances import TRAIN, hash_rank
 from cascade_equivalence.models.question import Question
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.nodes.answers import questions, spoken_rows
@@ -43,7 +43,7 @@ SCHEMA = {
 
 def chosen_clips(clips: Sequence[Clip], task: str, count: int, seed: int) -> list[Clip]:
     """The clips of the items that are answered, the same in every condition."""
-    return sorted(clips, key=lambda clip: draw(seed, "erasure", task, clip.id))[:count]
+    return sorted(clips, key=lambda clip: hash_rank(seed, "erasure", task, clip.id))[:count]
 
 
 def build_arms(
@@ -109,7 +109,7 @@ def write_outcomes(
         pl.DataFrame(rows, schema=SCHEMA).write_parquet(part)
 
 
-def variants_of(files: Mapping[int, Path], positions: Sequence[str]) -> list[Variant]:
+def variants_of(files: Mapping[int, Path], positions: Sequence[str]) -> list[ErasureVariant]:
     """Ways to erase that the erasers of a concept offer; without any, the model as it is.
 
     Draws of controls are answered from audio only: they are what a concept's effect there is held against.
@@ -119,13 +119,13 @@ def variants_of(files: Mapping[int, Path], positions: Sequence[str]) -> list[Var
         positions: Where to erase.
     """
     if not files:
-        return [Variant("none", ALL, {})]
+        return [ErasureVariant("none", ALL, {})]
     layers = {layer: read_erasers(path) for layer, path in files.items()}
     names = list(next(iter(layers.values())))
     own = {name: {layer: erasers[name] for layer, erasers in layers.items()} for name in names}
     identities = {name: eraser_hash(erasers) for name, erasers in own.items()}
     return [
-        Variant(name, where, own[name], identities[name], heard_only=name.startswith(DRAWN))
+        ErasureVariant(name, where, own[name], identities[name], heard_only=name.startswith(DRAWN))
         for where in positions
         for name in names
     ]

@@ -7,7 +7,13 @@ import polars as pl
 
 from cascade_equivalence import stages
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.mechanism.capture import Heard, Sink, capture_speech_llm, capture_whisper, shuffle_weights
+from cascade_equivalence.mechanism.capture import (
+    HeardUtterance,
+    Sink,
+    capture_speech_llm,
+    capture_whisper,
+    shuffle_weights,
+)
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.transcription.engines import TorchEncoder
@@ -73,7 +79,7 @@ def capture(
 
 def _questions(
     study: Study, utterances: pl.DataFrame, heard: Sequence[Clip], items: Mapping[str, Sequence[Item]]
-) -> list[Heard]:
+) -> list[HeardUtterance]:
     """Each utterance in the prompt of its task, as it is answered in the study; a task after the other."""
     asked = []
     places = utterances.with_row_index("place")
@@ -85,7 +91,7 @@ def _questions(
             some = [item for item in items[task] if item.id in wanted]
             spec, system_prompt = study.task(task), study.config.answer.system_prompt
             found = questions(task, spec, system_prompt, some, spoken_rows(said), recordings(said))
-            asked += [Heard(place, question) for place, question in zip(own, found, strict=True)]
+            asked += [HeardUtterance(place, question) for place, question in zip(own, found, strict=True)]
     return asked
 
 

@@ -14,7 +14,7 @@ from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
 from cascade_equivalence.mechanism.surplus_features import FEATURES, audio_features, prosody, text_features
-from cascade_equivalence.mechanism.utterances import draw
+from cascade_equivalence.mechanism.utterances import hash_rank
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.clips import Clip, decode, read_clips
 from cascade_equivalence.stats.clusters import Clusters
@@ -102,7 +102,7 @@ def sample_items(items: Sequence[Item], task: str, per_task: int, seed: int) -> 
         per_task: Texts; fewer where there are fewer.
         seed: Seed.
     """
-    texts = sorted({item.text for item in items}, key=lambda text: draw(seed, "text", task, text))
+    texts = sorted({item.text for item in items}, key=lambda text: hash_rank(seed, "text", task, text))
     kept = set(texts[:per_task])
     return [item for item in items if item.text in kept]
 

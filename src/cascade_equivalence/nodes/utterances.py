@@ -8,7 +8,7 @@ import polars as pl
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.acoustics import acoustic_targets
-from cascade_equivalence.mechanism.utterances import Spoken, draw_utterances
+from cascade_equivalence.mechanism.utterances import TaskClips, draw_utterances
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.clips import Clip, decode
 
@@ -30,7 +30,7 @@ def write_utterances(
     """
     by_name = {(task, clip.voice, clip.id): clip for task, clips in spoken.items() for clip in clips}
     sources = [
-        Spoken(task, voices[task], {(clip.voice, clip.id): (clip.text, clip.seconds, clip.sha256) for clip in clips})
+        TaskClips(task, voices[task], {(clip.voice, clip.id): (clip.text, clip.seconds, clip.sha256) for clip in clips})
         for task, clips in spoken.items()
     ]
     probes = config.probes

@@ -44,14 +44,14 @@ def _inside(path: str) -> str:
     return path
 
 
-Inside = Annotated[str, AfterValidator(_inside)]
+InsidePath = Annotated[str, AfterValidator(_inside)]
 
 
 class FileUse(Frozen):
     """A file that a node read or wrote."""
 
     place: Place = Field(description="The folder that `path` starts from; of a file `elsewhere` only the name is kept.")
-    path: Inside = Field(description="Path below that folder.")
+    path: InsidePath = Field(description="Path below that folder.")
     sha256: str = Field(description="SHA-256 as hexadecimal digits.")
     bytes: int = Field(description="Length in bytes.")
 

@@ -44,7 +44,7 @@ SNAKEMAKES_OWN = ".snakemake_timestamp"
 FINGERPRINTS = ("code", "check")
 
 
-class Recording:
+class RecordWriter:
     """A node's record in the making: it begins when the node does."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.manifest import FileRecord
-from cascade_equivalence.provenance.record import Frozen, Inside
+from cascade_equivalence.provenance.record import Frozen, InsidePath
 
 MANIFEST = "MANIFEST.json"
 
@@ -17,7 +17,7 @@ class Supplement(Frozen):
 
     version: Literal[1] = Field(default=1, description="Version of this list's layout.")
     study: str = Field(default="", description="Name of the results folder that it was packed from.")
-    files: dict[Inside, FileRecord] = Field(default={}, description="Every file in it but this list, by path.")
+    files: dict[InsidePath, FileRecord] = Field(default={}, description="Every file in it but this list, by path.")
     altered: dict[str, str] = Field(
         default={}, description="Files with licensed texts replaced by their hashes: the SHA-256 each had before."
     )

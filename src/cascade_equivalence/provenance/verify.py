@@ -38,7 +38,7 @@ KINDS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Mismatch:
     """One thing that is not as recorded.
 
     Attributes:
@@ -73,7 +73,7 @@ class Verification:
     nodes: int = 0
     files: int = 0
     bytes: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Mismatch] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     stored: int = 0
@@ -284,10 +284,10 @@ class _Checking:
         self.done.unchecked.append(f"{use.place}/{use.path}")
 
     def _add(self, kind: Kind, path: str, node: str, advice: str) -> None:
-        self.done.findings.append(Finding(kind, path, node, advice))
+        self.done.findings.append(Mismatch(kind, path, node, advice))
 
 
-def counts(findings: Iterable[Finding]) -> Mapping[str, int]:
+def counts(findings: Iterable[Mismatch]) -> Mapping[str, int]:
     """How many findings there are of each kind that occurs."""
     kinds = [finding.kind for finding in findings]
     return {kind: kinds.count(kind) for kind in KINDS if kind in kinds}

@@ -18,7 +18,7 @@ COMPRESSION = 0.7
 FLAC, MP3 = "audio/flac", "audio/mpeg"
 
 
-class Place(NamedTuple):
+class ClipPlace(NamedTuple):
     """Where a clip file belongs."""
 
     task: str
@@ -26,13 +26,13 @@ class Place(NamedTuple):
     condition: str
 
     @classmethod
-    def of(cls, path: Path) -> "Place":
+    def of(cls, path: Path) -> "ClipPlace":
         """Read the names from a path, ``.../{task}/{voice}/{condition}.parquet``."""
         task, voice = path.parts[-3:-1]
         return cls(task, voice, path.stem)
 
 
-class Spoken(NamedTuple):
+class ClipSound(NamedTuple):
     """A clip: what was to be said, its length in seconds, and the sound as FLAC."""
 
     text: str
@@ -40,7 +40,7 @@ class Spoken(NamedTuple):
     flac: bytes
 
 
-def read_some(path: Path, ids: Iterable[str]) -> dict[str, Spoken]:
+def read_some(path: Path, ids: Iterable[str]) -> dict[str, ClipSound]:
     """Read some items' clips from a clip file, without holding the others.
 
     Args:
@@ -58,7 +58,7 @@ def read_some(path: Path, ids: Iterable[str]) -> dict[str, Spoken]:
     ):
         if hash_audio(flac) != sha256:
             raise StudyError(f"{path}: the audio of item {item} is corrupt: delete the file and run again.")
-        found[item] = Spoken(text, seconds, flac)
+        found[item] = ClipSound(text, seconds, flac)
     return found
 
 

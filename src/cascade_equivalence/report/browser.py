@@ -13,9 +13,9 @@ from cascade_equivalence.conditions import CLEAN, families
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, PairSpec, SystemSpec
-from cascade_equivalence.report.audio import Place, read_some, within
+from cascade_equivalence.report.audio import ClipPlace, read_some, within
 from cascade_equivalence.report.mechanism_names import by_name
-from cascade_equivalence.report.naming import Node, Outline, condition_title, nodes, task_title
+from cascade_equivalence.report.naming import NodeFile, Outline, condition_title, nodes, task_title
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.tasks.items import read_items
 
@@ -166,7 +166,7 @@ def browser_items(
         StudyError: Two systems did not answer the same clips, or a chosen clip's sound is corrupt.
     """
     answers, transcripts = nodes(answer_files), nodes(transcript_files)
-    speech = by_name(speech_files, Place.of)
+    speech = by_name(speech_files, ClipPlace.of)
     items = {path.parts[-2]: path for path in item_files}
     pairs = [pair for pair in outline.ordered_pairs() if {pair.system, pair.reference} <= {n.who for n in answers}]
     clips: list[HeardClip] = []
@@ -192,11 +192,11 @@ def browser_items(
     return Items(pairs, _with_sound(clips, entries, speech, audio_budget_bytes), entries)
 
 
-def _at(node: Node, task: str, condition: str) -> bool:
+def _at(node: NodeFile, task: str, condition: str) -> bool:
     return (node.task, node.condition) == (task, condition)
 
 
-def _conditions(answers: Iterable[Node], task: str) -> list[str]:
+def _conditions(answers: Iterable[NodeFile], task: str) -> list[str]:
     """Clean speech and the hardest noise of each kind that a task was answered in."""
     found = {node.condition for node in answers if node.task == task}
     return [*([CLEAN] if CLEAN in found else []), *(names[-1] for names in families(found).values())]
@@ -221,11 +221,11 @@ def _draw(
 
 
 def _sides(
-    answers: pl.DataFrame, spec: SystemSpec, transcripts: Mapping[Node, Path], task: str, condition: str
+    answers: pl.DataFrame, spec: SystemSpec, transcripts: Mapping[NodeFile, Path], task: str, condition: str
 ) -> dict[tuple[str, str], Side]:
     speaks = isinstance(spec, E2ESpec | ApiSpec)
     source = spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.asr
-    path = transcripts.get(Node(source, task, condition))
+    path = transcripts.get(NodeFile(source, task, condition))
     heard: dict[tuple[str, str], str] = {}
     if path is not None:
         table = pl.read_parquet(path, columns=["id", "voice", "text"])
@@ -243,12 +243,12 @@ def _sides(
 
 
 def _with_sound(
-    clips: Sequence[HeardClip], entries: Sequence[Entry], speech: Mapping[Place, Path], budget: int
+    clips: Sequence[HeardClip], entries: Sequence[Entry], speech: Mapping[ClipPlace, Path], budget: int
 ) -> list[HeardClip]:
     """The clips with their texts and lengths, and with sound as far as the budget goes."""
-    wanted: dict[Place, dict[str, int]] = {}
+    wanted: dict[ClipPlace, dict[str, int]] = {}
     for number, clip in enumerate(clips):
-        wanted.setdefault(Place(clip.task, clip.voice, clip.condition), {})[clip.item] = number
+        wanted.setdefault(ClipPlace(clip.task, clip.voice, clip.condition), {})[clip.item] = number
     found, flacs = list(clips), {}
     for place, numbers in wanted.items():
         if place not in speech:

@@ -11,7 +11,7 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.claims_paper import PICKS, PaperClaim
 from cascade_equivalence.report.claims_pool import Value
 from cascade_equivalence.report.claims_rows import Facts
-from cascade_equivalence.report.claims_tested import NOTHING, Group, Tested
+from cascade_equivalence.report.claims_tested import NOTHING, EstimateGroup, Tested
 from cascade_equivalence.report.display import decimal, percent
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.wording import counted
@@ -22,7 +22,7 @@ FEWEST_RANKED = 5
 
 def spread(claim: PaperClaim, facts: Facts) -> Tested:
     """Do any two models differ? Corrected for how many are compared, all of which answer the same items."""
-    group = Group.of_claim(claim, facts)
+    group = EstimateGroup.of_claim(claim, facts)
     found = group.by_model()
     if len(found) < 2:  # noqa: PLR2004 - two make a difference
         return Tested(reason=group.reason if not found else "it needs two speech LLMs, and there is one")
@@ -46,7 +46,7 @@ def spread(claim: PaperClaim, facts: Facts) -> Tested:
 
 def gradient(claim: PaperClaim, facts: Facts) -> Tested:
     """Does what the rows measure go with a trait of the models, or of the tasks?"""
-    group = Group.of_claim(claim, facts)
+    group = EstimateGroup.of_claim(claim, facts)
     if not group.there:
         return Tested(reason=group.reason)
     if claim.trait == "surplus":

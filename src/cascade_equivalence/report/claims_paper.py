@@ -31,7 +31,7 @@ OF_ACCURACY = frozenset({"accuracy", "accuracy_difference", "change"})
 """Values of rows that say how many answers are right; all others say which answers two systems share."""
 
 
-class Rows(Closed):
+class ClaimRows(Closed):
     """Which estimates of the tidy tables a claim is about."""
 
     table: str = Field(description="Name of a table with a row a task and condition.")
@@ -44,7 +44,7 @@ class Rows(Closed):
     )
 
     @model_validator(mode="after")
-    def _known(self) -> "Rows":
+    def _known(self) -> "ClaimRows":
         columns = _columns(self.table)
         asked = [*(f"{self.value}{end}" for end in ("", "_low", "_high")), "task", "condition"]
         if missing := [name for name in asked if name not in columns]:
@@ -69,8 +69,8 @@ class PaperClaim(Closed):
     says: str = Field(description="What the paper says, in plain English, with its numbers.")
     judged_on: str = Field(description="Tables, systems, tasks and conditions, in words.")
     test: str = Field(description="A name in `CLAIM_TESTS`, or `all_of`.")
-    rows: Rows | None = None
-    second: Rows | None = Field(default=None, description="What `between_systems` takes away.")
+    rows: ClaimRows | None = None
+    second: ClaimRows | None = Field(default=None, description="What `between_systems` takes away.")
     tasks: Literal["closed", "text_sufficient", "text_insufficient"] | list[str] = "closed"
     trait: Literal["pitch_loss", "lens_precision", "surplus"] | None = Field(
         default=None, description="What `gradient` sets the rows against; a surplus is one of tasks, others of models."

@@ -11,7 +11,7 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.report.chance import standing, worst
-from cascade_equivalence.report.claims_paper import PICKS, Pick, Rows
+from cascade_equivalence.report.claims_paper import PICKS, ClaimRows, Pick
 from cascade_equivalence.report.claims_pool import Value
 from cascade_equivalence.report.naming import CASCADE, HEARING
 from cascade_equivalence.report.table import TABLES
@@ -159,7 +159,7 @@ FIRST: dict[str, Callable[[Facts, Mapping[str, Any]], bool]] = {
 """Whether what a difference is to be of stands first in it."""
 
 
-def measured(rows: Rows, tasks: Collection[str], facts: Facts, against: float | str) -> list[Measured]:
+def measured(rows: ClaimRows, tasks: Collection[str], facts: Facts, against: float | str) -> list[Measured]:
     """The estimates that a claim names.
 
     Args:
@@ -181,7 +181,7 @@ def _condition(table: pl.DataFrame, asked: str) -> pl.Expr:
     return (pl.col("noise") == "babble") & (pl.col("snr_db") == level)
 
 
-def _measured(row: Mapping[str, Any], rows: Rows, facts: Facts, against: float | str) -> Measured:
+def _measured(row: Mapping[str, Any], rows: ClaimRows, facts: Facts, against: float | str) -> Measured:
     value, low, high = (row[f"{rows.value}{end}"] for end in ("", "_low", "_high"))
     found = None if value is None or low is None or high is None else Value(value, low, high)
     if found and rows.toward and not FIRST[rows.toward](facts, row):

@@ -61,7 +61,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Group:
+class EstimateGroup:
     """Estimates that have limits, and why others have none."""
 
     there: list[Measured]
@@ -69,7 +69,7 @@ class Group:
     tasks: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, found: Sequence[Measured]) -> "Group":
+    def of(cls, found: Sequence[Measured]) -> "EstimateGroup":
         """Sort them."""
         there = [each for each in found if each.found is not None and each.against is not None]
         missing = [each.reason or "there is no bound" for each in found if each not in there]
@@ -77,7 +77,7 @@ class Group:
         return cls(there, reason, list(dict.fromkeys(each.task for each in there)))
 
     @classmethod
-    def of_claim(cls, claim: PaperClaim, facts: Facts, tasks: str | Sequence[str] | None = None) -> "Group":
+    def of_claim(cls, claim: PaperClaim, facts: Facts, tasks: str | Sequence[str] | None = None) -> "EstimateGroup":
         """Those of the rows that a claim names, on its tasks or on others."""
         assert claim.rows is not None
         return cls.of(measured(claim.rows, facts.tasks(claim.tasks if tasks is None else tasks), facts, claim.against))
@@ -90,6 +90,8 @@ class Group:
         """One estimate a speech LLM: the mean over tasks of those of its pairs."""
         models = dict.fromkeys(each.model for each in self.there if each.model)
         return {
-            model: independent(list(Group.of([one for one in self.there if one.model == model]).by_task().values()))
+            model: independent(
+                list(EstimateGroup.of([one for one in self.there if one.model == model]).by_task().values())
+            )
             for model in models
         }

@@ -7,7 +7,7 @@ from cascade_equivalence.report.claims_orders import gradient, order, reversal, 
 from cascade_equivalence.report.claims_paper import ClaimTest, PaperClaim
 from cascade_equivalence.report.claims_pool import Value, dependent, independent
 from cascade_equivalence.report.claims_rows import Facts, Measured, measured
-from cascade_equivalence.report.claims_tested import Group, Tested
+from cascade_equivalence.report.claims_tested import EstimateGroup, Tested
 
 
 def _interval(claim: PaperClaim, found: Value, used: Sequence[Measured], facts: Facts) -> Tested:
@@ -26,7 +26,7 @@ def _interval(claim: PaperClaim, found: Value, used: Sequence[Measured], facts: 
 
 def mean(claim: PaperClaim, facts: Facts) -> Tested:
     """Does the mean over tasks lie on one side of a bound?"""
-    group = Group.of_claim(claim, facts)
+    group = EstimateGroup.of_claim(claim, facts)
     if not group.there:
         return Tested(reason=group.reason)
     return _interval(claim, independent(list(group.by_task().values())), group.there, facts)
@@ -34,7 +34,7 @@ def mean(claim: PaperClaim, facts: Facts) -> Tested:
 
 def between_tasks(claim: PaperClaim, facts: Facts) -> Tested:
     """Is the mean over text-sufficient tasks above that over the others, for the same systems?"""
-    first, second = (Group.of_claim(claim, facts, kind) for kind in ("text_sufficient", "text_insufficient"))
+    first, second = (EstimateGroup.of_claim(claim, facts, kind) for kind in ("text_sufficient", "text_insufficient"))
     for group, kind in ((first, "text-sufficient"), (second, "text-insufficient")):
         if not group.there:
             return Tested(reason=f"on {kind} tasks {group.reason}")
@@ -53,8 +53,8 @@ def between_tasks(claim: PaperClaim, facts: Facts) -> Tested:
 def between_systems(claim: PaperClaim, facts: Facts) -> Tested:
     """Are the rows above the second rows, task by task?"""
     assert claim.second is not None
-    first = Group.of_claim(claim, facts)
-    second = Group.of(measured(claim.second, facts.tasks(claim.tasks), facts, 0.0))
+    first = EstimateGroup.of_claim(claim, facts)
+    second = EstimateGroup.of(measured(claim.second, facts.tasks(claim.tasks), facts, 0.0))
     for group in (first, second):
         if not group.there:
             return Tested(reason=group.reason)

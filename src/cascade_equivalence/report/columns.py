@@ -8,7 +8,7 @@ import polars as pl
 from cascade_equivalence.conditions import parse_condition
 
 if TYPE_CHECKING:
-    from cascade_equivalence.report.naming import Node
+    from cascade_equivalence.report.naming import NodeFile
 
 Schema = dict[str, type[pl.DataType]]
 PLACE: Schema = {
@@ -44,7 +44,7 @@ def spread(name: str, found: Mapping[str, Any]) -> dict[str, float | None]:
     return {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
 
 
-def place(node: "Node") -> dict[str, Any]:
+def place(node: "NodeFile") -> dict[str, Any]:
     """Task and condition of a node, as the columns of ``PLACE``."""
     known = parse_condition(node.condition)
     level = {"noise": known.kind, "snr_db": known.snr_db, "rt60_ms": known.rt60_ms}

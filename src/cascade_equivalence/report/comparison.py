@@ -7,8 +7,8 @@ import polars as pl
 
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.report.columns import Schema, estimate
-from cascade_equivalence.report.comparison_lookup import LOOKUPS, cells
-from cascade_equivalence.report.comparison_study import NAMED, Absent, Found, Study
+from cascade_equivalence.report.comparison_lookup import LOOKUPS, subjects
+from cascade_equivalence.report.comparison_study import NAMED, Absent, Found, PaperView
 from cascade_equivalence.report.paper_numbers import ABOVE, BELOW, DESIGN, HIGHEST, LOWEST, NUMBERS, SCALES
 from cascade_equivalence.report.tables import Tables
 
@@ -48,26 +48,26 @@ def comparison(numbers: pl.DataFrame, tables: Tables, paper: PaperConfig | None)
         Table with the columns ``COMPARISON``, one row a number of the paper, in its order. ``applies`` says whether the
         study's number is of the ``same`` systems, of a ``stand-in``, or ``no`` counterpart; then ``why_not`` says why.
     """
-    study = Study.of(tables, paper or PaperConfig())
-    rows = [_row(row, study) for row in numbers.iter_rows(named=True)]
+    view = PaperView.of(tables, paper or PaperConfig())
+    rows = [_row(row, view) for row in numbers.iter_rows(named=True)]
     return pl.DataFrame(rows, schema=COMPARISON, orient="row")
 
 
-def _row(row: Mapping[str, Any], study: Study) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], view: PaperView) -> dict[str, Any]:
     shown = {name: row[name] for name in NUMBERS if name not in ("value", "low", "high")}
     shown |= {"paper": row["value"], "paper_low": row["low"], "paper_high": row["high"]}
-    if not study.systems and not study.models:
+    if not view.systems and not view.models:
         return shown | {"applies": NO, "why_not": NOTHING_NAMED}
     if row["statistic"] in DESIGN:
         return shown | {"applies": NO, "why_not": DESIGNED}
     try:
-        found = _found(row, study).times(SCALES.get(row["unit"], 1.0))
+        found = _found(row, view).times(SCALES.get(row["unit"], 1.0))
     except Absent as absent:
         return shown | {"applies": NO, "why_not": str(absent)}
     value, low, high = found.value, found.low, found.high
-    same = study.is_own(row)
+    same = view.is_own(row)
     return shown | {
-        **{f"ours_{column}": study.ours(column, row[column]) for column in NAMED},
+        **{f"ours_{column}": view.ours(column, row[column]) for column in NAMED},
         "ours_layer": found.layer,
         "ours": value,
         "ours_low": low,
@@ -80,9 +80,9 @@ def _row(row: Mapping[str, Any], study: Study) -> dict[str, Any]:
     }
 
 
-def _found(row: Mapping[str, Any], study: Study) -> Found:
+def _found(row: Mapping[str, Any], view: PaperView) -> Found:
     """The study's number: one, or the lowest, highest or mean of several."""
-    found = [LOOKUPS[row["statistic"]](cell, study) for cell in cells(row, study)]
+    found = [LOOKUPS[row["statistic"]](subject, view) for subject in subjects(row, view)]
     aggregate = row["aggregate"]
     if aggregate is None:
         (one,) = found

@@ -8,7 +8,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.mechanism import BASELINE
-from cascade_equivalence.report.comparison_study import MODEL, NAMED, Absent, Found, Study, pair_row
+from cascade_equivalence.report.comparison_study import MODEL, NAMED, Absent, Found, PaperView, pair_row
 from cascade_equivalence.report.erasure_tables import shown_positions, with_draws_pooled
 from cascade_equivalence.report.mechanism_names import FIRST_WORD, HEARD, LINEAR, RANDOM, concept_title
 from cascade_equivalence.report.naming import condition_title, task_title
@@ -16,7 +16,7 @@ from cascade_equivalence.report.paper_numbers import IMPLICIT, LAST_LAYER, LENS,
 from cascade_equivalence.report.tables import Tables
 
 
-class Cell(NamedTuple):
+class PaperSubject(NamedTuple):
     """What one number is about: a row of the paper's numbers with a single system, task and layer.
 
     Names are the paper's, but the layer is the study's.
@@ -43,21 +43,19 @@ def _one(table: pl.DataFrame, why: str, **names: Any) -> dict[str, Any]:
 ENDS = ("", "_low", "_high")
 
 
-def _accuracy(cell: Cell, study: Study) -> Found:
-    task = str(cell.task)
-    if cell.model is not None:
-        return Found.of(erased(study.tables, study.model(cell.model), str(cell.concept), task), "accuracy")
-    if cell.system == IMPLICIT:
-        return Found.of(_implicit(study.system(str(cell.reference)), task, study), "implicit_accuracy")
-    system = study.system(str(cell.system))
-    return Found.of(
-        _one(study.tables.accuracy, f"{system} did not answer {task}", system=system, task=task), "accuracy"
-    )
+def _accuracy(subject: PaperSubject, view: PaperView) -> Found:
+    task = str(subject.task)
+    if subject.model is not None:
+        return Found.of(erased(view.tables, view.model(subject.model), str(subject.concept), task), "accuracy")
+    if subject.system == IMPLICIT:
+        return Found.of(_implicit(view.system(str(subject.reference)), task, view), "implicit_accuracy")
+    system = view.system(str(subject.system))
+    return Found.of(_one(view.tables.accuracy, f"{system} did not answer {task}", system=system, task=task), "accuracy")
 
 
-def _implicit(system: str, task: str, study: Study) -> dict[str, Any]:
+def _implicit(system: str, task: str, view: PaperView) -> dict[str, Any]:
     why = f"this study has no implicit cascade of {system} on {task_title(task)}"
-    return _one(study.tables.sufficiency, why, system=system, task=task)
+    return _one(view.tables.sufficiency, why, system=system, task=task)
 
 
 def erased(tables: Tables, model: str, concept: str, task: str) -> dict[str, Any]:
@@ -85,106 +83,108 @@ def erased(tables: Tables, model: str, concept: str, task: str) -> dict[str, Any
     return row | ends if drawn else row
 
 
-def _accuracy_change(cell: Cell, study: Study) -> Found:
-    task, model = str(cell.task), study.model(str(cell.model))
-    row = erased(study.tables, model, str(cell.concept), task)
-    base = erased(study.tables, model, BASELINE, task)
+def _accuracy_change(subject: PaperSubject, view: PaperView) -> Found:
+    task, model = str(subject.task), view.model(str(subject.model))
+    row = erased(view.tables, model, str(subject.concept), task)
+    base = erased(view.tables, model, BASELINE, task)
     return Found.of(row | {"accuracy_change": row["accuracy"] - base["accuracy"]}, "accuracy_change")
 
 
-def _in_noise(name: str | None, cell: Cell, study: Study, condition: str | None) -> dict[str, Any]:
-    task, system = str(cell.task), study.system(str(name))
-    if condition not in study.tables.noise["condition"]:
+def _in_noise(name: str | None, subject: PaperSubject, view: PaperView, condition: str | None) -> dict[str, Any]:
+    task, system = str(subject.task), view.system(str(name))
+    if condition not in view.tables.noise["condition"]:
         where = "in noise" if condition == CLEAN else f"at {condition_title(str(condition))}"
         raise Absent(f"this study has no speech {where}")
     why = f"{system} was not heard in noise on {task_title(task)}"
-    return _one(study.tables.noise, why, system=system, task=task, condition=condition)
+    return _one(view.tables.noise, why, system=system, task=task, condition=condition)
 
 
-def _accuracy_noise_voices(cell: Cell, study: Study) -> Found:
-    return Found.of(_in_noise(cell.system, cell, study, cell.condition), "accuracy")
+def _accuracy_noise_voices(subject: PaperSubject, view: PaperView) -> Found:
+    return Found.of(_in_noise(subject.system, subject, view, subject.condition), "accuracy")
 
 
-def _accuracy_loss(cell: Cell, study: Study) -> Found:
-    return Found.of(_in_noise(cell.system, cell, study, cell.condition), "change").negative()
+def _accuracy_loss(subject: PaperSubject, view: PaperView) -> Found:
+    return Found.of(_in_noise(subject.system, subject, view, subject.condition), "change").negative()
 
 
-def _ahead(cell: Cell, study: Study, condition: str | None) -> float:
+def _ahead(subject: PaperSubject, view: PaperView, condition: str | None) -> float:
     """By how much the system is right more often than the reference, on the voices that are heard in noise."""
-    one, two = (_in_noise(name, cell, study, condition)["accuracy"] for name in (cell.system, cell.reference))
+    one, two = (_in_noise(name, subject, view, condition)["accuracy"] for name in (subject.system, subject.reference))
     return one - two
 
 
-def _accuracy_difference(cell: Cell, study: Study) -> Found:
-    return Found(_ahead(cell, study, cell.condition))
+def _accuracy_difference(subject: PaperSubject, view: PaperView) -> Found:
+    return Found(_ahead(subject, view, subject.condition))
 
 
-def _accuracy_reversal(cell: Cell, study: Study) -> Found:
-    return Found(_ahead(cell, study, CLEAN) - _ahead(cell, study, cell.condition))
+def _accuracy_reversal(subject: PaperSubject, view: PaperView) -> Found:
+    return Found(_ahead(subject, view, CLEAN) - _ahead(subject, view, subject.condition))
 
 
-def _pair(cell: Cell, study: Study) -> dict[str, Any]:
+def _pair(subject: PaperSubject, view: PaperView) -> dict[str, Any]:
     """What the study finds of two systems."""
-    one, two = study.system(str(cell.system)), study.system(str(cell.reference))
-    row = pair_row(study.tables, one, two, str(cell.task), str(cell.condition))
+    one, two = view.system(str(subject.system)), view.system(str(subject.reference))
+    row = pair_row(view.tables, one, two, str(subject.task), str(subject.condition))
     if row is None:
-        raise Absent(f"this study does not compare {one} with {two} on {task_title(str(cell.task))}")
+        raise Absent(f"this study does not compare {one} with {two} on {task_title(str(subject.task))}")
     return row
 
 
-def _kappa(cell: Cell, study: Study) -> Found:
-    if cell.reference == IMPLICIT:
-        row = _implicit(study.system(str(cell.system)), str(cell.task), study)
+def _kappa(subject: PaperSubject, view: PaperView) -> Found:
+    if subject.reference == IMPLICIT:
+        row = _implicit(view.system(str(subject.system)), str(subject.task), view)
         return Found.of(row, "kappa_implicit", reason=row["reason"])
-    row = _pair(cell, study)
+    row = _pair(subject, view)
     return Found.of(row, "kappa", reason=row["kappa_reason"])
 
 
-def _kappa_difference(cell: Cell, study: Study) -> Found:
-    task = str(cell.task)
-    system, first, second = (study.system(str(name)) for name in cell[:3])
-    table = study.tables.contrasts.filter(system=system, task=task, condition=cell.condition)
+def _kappa_difference(subject: PaperSubject, view: PaperView) -> Found:
+    task = str(subject.task)
+    system, first, second = (view.system(str(name)) for name in subject[:3])
+    table = view.tables.contrasts.filter(system=system, task=task, condition=subject.condition)
     if (rows := table.filter(first=first, second=second)).height:
         return Found.of(row := rows.row(0, named=True), "kappa_difference", reason=row["reason"])
     if (rows := table.filter(first=second, second=first)).height:
         return Found.of(row := rows.row(0, named=True), "kappa_difference", reason=row["reason"]).negative()
     # Not asked for as a contrast, so there is a difference but no interval of it.
-    one, two = (_kappa(cell._replace(reference=name), study) for name in (cell.reference, cell.second_reference))
+    one, two = (
+        _kappa(subject._replace(reference=name), view) for name in (subject.reference, subject.second_reference)
+    )
     if one.value is None or two.value is None:
         return Found(None, reason=one.reason or two.reason)
     return Found(one.value - two.value)
 
 
-def _mcnemar(cell: Cell, study: Study) -> Found:
-    adjusted = _pair(cell, study)["mcnemar_p_adjusted"]
+def _mcnemar(subject: PaperSubject, view: PaperView) -> Found:
+    adjusted = _pair(subject, view)["mcnemar_p_adjusted"]
     return Found(adjusted, reason="the pair is in no family of tests" if adjusted is None else None)
 
 
-def _overlap(cell: Cell, study: Study) -> Found:
-    row = _pair(cell, study)
+def _overlap(subject: PaperSubject, view: PaperView) -> Found:
+    row = _pair(subject, view)
     return Found.of(row, "overlap", reason=row["overlap_reason"])
 
 
-def _overlap_chance(cell: Cell, study: Study) -> Found:
-    return Found(_pair(cell, study)["overlap_chance"], reason="wrong answers are not of a closed set")
+def _overlap_chance(subject: PaperSubject, view: PaperView) -> Found:
+    return Found(_pair(subject, view)["overlap_chance"], reason="wrong answers are not of a closed set")
 
 
-def _overlap_ratio(cell: Cell, study: Study) -> Found:
-    overlap, chance = _overlap(cell, study), _overlap_chance(cell, study)
+def _overlap_ratio(subject: PaperSubject, view: PaperView) -> Found:
+    overlap, chance = _overlap(subject, view), _overlap_chance(subject, view)
     if overlap.value is None or not chance.value:
         return Found(None, reason=overlap.reason or chance.reason)
     return overlap.times(1.0 / chance.value)
 
 
-def _heard_right(cell: Cell, study: Study) -> Found:
+def _heard_right(subject: PaperSubject, view: PaperView) -> Found:
     """Of the clips that both got wrong, those whose transcript has no word error."""
-    row = _pair(cell, study)
+    row = _pair(subject, view)
     return Found.of(row, "correct_joint_errors", reason=row["induced_reason"] or "nothing that both got wrong")
 
 
-def _misheard(cell: Cell, study: Study) -> Found:
+def _misheard(subject: PaperSubject, view: PaperView) -> Found:
     """Of the clips with the same wrong answer, those whose transcript has a word error."""
-    row = _pair(cell, study)
+    row = _pair(subject, view)
     wrong = {
         f"wrong{end}": None if (right := row[f"correct_shared_errors{end}"]) is None else 1.0 - right for end in ENDS
     }
@@ -192,24 +192,24 @@ def _misheard(cell: Cell, study: Study) -> Found:
     return Found.of(wrong | ends, "wrong", reason=row["induced_reason"] or "no shared error")
 
 
-def _probe(cell: Cell, study: Study) -> Found:
-    table, model = study.tables.probes.filter(~pl.col("untrained")), study.model(str(cell.model))
-    row = _one(table, f"no {cell.concept} probe of {model}", model=model, layer=cell.layer, probe=cell.concept)
+def _probe(subject: PaperSubject, view: PaperView) -> Found:
+    table, model = view.tables.probes.filter(~pl.col("untrained")), view.model(str(subject.model))
+    row = _one(table, f"no {subject.concept} probe of {model}", model=model, layer=subject.layer, probe=subject.concept)
     if row["of_test_value"] is not None:  # the paper's definition
-        return Found(row["of_test_value"], layer=cell.layer)
-    return Found.of(row, "value", layer=cell.layer, reason=row["reason"])
+        return Found(row["of_test_value"], layer=subject.layer)
+    return Found.of(row, "value", layer=subject.layer, reason=row["reason"])
 
 
-def _lens_precision(cell: Cell, study: Study) -> Found:
-    model = study.model(str(cell.model))
-    row = _one(study.tables.lens, f"this study has no logit lens of {model}", model=model, layer=cell.layer)
-    return Found.of(row, "precision", layer=cell.layer, reason=row["reason"])
+def _lens_precision(subject: PaperSubject, view: PaperView) -> Found:
+    model = view.model(str(subject.model))
+    row = _one(view.tables.lens, f"this study has no logit lens of {model}", model=model, layer=subject.layer)
+    return Found.of(row, "precision", layer=subject.layer, reason=row["reason"])
 
 
-def _lens_precision_all(cell: Cell, study: Study) -> Found:
-    model = study.model(str(cell.model))
-    row = _one(study.tables.lens, f"this study has no logit lens of {model}", model=model, layer=cell.layer)
-    return Found.of(row, _over_all(row), layer=cell.layer, reason=row["reason"])
+def _lens_precision_all(subject: PaperSubject, view: PaperView) -> Found:
+    model = view.model(str(subject.model))
+    row = _one(view.tables.lens, f"this study has no logit lens of {model}", model=model, layer=subject.layer)
+    return Found.of(row, _over_all(row), layer=subject.layer, reason=row["reason"])
 
 
 def _over_all(row: Mapping[str, Any]) -> str:
@@ -226,35 +226,35 @@ def _over_all(row: Mapping[str, Any]) -> str:
     return "all_precision"
 
 
-def _lens_precision_gap(cell: Cell, study: Study) -> Found:
+def _lens_precision_gap(subject: PaperSubject, view: PaperView) -> Found:
     """By how much the one model's precision is above the other's, as a share of the other's, at its own last layer."""
-    first, second = parts(cell.model)
-    one, two = _last(first, study)["precision"], (last := _last(second, study))[_over_all(last)]
+    first, second = parts(subject.model)
+    one, two = _last(first, view)["precision"], (last := _last(second, view))[_over_all(last)]
     return Found(None if one is None or not two else one / two - 1, reason="a model shows no words")
 
 
-def _last(name: str, study: Study) -> dict[str, Any]:
-    (layer,) = study.layers(study.tables.lens, name, LAST_LAYER, None)
-    return study.tables.lens.filter(model=study.model(name), layer=layer).row(0, named=True)
+def _last(name: str, view: PaperView) -> dict[str, Any]:
+    (layer,) = view.layers(view.tables.lens, name, LAST_LAYER, None)
+    return view.tables.lens.filter(model=view.model(name), layer=layer).row(0, named=True)
 
 
-def _text_decodability_loss(cell: Cell, study: Study) -> Found:
-    row = _eraser(cell, study, layer=cell.layer)
+def _text_decodability_loss(subject: PaperSubject, view: PaperView) -> Found:
+    row = _eraser(subject, view, layer=subject.layer)
     if row["text_before"] is None or row["text_after"] is None:
-        return Found(None, layer=cell.layer, reason=row["reason"] or "the text was not probed after erasing")
-    return Found(row["text_before"] - row["text_after"], layer=cell.layer)
+        return Found(None, layer=subject.layer, reason=row["reason"] or "the text was not probed after erasing")
+    return Found(row["text_before"] - row["text_after"], layer=subject.layer)
 
 
-def _erased_dimensions(cell: Cell, study: Study) -> Found:
+def _erased_dimensions(subject: PaperSubject, view: PaperView) -> Found:
     """Columns of the concept, as the paper counts; of random directions their number."""
-    row = _eraser(cell, study)
+    row = _eraser(subject, view)
     return Found(row["rank"] if row["columns"] is None else row["columns"])
 
 
-def _eraser(cell: Cell, study: Study, **layer: int | None) -> dict[str, Any]:
-    model, concept = study.model(str(cell.model)), str(cell.concept)
+def _eraser(subject: PaperSubject, view: PaperView, **layer: int | None) -> dict[str, Any]:
+    model, concept = view.model(str(subject.model)), str(subject.concept)
     why = f"this study did not erase {concept_title(concept)} from {model}"
-    return _one(erasers_of(study.tables.erasers, model, concept).sort("layer", descending=True), why, **layer)
+    return _one(erasers_of(view.tables.erasers, model, concept).sort("layer", descending=True), why, **layer)
 
 
 def erasers_of(erasers: pl.DataFrame, model: str, concept: str) -> pl.DataFrame:
@@ -267,7 +267,7 @@ def erasers_of(erasers: pl.DataFrame, model: str, concept: str) -> pl.DataFrame:
     )
 
 
-Lookup = Callable[[Cell, Study], Found]
+Lookup = Callable[[PaperSubject, PaperView], Found]
 LOOKUPS: dict[str, Lookup] = {
     "accuracy": _accuracy,
     "accuracy_noise_voices": _accuracy_noise_voices,
@@ -302,7 +302,7 @@ LAYER_TABLES: dict[str, str] = {
 """The table whose layers are a statistic's."""
 
 
-def cells(row: Mapping[str, Any], study: Study) -> Iterable[Cell]:
+def subjects(row: Mapping[str, Any], view: PaperView) -> Iterable[PaperSubject]:
     """Everything that one of the paper's numbers is about.
 
     Raises:
@@ -311,18 +311,18 @@ def cells(row: Mapping[str, Any], study: Study) -> Iterable[Cell]:
     for column in NAMED:
         for name in parts(row[column]):
             if name != IMPLICIT:
-                study.model(name) if column == MODEL else study.system(name)
+                view.model(name) if column == MODEL else view.system(name)
     asked = parts(row["task"])
-    if missing := [task for task in asked if task not in study.tables.accuracy["task"]]:
+    if missing := [task for task in asked if task not in view.tables.accuracy["task"]]:
         raise Absent(f"this study has no {task_title(missing[0])}")
     layers: list[int | None] = [None]
     if (layered := LAYER_TABLES.get(row["statistic"])) is not None:
-        table = getattr(study.tables, layered)
-        layers = [*study.layers(table, row["model"], row["layer"], row["layer_to"])]
+        table = getattr(view.tables, layered)
+        layers = [*view.layers(table, row["model"], row["layer"], row["layer_to"])]
     systems: list[str | None] = [*parts(row["system"])] or [None]
     tasks: list[str | None] = [*asked] or [None]
     for system, task, layer in product(systems, tasks, layers):
-        yield Cell(
+        yield PaperSubject(
             system,
             row["reference"],
             row["second_reference"],

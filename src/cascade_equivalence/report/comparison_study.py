@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Study:
+class PaperView:
     """A study's tables, and what in it has the paper's names.
 
     Attributes:
@@ -72,7 +72,7 @@ class Study:
     own_models: frozenset[str]
 
     @classmethod
-    def of(cls, tables: Tables, paper: PaperConfig) -> "Study":
+    def of(cls, tables: Tables, paper: PaperConfig) -> "PaperView":
         """From the tables and the config."""
         return cls(
             tables,

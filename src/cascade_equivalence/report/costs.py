@@ -13,8 +13,8 @@ from cascade_equivalence.report.columns import place
 from cascade_equivalence.report.costs_table import KEY as ROW
 from cascade_equivalence.report.costs_table import MEASURED, SCHEMA, display, files, seconds
 from cascade_equivalence.report.display import decimal
-from cascade_equivalence.report.naming import CASCADE, E2E, Node, Outline
-from cascade_equivalence.report.table import Measured, Table
+from cascade_equivalence.report.naming import CASCADE, E2E, NodeFile, Outline
+from cascade_equivalence.report.table import Table, Timing
 from cascade_equivalence.report.wording import listed, listed_tasks
 
 if TYPE_CHECKING:
@@ -33,21 +33,21 @@ def clip_seconds(speech_files: Iterable[Path]) -> pl.DataFrame:
     Returns:
         A row a clip: task, condition, id, voice, seconds.
     """
-    from cascade_equivalence.report.audio import Place
+    from cascade_equivalence.report.audio import ClipPlace
 
     parts = [
         pl.read_parquet(path, columns=["id", "voice", "seconds"]).select(
             pl.lit(place.task).alias("task"), pl.lit(place.condition).alias("condition"), *KEY, "seconds"
         )
-        for path, place in ((path, Place.of(path)) for path in speech_files)
+        for path, place in ((path, ClipPlace.of(path)) for path in speech_files)
     ]
     schema = {"task": pl.String, "condition": pl.String, **dict.fromkeys(KEY, pl.String), "seconds": pl.Float64}
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
 
 
 def costs_table(
-    answers: Mapping[Node, pl.DataFrame],
-    transcripts: Mapping[Node, pl.DataFrame],
+    answers: Mapping[NodeFile, pl.DataFrame],
+    transcripts: Mapping[NodeFile, pl.DataFrame],
     clips: pl.DataFrame,
     outline: Outline,
     accuracy: pl.DataFrame | None = None,
@@ -79,7 +79,11 @@ def costs_table(
 
 
 def _row(
-    node: Node, table: pl.DataFrame, transcripts: Mapping[Node, pl.DataFrame], clips: pl.DataFrame, outline: Outline
+    node: NodeFile,
+    table: pl.DataFrame,
+    transcripts: Mapping[NodeFile, pl.DataFrame],
+    clips: pl.DataFrame,
+    outline: Outline,
 ) -> dict[str, Any]:
     spec = outline.systems[node.who]
     length = _total(table.select(KEY), clips.filter(task=node.task, condition=node.condition), "seconds")
@@ -87,7 +91,7 @@ def _row(
     reasons = [] if answering is not None else [NOT_TIMED.format(f"what {node.who} answered")]
     hearing: float | None = None
     if not isinstance(spec, E2ESpec | ApiSpec):
-        heard = transcripts.get(Node(spec.asr, node.task, node.condition))
+        heard = transcripts.get(NodeFile(spec.asr, node.task, node.condition))
         # The true text is there without any work.
         hearing = 0.0 if spec.asr == ORACLE else None if heard is None else _total(table.select(KEY), heard, "seconds")
         if hearing is None:
@@ -221,5 +225,5 @@ COSTS_TABLE = Table(
     schema=SCHEMA,
     build=_build,
     display=lambda tables, confidence: display(tables.costs, confidence),
-    measured=Measured("times", ROW, MEASURED, files),
+    measured=Timing("times", ROW, MEASURED, files),
 )

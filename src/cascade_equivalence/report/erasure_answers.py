@@ -31,7 +31,7 @@ VARIANTS = (LINEAR, AFFINE, *DRAWN)
 ARMS = (HEARD, READ)
 
 
-class Condition(NamedTuple):
+class ErasureCondition(NamedTuple):
     """What is erased, how, where, and what the model answers from."""
 
     arm: str
@@ -45,7 +45,7 @@ class Condition(NamedTuple):
         return re.match(DRAW, self.variant) is not None
 
     @property
-    def pooled(self) -> "Condition":
+    def pooled(self) -> "ErasureCondition":
         """The condition that all draws of a control share; itself where it is none."""
         return self._replace(variant=re.sub(DRAW, r"\1", self.variant))
 
@@ -71,17 +71,17 @@ class Asked:
     clusters: Clusters
     gold: pl.Series
     items: Sequence[tuple[str, ...]]
-    baselines: Mapping[str, stats.Erased]
-    erased: Mapping[Condition, stats.Erased]
+    baselines: Mapping[str, stats.ErasedAnswers]
+    erased: Mapping[ErasureCondition, stats.ErasedAnswers]
 
-    def order_against_bag(self, condition: Condition, measure: str) -> Statistic | None:
+    def order_against_bag(self, condition: ErasureCondition, measure: str) -> Statistic | None:
         """A measure with CTC erased minus that with BoC erased, item by item; None where there is no such pair."""
         bag = self.erased.get(condition._replace(concept=BAG))
         if condition.concept != ORDERED or condition.is_draw or bag is None:
             return None
         return stats.change(self.clusters, self.erased[condition], bag, measure)
 
-    def draws(self, condition: Condition, control: str) -> list[stats.Erased]:
+    def draws(self, condition: ErasureCondition, control: str) -> list[stats.ErasedAnswers]:
         """Draws of a concept's control where a condition is; of one that is a concept itself the same variant."""
         if control not in DRAWN:
             twin = self.erased.get(condition._replace(concept=control))
@@ -112,7 +112,7 @@ def read_erased(model: str, task: str, parts: Mapping[str, Path], labels: Sequen
     }
     if READ in bases and HEARD in bases:
         stats.align(bases[READ], bases[HEARD], labels, texts[READ])
-    erased: dict[Condition, stats.Erased] = {}
+    erased: dict[ErasureCondition, stats.ErasedAnswers] = {}
     for concept, table in tables.items():
         if concept == BASELINE:
             continue
@@ -122,7 +122,7 @@ def read_erased(model: str, task: str, parts: Mapping[str, Path], labels: Sequen
                 raise StudyError(
                     f"{parts[concept]} has answers from {arm}, which {parts[BASELINE]} lacks: run it again"
                 )
-            condition = Condition(arm, positions, concept, variant)
+            condition = ErasureCondition(arm, positions, concept, variant)
             whose = f"{texts[arm]} with {concept} ({variant}, {positions}) erased"
             erased[condition] = stats.align(part, bases[arm], labels, whose)
     first = next(iter(bases.values())).sort(KEY)
@@ -139,7 +139,7 @@ def read_erased(model: str, task: str, parts: Mapping[str, Path], labels: Sequen
     )
 
 
-def _place(condition: Condition) -> tuple[int, ...]:
+def _place(condition: ErasureCondition) -> tuple[int, ...]:
     """Hearing before reading, everywhere before at audio, concepts as in the paper, then draws by number."""
     concepts = ranks([condition.concept], CONCEPTS)
     number = int(re.sub(DRAW, r"\2", condition.variant)) if condition.is_draw else 0

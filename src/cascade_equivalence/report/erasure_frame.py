@@ -10,9 +10,9 @@ import polars as pl
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.erasure_answers import Asked, Condition, read_erased
+from cascade_equivalence.report.erasure_answers import Asked, ErasureCondition, read_erased
 from cascade_equivalence.report.mechanism_frames import reasons, spread
-from cascade_equivalence.report.mechanism_names import BAG, HEARD, READ, Erased, by_name, control_names, ranks
+from cascade_equivalence.report.mechanism_names import BAG, HEARD, READ, ErasureFile, by_name, control_names, ranks
 from cascade_equivalence.report.mechanism_schemas import ERASURE, ERASURE_CONTROLS
 from cascade_equivalence.report.naming import in_order
 from cascade_equivalence.stats import erasure as stats
@@ -21,7 +21,7 @@ from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.intervals import difference
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate, value_of
 
-UNERASED = Condition(HEARD, "none", BASELINE, "none")
+UNERASED = ErasureCondition(HEARD, "none", BASELINE, "none")
 OTHER_ITEMS = "the two models answered other items"
 MEASURES = (stats.ACCURACY, stats.FORCED)
 
@@ -42,7 +42,7 @@ def erasure_tables(
     Raises:
         StudyError: A baseline is missing, two files are about the same, or conditions hold other items than it.
     """
-    found = by_name(files, Erased.of)
+    found = by_name(files, ErasureFile.of)
     models, places = ranks(name.model for name in found), ranks(in_order(name.task for name in found))
     asked = sorted({(name.model, name.task) for name in found}, key=lambda one: (models[one[0]], places[one[1]]))
     rows: list[dict[str, Any]] = []
@@ -107,7 +107,7 @@ def _condition_rows(asked: Asked, statistics: StatisticsConfig) -> Iterator[dict
         }
 
 
-def _statistics(asked: Asked, condition: Condition, answers: stats.Erased) -> dict[str, Statistic]:
+def _statistics(asked: Asked, condition: ErasureCondition, answers: stats.ErasedAnswers) -> dict[str, Statistic]:
     found = stats.measures(asked.clusters, answers)
     if condition.concept == BASELINE:
         return found
@@ -190,13 +190,13 @@ def _between_models(one: Asked, other: Asked, statistics: StatisticsConfig) -> I
             }
 
 
-def _level(answers: stats.Erased, measure: str) -> float | None:
+def _level(answers: stats.ErasedAnswers, measure: str) -> float | None:
     values = answers.measured(measure)
     there = values[np.isfinite(values)]
     return float(there.mean()) if len(there) else None
 
 
-def _null(answers: stats.Erased, draws: Sequence[stats.Erased], measure: str) -> stats.Null | None:
+def _null(answers: stats.ErasedAnswers, draws: Sequence[stats.ErasedAnswers], measure: str) -> stats.Null | None:
     value, others = _level(answers, measure), [_level(draw, measure) for draw in draws]
     if value is None or (drawn := [other for other in others if other is not None]) == []:
         return None

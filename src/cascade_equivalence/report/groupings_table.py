@@ -14,7 +14,7 @@ from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report.columns import Schema, estimate, spread
 from cascade_equivalence.report.display import Display, interval
-from cascade_equivalence.report.naming import Node, Outline, task_title
+from cascade_equivalence.report.naming import NodeFile, Outline, task_title
 from cascade_equivalence.report.shown import PlannedStudy
 from cascade_equivalence.report.table import Table
 
@@ -41,7 +41,7 @@ SCHEMA: Schema = {
 
 
 def frame(
-    answers: Mapping[Node, pl.DataFrame],
+    answers: Mapping[NodeFile, pl.DataFrame],
     pairs: pl.DataFrame,
     items: Mapping[str, pl.DataFrame],
     labels: Mapping[str, Sequence[str]],

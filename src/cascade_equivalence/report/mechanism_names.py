@@ -82,7 +82,7 @@ class Fitted(NamedTuple):
         return cls(model, concept)
 
 
-class Erased(NamedTuple):
+class ErasureFile(NamedTuple):
     """Where the answers under an erasure belong."""
 
     model: str

@@ -83,7 +83,7 @@ class Outline:
         answers = {spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.llm for spec in specs}
         return SPEECH_LLM if asr in answers else "asr"
 
-    def check(self, found: Iterable["Node"]) -> None:
+    def check(self, found: Iterable["NodeFile"]) -> None:
         """Refuse nodes that are not part of the study.
 
         Raises:
@@ -118,7 +118,7 @@ class Outline:
 
 
 @dataclass(frozen=True)
-class Node:
+class NodeFile:
     """Where a file stands in the results folder, ``.../{what}/{who}/{task}/{condition}.*``.
 
     Attributes:
@@ -132,7 +132,7 @@ class Node:
     condition: str
 
     @classmethod
-    def of(cls, path: Path) -> "Node":
+    def of(cls, path: Path) -> "NodeFile":
         """Read the names from a path."""
         who, task, _ = path.parts[-3:]
         return cls(who, task, path.stem)
@@ -143,15 +143,15 @@ class Node:
         return self.who.split("~")
 
 
-def nodes(paths: Iterable[Path]) -> dict[Node, Path]:
+def nodes(paths: Iterable[Path]) -> dict[NodeFile, Path]:
     """Files by what they are about.
 
     Raises:
         StudyError: Two files are about the same.
     """
-    found: dict[Node, Path] = {}
+    found: dict[NodeFile, Path] = {}
     for path in paths:
-        other = found.setdefault(Node.of(path), path)
+        other = found.setdefault(NodeFile.of(path), path)
         if other != path:
             raise StudyError(f"{path} and {other} are about the same system, task and condition")
     return found

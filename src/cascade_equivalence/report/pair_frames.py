@@ -10,7 +10,7 @@ import polars as pl
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report import pair_tables, retest_table
 from cascade_equivalence.report.columns import PAIR, PLACE, Schema, estimate, place, spread
-from cascade_equivalence.report.naming import Node, Outline
+from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.report.table import Table
 from cascade_equivalence.report.tests_table import CORRECTED
 
@@ -106,7 +106,7 @@ def _compared(results: "Results") -> pl.DataFrame:
     return retest_table.beside(results.in_order(AGREEMENT_TABLE), results["retest"])
 
 
-def contrasts_frame(files: Mapping[Node, Path], outline: Outline, statistics: StatisticsConfig) -> pl.DataFrame:
+def contrasts_frame(files: Mapping[NodeFile, Path], outline: Outline, statistics: StatisticsConfig) -> pl.DataFrame:
     """The table of contrasts, sorted for a reader.
 
     Args:

@@ -13,7 +13,7 @@ from cascade_equivalence.report.comparison_study import pair_row
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent
 from cascade_equivalence.report.naming import API, CASCADE, E2E, HEARING, in_order, short_title, task_title
 from cascade_equivalence.report.paper_layout_beside import Beside
-from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
+from cascade_equivalence.report.paper_layout_table import Cell, LayoutRow, PaperTable, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import IMPLICIT
 from cascade_equivalence.report.shared_errors import ASR, LLM
 from cascade_equivalence.report.tables import Tables
@@ -47,7 +47,7 @@ def table1(tables: Tables, sizes: Mapping[str, str] = MappingProxyType({})) -> P
         for cascade, other in (("system", "reference"), ("reference", "system"))
         for cascade in exact.filter((pl.col(f"{other}_kind") == E2E) & (pl.col(f"{cascade}_kind") == CASCADE))[cascade]
     }
-    rows: list[Row] = []
+    rows: list[LayoutRow] = []
     for row in tables.accuracy.unique("system", keep="first", maintain_order=True).iter_rows(named=True):
         is_matched = row["system"] in matched
         made = row["model"] if row["kind"] in HEARING else f"{row['asr']} → {row['llm']}"
@@ -57,7 +57,7 @@ def table1(tables: Tables, sizes: Mapping[str, str] = MappingProxyType({})) -> P
         "table1",
         "Systems evaluated (Table 1 of the paper)",
         ["System", "Type", "Parts", "Params"],
-        [Group("", rows)],
+        [RowGroup("", rows)],
         [
             *(
                 ["† Matched-backbone cascades share the LLM with a speech LLM that they are compared with."]
@@ -82,7 +82,7 @@ def table2(tables: Tables, beside: Beside) -> PaperTable:
         return Cell(percent(row["accuracy"]), MARKS[row["against_chance"]], paper)
 
     tasks = classified(tables.accuracy)
-    rows: list[Row] = [[system, *(cell(system, task) for task in tasks)] for system in systems]
+    rows: list[LayoutRow] = [[system, *(cell(system, task) for task in tasks)] for system in systems]
     answered = {
         task: [f"{system} {cell(system, task).text}" for system in systems if (system, task) in found]
         for task in in_order(tables.accuracy["task"].unique())
@@ -93,7 +93,7 @@ def table2(tables: Tables, beside: Beside) -> PaperTable:
         "table2",
         "System accuracy (%) on clean audio, classification tasks (Table 2 of the paper)",
         ["System", *map(short_title, tasks)],
-        [Group("", rows)],
+        [RowGroup("", rows)],
         [
             *(f"{task_title(task)} accuracy (open-ended): {', '.join(each)}." for task, each in answered.items()),
             *beside.remarks("Table 2"),
@@ -117,11 +117,11 @@ def table3(tables: Tables, shared_errors: pl.DataFrame, beside: Beside) -> Paper
         mine = shared_errors.filter(system=system, reference=reference)
         for task in in_order(mine["task"]):
             heading = f"{system} vs. {reference}: " if len(pairs) > 1 else ""
-            rows: list[Row] = [
+            rows: list[LayoutRow] = [
                 [_input(row), str(row["gold"]), str(row["both"]), str(row["type"])]
                 for row in mine.filter(task=task).iter_rows(named=True)
             ]
-            groups.append(Group(heading + task_title(task), rows))
+            groups.append(RowGroup(heading + task_title(task), rows))
         rates += _rates(tables, system, reference, beside)
     whom = f"{pairs[0][0]} and {pairs[0][1]}" if len(pairs) == 1 else "the two systems of a pair"
     return paper_table(
@@ -171,7 +171,7 @@ def table6(tables: Tables, beside: Beside) -> PaperTable:
             pl.col("system") == system, pl.col("implicit") == implicit, pl.col("explicit").eq_missing(explicit)
         )
         rows = [_sufficiency_row(row, beside) for row in mine.iter_rows(named=True)]
-        groups.append(Group(f"{system}, {implicit} and {explicit or 'no explicit cascade'}", rows))
+        groups.append(RowGroup(f"{system}, {implicit} and {explicit or 'no explicit cascade'}", rows))
     marked = [cell.text for group in groups for row in group.rows for cell in row if isinstance(cell, Cell)]
     reasons = dict.fromkeys(part for reason in table["reason"].drop_nulls() for part in reason.split("; "))
     return paper_table(
@@ -190,7 +190,7 @@ def table6(tables: Tables, beside: Beside) -> PaperTable:
     )
 
 
-def _sufficiency_row(row: Mapping[str, Any], beside: Beside) -> Row:
+def _sufficiency_row(row: Mapping[str, Any], beside: Beside) -> LayoutRow:
     system, explicit, task = row["system"], row["explicit"], row["task"]
 
     def kappa(arm: str, reference: str) -> Cell:

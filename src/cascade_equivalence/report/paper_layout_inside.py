@@ -10,7 +10,7 @@ from cascade_equivalence.report.mechanism_names import DRAW, FIRST_WORD, PROBE_T
 from cascade_equivalence.report.naming import short_title
 from cascade_equivalence.report.paper_layout_behaviour import classified
 from cascade_equivalence.report.paper_layout_beside import Beside
-from cascade_equivalence.report.paper_layout_table import Cell, Group, PaperTable, Row, paper_table
+from cascade_equivalence.report.paper_layout_table import Cell, LayoutRow, PaperTable, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import LENS, LENS_ALL
 from cascade_equivalence.report.tables import Tables
 
@@ -24,7 +24,7 @@ def table4(tables: Tables, beside: Beside) -> PaperTable:
     trained = tables.probes.filter(~pl.col("untrained"))
     groups = []
     for (model,), mine in trained.group_by("model", maintain_order=True):
-        rows: list[Row] = []
+        rows: list[LayoutRow] = []
         for layer in mine["layer"].unique().sort():
             values = dict(mine.filter(layer=layer).select("probe", pl.coalesce("of_test_value", "value")).iter_rows())
             cells = []
@@ -33,7 +33,7 @@ def table4(tables: Tables, beside: Beside) -> PaperTable:
                 paper = beside.number("Table 4", statistic, model=str(model), layer=layer, concept=probe)
                 cells.append(Cell(_short(values[probe], 2), "", paper) if probe in values else Cell())
             rows.append([str(layer), *cells])
-        groups.append(Group(str(model), rows))
+        groups.append(RowGroup(str(model), rows))
     return paper_table(
         "table4",
         "Layer-wise probe results (Table 4 of the paper)",
@@ -53,7 +53,7 @@ def table5(tables: Tables, beside: Beside) -> PaperTable:
     """Logit lens: one row a layer, one column a model (paper's Table 5)."""
     models = tables.lens["model"].unique(maintain_order=True).to_list()
     found = {(row["model"], row["layer"]): row for row in tables.lens.iter_rows(named=True)}
-    rows: list[Row] = []
+    rows: list[LayoutRow] = []
     for layer in tables.lens["layer"].unique().sort():
         cells = []
         for model in models:
@@ -70,7 +70,7 @@ def table5(tables: Tables, beside: Beside) -> PaperTable:
         "table5",
         "Logit lens bag-of-tokens precision by layer (Table 5 of the paper)",
         ["Layer", *models],
-        [Group("", rows)],
+        [RowGroup("", rows)],
         [
             "Share of the likeliest tokens that occur in the reference transcript; utterances: "
             + ", ".join(f"{model} {count:,}" for model, count in counts.iter_rows())
@@ -86,7 +86,7 @@ def table7(tables: Tables, beside: Beside) -> PaperTable:
     tasks = classified(tables.erasure)
     groups = []
     for model in tables.erasure["model"].unique(maintain_order=True):
-        rows: list[Row] = []
+        rows: list[LayoutRow] = []
         for concept in PAPER_CONCEPTS:
             cells = [_erased_cell(tables, model, concept, task, beside) for task in tasks]
             if any(cell.shown != NOT_RUN for cell in cells):
@@ -95,7 +95,7 @@ def table7(tables: Tables, beside: Beside) -> PaperTable:
                 columns = beside.number("Table 7", "erased_dimensions", model=model, concept=concept)
                 title = "Baseline" if concept == BASELINE else concept_title(concept)
                 rows.append([title, Cell(shown, "", columns), *cells])
-        groups.append(Group(model, rows))
+        groups.append(RowGroup(model, rows))
     drawn = tables.erasure.filter(concept=FIRST_WORD)["variant"]
     draws = drawn.filter(drawn.str.extract(DRAW, 1) == RANDOM).n_unique()
     marked = [cell.text for group in groups for row in group.rows for cell in row if isinstance(cell, Cell)]

@@ -30,15 +30,15 @@ class Cell(NamedTuple):
         return f"{self.shown}{self.mark}{f' ({self.paper})' if self.paper else ''}"
 
 
-Row = Sequence[str | Cell]
+LayoutRow = Sequence[str | Cell]
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """Rows under a heading of their own; an empty heading is none."""
 
     heading: str
-    rows: Sequence[Row]
+    rows: Sequence[LayoutRow]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def paper_table(
     name: str,
     title: str,
     columns: Sequence[str],
-    groups: Sequence[Group],
+    groups: Sequence[RowGroup],
     remarks: Sequence[str],
     *,
     text_columns: int = 1,
@@ -95,7 +95,7 @@ def paper_table(
     )
 
 
-def _plain(columns: Sequence[str], groups: Sequence[Group], grouped_by: str) -> list[list[str]]:
+def _plain(columns: Sequence[str], groups: Sequence[RowGroup], grouped_by: str) -> list[list[str]]:
     every = [row for group in groups for row in group.rows]
     beside = [any(_paper(row[place]) for row in every) for place in range(len(columns))]
     header = [

@@ -10,7 +10,7 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import PAIR, Schema, estimate, spread
 from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, points_interval
-from cascade_equivalence.report.naming import Node, condition_title, task_title
+from cascade_equivalence.report.naming import NodeFile, condition_title, task_title
 from cascade_equivalence.report.table import Table
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ ENDS = {"": "value", "_low": "low", "_high": "high"}
 
 
 def frame(
-    answers: Mapping[Node, pl.DataFrame],
+    answers: Mapping[NodeFile, pl.DataFrame],
     agreement: pl.DataFrame,
     labels: Mapping[str, Sequence[str]],
     statistics: StatisticsConfig,
@@ -113,10 +113,10 @@ def _sign(place: dict[str, Any]) -> int:
 
 
 def _heard(
-    answers: Mapping[Node, pl.DataFrame], who: str, task: str, places: Mapping[float | None, Mapping[str, Any]]
+    answers: Mapping[NodeFile, pl.DataFrame], who: str, task: str, places: Mapping[float | None, Mapping[str, Any]]
 ) -> dict[float | None, pl.DataFrame]:
     """A system's answers by level of one noise; on clean speech, those of the voices that are heard in noise."""
-    nodes = {level: Node(who, task, place["condition"]) for level, place in places.items()}
+    nodes = {level: NodeFile(who, task, place["condition"]) for level, place in places.items()}
     found = {level: answers[node] for level, node in nodes.items() if node in answers}
     voices = {voice for level, table in found.items() if level is not None for voice in table["voice"].unique()}
     if None in found:

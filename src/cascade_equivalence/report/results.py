@@ -13,7 +13,7 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import place
 from cascade_equivalence.report.mechanism_names import MechanismFiles
-from cascade_equivalence.report.naming import Node, Outline
+from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.report.table import TABLES, Table
 
 
@@ -38,10 +38,10 @@ class Results:
 
     outline: Outline
     statistics: StatisticsConfig
-    answers: Mapping[Node, pl.DataFrame] = field(default_factory=dict)
-    transcripts: Mapping[Node, pl.DataFrame] = field(default_factory=dict)
-    agreement: Mapping[Node, Path] = field(default_factory=dict)
-    contrasts: Mapping[Node, Path] = field(default_factory=dict)
+    answers: Mapping[NodeFile, pl.DataFrame] = field(default_factory=dict)
+    transcripts: Mapping[NodeFile, pl.DataFrame] = field(default_factory=dict)
+    agreement: Mapping[NodeFile, Path] = field(default_factory=dict)
+    contrasts: Mapping[NodeFile, Path] = field(default_factory=dict)
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     items: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     speech: Iterable[Path] = ()
@@ -102,7 +102,7 @@ class Results:
         return erasure_tables(self.mechanism.erasure, self.labels, self.statistics)
 
 
-def _pair(node: Node, found: Mapping[str, Any], outline: Outline) -> dict[str, Any]:
+def _pair(node: NodeFile, found: Mapping[str, Any], outline: Outline) -> dict[str, Any]:
     system, reference = node.names
     return {
         "pair": outline.pair_label(system, reference),

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.report.naming import Node
+from cascade_equivalence.report.naming import NodeFile
 
 COLUMNS = ["model_version", "answered", "cost", "currency"]
 NOT_SAID = "a version that it did not name"
@@ -25,7 +25,7 @@ def services(answer_files: Iterable[Path], apis: Mapping[str, ApiSpec]) -> dict[
     """
     found: dict[str, list[pl.DataFrame]] = {}
     for path in answer_files:
-        who = Node.of(path).who
+        who = NodeFile.of(path).who
         if who in apis:
             found.setdefault(who, []).append(pl.read_parquet(path, columns=COLUMNS))
     return {name: _line(apis[name], pl.concat(tables)) for name, tables in found.items()}

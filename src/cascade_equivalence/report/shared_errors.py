@@ -13,7 +13,7 @@ from cascade_equivalence.config.study import E2ESpec, PairSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.display import NOT_RUN, Display
-from cascade_equivalence.report.naming import ASR_KINDS, Node, Outline, task_title
+from cascade_equivalence.report.naming import ASR_KINDS, NodeFile, Outline, task_title
 from cascade_equivalence.report.table import Table
 from cascade_equivalence.stats.answers import KEY, some
 from cascade_equivalence.stats.join import join_pair
@@ -38,16 +38,16 @@ LLM, ASR = "LLM", "ASR"
 MATCHES = ("exact", "family", "none", "unknown")
 SHOWN_LETTERS = 110
 
-Pair = tuple[str, str]
+PairNames = tuple[str, str]
 
 
 def shared_errors(
-    answers: Mapping[Node, pl.DataFrame],
-    transcripts: Mapping[Node, pl.DataFrame],
+    answers: Mapping[NodeFile, pl.DataFrame],
+    transcripts: Mapping[NodeFile, pl.DataFrame],
     items: Mapping[str, pl.DataFrame],
     outline: Outline,
     *,
-    matches: Mapping[Pair, str] | None = None,
+    matches: Mapping[PairNames, str] | None = None,
     per_task: int = 3,
     seed: int = 0,
 ) -> pl.DataFrame:
@@ -79,8 +79,8 @@ def shared_errors(
     found = []
     for task in outline.ordered_tasks():
         for pair, source in _preferred(outline, matches or {}):
-            asr = transcripts.get(Node(source, task, CLEAN))
-            sides = [answers.get(Node(name, task, CLEAN)) for name in (pair.system, pair.reference)]
+            asr = transcripts.get(NodeFile(source, task, CLEAN))
+            sides = [answers.get(NodeFile(name, task, CLEAN)) for name in (pair.system, pair.reference)]
             if asr is None or sides[0] is None or sides[1] is None:
                 continue
             rows = _shared(join_pair(sides[0], sides[1]), asr, items[task])
@@ -126,7 +126,7 @@ def display(table: pl.DataFrame) -> Display:
     )
 
 
-def _preferred(outline: Outline, matches: Mapping[Pair, str]) -> list[tuple[PairSpec, str]]:
+def _preferred(outline: Outline, matches: Mapping[PairNames, str]) -> list[tuple[PairSpec, str]]:
     """Pairs with a cascade and the origin of the transcripts it reads: the reference's, if both are cascades."""
     found = []
     for pair in outline.ordered_pairs():

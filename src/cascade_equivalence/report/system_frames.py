@@ -9,7 +9,7 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import PLACE, Schema, estimate, place, spread
-from cascade_equivalence.report.naming import Node, Outline
+from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.report.system_tables import accuracy, noise, transcription
 from cascade_equivalence.report.table import Table
 
@@ -49,7 +49,7 @@ COPIED = ("voices", "rows", "groups", "correct", "parsed", "own_chance", "agains
 
 
 def accuracy_frame(
-    answers: Mapping[Node, pl.DataFrame],
+    answers: Mapping[NodeFile, pl.DataFrame],
     labels: Mapping[str, Sequence[str]],
     outline: Outline,
     statistics: StatisticsConfig,
@@ -71,7 +71,7 @@ def accuracy_frame(
 
 
 def _accuracy_row(
-    node: Node, answers: pl.DataFrame, labels: Sequence[str], outline: Outline, statistics: StatisticsConfig
+    node: NodeFile, answers: pl.DataFrame, labels: Sequence[str], outline: Outline, statistics: StatisticsConfig
 ) -> dict[str, Any]:
     from cascade_equivalence.stats.accuracy import summarise
 
@@ -92,7 +92,7 @@ def _accuracy_row(
 
 
 def noise_frame(
-    answers: Mapping[Node, pl.DataFrame],
+    answers: Mapping[NodeFile, pl.DataFrame],
     labels: Mapping[str, Sequence[str]],
     outline: Outline,
     statistics: StatisticsConfig,
@@ -113,12 +113,12 @@ def noise_frame(
             raise StudyError(
                 f"{who} on {task}: {', '.join(uneven)} lack some of the voices {', '.join(sorted(voices))}"
             )
-        if (clean := mine.get(Node(who, task, CLEAN))) is None:
+        if (clean := mine.get(NodeFile(who, task, CLEAN))) is None:
             raise StudyError(f"{who} on {task} was run in noise but not on clean speech; there is nothing to compare")
         # Only the voices that are heard in noise: the other voices would shift the baseline (Table 2 of the paper has
         # six voices, its Figure 3 has two).
         baseline = clean.filter(pl.col("voice").is_in(list(voices)))
-        rows.append(_accuracy_row(Node(who, task, CLEAN), baseline, labels[task], outline, statistics))
+        rows.append(_accuracy_row(NodeFile(who, task, CLEAN), baseline, labels[task], outline, statistics))
         for node in noisy:
             row = _accuracy_row(node, mine[node], labels[task], outline, statistics)
             difference = change(mine[node], baseline, confidence=statistics.confidence)
@@ -126,7 +126,7 @@ def noise_frame(
     return outline.sort(pl.DataFrame(rows, schema=NOISE, orient="row"))
 
 
-def transcription_frame(transcripts: Mapping[Node, pl.DataFrame], outline: Outline) -> pl.DataFrame:
+def transcription_frame(transcripts: Mapping[NodeFile, pl.DataFrame], outline: Outline) -> pl.DataFrame:
     """Word errors of each origin of transcripts, task, condition and voice.
 
     Args:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Timing:
     """What a clock measured, and what follows from it: it is another in every run, so it has a file of its own.
 
     Attributes:
@@ -62,7 +62,7 @@ class Table:
     build: "Callable[[Results], pl.DataFrame] | None" = None
     section: str = MORE
     planned: Callable[[PlannedStudy], bool] = every_study
-    measured: Measured | None = None
+    measured: Timing | None = None
 
     def __post_init__(self) -> None:
         check_shown("table", self.name, self.section)

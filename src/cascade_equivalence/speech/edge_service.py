@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Reply:
+class EdgeSpeech:
     """What the service sent for a text.
 
     Attributes:
@@ -60,7 +60,7 @@ _LET_IN = "Check this machine's clock and whether it may use the service, or whe
 _REACH = "Check the network, and HTTPS_PROXY if there is a proxy."
 
 
-def request_speech(spec: EdgeVoice, text: str) -> Reply:
+def request_speech(spec: EdgeVoice, text: str) -> EdgeSpeech:
     """Ask once for a text.
 
     Args:
@@ -82,7 +82,7 @@ def list_voices() -> list[str]:
     return [voice["ShortName"] for voice in _run(edge_tts.list_voices(), SECONDS_FOR_LIST)]
 
 
-async def _request(spec: EdgeVoice, text: str) -> Reply:
+async def _request(spec: EdgeVoice, text: str) -> EdgeSpeech:
     talk = edge_tts.Communicate(
         text, spec.name, rate=spec.rate, volume=spec.volume, pitch=spec.pitch, boundary="WordBoundary"
     )
@@ -95,7 +95,7 @@ async def _request(spec: EdgeVoice, text: str) -> Reply:
     # The library counts the sound of a part when the service has said that it is over, and only then.
     if talk.state["cumulative_audio_bytes"] != len(mp3):
         raise UnspokenError("the connection ended before the speech did", _LEAVE_ALONE)
-    return Reply(bytes(mp3), spoken)
+    return EdgeSpeech(bytes(mp3), spoken)
 
 
 def _run(work: Awaitable[T], seconds: float) -> T:

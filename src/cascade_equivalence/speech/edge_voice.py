@@ -17,7 +17,7 @@ import soundfile
 from cascade_equivalence.config.speech import EdgeVoice
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.audit import find_problem
-from cascade_equivalence.speech.edge_service import Reply, UnspokenError, list_voices, request_speech
+from cascade_equivalence.speech.edge_service import EdgeSpeech, UnspokenError, list_voices, request_speech
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, resample
 
 FORMAT = "audio-24khz-48kbitrate-mono-mp3"
@@ -116,7 +116,7 @@ class EdgeProvider:
             )
 
 
-def check_speech(reply: Reply, text: str, spec: EdgeVoice) -> Waveform:
+def check_speech(reply: EdgeSpeech, text: str, spec: EdgeVoice) -> Waveform:
     """Decode a reply and refuse what cannot be the whole text.
 
     Args:

@@ -51,7 +51,7 @@ class UnknownVoiceError(Exception):
     """There is no such voice or variant."""
 
 
-class Engine:
+class Espeak:
     """The library, initialised and with a voice set."""
 
     def __init__(self, library: str, data: str, voice: str) -> None:
@@ -138,7 +138,7 @@ def _languages(voice: _Voice) -> list[tuple[int, str]]:
     return tags
 
 
-def speak_in_fork(engine: Engine, request: dict[str, Any]) -> tuple[bytes, bytes]:
+def speak_in_fork(engine: Espeak, request: dict[str, Any]) -> tuple[bytes, bytes]:
     """Speak one request in a fork of this process; kind and content of the reply."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -173,7 +173,7 @@ def main() -> None:
     os.dup2(2, 1)
     library, data, voice = sys.argv[1:]
     try:
-        engine = Engine(library, data, voice)
+        engine = Espeak(library, data, voice)
     except UnknownVoiceError as error:
         unknown, known = error.args
         send(out, b"U", json.dumps({"unknown": unknown, "known": known}).encode())

@@ -14,7 +14,7 @@ from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.audit import find_problem
 from cascade_equivalence.speech.video_sound import UnreadableError, ffmpeg_version, find_ffmpeg, read_sound
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, decode_flac, encode_flac
-from cascade_equivalence.tasks.sources.archives import Clip, read_clips
+from cascade_equivalence.tasks.sources.archives import ArchivedFile, read_clip_files
 from cascade_equivalence.tasks.sources.exclusions import Exclusions
 from cascade_equivalence.tasks.sources.fetch import MANIFEST
 from cascade_equivalence.tasks.sources.pins import Recordings
@@ -35,7 +35,7 @@ class _Pass:
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordingEntry:
     """One item's recording, as the manifest knows it."""
 
     sha256: str
@@ -51,7 +51,7 @@ def extract_recordings(
     exclusions: Exclusions,
     folder: Path,
     max_seconds: float,
-) -> dict[str, Recording]:
+) -> dict[str, RecordingEntry]:
     """Make the recordings of some items from a set's archive.
 
     Recordings that are there already, made from the same archive with the same settings, are not made again; an
@@ -130,7 +130,7 @@ def _read(
     wanted = set(missing)
     label = f"Recordings of {place.name}"
     with progress(label, total=len(wanted)) as advance, tempfile.TemporaryDirectory(prefix="clips-") as work:
-        for clip in read_clips(archive, pin.folder, pin.inner):
+        for clip in read_clip_files(archive, pin.folder, pin.inner):
             if reason := exclusions.ignored(clip.name):
                 found.ignored[reason] = found.ignored.get(reason, 0) + 1
             elif clip.name in wanted:
@@ -145,7 +145,7 @@ def _read(
     return found
 
 
-def _convert(clip: Clip, video: Path, place: Path, max_seconds: float, found: _Pass) -> None:
+def _convert(clip: ArchivedFile, video: Path, place: Path, max_seconds: float, found: _Pass) -> None:
     clip.copy_to(video)
     try:
         sound, amiss = read_sound(video, max_seconds + 1)
@@ -165,12 +165,12 @@ def _convert(clip: Clip, video: Path, place: Path, max_seconds: float, found: _P
     write_bytes(place / f"{clip.name}.flac", encode_flac(sound))
 
 
-def _record(recording: Path, cut: bool) -> Recording:
+def _record(recording: Path, cut: bool) -> RecordingEntry:
     try:
         seconds = decode_flac(recording.read_bytes()).size / SAMPLING_RATE
     except StudyError as error:
         raise StudyError(f"{recording} is broken; delete it and run again. {error}") from error
-    return Recording(sha256(recording), seconds, cut)
+    return RecordingEntry(sha256(recording), seconds, cut)
 
 
 def _advice(task: str, problems: dict[str, str], path: Path, split: str) -> str:

@@ -12,7 +12,7 @@ from cascade_equivalence.stages.study import Node, Study
 
 if TYPE_CHECKING:
     from cascade_equivalence.models.api.answers import ApiSystem
-    from cascade_equivalence.models.api.estimate import Estimate, Part
+    from cascade_equivalence.models.api.estimate import ApiEstimate, Part
 
 
 def params(study: Study, system: str, task: str) -> dict[str, Any]:
@@ -32,20 +32,20 @@ def service(study: Study, system: str) -> "ApiSystem":
     return ApiSystem(system, study.apis[system], study.config.api, study.store("api"))
 
 
-def estimate(study: Study) -> "Estimate":
+def estimate(study: Study) -> "ApiEstimate":
     """What the study's API systems are going to ask and cost at most: from clips where there are any, else texts.
 
     Raises:
         StudyError: The items of a task cannot be read.
     """
-    from cascade_equivalence.models.api.estimate import Estimate
+    from cascade_equivalence.models.api.estimate import ApiEstimate
 
     parts = [_part(study, system, node) for system in study.apis for node in study.nodes_of(system)]
     used = (0, 0.0)
     if study.apis:
         ledger = service(study, next(iter(study.apis))).ledger()
         used = ledger.used() if ledger.path.exists() else used
-    return Estimate(tuple(parts), study.config.api.budget, used)
+    return ApiEstimate(tuple(parts), study.config.api.budget, used)
 
 
 def check_keys(study: Study, environ: Mapping[str, str] = os.environ) -> None:

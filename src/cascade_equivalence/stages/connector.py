@@ -14,7 +14,7 @@ from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.study import Study
 
 if TYPE_CHECKING:
-    from cascade_equivalence.connector.run import Material
+    from cascade_equivalence.connector.run import TrainingMaterial
 
 
 TRAIN = "train"
@@ -53,13 +53,13 @@ def held_out_shards(study: Study, name: str) -> list[str]:
     return [shard(study, name, f"{HELD_OUT}-{voice}") for voice in definition(study, name).evaluation_voices]
 
 
-def material(study: Study, name: str) -> "Material":
+def material(study: Study, name: str) -> "TrainingMaterial":
     """What both stages train on."""
-    from cascade_equivalence.connector.run import Material
+    from cascade_equivalence.connector.run import TrainingMaterial
 
     spec = definition(study, name)
     audio, text = (study.model(model) for model in (spec.audio_model, spec.text_model))
-    return Material(
+    return TrainingMaterial(
         train=[Path(path) for path in training_shards(study, name)],
         held_out=dict(zip(spec.evaluation_voices, map(Path, held_out_shards(study, name)), strict=True)),
         text_folder=Path(study.models, spec.text_model),

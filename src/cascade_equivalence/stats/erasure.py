@@ -27,7 +27,7 @@ ACCURACY, FORCED = "accuracy", "forced_accuracy"
 
 
 @dataclass(frozen=True, eq=False)
-class Erased:
+class ErasedAnswers:
     """Answers under one condition, in the order of the baseline's items.
 
     Attributes:
@@ -88,7 +88,7 @@ def among(value: float, draws: Sequence[float]) -> Null:
     return Null(len(draws), mean, min(draws), max(draws), as_low, (as_low + 1) / (len(draws) + 1))
 
 
-def align(answers: pl.DataFrame, baseline: pl.DataFrame, labels: Sequence[str], whose: str) -> Erased:
+def align(answers: pl.DataFrame, baseline: pl.DataFrame, labels: Sequence[str], whose: str) -> ErasedAnswers:
     """Bring erased answers into the order of the baseline's items, sorted by (id, voice).
 
     Args:
@@ -106,7 +106,7 @@ def align(answers: pl.DataFrame, baseline: pl.DataFrame, labels: Sequence[str], 
     checked = check_answers(answers, labels, whose)
     join_pair(checked, baseline.select(COLUMNS), "the same model with nothing erased")
     table = answers.sort(KEY)
-    return Erased(
+    return ErasedAnswers(
         table["parsed"],
         table["correct"].to_numpy(),
         (table["parsed"] != INVALID).to_numpy(),
@@ -116,7 +116,7 @@ def align(answers: pl.DataFrame, baseline: pl.DataFrame, labels: Sequence[str], 
     )
 
 
-def measures(clusters: Clusters, erased: Erased) -> dict[str, Statistic]:
+def measures(clusters: Clusters, erased: ErasedAnswers) -> dict[str, Statistic]:
     """Accuracy, parse rate, accuracy among parsed answers, by forced choice and on unseen items; mean divergence."""
     return {
         ACCURACY: accuracy(clusters, erased.correct),
@@ -128,7 +128,7 @@ def measures(clusters: Clusters, erased: Erased) -> dict[str, Statistic]:
     }
 
 
-def changes(clusters: Clusters, erased: Erased, baseline: Erased) -> dict[str, Statistic]:
+def changes(clusters: Clusters, erased: ErasedAnswers, baseline: ErasedAnswers) -> dict[str, Statistic]:
     """Accuracy (also by forced choice and on unseen items) and parse rate minus the baseline's, item by item."""
     right = erased.correct, baseline.correct
     return {
@@ -139,13 +139,13 @@ def changes(clusters: Clusters, erased: Erased, baseline: Erased) -> dict[str, S
     }
 
 
-def change(clusters: Clusters, erased: Erased, baseline: Erased, measure: str) -> Statistic:
+def change(clusters: Clusters, erased: ErasedAnswers, baseline: ErasedAnswers, measure: str) -> Statistic:
     """A measure minus the baseline's, item by item, over the items that have both."""
     one, other = erased.measured(measure), baseline.measured(measure)
     return paired_difference(clusters, one == 1, other == 1, OPEN, _there(one, other))
 
 
-def against_draws(clusters: Clusters, erased: Erased, draws: Sequence[Erased], measure: str) -> Statistic:
+def against_draws(clusters: Clusters, erased: ErasedAnswers, draws: Sequence[ErasedAnswers], measure: str) -> Statistic:
     """A measure minus its mean over the draws of a control, item by item."""
     own, values = erased.measured(measure), np.mean([draw.measured(measure) for draw in draws], axis=0)
     both = _there(own, values)
@@ -154,7 +154,12 @@ def against_draws(clusters: Clusters, erased: Erased, draws: Sequence[Erased], m
 
 
 def against_reading(
-    clusters: Clusters, hearing: Erased, heard: Erased, reading: Erased, read: Erased, measure: str
+    clusters: Clusters,
+    hearing: ErasedAnswers,
+    heard: ErasedAnswers,
+    reading: ErasedAnswers,
+    read: ErasedAnswers,
+    measure: str,
 ) -> Statistic:
     """Change of a measure while the model hears, minus its change while it reads, item by item.
 

@@ -129,7 +129,7 @@ def log_prior(gold: Rows, labels: int) -> Floats:
 
 
 @dataclass(frozen=True)
-class Split:
+class Fold:
     """One outer fold.
 
     Attributes:
@@ -145,7 +145,7 @@ class Split:
     prior: Step
 
 
-def splits(sample: Sample, folds: int, seed: int) -> list[Split]:
+def splits(sample: Sample, folds: int, seed: int) -> list[Fold]:
     """The outer folds of a sample, each with its inner folds."""
     labels = int(sample.gold.max()) + 1
     everything = np.arange(len(sample.gold))
@@ -158,11 +158,11 @@ def splits(sample: Sample, folds: int, seed: int) -> list[Split]:
         for held in inner:
             start[held] = log_prior(sample.gold[np.setdiff1d(train, held, assume_unique=True)], labels)
         prior = Step(start, np.tile(log_prior(sample.gold[train], labels), (len(everything), 1)))
-        found.append(Split(train, test, inner, prior))
+        found.append(Fold(train, test, inner, prior))
     return found
 
 
-def step(features: Features, sample: Sample, split: Split, earlier: Step, penalties: Sequence[float]) -> Step:
+def step(features: Features, sample: Sample, split: Fold, earlier: Step, penalties: Sequence[float]) -> Step:
     """Add features to a step.
 
     Args:

@@ -33,7 +33,7 @@ import numpy as np
 
 from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.mean import mean
-from cascade_equivalence.stats.nested import Features, Rows, Sample, Split, Step, splits, standardised, step
+from cascade_equivalence.stats.nested import Features, Fold, Rows, Sample, Step, splits, standardised, step
 from cascade_equivalence.stats.statistic import Estimate, estimate
 
 TEXT_PENALTIES = (1.0, 0.1, 0.01, 1e-3, 1e-4)
@@ -186,7 +186,7 @@ def _verdict(found: Estimate, null: Sequence[float]) -> str:
     return "shown" if found.low is not None and found.low > 0 else "apparent"
 
 
-def _losses(sample: Sample, parts: Sequence[Split]) -> tuple[dict[str, Floats], list[Step]]:
+def _losses(sample: Sample, parts: Sequence[Fold]) -> tuple[dict[str, Floats], list[Step]]:
     """Log-loss in bits of each row by each classifier, by fits without its group; and the transcript steps."""
     from_prior = [part.prior for part in parts]
     from_text = [step(sample.text, sample, part, part.prior, TEXT_PENALTIES) for part in parts]
@@ -200,13 +200,13 @@ def _losses(sample: Sample, parts: Sequence[Split]) -> tuple[dict[str, Floats], 
     return losses, from_text
 
 
-def _loss_of(audio: Features, sample: Sample, parts: Sequence[Split], earlier: Sequence[Step]) -> Floats:
+def _loss_of(audio: Features, sample: Sample, parts: Sequence[Fold], earlier: Sequence[Step]) -> Floats:
     """Log-loss in bits of each row once audio is added to a step."""
     pairs = zip(parts, earlier, strict=True)
     return _held_out(sample, parts, [step(audio, sample, part, base, AUDIO_PENALTIES) for part, base in pairs])
 
 
-def _held_out(sample: Sample, parts: Sequence[Split], steps: Sequence[Step]) -> Floats:
+def _held_out(sample: Sample, parts: Sequence[Fold], steps: Sequence[Step]) -> Floats:
     losses = np.zeros(len(sample.gold))
     for part, each in zip(parts, steps, strict=True):
         losses[part.test] = -each.outer[part.test, sample.gold[part.test]] / np.log(2)

@@ -21,7 +21,7 @@ from cascade_equivalence.models.api.keys import OFFLINE, api_key, is_offline
 from cascade_equivalence.models.api.ledger import BudgetReached, Ledger
 from cascade_equivalence.models.api.limits import Clock, RateLimit
 from cascade_equivalence.models.api.records import (
-    Record,
+    StoredAnswer,
     question_key,
     read_records,
 )
@@ -133,7 +133,7 @@ def ask_questions(
                 if missing:
                     job.run(missing, api_key(system.name, spec, environ), advance)
             values = [records[key] for key in keys]
-    found = [Record.from_json(value) for value in values]
+    found = [StoredAnswer.from_json(value) for value in values]
     print(_summary(system, found), file=sys.stderr, flush=True)
     return [record.answer(spec, question, max_new_tokens) for record, question in zip(found, questions, strict=True)]
 
@@ -146,7 +146,7 @@ def _refuse_offline(missing: int, count: int, system: ApiSystem, store: Path) ->
         )
 
 
-def _summary(system: ApiSystem, records: Sequence[Record]) -> str:
+def _summary(system: ApiSystem, records: Sequence[StoredAnswer]) -> str:
     """What a job's answers came to, for its log."""
     reasons = Counter(record.finish_reason for record in records)
     versions = Counter(record.model_version or "unknown" for record in records)
@@ -243,9 +243,9 @@ class _Job:
             advance(self.copies[key])
         asker.settle(call)
 
-    def _record(self, call: Call, question: Question) -> Record:
+    def _record(self, call: Call, question: Question) -> StoredAnswer:
         reply, spec = call.reply, self.system.spec
-        return Record(
+        return StoredAnswer(
             text=reply.text,
             finish_reason=reply.finish_reason,
             model=spec.model,

@@ -49,7 +49,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ApiEstimate:
     """What a study is going to ask, from what its stores have and lack.
 
     Attributes:

@@ -37,7 +37,7 @@ def prompt_hash(question: Question) -> str:
 
 
 @dataclass(frozen=True)
-class Record:
+class StoredAnswer:
     """One answer, as it is kept.
 
     Attributes:

@@ -23,7 +23,7 @@ TOWER = "audio_tower."
 CONNECTOR = "multi_modal_projector."
 TEXT = "language_model."
 
-Weights = dict[str, torch.Tensor]
+Tensors = dict[str, torch.Tensor]
 
 
 def contents(folder: Path, kind: str = "an Ultravox model") -> dict[str, Path]:
@@ -46,9 +46,9 @@ def contents(folder: Path, kind: str = "an Ultravox model") -> dict[str, Path]:
     return names
 
 
-def read_part(names: dict[str, Path], prefix: str) -> Weights:
+def read_part(names: dict[str, Path], prefix: str) -> Tensors:
     """The tensors of one part, by their names within it; nothing else is read."""
-    found: Weights = {}
+    found: Tensors = {}
     for path in sorted({path for name, path in names.items() if name.startswith(prefix)}):
         with safe_open(path, "pt") as file:
             for name in file.keys():  # noqa: SIM118 - a safetensors file is no dict
@@ -66,7 +66,7 @@ def has_text_weights(folder: Path) -> bool:
     return any(name.startswith(TEXT) for name in contents(folder))
 
 
-def text_state_dict(folder: Path) -> Weights:
+def text_state_dict(folder: Path) -> Tensors:
     """The text LLM's weights that a checkpoint ships, by the names of its own library class; empty when it has none.
 
     Raises:
@@ -75,7 +75,7 @@ def text_state_dict(folder: Path) -> Weights:
     return read_part(contents(folder), TEXT)
 
 
-def fill(part: nn.Module, weights: Weights, prefix: str, source: str, text_width: int, dtype: torch.dtype) -> None:
+def fill(part: nn.Module, weights: Tensors, prefix: str, source: str, text_width: int, dtype: torch.dtype) -> None:
     """Give a part its weights.
 
     Args:
@@ -121,8 +121,8 @@ def _empty(config: WhisperConfig, settings: UltravoxSettings) -> AudioTower:
 
 
 def _tower(
-    folder: Path, settings: UltravoxSettings, own: Weights, audio_folder: Path | None
-) -> tuple[AudioTower, Weights]:
+    folder: Path, settings: UltravoxSettings, own: Tensors, audio_folder: Path | None
+) -> tuple[AudioTower, Tensors]:
     """An audio tower without weights, and its weights: the checkpoint's own come before those of the base model."""
     config = settings.tower_config()
     tower = None if config is None else _empty(config, settings)

@@ -32,7 +32,7 @@ _Members = Iterator[tuple[str, int, _Open]]
 
 
 @dataclass(frozen=True)
-class Clip:
+class ArchivedFile:
     """One file of an archive.
 
     Attributes:
@@ -60,7 +60,9 @@ class Clip:
             raise _broken(self.archive, error) from error
 
 
-def read_clips(archive: Path, folder: str, inner: str | None = None, suffix: str = ".mp4") -> Iterator[Clip]:
+def read_clip_files(
+    archive: Path, folder: str, inner: str | None = None, suffix: str = ".mp4"
+) -> Iterator[ArchivedFile]:
     """Read the clips of one folder of an archive, in the archive's order and without unpacking it.
 
     Args:
@@ -86,7 +88,7 @@ def read_clips(archive: Path, folder: str, inner: str | None = None, suffix: str
 
 def read_files(
     archive: Path, wanted: Callable[[PurePosixPath], bool], what: str, inner: str | None = None
-) -> Iterator[Clip]:
+) -> Iterator[ArchivedFile]:
     """Read some files of an archive, in the archive's order and without unpacking it.
 
     Args:
@@ -99,7 +101,7 @@ def read_files(
         The files.
 
     Raises:
-        StudyError: As :func:`read_clips`.
+        StudyError: As :func:`read_clip_files`.
     """
     try:
         found = 0
@@ -111,7 +113,7 @@ def read_files(
                 if size > MAX_CLIP_BYTES:
                     raise _refused(archive, f"{name!r} has {size} bytes, more than a clip may have ({MAX_CLIP_BYTES})")
                 found += 1
-                yield Clip(path.name, size, archive, content)
+                yield ArchivedFile(path.name, size, archive, content)
         if not found:
             raise _refused(archive, f"it has no {what}")
     except _BROKEN as error:

@@ -18,7 +18,7 @@ from cascade_equivalence.config.speech import MusanSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing, sha256, write_text
 from cascade_equivalence.progress import progress
-from cascade_equivalence.tasks.sources.archives import Clip, read_files
+from cascade_equivalence.tasks.sources.archives import ArchivedFile, read_files
 from cascade_equivalence.tasks.sources.http import fetch_url
 
 LICENCE = "CC BY 4.0, of recordings in the public domain or under Creative Commons licences"
@@ -134,7 +134,7 @@ def _begin(folder: Path, settings: dict[str, str]) -> None:
     write_text(kept, _json(settings))
 
 
-def _unpack(clip: Clip, place: Path) -> dict[str, Any]:
+def _unpack(clip: ArchivedFile, place: Path) -> dict[str, Any]:
     if not (place.is_file() and place.stat().st_size == clip.size):
         with replacing(place) as part:
             clip.copy_to(part)
@@ -142,7 +142,7 @@ def _unpack(clip: Clip, place: Path) -> dict[str, Any]:
     return {"sha256": sha256(place), "seconds": round(_seconds(place, clip), 3)}
 
 
-def _seconds(path: Path, clip: Clip) -> float:
+def _seconds(path: Path, clip: ArchivedFile) -> float:
     try:
         sound = soundfile.info(path)
     except soundfile.LibsndfileError as error:
