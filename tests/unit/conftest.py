@@ -1,11 +1,19 @@
 """Fixtures of several unit tests."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from registries import with_examples
 
 from cascade_equivalence.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def examples() -> Iterator[None]:
+    """What the examples of docs/plugins add is in the registries for the tests of a file."""
+    with with_examples():
+        yield
 
 
 @pytest.fixture

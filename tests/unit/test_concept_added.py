@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 import pytest
 import report_mechanism_study as made_up
-from eraser_study import CONFIG, Study, planted_study
+from eraser_study import Study, planted_study
 from matplotlib import pyplot as plt
 from pydantic import TypeAdapter
 from test_estimate import FIGURE, make
 
 from cascade_equivalence import plugins, stages
 from cascade_equivalence.cli.commands.names import run as list_names
-from cascade_equivalence.config.mechanism import DRAWN, ErasureConfig
+from cascade_equivalence.config.mechanism import ErasureConfig
 from cascade_equivalence.config.names import CONCEPTS, ConceptName
 from cascade_equivalence.config.schema import json_schema
 from cascade_equivalence.errors import StudyError
@@ -67,15 +67,6 @@ def add(monkeypatch: pytest.MonkeyPatch, concept: Concept) -> None:
     assert concept.name not in CONCEPTS
     monkeypatch.setattr(CONCEPTS, "_added", {})
     assert CONCEPTS.add(concept) is concept
-
-
-def test_its_own_columns_are_erased_beside_controls_of_their_rank(concept: str, study: Study) -> None:
-    found, first = study.fit(concept), study.fit("proxy")
-    assert (found["columns"], found["rank"]) == (1, 1) and first["columns"] > 1 and "classes" not in found
-    assert abs(found["probe_after"]) < 1e-6 < found["probe_before"]
-    erasers = study.erasers(concept)
-    assert set(erasers) == {"linear", "affine", *(f"{name}{draw}" for name in DRAWN for draw in range(CONFIG.seeds))}
-    assert {eraser.rank for eraser in erasers.values()} == {1}
 
 
 def test_it_is_planned_wherever_concepts_are(concept: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

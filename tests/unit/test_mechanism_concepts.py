@@ -12,7 +12,6 @@ from cascade_equivalence.mechanism.concepts import (
     acoustic,
     bag_of_characters,
     first_words,
-    permuted,
     proxy,
     standardised,
 )
@@ -52,17 +51,6 @@ def test_where_nothing_repeats_it_says_so() -> None:
     assert "none begins two" in str(proxy(["one", "two", "three"]).reason)
     assert "all begin with 'the'" in str(proxy(["the cat", "the dog"]).reason)
     assert proxy(["the cat", "the dog", "a cow"]).reason is None
-
-
-def test_shuffled_labels_are_the_same_labels() -> None:
-    columns = proxy([f"{word} {n}" for n, word in enumerate(["the", "who", "what", "a"] * 20)])
-    shuffled = permuted(columns, 0)
-    assert shuffled.names == columns.names
-    np.testing.assert_array_equal(shuffled.values.sum(0), columns.values.sum(0))
-    agreement = (shuffled.values * columns.values).sum(1).mean()
-    assert agreement < 0.6
-    np.testing.assert_array_equal(permuted(columns, 0).values, shuffled.values)
-    assert not np.array_equal(permuted(columns, 1).values, shuffled.values)
 
 
 def test_characters_are_standardised_over_the_rows_they_are_fitted_on() -> None:

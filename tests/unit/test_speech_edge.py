@@ -288,15 +288,6 @@ def test_a_killed_run_asks_for_nothing_twice(tmp_path: Path, server: StandIn) ->
     assert [clip.text for clip in clips] == [item.text for item in items]
 
 
-def test_patience_does_not_decide_the_sound() -> None:
-    patient = JENNY.model_copy(update={"connections": 1, "attempts": 9, "pause": 1.0, "timeout": 5.0})
-    assert patient.sound() == JENNY.sound()
-    for changed in ({"name": "en-US-GuyNeural"}, {"rate": "+5%"}, {"volume": "-5%"}, {"pitch": "+5Hz"}):
-        assert JENNY.model_copy(update=changed).sound() != JENNY.sound()
-    with open_provider(JENNY) as provider:
-        assert JENNY.name in provider.identity()
-
-
 def test_more_patience_asks_for_nothing_again(tmp_path: Path, server: StandIn) -> None:
     clips = run(tmp_path)
     patient = JENNY.model_copy(update={"connections": 1, "attempts": 9, "pause": 1.0, "timeout": 5.0})

@@ -1,7 +1,5 @@
 """Music, stationary noise and rooms, on real speech; the music is made up."""
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -74,50 +72,6 @@ def heard(clean: list[Clip], name: str, music: Path | None = None, config: Noise
     return make_condition(clean, "sst2", parse_condition(name), config, folder=music)
 
 
-def noise_of(kind: str, clean: list[Clip], music: Path) -> Callable[[Clip], Waveform]:
-    """The noise that a clip must have got, at any gain."""
-    if kind == "music":
-        files = sorted(music.rglob("*.wav"))
-        return lambda clip: clip_music(clip, files, "sst2", SEED)
-    spectrum = long_term_spectrum(clean)
-    return lambda clip: shaped_noise(spectrum, decode(clip).size, noise_generator(SEED, "sst2", clip, "stationary"))
-
-
-# -- what has a ratio --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("snr_db", [15, 0, -7.5])
-@pytest.mark.parametrize("kind", ["music", "stationary"])
-def test_ratio_is_the_one_asked_for_and_the_noise_one_for_all(
-    clean: list[Clip], music: Path, kind: str, snr_db: float
-) -> None:
-    make = noise_of(kind, clean, music)
-    for before, after in zip(clean, heard(clean, f"{kind}{snr_db:g}", music), strict=True):
-        both = np.stack([decode(before), make(before)], axis=1).astype(np.float64)
-        mixture = decode(after).astype(np.float64)
-        (a, b), *_ = np.linalg.lstsq(both, mixture, rcond=None)
-        # The mix is this speech and this noise and rounding to 16 bits, and nothing else
-        assert rms(mixture - both @ np.array([a, b])) < 1 / 32768
-        ratio = 20 * math.log10(abs(a) * rms(both[:, 0]) / (abs(b) * rms(both[:, 1])))
-        assert ratio == pytest.approx(snr_db, abs=0.05)
-        assert after.snr_db == pytest.approx(snr_db, abs=0.1) and after.rt60_ms is None
-        assert np.abs(mixture).max() <= 0.9901
-        assert replace(after, flac=b"", sha256="", snr_db=None) == replace(before, flac=b"", sha256="", snr_db=None)
-
-
-@pytest.mark.parametrize("name", ["music5", "stationary5", "reverb400"])
-def test_what_is_heard_depends_on_the_seed_and_on_no_order_or_company(
-    clean: list[Clip], music: Path, name: str
-) -> None:
-    together = heard(clean, name, music)
-    impulse_response.cache_clear()
-    assert heard(clean[::-1], name, music)[::-1] == together
-    if not name.startswith("stationary"):  # its spectrum is that of all clips
-        assert heard(clean[2:3], name, music) == together[2:3]
-    other = heard(clean, name, music, CONFIG.model_copy(update={"seed": 4}))
-    assert [clip.sha256 for clip in other] != [clip.sha256 for clip in together]
-
-
 def test_kinds_and_clips_share_no_random_numbers(clean: list[Clip]) -> None:
     draws = {
         noise_generator(seed, task, clip, kind).random()
@@ -127,12 +81,6 @@ def test_kinds_and_clips_share_no_random_numbers(clean: list[Clip]) -> None:
         for kind in ("", "music", "stationary", "reverb")
     }
     assert len(draws) == 2 * 2 * 3 * 4
-
-
-@pytest.mark.parametrize("name", ["music5", "stationary5", "reverb400"])
-def test_a_silent_clip_is_refused(clean: list[Clip], music: Path, name: str) -> None:
-    with pytest.raises(StudyError, match="clip item-0 in voice us is silent"):
-        heard([replace(clean[0], flac=b"", problem="silent"), *clean[1:]], name, music)
 
 
 # -- music -------------------------------------------------------------------------------------------------------------
@@ -247,16 +195,12 @@ def test_rooms_lie_within_their_bounds_and_differ() -> None:
         assert DISTANCES[0] <= room.distance <= DISTANCES[1]
 
 
-def test_a_clip_keeps_its_length_level_and_provider_and_gets_the_measured_time(clean: list[Clip]) -> None:
+def test_a_room_keeps_the_level_of_a_clip(clean: list[Clip]) -> None:
+    levels = {}
     for before, after in zip(clean, heard(clean, "reverb400"), strict=True):
-        assert decode(after).size == decode(before).size and after.seconds == before.seconds
-        peak = np.abs(decode(after)).max()
-        assert peak <= 0.9901
-        if peak < 0.98:
-            assert rms(decode(after)) == pytest.approx(rms(decode(before)), rel=2e-3)
-        assert after.rt60_ms == pytest.approx(400, rel=0.05) and after.snr_db is None
-        measured = {"flac": b"", "sha256": "", "rt60_ms": None}
-        assert replace(after, **measured) == replace(before, **measured) and after.sha256 != before.sha256
+        if np.abs(decode(after)).max() < 0.98:
+            levels[after.id] = rms(decode(after)) / rms(decode(before))
+    assert levels and all(level == pytest.approx(1, rel=2e-3) for level in levels.values())
 
 
 @pytest.mark.parametrize("number", range(4))

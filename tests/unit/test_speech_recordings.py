@@ -24,7 +24,6 @@ from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.speech import recordings_voice
 from cascade_equivalence.speech.audit import report_problems
 from cascade_equivalence.speech.clips import Clip, decode, hash_audio, read_clips, write_clips
-from cascade_equivalence.speech.provider import check_styles, open_provider
 from cascade_equivalence.speech.recordings_decoding import decode_recording
 from cascade_equivalence.speech.recordings_files import EXTENSIONS, SHOWN, find_recordings, list_recordings
 from cascade_equivalence.speech.recordings_voice import read_recordings
@@ -268,11 +267,6 @@ def test_all_broken_recordings_are_told_at_once_and_the_rest_is_kept(
     assert len(decoded) == 3
 
 
-def test_long_recordings_are_noted(natural: RecordingsVoice, tmp_path: Path) -> None:
-    clips = read_recordings(ITEMS[:2], "meld", "natural", natural, 0.5, tmp_path / "store")
-    assert [clip.problem for clip in clips] == ["too long", "too long"]
-
-
 def test_short_and_upsampled_recordings_are_remarked_on_also_when_the_store_has_them(
     natural: RecordingsVoice, tmp_path: Path
 ) -> None:
@@ -363,17 +357,3 @@ def test_the_graph_needs_no_sound_library_to_look() -> None:
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-
-
-def test_recordings_have_their_styles_and_say_nothing_else(natural: RecordingsVoice, tmp_path: Path) -> None:
-    check_styles(natural, "natural", ["joy", "anger", None])
-    items = [Utterance(ITEMS[0].id, "Okay.", "joy"), Utterance(ITEMS[1].id, "Okay.", "anger")]
-    clips = read(natural, tmp_path / "store", items)
-    assert [round(pitch_of(decode(clip))) for clip in clips] == [200, 250]
-    with pytest.raises(StudyError, match="cannot say anything else"), open_provider(natural):
-        pass
-
-
-def test_where_recordings_lie_does_not_decide_the_sound(natural: RecordingsVoice) -> None:
-    moved = natural.model_copy(update={"folder": Path("elsewhere"), "pattern": "{id}.wav"})
-    assert moved.sound() == natural.sound()

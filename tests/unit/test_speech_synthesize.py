@@ -42,13 +42,6 @@ def run(store: Path, items: list[Utterance] = ITEMS, spec: VoiceSpec = US, worke
     return synthesize_clips(items, "voice", spec, 30.0, store, workers)
 
 
-@pytest.mark.parametrize("spec", [US, HibariVoice(provider="hibari")], ids=["espeak", "hibari"])
-def test_number_of_workers_does_not_matter(tmp_path: Path, spec: VoiceSpec) -> None:
-    one, three = run(tmp_path / "1", spec=spec), run(tmp_path / "3", spec=spec, workers=3)
-    assert one == three
-    assert [clip.id for clip in one] == [item.id for item in ITEMS]
-
-
 def test_clips_are_what_the_voice_says(tmp_path: Path) -> None:
     clip = run(tmp_path, ITEMS[:1])[0]
     with open_provider(US) as provider:
@@ -133,16 +126,6 @@ def test_name_in_the_store_depends_on_all_that_is_heard() -> None:
     keys = {clip_key(*arguments) for arguments in [base, *others]}
     assert len(keys) == 6
     assert clip_key(*base) == clip_key(*base)
-
-
-def test_text_without_sound_is_a_problem_not_a_crash(tmp_path: Path) -> None:
-    clips = run(tmp_path, [Utterance("none", ""), ITEMS[0]])
-    assert [clip.problem for clip in clips] == ["empty", None]
-
-
-def test_long_clips_are_marked(tmp_path: Path) -> None:
-    clips = synthesize_clips(ITEMS[:1], "voice", US, 0.5, tmp_path, 1)
-    assert clips[0].problem == "too long"
 
 
 def test_bad_requests_are_refused_before_anything_is_spoken(

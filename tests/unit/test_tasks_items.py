@@ -5,32 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from cascade_equivalence.config.names import TaskName
 from cascade_equivalence.config.study import ItemsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.resources import RESOURCES
-from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.items import check_items, read_items, write_items
 from cascade_equivalence.tasks.prepare import prepare_items
 from cascade_equivalence.tasks.registry import TASKS, get_task
 
 DEMO = RESOURCES / "items"
 PLAIN = TASKS["ag_news"].load_demo(DEMO)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    chosen=st.lists(st.sampled_from([item for task in TASKS.values() for item in task.load_demo(DEMO)]), unique=True)
-)
-def test_items_survive_the_file(tmp_path: Path, chosen: list[Item]) -> None:
-    path = tmp_path / "deep" / "items.parquet"
-    write_items(chosen, path)
-    assert read_items(path) == chosen
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize(
@@ -75,21 +61,6 @@ def test_registry_has_the_tasks_of_the_config() -> None:
         TASKS.add(TASKS["ag_news"])
     with pytest.raises(StudyError, match="Did you mean 'ag_news'"):
         get_task("agnews")
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_demo_items_are_prepared(name: str) -> None:
-    task = TASKS[name]
-    config = ItemsConfig.model_validate({"source": "demo", "per_task": {name: 28}})
-    items, _ = prepare_items(name, config, RESOURCES, RESOURCES)
-    assert 0 < len(items) <= 28
-    assert not {item.id for item in items} & {item.id for item in task.load_demo(DEMO, "dev")}
-    if task.styles:
-        assert len(items) == 28 // len(task.styles) * len(task.styles)
-        assert all(item.style == item.label for item in items)
-    elif task.labels:
-        counts = [sum(item.label == label for item in items) for label in task.labels]
-        assert max(counts) - min(counts) <= 1
 
 
 def test_config_that_cannot_be_met(tmp_path: Path) -> None:

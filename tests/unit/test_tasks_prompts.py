@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade_equivalence.config.check_prompts import prompt_problems
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, Shot, TaskSpec
-from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
+from cascade_equivalence.config.study import Shot, TaskSpec
+from cascade_equivalence.tasks.prompts import build_messages
 from cascade_equivalence.tasks.registry import TASKS
 
 OPTIONS = ["bank", "{speech}", "{options}", "mall", "zoo"]
@@ -22,29 +21,9 @@ REVIEW = TaskSpec(prompt="Review: {speech}\nPositive or negative?", label_words=
 SPEECH = st.text() | st.sampled_from(["{options}", "{speech}", "{0}", "{", "}}", "\\1", "\\g<0>", "%s", "$speech"])
 
 
-@given(speech=SPEECH, system=st.sampled_from(["", "Be brief."]))
-def test_arms_differ_at_the_placeholder_only(speech: str, system: str) -> None:
-    heard = build_messages(CHOICE, system, AUDIO_PLACEHOLDER, OPTIONS)
-    read = build_messages(CHOICE, system, speech, OPTIONS)
-    assert [turn["role"] for turn in heard] == ["system"] * bool(system) + ["user", "assistant", "user"]
-    assert read[:-1] == heard[:-1]
-    assert read[-1]["content"] == heard[-1]["content"].replace(AUDIO_PLACEHOLDER, speech.strip())
-    assert sum(turn["content"].count(AUDIO_PLACEHOLDER) for turn in heard) == 1
-
-
 def test_only_the_two_slots_are_filled() -> None:
     content = build_messages(CHOICE, "", "Where?", OPTIONS)[-1]["content"]
     assert content == "Where?\nA. bank\nB. {speech}\nC. {options}\nD. mall\nE. zoo\nKeep {{this}} and {that}."
-
-
-def test_candidates_are_understood_as_their_label() -> None:
-    for task in TASKS.values():
-        for spec in (TaskSpec(prompt="{speech}"), *([REVIEW] if task.name == "sst2" else [])):
-            options = OPTIONS if task.has_options else []
-            candidates = candidate_answers(task, spec, options)
-            assert tuple(candidates) == task.labels
-            assert all(task.parse(answer, options, spec.label_words) == label for label, answer in candidates.items())
-    assert candidate_answers(TASKS["sst2"], REVIEW, []) == {"positive": "Good", "negative": "Bad"}
 
 
 def test_sound_prompts_have_no_problems() -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cascade_equivalence.errors import StudyError
 from cascade_equivalence.resources import RESOURCES
-from cascade_equivalence.tasks.base import Item, Split
+from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.cleaning import clean_text
 from cascade_equivalence.tasks.items import check_items
 from cascade_equivalence.tasks.registry import TASKS
@@ -44,25 +43,6 @@ def real(name: str) -> tuple[Item, ...]:
 
 def letters(text: str) -> str:
     return "".join(character for character in text.lower() if character.isalnum())
-
-
-@pytest.mark.parametrize("name", TASKS)
-@pytest.mark.parametrize("split", ["test", "dev"])
-def test_demo_items_are_sound_and_clean(name: str, split: Split) -> None:
-    task = TASKS[name]
-    items = task.load_demo(DEMO, split)
-    check_items(items, task.labels)
-    assert all(clean_text(item.text) == item.text for item in items)
-    assert all(len(item.options) == (5 if task.has_options else 0) for item in items)
-    assert {item.label for item in items} == set(task.labels) or not task.labels
-    for item in items:
-        assert task.score(task.parse(item.label, item.options, {}), item)
-
-
-def test_carrier_sentences_come_in_every_style() -> None:
-    for name in ("meld", "mustard"):
-        groups = Counter((item.group, item.text) for item in TASKS[name].load_demo(DEMO))
-        assert set(groups.values()) == {len(TASKS[name].styles)}
 
 
 @needs_real
@@ -154,18 +134,6 @@ def test_hub_trivia_has_each_question_once(tmp_path: Path) -> None:
     items = TASKS["trivia_qa"].load_published(tmp_path)
     assert [item.id for item in items] == ["q1", "q2"]
     assert items[0].aliases == ("Thames", "River Thames", "river thames")
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_missing_or_foreign_file_says_what_is_expected(name: str, tmp_path: Path) -> None:
-    task = TASKS[name]
-    with pytest.raises(StudyError, match=re.escape(task.obtain)):
-        task.load_published(tmp_path)
-    (tmp_path / name).mkdir()
-    path = tmp_path / name / task.patterns[-1].replace("*", "")
-    pl.DataFrame({"x": [1]}).write_parquet(path)
-    with pytest.raises(StudyError, match=re.escape(str(path))):
-        task.load_published(tmp_path)
 
 
 def test_windows_encoding_is_read(tmp_path: Path) -> None:
