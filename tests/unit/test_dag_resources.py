@@ -93,9 +93,9 @@ def test_what_a_model_that_says_nothing_has(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "model-1.safetensors").write_bytes(bytes(600))
     (folder / "model-2.safetensors").write_bytes(bytes(400))
-    assert counted_billions(HUB, manifest) == 0
+    assert counted_billions(HUB, manifest) is None
     assert counted_billions(PathSource(kind="path", path=folder), manifest) == 500e-9
-    assert counted_billions(PathSource(kind="path", path=tmp_path / "none"), manifest) == 0
+    assert counted_billions(PathSource(kind="path", path=tmp_path / "none"), manifest) is None
     known = {
         **{"version": 1, "name": "a", "role": "llm", "licence": "none", "chat": True, "gguf": None, "commit": None},
         **{"source": HUB.model_dump(mode="json"), "revision": "r", "files": {}, "origin": {}, "converters": {}},
@@ -104,7 +104,7 @@ def test_what_a_model_that_says_nothing_has(tmp_path: Path) -> None:
     manifest.write_text(json.dumps(known))
     assert counted_billions(PathSource(kind="path", path=folder), manifest) == 1234e-9
     manifest.write_text("no manifest")
-    assert counted_billions(HUB, manifest) == 0
+    assert counted_billions(HUB, manifest) is None
 
 
 def test_a_model_of_unknown_size_is_taken_for_a_large_one() -> None:

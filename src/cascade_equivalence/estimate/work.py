@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cascade_equivalence import stages
@@ -16,9 +15,6 @@ from cascade_equivalence.estimate.texts import TaskSize
 
 if TYPE_CHECKING:
     from cascade_equivalence.stages.study import Study
-
-READINGS_ERASED = 2
-"""Under erasure a prompt is read to write an answer, and again for the likelihoods of the labels."""
 
 
 class UnknownSizeError(Exception):
@@ -78,22 +74,15 @@ class Workload:
         return self.spoken[task].items * len(self.study.voices_of(task, condition))
 
     def billions(self, model: str) -> float:
-        """Parameters of a model's own weights, from its files where it is resolved already.
+        """Parameters of a model's own weights.
 
         Raises:
             UnknownSizeError: Neither its files nor its entry say.
         """
-        manifest = Path(stages.resolve.manifest(self.study, model))
-        if manifest.exists():
-            from cascade_equivalence.models.sources.manifest import read_manifest
-
-            parameters = read_manifest(manifest).architecture.get("parameters")
-            if isinstance(parameters, int | float):
-                return parameters / speed.BILLION
-        size = self.study.model(model).billions
-        if size is None:
+        known = stages.needs.known_billions(self.study, model)
+        if known is None:
             raise UnknownSizeError(model)
-        return size
+        return known
 
     def utterances(self) -> dict[str, int]:
         """Utterances that models are watched on, by task."""
@@ -215,7 +204,7 @@ class Workload:
             # A clip is heard once for all ways to erase.
             seconds += items * self._hearing(task)
             for heard, variants in stages.erasure.variants(self.study, concept).items():
-                reading = READINGS_ERASED * self._reading(model, task, heard=heard)
+                reading = stages.erasure.READINGS * self._reading(model, task, heard=heard)
                 writing = self._writing(model, study.task(task).max_new_tokens)
                 rows += items * variants
                 seconds += items * variants * (self._beside + reading + writing)

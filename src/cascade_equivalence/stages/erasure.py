@@ -9,7 +9,7 @@ from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
 
-ERASED = 2
+READINGS = 2
 """Under erasure a prompt is read twice: for an answer, and for the likelihoods of the labels."""
 
 
@@ -59,5 +59,5 @@ def need(study: Study, model: str, concept: str, task: str) -> Need:
     """Of answering while a concept is erased: every variant, both arms."""
     erasure = study.erasure
     ways = sum(variants(study, concept).values())
-    clips = min(erasure.per_task, study.items_of(task)) * ways * ERASED
+    clips = min(erasure.per_task, study.items_of(task)) * ways * READINGS
     return needs.asking_need(study, "speech-llm", opened_models.weights(study, model), clips)

@@ -138,16 +138,16 @@ def counting_need(megabytes: float, seconds: float, threads: int = 1) -> Need:
     return Need(LIBRARIES / 2 + megabytes, START + seconds / 60, threads)
 
 
-def counted_billions(source: Source, manifest: Path) -> float:
-    """Billions of parameters of a model whose entry does not say them.
+def counted_billions(source: Source, manifest: Path) -> float | None:
+    """Billions of parameters of a model, as its files say.
 
     Args:
         source: Where its weights come from.
         manifest: Manifest of its resolved weights, which need not exist yet.
 
     Returns:
-        What the manifest counts; of a folder that is not resolved yet, half of its weights' bytes; 0 where nothing is
-        known.
+        What the manifest counts; of a folder that is not resolved yet, half of its weights' bytes; None where nothing
+        is known.
     """
     if manifest.is_file():
         from cascade_equivalence.models.sources.manifest import read_manifest
@@ -156,28 +156,40 @@ def counted_billions(source: Source, manifest: Path) -> float:
             count = read_manifest(manifest).architecture.get("parameters")
         except StudyError:
             count = None  # the node that needs it says what is wrong with it
-        return count / BILLION if isinstance(count, int | float) else 0.0
+        return count / BILLION if isinstance(count, int | float) else None
     if isinstance(source, PathSource):
         # `{project}` is followed when weights are resolved; what is shipped with the project says its size.
         files = [path for pattern in WEIGHTS for path in source.path.glob(pattern)]
-        return sum(path.stat().st_size for path in files) / 2 / BILLION
-    return 0.0
+        return sum(path.stat().st_size for path in files) / 2 / BILLION or None
+    return None
+
+
+def known_billions(study: Study, model: str) -> float | None:
+    """Billions of parameters of a model's own weights: of resolved ones as counted, else as its entry or a folder says.
+
+    Args:
+        study: The study.
+        model: The model.
+
+    Returns:
+        The size; None where nobody says it.
+    """
+    if model not in study.known_sizes:
+        spec, manifest = study.model(model), Path(resolve.manifest(study, model))
+        counted = counted_billions(spec.source, manifest) if manifest.is_file() or spec.billions is None else None
+        study.known_sizes[model] = counted or spec.billions
+    return study.known_sizes[model]
 
 
 def billions(study: Study, *models: str) -> float:
     """Billions of parameters of some models together: as the registry says, as their weights say, or by role."""
-    return sum(_billions(study, name) for name in dict.fromkeys(models))
+    named = dict.fromkeys(models)
+    return sum(known_billions(study, name) or DEFAULT_BILLIONS[study.model(name).role] for name in named)
 
 
 def gpus(study: Study, stage: str) -> int:
     """GPUs a node of a stage asks the scheduler for."""
     return 0 if getattr(study.config, stage).device == "cpu" else 1
-
-
-def _billions(study: Study, name: str) -> float:
-    spec = study.model(name)
-    known = spec.billions or counted_billions(spec.source, Path(resolve.manifest(study, name)))
-    return known or DEFAULT_BILLIONS[spec.role]
 
 
 def asking_need(study: Study, role: str, models: list[str], clips: float) -> Need:

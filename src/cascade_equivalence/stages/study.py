@@ -192,6 +192,11 @@ class Study:
         """What was read of the sets already: many nodes ask for the same."""
         return {}
 
+    @cached_property
+    def known_sizes(self) -> dict[str, float | None]:
+        """Billions of parameters of the models that were asked about: many nodes ask for the same."""
+        return {}
+
     def set_resources(self, task: str) -> "SetResources":
         """What the project knows of a task's published set."""
         from cascade_equivalence.tasks.sources.resources import read_resources
