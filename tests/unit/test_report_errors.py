@@ -135,7 +135,7 @@ def cells(shown: Display) -> list[dict[str, str]]:
 def test_errors_for_a_reader(table: pl.DataFrame) -> None:
     noisy = table.with_columns(condition=pl.lit("snr0"), noise=pl.lit("babble"), snr_db=pl.lit(0.0))
     shown = errors_table.display(pl.concat([table, noisy]), 0.95)
-    assert len(shown.rows) == table.height and "| PairNames" in markdown(shown)
+    assert len(shown.rows) == table.height and "| Pair" in markdown(shown)
     overlap, permuted = (next(name for name in shown.columns if name.startswith(start)) for start in ("Same", "Perm"))
     transcript = next(name for name in shown.columns if name.startswith("Transcript"))
     for cell, row in zip(cells(shown), table.iter_rows(named=True), strict=True):

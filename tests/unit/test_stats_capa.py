@@ -126,3 +126,14 @@ def test_intervals_draw_whole_texts() -> None:
 def test_open_answers_and_single_labels_have_none() -> None:
     assert "open answers" in (no_capa([]) or "") and "wrong answer" in (no_capa(["a"]) or "")
     assert no_capa(["a", "b"]) is None
+
+
+@pytest.mark.parametrize(("wrong", "shown"), [(9, False), (10, True)])
+def test_an_interval_rests_on_the_texts_with_an_error(wrong: int, shown: bool) -> None:
+    labels = LABELS[:3]
+    errors = [("a", "b", "b" if text % 2 else "c") for text in range(wrong)]
+    pair = paired([*errors, *[("a", "a", "a"), ("b", "b", "b")] * 30], labels)
+    for name, statistic in {"capa": capa(pair), "consistency": error_consistency(pair)}.items():
+        found = estimate({name: statistic}, len(pair.gold), 0.95)[name]
+        assert found.value is not None and (found.low is not None) is shown
+        assert bool(found.reason) is not shown

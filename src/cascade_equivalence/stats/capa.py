@@ -17,6 +17,7 @@ that agree throughout stay below 1 if some of their answers could not be parsed.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,9 @@ def capa(paired: Paired, *, with_invalid_pairs: bool = False) -> Statistic:
         # How much a row adds to chance agreement, which is a b + (1 - a)(1 - b) / wrong labels.
         to_a, to_b = b - (1 - b) / wrong_labels, a - (1 - a) / wrong_labels
         by_chance = a * b + (1 - a) * (1 - b) / wrong_labels + (one - a) * to_a + (other - b) * to_b
-        return above_chance(same, by_chance, paired.clusters)
+        # Groups in which both are always right say nothing of errors.
+        wrong = ~(paired.system_correct & paired.reference_correct)
+        return replace(above_chance(same, by_chance, paired.clusters), groups=paired.clusters.among(wrong).count)
 
     totals = np.stack([paired.clusters.totals(column) for column in columns], axis=1)
     return from_sums(totals, formula, COMPLETE, interval)

@@ -10,6 +10,8 @@ Which wrong answer is given plays no part. The accuracies limit it, because c_ob
 1 - |a - b|.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from cascade_equivalence.stats.agreement import cohen_kappa
@@ -30,7 +32,11 @@ def observed_consistency(paired: Paired) -> Statistic:
 
 
 def error_consistency(paired: Paired) -> Statistic:
-    """Cohen's kappa of whether each system is right; an answer that could not be parsed is wrong."""
+    """Cohen's kappa of whether each system is right; an answer that could not be parsed is wrong.
+
+    Its interval rests on the groups in which either system errs, and on those in which either is right: with fewer than
+    ten such groups it held the truth as seldom as 87 % of the time.
+    """
 
     def formula(sums: Floats) -> Floats:
         rows, consistent, *right = sums.T
@@ -39,7 +45,11 @@ def error_consistency(paired: Paired) -> Statistic:
 
     def interval() -> Interval:
         right = paired.system_correct.astype(np.intp), paired.reference_correct.astype(np.intp)
-        return KappaScore(*right, RatioEstimator.of_codes(*right, paired.clusters)).interval()
+        found = KappaScore(*right, RatioEstimator.of_codes(*right, paired.clusters)).interval()
+        # Groups in which both are always right say nothing of errors, nor do those in which both are always wrong.
+        one, other = paired.system_correct, paired.reference_correct
+        resting = min(paired.clusters.among(rows).count for rows in (~(one & other), one | other))
+        return replace(found, groups=min(found.groups, resting))
 
     return from_sums(_totals(paired), formula, CONSTANT, interval)
 
