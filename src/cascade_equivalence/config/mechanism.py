@@ -14,6 +14,10 @@ DRAWN: tuple[str, ...] = get_args(ControlName)
 """Controls that are drawn."""
 BASELINE = "none"
 """The condition in which nothing is erased."""
+LINEAR, AFFINE = "linear", "affine"
+"""The variants of LEACE: the affine one adds back the share of the mean that the linear one takes away."""
+UNTRAINED = "@untrained"
+"""Behind the name of an opened model: the same with the weights of its blocks shuffled."""
 
 
 class StatesConfig(Closed):

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence import stages
+from cascade_equivalence.config.mechanism import UNTRAINED
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.capture import (
     HeardUtterance,
@@ -20,7 +21,6 @@ from cascade_equivalence.models.transcription.engines import TorchEncoder
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.nodes.answers import model_files, questions, spoken_rows
 from cascade_equivalence.speech.clips import Clip
-from cascade_equivalence.stages.opened_models import UNTRAINED
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Item
 

@@ -34,6 +34,10 @@ PAIR: Schema = {
 """What every table of pairs begins with: one row a pair, task and condition."""
 
 
+ENDS = ("", "_low", "_high")
+"""What the names of a value and of the ends of its interval end in."""
+
+
 def estimate(name: str) -> Schema:
     """A value and the ends of its interval."""
     return {name: pl.Float64, f"{name}_low": pl.Float64, f"{name}_high": pl.Float64}

@@ -7,7 +7,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report import retest_table
-from cascade_equivalence.report.columns import PAIR, Schema, estimate
+from cascade_equivalence.report.columns import ENDS, PAIR, Schema, estimate
 from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, interval, p_value, points_interval
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.table import Table
@@ -46,7 +46,6 @@ SCHEMA: Schema = {
 kappa minus that of the ``ceiling``, another pair. Verdicts are those of ``stats.equivalence``, and ``ceiling`` of a
 pair that is one itself."""
 
-ENDS = ("", "_low", "_high")
 ACCURACY_WORDS = {
     "equivalent": "equal",
     "both": "equal: a difference, but a small one",

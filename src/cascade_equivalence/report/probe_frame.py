@@ -11,13 +11,12 @@ import polars as pl
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.mechanism_frames import by_model, read_json, spread
-from cascade_equivalence.report.mechanism_names import PROBE_TITLES, Layer, by_name, ranks
+from cascade_equivalence.report.mechanism_names import CTC, PROBE_TITLES, Layer, by_name, ranks
 from cascade_equivalence.report.mechanism_schemas import PROBES
 from cascade_equivalence.stats.explained import Explained
 from cascade_equivalence.stats.statistic import Estimate, estimate
 
 R2, DECODABILITY = "R2", "1 - CER"
-CTC = "ctc"
 UNKNOWN = Estimate(None, None, None, None)
 
 
