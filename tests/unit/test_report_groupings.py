@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from study_config import ROOT, changed
 
+from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import CascadeSpec, PairSpec
@@ -103,4 +104,4 @@ def test_items_of_the_published_set_carry_their_show_and_speaker(tmp_path: Path)
 @pytest.mark.parametrize("source", ["published", "demo"])
 def test_the_table_is_there_where_published_items_name_groups(source: str) -> None:
     study = Study(load_study(changed(items__source=source), ROOT))
-    assert ("groupings" in study.tables()) == (source == "published")
+    assert ("groupings" in stages.report.tables(study)) == (source == "published")
