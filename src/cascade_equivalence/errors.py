@@ -1,4 +1,4 @@
-"""The one exception a user is meant to see, and what the system's own errors mean to one."""
+"""`StudyError`, the one exception whose message is shown to a user, and errors of the file system turned into it."""
 
 import errno
 from collections.abc import Sequence

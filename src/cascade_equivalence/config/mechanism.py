@@ -1,4 +1,4 @@
-"""How open models are looked into: states, probes, logit lens, erasure (paper sections 3.4 and 5)."""
+"""The section `mechanism`: states, probes, logit lens, erasure (paper sections 3.4 and 5)."""
 
 from typing import Annotated, Any, Literal, get_args
 

@@ -1,4 +1,4 @@
-"""Between a task and a model: questions out of items and transcripts, judged answers out of raw ones."""
+"""Makes the questions of an answer node from items and transcripts, and scores the answers."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

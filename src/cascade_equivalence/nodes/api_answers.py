@@ -1,4 +1,4 @@
-"""What a service charged for judged answers, and which version of it gave them, beside the answers."""
+"""Adds to the answers of a service what they cost, and which version of the model gave them."""
 
 from collections.abc import Sequence
 from pathlib import Path

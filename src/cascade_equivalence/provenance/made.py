@@ -1,4 +1,4 @@
-"""Is what a node reads still what another node made? A file that was damaged in between must not become a result.
+"""Checks before a node starts that its inputs are unchanged since another node made them.
 
 Every node notes the hash of each file it makes; the next one compares before it starts. The notes are small files
 beside the records: reading all records to find one file's would take longer than most nodes.

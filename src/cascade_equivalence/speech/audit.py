@@ -1,4 +1,4 @@
-"""Clips that cannot be used, or only with care."""
+"""Finds clips that are empty, silent, too long or clipped, and lists them for the user."""
 
 from collections.abc import Iterable
 

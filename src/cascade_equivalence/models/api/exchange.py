@@ -1,4 +1,4 @@
-"""What goes to an API and what comes back, whoever provides it."""
+"""Requests and replies of an API in a form that no provider owns, and what clients of providers have to offer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is kept of an API's answers, and what answered."""
+"""`StoredAnswer`: an API's answer as it is kept, with its model version, tokens and cost."""
 
 import hashlib
 import json
