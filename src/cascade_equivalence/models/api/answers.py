@@ -23,7 +23,7 @@ from cascade_equivalence.models.api.limits import Clock, RateLimit
 from cascade_equivalence.models.api.records import (
     StoredAnswer,
     question_key,
-    read_records,
+    read_store,
 )
 from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.models.store import UNANSWERED, Store
@@ -118,7 +118,7 @@ def ask_questions(
     spec = system.spec
     keys = [question_key(spec, question, max_new_tokens) for question in questions]
     if is_offline(system.config, environ):
-        kept = read_records(store)
+        kept = read_store(store)
         _refuse_offline(sum(key not in kept for key in keys), len(keys), system, store)
         values = [kept[key] for key in keys]
     else:
