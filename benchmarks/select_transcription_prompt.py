@@ -17,7 +17,7 @@ import yaml
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.study import ItemsConfig
-from cascade_equivalence.connector.distil import repeat_asking
+from cascade_equivalence.connector.distil import repeat_prompt
 from cascade_equivalence.connector.evaluation import BATCH, error_rate, written_down
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.sources.resolve import resolve_model
@@ -49,7 +49,7 @@ def main() -> None:
     said = texts(study.config.tasks)
     print(f"{len(said)} texts\n\n| prompt | word error rate | s |\n|---|---:|---:|")
     for name, content in yaml.safe_load(arguments.prompts.read_text(encoding="utf-8")).items():
-        asking = repeat_asking(llm, TranscriptionPrompt.model_validate(content))
+        asking = repeat_prompt(llm, TranscriptionPrompt.model_validate(content))
         began = time.perf_counter()
         heard: list[str] = []
         for start in range(0, len(said), BATCH):

@@ -33,7 +33,7 @@ MODEL = "mini-speech-llm"
 
 def open_mini(study: Study, dtype: Literal["auto", "bfloat16", "float32"]) -> SpeechLLM:
     """The small speech LLM, resolved into the shared cache."""
-    names = [study.text_model(MODEL), *study.ear_models(MODEL)]
+    names = [study.text_model(MODEL), *study.hearing_models(MODEL)]
     folder = default_cache() / "models"
     for name in names:
         resolve_model(name, study.model(name), folder / name)

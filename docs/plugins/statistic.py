@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from cascade_equivalence.report.columns import PAIR, estimate, spread
+from cascade_equivalence.report.columns import PAIR, estimate_schema, estimate_values
 from cascade_equivalence.report.display import Display, interval
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.table import TABLES, Table
@@ -26,7 +26,7 @@ def both_right(pair: Pair, settings: Settings) -> dict[str, Any]:
 
 def row(found: Mapping[str, Any]) -> dict[str, Any]:
     """The table's columns, from what a comparison found."""
-    return spread(NAME, found[NAME])
+    return estimate_values(NAME, found[NAME])
 
 
 def display(tables: Tables, confidence: float) -> Display:
@@ -49,7 +49,7 @@ TABLES.add(
     Table(
         name=NAME,
         section="agreement",
-        schema=PAIR | estimate(NAME),
+        schema=PAIR | estimate_schema(NAME),
         row=row,
         display=display,
         planned=lambda study: bool(study.config.pairs),

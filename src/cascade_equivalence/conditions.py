@@ -1,4 +1,4 @@
-"""Names of what the audio went through: `clean`, or a kind of noise and its level in one plain word.
+"""Names of conditions: `clean`, or a kind of noise and its level in one word, such as `snr10`; made and parsed here.
 
 `snr10` is babble at 10 dB (the paper's noise), `music10` music and `stationary10` stationary noise at 10 dB, and
 `reverb600` a room with a reverberation time (RT60) of 600 ms. How the names of a kind begin, and what its levels are,

@@ -1,6 +1,7 @@
-"""The one exception a user is meant to see, and what the system's own errors mean to one."""
+"""`StudyError`, the one exception whose message is shown to a user, and errors of the file system turned into it."""
 
 import errno
+from collections.abc import Sequence
 
 _FULL = "No space left on device"
 _MEANINGS = {
@@ -21,6 +22,11 @@ _MEANINGS = {
 
 class StudyError(Exception):
     """Something the user can put right: the message says what is wrong, where, and what to do."""
+
+
+def some_of(names: Sequence[str], most: int = 5) -> str:
+    """The first of many names for a message, and how many more there are: "a, b and 3 more"."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def is_full_disk(error: BaseException) -> bool:

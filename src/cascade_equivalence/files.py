@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, also after a power cut."""
+"""Write files so that each is complete or absent, also after a power cut; hash them."""
 
 import errno
 import hashlib

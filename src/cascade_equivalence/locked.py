@@ -1,4 +1,4 @@
-"""Small files that the jobs of a study share, each job for a moment."""
+"""Small files that several jobs read and write at once, each under a file lock."""
 
 import fcntl
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Python files that a study names: what they add to the registries is there for that study, and for no other.
+"""Imports the Python files that a study names under `plugins`; what they add is known to that study alone.
 
 A plugin is a file, or a folder with an ``__init__.py``. It is the user's own code and runs wherever the study is read.
 """

@@ -1,4 +1,4 @@
-"""Things of one kind by name; choices of the config, titles, orders and targets are read off their registry."""
+"""`Registry`: things of one kind by name, from which choices of the config, titles, orders and targets are derived."""
 
 import difflib
 import importlib

@@ -13,7 +13,7 @@ import torch
 from cascade_equivalence.config.mechanism import StatesConfig
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism.bags import Pieces
-from cascade_equivalence.mechanism.capture import HeardUtterance, Sink, capture_speech_llm
+from cascade_equivalence.mechanism.capture import HeardUtterance, StateWriter, capture_speech_llm
 from cascade_equivalence.mechanism.erasure import ErasureVariant, erasing
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.implicit import implicit_transcripts
@@ -143,7 +143,7 @@ def check_capture(model: SpeechLLM, reference: Reference, folder: Path) -> None:
     count = len(QUESTIONS)
     table = pl.DataFrame({"task": ["t"] * count, "id": [f"i{n}" for n in range(count)], "voice": ["v"] * count})
     heard = [HeardUtterance(place, each) for place, each in enumerate(QUESTIONS)]
-    with Sink(files, folder / "index.parquet", table, {"model": "m"}) as sink:
+    with StateWriter(files, folder / "index.parquet", table, {"model": "m"}) as sink:
         capture_speech_llm(model, heard, StatesConfig(batch_size=4), sink, "tiny")
     states = [States(files[layer]) for layer in layers]
     lens = Unembedding(model.text.model)

@@ -28,7 +28,7 @@ from api_server import StandIn, Trouble, serving, status
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api.keys import OFFLINE
-from cascade_equivalence.models.api.records import read_records
+from cascade_equivalence.models.api.records import read_store
 
 BUSY = status(503)
 
@@ -206,7 +206,7 @@ def test_a_torn_last_line_is_asked_for_again(server: StandIn, tmp_path: Path) ->
     store = tmp_path / "answers" / "clean.jsonl"
     whole = store.read_bytes()
     store.write_bytes(whole[:-9])
-    assert len(read_records(store)) == 3 and store.read_bytes() == whole[:-9]
+    assert len(read_store(store)) == 3 and store.read_bytes() == whole[:-9]
     assert texts(ask(tmp_path, spec(server), range(4))) == texts(found)
     assert server.clips()[4:] == [clip(3)]
 

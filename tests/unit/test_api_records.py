@@ -21,7 +21,7 @@ from api_server import KEY, StandIn, Trouble, serving, status
 from cascade_equivalence.config.api import ApiConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api.keys import OFFLINE, missing_keys
-from cascade_equivalence.models.api.records import StoredAnswer, question_key, read_records, version_changes
+from cascade_equivalence.models.api.records import StoredAnswer, question_key, read_store, version_changes
 from cascade_equivalence.models.store import Store
 
 PROVIDERS = ("gemini", "openai")
@@ -153,14 +153,14 @@ def test_reading_a_store_in_use_neither_waits_nor_writes(server: StandIn, tmp_pa
     ask(tmp_path, spec(server), [0, 1])
     path = tmp_path / "answers" / "clean.jsonl"
     with Store(path) as store:
-        assert read_records(path) == {key: store[key] for key in read_records(path)} and len(store) == 2
-    assert read_records(tmp_path / "absent.jsonl") == {}
+        assert read_store(path) == {key: store[key] for key in read_store(path)} and len(store) == 2
+    assert read_store(tmp_path / "absent.jsonl") == {}
     # Of a key that is there twice the first counts, for both.
-    key, value = next(iter(read_records(path).items()))
+    key, value = next(iter(read_store(path).items()))
     with path.open("ab") as file:
         file.write(json.dumps({"key": key, "value": "later"}).encode() + b"\n")
     with Store(path) as store:
-        assert read_records(path)[key] == store[key] == value
+        assert read_store(path)[key] == store[key] == value
     path.write_bytes(b"nonsense\n" + path.read_bytes())
     with pytest.raises(StudyError, match="line 1, is damaged"):
-        read_records(path)
+        read_store(path)

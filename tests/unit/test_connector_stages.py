@@ -14,7 +14,7 @@ from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import DistilConfig, FramesConfig, TrainingVoice
 from cascade_equivalence.connector.alignment import Aligner
 from cascade_equivalence.connector.clips import Batcher, TrainingClip, vocabulary
-from cascade_equivalence.connector.distil import answer_logits, distil, repeat_asking, task_asking
+from cascade_equivalence.connector.distil import answer_logits, distil, repeat_prompt, task_prompt
 from cascade_equivalence.connector.frames import CHECKPOINT, evaluate, train_frames
 from cascade_equivalence.connector.labels import spell
 from cascade_equivalence.connector.run import input_embeddings
@@ -123,19 +123,19 @@ REPEAT = TranscriptionPrompt(prompt='"{speech}"\nWhat was said?', answer_prefix=
 
 
 def test_the_student_that_hears_the_words_is_the_teacher(text: TextLLM, clips: list[TrainingClip]) -> None:
-    asking = task_asking(text, "ag_news", PROMPT)
-    assert len(asking.answers) == 4
+    prompt = task_prompt(text, "ag_news", PROMPT)
+    assert len(prompt.answers) == 4
     words = [clip.spelling.tokens for clip in clips]
-    answers = [asking.answers[index % 4] for index in range(len(clips))]
+    answers = [prompt.answers[index % 4] for index in range(len(clips))]
     table = input_embeddings(text)
     heard = [table[row] for row in words]
-    teacher = answer_logits(text, asking, words, answers, None)
-    student = answer_logits(text, asking, [[AUDIO] * len(row) for row in words], answers, heard)
+    teacher = answer_logits(text, prompt, words, answers, None)
+    student = answer_logits(text, prompt, [[AUDIO] * len(row) for row in words], answers, heard)
     torch.testing.assert_close(student, teacher, atol=1e-4, rtol=1e-4)
     # An independent way: one row at a time, without the cache of the prompt's beginning.
     at = 0
     for row, answer in zip(words, answers, strict=True):
-        ids = torch.tensor([[*asking.before, *row, *asking.after, *answer]])
+        ids = torch.tensor([[*prompt.before, *row, *prompt.after, *answer]])
         with torch.no_grad():
             logits = text.model(input_ids=ids).logits[0, -len(answer) - 1 : -1]
         torch.testing.assert_close(teacher[at : at + len(answer)], logits, atol=1e-3, rtol=1e-3)
@@ -149,8 +149,8 @@ def test_the_second_stage_changes_the_connector_and_not_the_text_llm(
     weights = {name: tensor.clone() for name, tensor in text.model.state_dict().items()}
     before = made.out.down.weight.detach().clone()
     config = DistilConfig(steps=3, batch_size=2, warmup=1, evaluate_every=3, repeat=0.5)
-    askings, repeating = [task_asking(text, "ag_news", PROMPT)], repeat_asking(text, REPEAT)
-    distil(made, text, clips, {"v": clips}, askings, repeating, config, tmp_path, 1)
+    prompts, repeating = [task_prompt(text, "ag_news", PROMPT)], repeat_prompt(text, REPEAT)
+    distil(made, text, clips, {"v": clips}, prompts, repeating, config, tmp_path, 1)
     assert not torch.equal(made.out.down.weight, before)
     assert all(torch.equal(weights[name], tensor) for name, tensor in text.model.state_dict().items())
     assert len((tmp_path / "curve.jsonl").read_text().splitlines()) == 1

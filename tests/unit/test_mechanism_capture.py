@@ -17,7 +17,7 @@ from cascade_equivalence.config.mechanism import StatesConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.capture import (
     HeardUtterance,
-    Sink,
+    StateWriter,
     capture_speech_llm,
     capture_whisper,
     shuffle_weights,
@@ -68,7 +68,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> SpeechLLM:
 
 def captured(model: SpeechLLM, folder: Path, **settings: object) -> tuple[pl.DataFrame, dict[int, States]]:
     files = {layer: folder / f"layer{layer}.safetensors" for layer in LAYERS}
-    with Sink(files, folder / "index.parquet", table(4), {"model": "m"}) as sink:
+    with StateWriter(files, folder / "index.parquet", table(4), {"model": "m"}) as sink:
         capture_speech_llm(model, asked(), StatesConfig.model_validate(settings), sink, "tiny")
     states = {layer: States(path) for layer, path in files.items()}
     return read_index(folder / "index.parquet", *states.values()), states
@@ -124,7 +124,7 @@ def test_nothing_stays_in_the_model(model: SpeechLLM, tmp_path: Path) -> None:
 def test_a_failed_capture_leaves_no_file(model: SpeechLLM, tmp_path: Path) -> None:
     with (
         pytest.raises(RuntimeError, match="on purpose"),
-        Sink({0: tmp_path / "l.safetensors"}, tmp_path / "i.parquet", table(1), {}) as sink,
+        StateWriter({0: tmp_path / "l.safetensors"}, tmp_path / "i.parquet", table(1), {}) as sink,
     ):
         sink.states(0, torch.zeros(2, 4))
         raise RuntimeError("on purpose")
@@ -134,7 +134,7 @@ def test_a_failed_capture_leaves_no_file(model: SpeechLLM, tmp_path: Path) -> No
 def test_whisper_is_watched_on_its_sound(tmp_path: Path) -> None:
     encoder = TorchEncoder(save_whisper(tmp_path / "w", multilingual=False), "cpu", torch.float32)
     heard = [recording(0, 16_000), recording(1, 5_000), recording(2, 480_000)]
-    with Sink({0: tmp_path / "0.safetensors"}, tmp_path / "i.parquet", table(3), {}) as sink:
+    with StateWriter({0: tmp_path / "0.safetensors"}, tmp_path / "i.parquet", table(3), {}) as sink:
         capture_whisper(encoder, heard, StatesConfig(batch_size=2), sink, "whisper")
     states = States(tmp_path / "0.safetensors")
     index = read_index(tmp_path / "i.parquet", states)

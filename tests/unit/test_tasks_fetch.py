@@ -23,7 +23,7 @@ from cascade_equivalence.tasks.sources import git
 from cascade_equivalence.tasks.sources.fetch import ARCHIVE, fetch_archive, fetch_set, read_archive
 from cascade_equivalence.tasks.sources.git import fetch_git_file
 from cascade_equivalence.tasks.sources.hub import fetch_hub_file
-from cascade_equivalence.tasks.sources.pins import GitFile, SetPin, pin_of, read_pins
+from cascade_equivalence.tasks.sources.pins import GitFile, SetPin, pin_of, read_set_pins
 
 ROOT = Path(__file__).parents[2]
 SETS = RESOURCES / "sets.yaml"
@@ -69,7 +69,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 
 def test_every_task_has_a_source_and_finds_its_files(tmp_path: Path) -> None:
-    pins = read_pins(SETS)
+    pins = read_set_pins(SETS)
     assert set(pins) == set(TASKS)
     for name, task in TASKS.items():
         folder = tmp_path / name
@@ -89,7 +89,7 @@ def test_every_task_has_a_source_and_finds_its_files(tmp_path: Path) -> None:
 @needs_real
 @pytest.mark.parametrize("name", ["ag_news", "meld", "mustard"])
 def test_recorded_hashes_are_those_of_the_real_files(name: str) -> None:
-    (file,) = read_pins(SETS)[name].texts
+    (file,) = read_set_pins(SETS)[name].texts
     content = (REAL / name / file.name).read_bytes()
     assert (hashlib.sha256(content).hexdigest(), len(content)) == (file.sha256, file.bytes)
 
@@ -109,14 +109,14 @@ def test_a_list_that_is_not_one_is_refused(text: str | None, message: str, tmp_p
     if text is not None:
         path.write_text(text)
     with pytest.raises(StudyError, match=message):
-        read_pins(path)
+        read_set_pins(path)
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     files = [git_pin(b"a", file=f"{folder}/test.csv").model_dump() for folder in ("a", "b")]
     (tmp_path / "sets.yaml").write_text(json.dumps({"sst2": pin(*files).model_dump(mode="json")}))
     with pytest.raises(StudyError, match="one name"):
-        read_pins(tmp_path / "sets.yaml")
+        read_set_pins(tmp_path / "sets.yaml")
     with pytest.raises(StudyError, match="no source for meld"):
         pin_of("meld", {}, SETS)
 

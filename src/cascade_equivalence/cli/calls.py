@@ -1,4 +1,4 @@
-"""How the programs that belong to this one are called from where the user is."""
+"""How snakemake and this program are called from the user's folder, for messages that say what to type next."""
 
 import shlex
 import shutil

@@ -1,4 +1,4 @@
-"""What commands are given: a study's config, or the folder of its results."""
+"""Reads what commands are given: a study's config, or the folder of its results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Names that lead nowhere, and combinations that cannot work: what a type cannot say."""
+"""Checks of a whole study that types cannot make: names of things that do not exist, combinations that cannot work."""
 
 import math
 from collections.abc import Hashable, Iterator, Sequence

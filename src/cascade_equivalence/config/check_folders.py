@@ -1,4 +1,4 @@
-"""What is wrong with the folders of a study: what a path's type cannot say, and what only the machine can."""
+"""Checks of a study's folders that types cannot make, such as two that overlap or one that cannot be written."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping

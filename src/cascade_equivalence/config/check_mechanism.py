@@ -1,4 +1,4 @@
-"""What cannot work in the section that opens models."""
+"""Checks of the section `mechanism` that types cannot make."""
 
 from collections.abc import Callable, Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""What cannot work in a study's noise: what a type cannot say."""
+"""Checks of the section `noise` that types cannot make."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What cannot work in the way a task is asked: in its prompt, its words for labels, its examples, its paraphrase."""
+"""Checks of how a task is asked that types cannot make: prompt, words for labels, examples, paraphrase."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What is wrong with a config, in lines that name each key as the user wrote it and say what to do."""
+"""Turns validation errors into lines for the user: the key as it was written, what is wrong, the nearest name."""
 
 import difflib
 import reprlib

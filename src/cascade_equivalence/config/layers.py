@@ -1,4 +1,4 @@
-"""Which layers of a model are looked at."""
+"""Which layers of a model are opened where the config names none."""
 
 PAPER_LAYERS = 8
 """The paper looks at every fourth of 32 blocks, and at the last: eight steps."""

@@ -1,4 +1,4 @@
-"""How open models are looked into: states, probes, logit lens, erasure (paper sections 3.4 and 5)."""
+"""The section `mechanism`: states, probes, logit lens, erasure (paper sections 3.4 and 5)."""
 
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,6 +14,10 @@ DRAWN: tuple[str, ...] = get_args(ControlName)
 """Controls that are drawn."""
 BASELINE = "none"
 """The condition in which nothing is erased."""
+LINEAR, AFFINE = "linear", "affine"
+"""The variants of LEACE: the affine one adds back the share of the mean that the linear one takes away."""
+UNTRAINED = "@untrained"
+"""Behind the name of an opened model: the same with the weights of its blocks shuffled."""
 
 
 class StatesConfig(Closed):

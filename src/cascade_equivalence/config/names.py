@@ -1,4 +1,4 @@
-"""Names that configs use."""
+"""The registries that configs choose from (tasks, voices, variants, concepts), and the types of names in a config."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Names that reach the clients of package indexes and hubs, as the standards write them.
+"""Patterns for names of packages, versions and repositories, as the standards define them.
 
 A client takes a free string for an address, a path, an option or a repository just as well, and may then run what it
 finds there. These forms are none of those.

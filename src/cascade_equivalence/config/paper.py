@@ -1,4 +1,4 @@
-"""Which of a study's systems and opened models are the paper's, or play their part."""
+"""The section `paper`: which of a study's systems and opened models are the paper's own, or stand in for them."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Literal, get_args

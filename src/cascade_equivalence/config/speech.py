@@ -1,4 +1,4 @@
-"""Voices and noise."""
+"""The sections `speech` and `noise`: voices, and the noise added to their clips."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""How agreement is judged: intervals, tests and the bounds of equivalence."""
+"""The section `statistics`: intervals, tests and the bounds of equivalence."""
 
 from typing import Annotated, Literal
 

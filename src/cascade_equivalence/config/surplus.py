@@ -1,4 +1,4 @@
-"""How the acoustic surplus of a task is measured (paper section 2.1)."""
+"""The section `surplus`: how the acoustic surplus of a task is measured (paper section 2.1)."""
 
 from typing import Annotated
 

@@ -28,7 +28,7 @@ from cascade_equivalence.tasks.registry import get_task
 
 
 @dataclass(frozen=True)
-class Asking:
+class DistilPrompt:
     """A prompt to distil.
 
     Attributes:
@@ -48,7 +48,9 @@ class Asking:
     cache: DynamicCache
 
 
-def ask(text: TextLLM, messages: Sequence[Mapping[str, str]], prefix: str, answers: Sequence[str]) -> Asking:
+def split_prompt(
+    text: TextLLM, messages: Sequence[Mapping[str, str]], prefix: str, answers: Sequence[str]
+) -> DistilPrompt:
     """Split a rendered prompt at the audio placeholder."""
     before, after = text.render(messages, prefix).split(PLACEHOLDER)
     # The speech carries the space before its first word.
@@ -58,27 +60,27 @@ def ask(text: TextLLM, messages: Sequence[Mapping[str, str]], prefix: str, answe
     for layer, keys, values in cached_layers(cache):
         # Made in inference mode; a copy may take part in gradients.
         copy.update(keys.clone(), values.clone(), layer)
-    return Asking(
+    return DistilPrompt(
         tokens, text.tokenize(after), [text.tokenize(f" {word}") for word in answers], text.tokenize('"'), prefix, copy
     )
 
 
-def task_asking(text: TextLLM, name: str, spec: TaskSpec) -> Asking:
+def task_prompt(text: TextLLM, name: str, spec: TaskSpec) -> DistilPrompt:
     """The prompt of a task as the study asks it; the answers are its label words."""
     task = get_task(name)
     messages = build_messages(spec, "", AUDIO_PLACEHOLDER, ())
-    return ask(text, messages, spec.answer_prefix, list(candidate_answers(task, spec, ()).values()))
+    return split_prompt(text, messages, spec.answer_prefix, list(candidate_answers(task, spec, ()).values()))
 
 
-def repeat_asking(text: TextLLM, prompt: TranscriptionPrompt) -> Asking:
+def repeat_prompt(text: TextLLM, prompt: TranscriptionPrompt) -> DistilPrompt:
     """The transcription prompt; the answer is the text."""
     turn = {"role": "user", "content": prompt.prompt.replace("{speech}", AUDIO_PLACEHOLDER)}
-    return ask(text, [turn], prompt.answer_prefix, [])
+    return split_prompt(text, [turn], prompt.answer_prefix, [])
 
 
 def answer_logits(
     text: TextLLM,
-    asking: Asking,
+    prompt: DistilPrompt,
     speech: Sequence[list[int]],
     answers: Sequence[list[int]],
     heard: list[torch.Tensor] | None,
@@ -87,7 +89,7 @@ def answer_logits(
 
     Args:
         text: The text LLM.
-        asking: The prompt.
+        prompt: The prompt.
         speech: Tokens of each row's speech, or ``AUDIO`` as often as it has vectors.
         answers: The answer that each row is led through.
         heard: Vectors of each row, for rows of ``AUDIO``.
@@ -95,9 +97,9 @@ def answer_logits(
     Returns:
         Logits (answer tokens of all rows, vocabulary), float32.
     """
-    rows = [[*asking.before, *own, *asking.after, *answer] for own, answer in zip(speech, answers, strict=True)]
-    prefix = len(asking.before)
-    ids, mask, cache = text.start(rows, prefix, asking.cache)
+    rows = [[*prompt.before, *own, *prompt.after, *answer] for own, answer in zip(speech, answers, strict=True)]
+    prefix = len(prompt.before)
+    ids, mask, cache = text.start(rows, prefix, prompt.cache)
     states = text.forward(ids, mask, cache, heard)
     # Rows end together, so an answer's predictions stand at the end, one column early.
     picked = [row[-len(answer) - 1 : -1] for row, answer in zip(states, answers, strict=True)]
@@ -110,8 +112,8 @@ def distil(
     text: TextLLM,
     clips: Sequence[TrainingClip],
     held_out: dict[str, list[TrainingClip]],
-    askings: Sequence[Asking],
-    repeating: Asking,
+    prompts: Sequence[DistilPrompt],
+    repeating: DistilPrompt,
     config: DistilConfig,
     folder: Path,
     seed: int,
@@ -127,7 +129,7 @@ def distil(
         text: The text LLM, its weights without gradients.
         clips: Training clips.
         held_out: Evaluation clips by voice.
-        askings: Task prompts.
+        prompts: Task prompts.
         repeating: The transcription prompt.
         config: The stage's settings.
         folder: Where ``checkpoint.safetensors`` and ``curve.jsonl`` are.
@@ -147,8 +149,8 @@ def distil(
             draw = random.Random(seed * 1_000_003 + step)  # noqa: S311
             some = [clips[index] for index in indices]
             repeats = draw.random() < config.repeat
-            asking = repeating if repeats else draw.choice(list(askings))
-            anchor, goal = _losses(connector, text, batcher, some, asking, draw)
+            prompt = repeating if repeats else draw.choice(list(prompts))
+            anchor, goal = _losses(connector, text, batcher, some, prompt, draw)
             loss = goal + config.anchor * anchor
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config.steps, config.warmup, config.learning_rate)
@@ -172,7 +174,7 @@ def _losses(
     text: TextLLM,
     batcher: Batcher,
     clips: Sequence[TrainingClip],
-    asking: Asking,
+    prompt: DistilPrompt,
     draw: random.Random,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The sequence loss, and the divergence or cross-entropy of the answers."""
@@ -186,12 +188,12 @@ def _losses(
     heard = [own[:length] for own, length in zip(vectors, runs.tolist(), strict=True)]
     sound = [[AUDIO] * len(own) for own in heard]
     words = [clip.spelling.tokens for clip in clips]
-    if not asking.answers:
-        targets = [[*own, *asking.closing] for own in (text.tokenize(clip.utterance.text) for clip in clips)]
-        said = answer_logits(text, asking, sound, targets, heard)
+    if not prompt.answers:
+        targets = [[*own, *prompt.closing] for own in (text.tokenize(clip.utterance.text) for clip in clips)]
+        said = answer_logits(text, prompt, sound, targets, heard)
         return anchor, functional.cross_entropy(said, torch.tensor([token for row in targets for token in row]))
-    answers = [draw.choice(asking.answers) for _ in clips]
+    answers = [draw.choice(prompt.answers) for _ in clips]
     with torch.no_grad():
-        teacher = answer_logits(text, asking, words, answers, None).log_softmax(-1)
-    student = answer_logits(text, asking, sound, answers, heard).log_softmax(-1)
+        teacher = answer_logits(text, prompt, words, answers, None).log_softmax(-1)
+    student = answer_logits(text, prompt, sound, answers, heard).log_softmax(-1)
     return anchor, functional.kl_div(student, teacher, log_target=True, reduction="batchmean")

@@ -10,7 +10,7 @@ import torch
 from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.connector.clips import Batcher, TrainingClip, load_clips
-from cascade_equivalence.connector.distil import Asking, repeat_asking
+from cascade_equivalence.connector.distil import DistilPrompt, repeat_prompt
 from cascade_equivalence.connector.frames import transcribe
 from cascade_equivalence.connector.run import input_embeddings, load_trained
 from cascade_equivalence.files import write_text
@@ -42,7 +42,7 @@ def evaluate_connector(
         transcription, and of the text LLM repeating the true text (what the LLM itself gets wrong).
     """
     text = TextLLM(text_folder, "cpu", resolve_dtype("auto", "cpu"), chat)
-    asking = repeat_asking(text, transcription)
+    prompt = repeat_prompt(text, transcription)
     results: dict[str, Any] = {}
     for voice, path in held_out.items():
         clips = sorted(load_clips([path], text.tokenizer), key=lambda clip: clip.frames)
@@ -54,9 +54,9 @@ def evaluate_connector(
             heard["connector"] += transcribe(connector, batcher.batch(some), text.tokenizer)
             vectors = connector_vectors(connector, batcher, some)
             sound = [[AUDIO] * len(own) for own in vectors]
-            heard["speech_llm"] += written_down(text, asking, sound, vectors, transcription.max_new_tokens)
+            heard["speech_llm"] += written_down(text, prompt, sound, vectors, transcription.max_new_tokens)
             words = [clip.spelling.tokens for clip in some]
-            heard["text_llm_repeating"] += written_down(text, asking, words, None, transcription.max_new_tokens)
+            heard["text_llm_repeating"] += written_down(text, prompt, words, None, transcription.max_new_tokens)
         said = [clip.utterance.text for clip in clips]
         rates = {name: error_rate(said, texts) for name, texts in heard.items()}
         results[voice] = {"clips": len(clips), "word_error_rate": rates}
@@ -74,12 +74,12 @@ def connector_vectors(
 
 
 def written_down(
-    text: TextLLM, asking: Asking, speech: Sequence[list[int]], heard: list[torch.Tensor] | None, longest: int
+    text: TextLLM, prompt: DistilPrompt, speech: Sequence[list[int]], heard: list[torch.Tensor] | None, longest: int
 ) -> list[str]:
     """What the text LLM writes down when it is asked the transcription prompt."""
-    rows = [[*asking.before, *own, *asking.after] for own in speech]
-    answers = text.generate(rows, longest, len(asking.before), asking.cache, heard)
-    return [transcript_of(answer.text, asking.prefix) for answer in answers]
+    rows = [[*prompt.before, *own, *prompt.after] for own in speech]
+    answers = text.generate(rows, longest, len(prompt.before), prompt.cache, heard)
+    return [transcript_of(answer.text, prompt.prefix) for answer in answers]
 
 
 def error_rate(said: Sequence[str], heard: Sequence[str]) -> float:

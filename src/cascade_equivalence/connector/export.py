@@ -10,8 +10,7 @@ import torch
 from cascade_equivalence.files import replacing, write_text
 from cascade_equivalence.models.checkpoint import SINGLE
 from cascade_equivalence.models.speech_llm.connector import TokenMixtureConnector
-
-CONNECTOR = "multi_modal_projector."
+from cascade_equivalence.models.speech_llm.load import CONNECTOR
 
 
 def write_connector(connector: TokenMixtureConnector, models: Mapping[str, str | None], folder: Path) -> None:

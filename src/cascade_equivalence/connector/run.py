@@ -13,7 +13,7 @@ from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.connector.clips import TrainingClip, load_clips, vocabulary
-from cascade_equivalence.connector.distil import distil, repeat_asking, task_asking
+from cascade_equivalence.connector.distil import distil, repeat_prompt, task_prompt
 from cascade_equivalence.connector.export import read_weights, write_connector
 from cascade_equivalence.connector.frames import train_frames
 from cascade_equivalence.files import write_text
@@ -108,9 +108,9 @@ def second_stage(
     text = TextLLM(material.text_folder, "cpu", resolve_dtype("auto", "cpu"), chat)
     clips, held_out = material.clips(text.tokenizer)
     connector = load_trained(first, clips[0].utterance.states.shape[1], input_embeddings(text))
-    askings = [task_asking(text, name, prompts[name]) for name in spec.distil.tasks]
-    repeating = repeat_asking(text, transcription)
-    distil(connector, text, clips, held_out, askings, repeating, spec.distil, work, spec.seed)
+    task_prompts = [task_prompt(text, name, prompts[name]) for name in spec.distil.tasks]
+    repeating = repeat_prompt(text, transcription)
+    distil(connector, text, clips, held_out, task_prompts, repeating, spec.distil, work, spec.seed)
     write_connector(connector, material.names, target)
     _write_curve(work, target)
 

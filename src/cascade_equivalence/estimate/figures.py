@@ -1,4 +1,4 @@
-"""The numbers that estimates multiply, each group with where it is from."""
+"""The assumptions of the estimate (resources/estimate.yaml), each group with its source."""
 
 from pathlib import Path
 from typing import Annotated, Literal

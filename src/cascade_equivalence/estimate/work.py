@@ -1,4 +1,4 @@
-"""What the nodes of a study do on a GPU, and how long that takes: one entry a stage and who does it."""
+"""GPU time of a study's nodes, one entry a stage and model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

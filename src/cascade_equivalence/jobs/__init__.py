@@ -1,1 +1,1 @@
-"""What a node's process works in: log and record, claims and locks, forks of a warm process, clean-up in SLURM."""
+"""How a node's process runs: log and record, claims and locks, forks of a warm process, clean-up in SLURM."""

@@ -1,4 +1,4 @@
-"""Snakemake's lock on a folder outlives a Snakemake that was killed; here is how to know that it does.
+"""Removes Snakemake's lock on a folder where the Snakemake that took it was killed.
 
 Every Snakemake of this project holds a file of its own as long as it lives: the kernel lets go of it when the process
 ends, however it ends. The next one removes Snakemake's lock if nobody holds that file.

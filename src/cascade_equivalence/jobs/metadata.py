@@ -1,4 +1,4 @@
-"""What Snakemake remembers of a study's files goes with its results, into any folder or clone they are copied to.
+"""Keeps Snakemake's metadata beside the results, so that a copy of them is not made again.
 
 Snakemake keeps the parameters that a file was made with in `.snakemake`, beside the results. Without them it would take
 a file for finished that was made with other parameters.

@@ -1,4 +1,4 @@
-"""What the processes of a run owe each other: scripts find the library, and none outlives its Snakemake."""
+"""Processes of a run: scripts are given the path of the library, and end when their Snakemake ends."""
 
 import atexit
 import os

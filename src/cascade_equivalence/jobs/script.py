@@ -1,4 +1,4 @@
-"""What every node's script begins with. Imports next to nothing: most nodes of small models go on in a fork."""
+"""The first lines of every node's script, which imports little because most nodes of small models go on in a fork."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What SLURM knows: whether a job still runs, and which jobs a Snakemake that was killed has left behind."""
+"""Asks SLURM whether a job still runs, and cancels jobs that a killed Snakemake has left."""
 
 import getpass
 import os

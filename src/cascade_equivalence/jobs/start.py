@@ -1,4 +1,4 @@
-"""What a run of the workflow begins with: the study behind its rules, read from wherever its files lie."""
+"""The start of a run of the workflow: reads the study for the Snakefile, and tidies up what earlier runs have left."""
 
 import sys
 from collections.abc import Mapping, Sequence

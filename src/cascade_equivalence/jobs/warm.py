@@ -1,4 +1,4 @@
-"""Nodes that start at once: one process a run imports the heavy libraries, and each node's script is a fork of it.
+"""Nodes that start instantly: one process imports the heavy libraries, and each node's script is a fork of it.
 
 Importing torch and transformers takes a small model's node longer than its answers do. With the environment variable
 ``CASCADE_EQUIVALENCE_WARM`` set, the first node starts a server that imports them and forks itself for every node; the

@@ -1,4 +1,4 @@
-"""What a node's script works in: its log, its study, its record, and errors a user can read."""
+"""The context that each node's script runs in: opens its log, reads the study, writes the record, reports errors."""
 
 import os
 import sys

@@ -39,7 +39,7 @@ class HeardUtterance:
     question: Question
 
 
-class Sink:
+class StateWriter:
     """Where captured states go: a file a layer, and the index of what is in them.
 
     Args:
@@ -58,7 +58,7 @@ class Sink:
         self._start = 0
         self._writers: dict[int, StatesWriter] = {}
 
-    def __enter__(self) -> "Sink":
+    def __enter__(self) -> "StateWriter":
         self._stack = ExitStack()
         return self
 
@@ -98,7 +98,7 @@ def shuffle_weights(blocks: Sequence[nn.Module], seed: int) -> None:
 
 @torch.inference_mode()
 def capture_speech_llm(
-    model: SpeechLLM, heard: Sequence[HeardUtterance], config: StatesConfig, sink: Sink, label: str
+    model: SpeechLLM, heard: Sequence[HeardUtterance], config: StatesConfig, writer: StateWriter, label: str
 ) -> None:
     """Capture the text LLM's blocks in a speech LLM, at the audio positions or at all of the prompt.
 
@@ -106,7 +106,7 @@ def capture_speech_llm(
         model: The speech LLM.
         heard: Utterances, those of one prompt next to each other.
         config: Positions and batch size.
-        sink: Where the states go; its files say which layers.
+        writer: Where the states go; its files say which layers.
         label: What the progress lines say.
     """
     text = model.text
@@ -127,15 +127,15 @@ def capture_speech_llm(
                 kept = ids == AUDIO if config.positions == "audio" else mask[:, -ids.shape[1] :].bool()
 
                 def receive(layer: int, states: torch.Tensor, kept: torch.Tensor = kept) -> None:
-                    sink.states(layer, states[kept])
+                    writer.states(layer, states[kept])
 
-                with watched(model.blocks, list(sink.files), receive):
+                with watched(model.blocks, list(writer.files), receive):
                     text.forward(ids, mask, cache, [vectors[place] for place in batch])
                 for place in batch:
                     sounds = len(vectors[place])
                     where = (0, sounds) if config.positions == "audio" else (rows[place].index(AUDIO), sounds)
                     frames = sounds if config.positions == "audio" else len(rows[place])
-                    sink.utterance(some[place].utterance, frames, *where)
+                    writer.utterance(some[place].utterance, frames, *where)
                 advance(len(batch))
 
 
@@ -153,7 +153,7 @@ def _stretches(heard: Sequence[HeardUtterance]) -> Iterator[Sequence[HeardUttera
 
 @torch.inference_mode()
 def capture_whisper(
-    encoder: TorchEncoder, recordings: Sequence[Recording], config: StatesConfig, sink: Sink, label: str
+    encoder: TorchEncoder, recordings: Sequence[Recording], config: StatesConfig, writer: StateWriter, label: str
 ) -> None:
     """Capture the blocks of Whisper's encoder, on the frames that are sound.
 
@@ -163,7 +163,7 @@ def capture_whisper(
         encoder: Whisper's encoder.
         recordings: The utterances, in the order of their table.
         config: Batch size.
-        sink: Where the states go; its files say which layers.
+        writer: Where the states go; its files say which layers.
         label: What the progress lines say.
     """
     blocks = list(encoder.model.encoder.blocks)
@@ -173,14 +173,14 @@ def capture_whisper(
             audio = [recording.decode() for recording in recordings[first : first + config.batch_size]]
             frames = [min(limit, -(-len(clip) // SAMPLES_A_FRAME)) for clip in audio]
             # The encoder may take a batch in parts.
-            left = {layer: iter(frames) for layer in sink.files}
+            left = {layer: iter(frames) for layer in writer.files}
 
             def receive(layer: int, states: torch.Tensor, left: Mapping[int, Iterator[int]] = left) -> None:
                 for clip in states:
-                    sink.states(layer, clip[: next(left[layer])].to(encoder.dtype))
+                    writer.states(layer, clip[: next(left[layer])].to(encoder.dtype))
 
-            with watched(blocks, list(sink.files), receive):
+            with watched(blocks, list(writer.files), receive):
                 encoder(audio)
             for place, count in enumerate(frames):
-                sink.utterance(first + place, count, 0, count)
+                writer.utterance(first + place, count, 0, count)
             advance(len(audio))

@@ -1,4 +1,4 @@
-"""Erasers of nothing in particular: what erasing as many directions, or as much variance, does by itself.
+"""Control erasers: as many random directions as a concept's eraser takes, or random ones with as much variance.
 
 Each concept has draws of its own: at each layer of as many directions as its eraser takes away there.
 """

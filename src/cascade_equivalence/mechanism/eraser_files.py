@@ -1,4 +1,4 @@
-"""Erasers of one layer on disk."""
+"""Write and read the erasers of one layer."""
 
 import hashlib
 from collections.abc import Mapping

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from cascade_equivalence.config.mechanism import ControlName, ErasureConfig
+from cascade_equivalence.config.mechanism import AFFINE, LINEAR, ControlName, ErasureConfig
 from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
@@ -29,7 +29,6 @@ from cascade_equivalence.mechanism.states import States, read_index
 from cascade_equivalence.mechanism.utterances import TEST
 from cascade_equivalence.progress import progress
 
-LINEAR, AFFINE = "linear", "affine"
 TESTED = 3
 """Draws of a control that probes and text decodability are averaged over."""
 

@@ -1,4 +1,4 @@
-"""Watching and changing what blocks put out; layer l is the raw output of block l, counted from 0."""
+"""Hooks that read or change the outputs of blocks; layer l is the raw output of block l, counted from 0."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

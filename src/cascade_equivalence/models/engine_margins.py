@@ -1,4 +1,4 @@
-"""Where two answers to one prompt part, and how sure the model is there: near ties are rounding, wide ones are not."""
+"""The first token at which two engines' answers differ, and the model's margin there: a small one may be rounding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

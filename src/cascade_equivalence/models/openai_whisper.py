@@ -1,4 +1,4 @@
-"""Whisper weights in openai-whisper's names: written once, and loaded from any layout this project knows.
+"""Whisper weights under openai-whisper's names, converted from every layout that this project reads.
 
 Three layouts of a model folder lead to the same network: ``whisper.safetensors`` (written here), CTranslate2's
 ``model.bin``, and the transformers library's ``model.safetensors`` with its ``config.json``.

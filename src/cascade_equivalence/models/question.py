@@ -1,4 +1,4 @@
-"""What is asked of a model, with which weights, and what it answers: shared by all that answer."""
+"""`Question`, `Answer` and the files of a model: the types that all answering code shares."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Sound that a model is to hear."""
+"""`Recording`: a clip as models get it, decoded when it is needed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

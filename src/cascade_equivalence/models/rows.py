@@ -1,4 +1,4 @@
-"""Prompts side by side: token rows, what they share at their start, and where sound stands in them."""
+"""Prompts of a batch as token rows: padding, the prefix that they share, and the positions of their sound."""
 
 from collections.abc import Sequence
 

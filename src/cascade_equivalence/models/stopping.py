@@ -1,4 +1,4 @@
-"""When an answer is over: at an end token, or at the first line break behind a word."""
+"""When an answer ends: at an end token, or at the first line break after a word."""
 
 from collections.abc import Iterable
 

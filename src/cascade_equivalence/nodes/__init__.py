@@ -1,1 +1,1 @@
-"""What the nodes of a study do, as far as it is more than one call: between a stage's files and the packages below."""
+"""The work of nodes that takes more than one call: reads a stage's files, calls the packages below, writes results."""

@@ -1,4 +1,4 @@
-"""Between a task and a model: questions out of items and transcripts, judged answers out of raw ones."""
+"""Makes the questions of an answer node from items and transcripts, and scores the answers."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.files import replacing
 from cascade_equivalence.models.question import Answer, ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.recording import Recording
@@ -16,8 +16,6 @@ from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
-
-NAMES_SHOWN = 5
 
 
 def _by_row(items: Sequence[Item], transcripts: pl.DataFrame) -> list[tuple[Item, str, str]]:
@@ -51,8 +49,7 @@ def _by_row(items: Sequence[Item], transcripts: pl.DataFrame) -> list[tuple[Item
 def _some(problem: str, names: Iterable[str]) -> list[str]:
     """A problem with the first of the names it concerns, if it concerns any."""
     found = sorted(names)
-    more = f" and {len(found) - NAMES_SHOWN} more" if len(found) > NAMES_SHOWN else ""
-    return [f"{problem} {', '.join(found[:NAMES_SHOWN])}{more}"] if found else []
+    return [f"{problem} {some_of(found)}"] if found else []
 
 
 def spoken_rows(clips: Sequence[Clip]) -> pl.DataFrame:

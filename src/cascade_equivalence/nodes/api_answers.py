@@ -1,4 +1,4 @@
-"""What a service charged for judged answers, and which version of it gave them, beside the answers."""
+"""Adds to the answers of a service what they cost, and which version of the model gave them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import polars as pl
 
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.files import replacing
-from cascade_equivalence.models.api.records import StoredAnswer, question_key, read_records
+from cascade_equivalence.models.api.records import StoredAnswer, question_key, read_store
 from cascade_equivalence.models.question import Question
 
 SERVICE: dict[str, type[pl.DataType]] = {
@@ -33,7 +33,7 @@ def add_service(path: Path, spec: ApiSpec, questions: Sequence[Question], max_ne
     Raises:
         StudyError: The store is damaged.
     """
-    records = read_records(store)
+    records = read_store(store)
     charged: set[str] = set()
     rows = []
     for key in (question_key(spec, question, max_new_tokens) for question in questions):

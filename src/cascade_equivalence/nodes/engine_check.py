@@ -1,4 +1,4 @@
-"""Do two engines give the same answers? A sample of a study's items, asked of both; what differs, and how narrowly."""
+"""Compares two engines: asks both a sample of a study's items, and says how many answers differ and by what margin."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Between tasks and erasure: which items are asked in both arms, and what became of them."""
+"""The node of answers under erasure: which items are asked, heard and read, and the table of what was answered."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Between a task and a system that is asked again: items as they are asked, answers in the words of the original."""
+"""The node of systems that are asked again: changes the items, and maps the answers back to the original options."""
 
 from collections.abc import Mapping, Sequence
 

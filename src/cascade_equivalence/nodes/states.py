@@ -1,4 +1,4 @@
-"""Between a study and the states of its models: which prompts, which weights, which files."""
+"""The node that captures states: its prompts, weights and files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence import stages
+from cascade_equivalence.config.mechanism import UNTRAINED
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism.capture import (
     HeardUtterance,
-    Sink,
+    StateWriter,
     capture_speech_llm,
     capture_whisper,
     shuffle_weights,
@@ -20,7 +21,6 @@ from cascade_equivalence.models.transcription.engines import TorchEncoder
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.nodes.answers import model_files, questions, spoken_rows
 from cascade_equivalence.speech.clips import Clip
-from cascade_equivalence.stages.opened_models import UNTRAINED
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Item
 
@@ -55,7 +55,7 @@ def capture(
     layers = stages.opened_models.layers(study, opened)
     about = {"model": opened, "positions": states.positions}
     heard = utterance_clips(utterances, clips)
-    with Sink(dict(zip(layers, files, strict=True)), index, utterances, about) as sink:
+    with StateWriter(dict(zip(layers, files, strict=True)), index, utterances, about) as writer:
         label = f"states of {opened}"
         if not study.is_speech_llm(model):
             device = resolve_device(states.device)
@@ -64,7 +64,7 @@ def capture(
             _check_blocks(study, model, len(blocks))
             if opened != model:
                 shuffle_weights(blocks, states.seed)
-            capture_whisper(encoder, recordings(heard), states, sink, label)
+            capture_whisper(encoder, recordings(heard), states, writer, label)
             return
         answering = study.config.answer.model_copy(update={"device": states.device})
         files_of = model_files(manifests, study.model(study.text_model(model)).chat)
@@ -74,7 +74,7 @@ def capture(
         if opened != model:
             shuffle_weights(speech.blocks, states.seed)
         asked = _questions(study, utterances, heard, items)
-        capture_speech_llm(speech, asked, states, sink, label)
+        capture_speech_llm(speech, asked, states, writer, label)
 
 
 def _questions(

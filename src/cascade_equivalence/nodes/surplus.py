@@ -1,4 +1,4 @@
-"""Between clips, transcripts and items, and the acoustic surplus of a task. Free of torch, for librosa's sake."""
+"""The node of a task's acoustic surplus, from clips, transcripts and items. Imports no torch, as librosa needs."""
 
 import json
 from collections.abc import Sequence

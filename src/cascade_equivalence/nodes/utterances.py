@@ -1,4 +1,4 @@
-"""Between clips and the utterances that models are watched on. Free of torch, for librosa's compiler's sake."""
+"""The node that draws the utterances models are opened on, from clips. Imports no torch, as librosa needs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""How a study was made, kept beside what was made; and what that is good for: checking and comparing."""
+"""Records of how each file of a study was made, and what uses them: checking results and comparing two studies."""

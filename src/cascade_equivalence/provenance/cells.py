@@ -1,4 +1,4 @@
-"""When two numbers, texts or rows of two studies are the same, and how far apart they are."""
+"""Compares single numbers, texts and rows of two studies: the same or not, and by how much they differ."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""SHA-256 of files, of large ones only once."""
+"""SHA-256 of files; those of large files are kept, and not computed again."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Is what a node reads still what another node made? A file that was damaged in between must not become a result.
+"""Checks before a node starts that its inputs are unchanged since another node made them.
 
 Every node notes the hash of each file it makes; the next one compares before it starts. The notes are small files
 beside the records: reading all records to find one file's would take longer than most nodes.
@@ -10,14 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from cascade_equivalence.config.study import StudyConfig
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.files import write_text
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.places import Places
 from cascade_equivalence.provenance.record import HASHES, RECORDS, Place, Record
 
 MADE = "made"
-SHOWN = 5
 
 
 def bases(config: StudyConfig) -> dict[Place, Path]:
@@ -65,9 +64,8 @@ def check(folders: Mapping[Place, Path], places: Places, inputs: Iterable[Path])
         if found != made["sha256"]:
             changed.append(f"{path} (made by: {made['node']})")
     if changed:
-        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise StudyError(
-            f"damaged, or changed by hand, since it was made: {', '.join(changed[:SHOWN])}{more}. Delete it, give its "
+            f"damaged, or changed by hand, since it was made: {some_of(changed)}. Delete it, give its "
             "name to snakemake as the target, then run the study again: it is made again, and what depends on it; what "
             "models and voices computed comes from the store. `cascade-equivalence verify` looks at all files"
         )

@@ -1,4 +1,4 @@
-"""Names of files that mean the same on every machine: a path of the machine is nobody's business."""
+"""Names of files that mean the same on every machine; records hold these in place of paths."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A finished study that was copied, unpacked or touched is still finished: times of files follow their contents.
+"""Sets the times of files after a copy, so that Snakemake makes nothing again whose contents are unchanged.
 
 Snakemake compares times, and makes again what is older than its inputs. A copy has the times of copying, in any order.
 Records know the contents that each node read and wrote: where they are there unchanged, the outputs are as new as the

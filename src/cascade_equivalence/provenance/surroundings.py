@@ -1,4 +1,4 @@
-"""Where a node runs: commit, packages, processor, GPU. Nothing is imported for it, and no name of a machine is read."""
+"""What a node runs on: commit, packages, processor, GPU. Imports none of the packages, and reads no machine's name."""
 
 import hashlib
 import json

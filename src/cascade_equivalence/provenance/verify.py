@@ -1,4 +1,4 @@
-"""Is a results folder still what its records say? Every file is read again."""
+"""Compares every file of a results folder with its record."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field

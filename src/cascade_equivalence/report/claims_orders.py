@@ -20,7 +20,7 @@ FEWEST_RANKED = 5
 """Units below which no rank correlation can reach p = 0.05 (4! = 24 orders); fewer are compared two by two."""
 
 
-def spread(claim: PaperClaim, facts: Facts) -> Tested:
+def models_differ(claim: PaperClaim, facts: Facts) -> Tested:
     """Do any two models differ? Corrected for how many are compared, all of which answer the same items."""
     group = EstimateGroup.of_claim(claim, facts)
     found = group.by_model()

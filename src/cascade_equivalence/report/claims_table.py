@@ -14,7 +14,7 @@ from cascade_equivalence.report.claims_paper import ALL_OF, CLAIM_TESTS, PaperCl
 from cascade_equivalence.report.claims_pool import METHOD, Value
 from cascade_equivalence.report.claims_rows import Facts
 from cascade_equivalence.report.claims_tested import Tested
-from cascade_equivalence.report.columns import Schema, estimate
+from cascade_equivalence.report.columns import Schema, estimate_schema
 from cascade_equivalence.report.display import (
     UNDEFINED,
     Display,
@@ -37,7 +37,7 @@ SCHEMA: Schema = {
     "title": pl.String,
     "outcome": pl.String,
     "sentence": pl.String,
-    **estimate("value"),
+    **estimate_schema("value"),
     "unit": pl.String,
     "against": pl.Float64,
     "expected": pl.String,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cascade_equivalence.report.claims_orders import gradient, order, reversal, spread
+from cascade_equivalence.report.claims_orders import gradient, models_differ, order, reversal
 from cascade_equivalence.report.claims_paper import ClaimTest, PaperClaim
 from cascade_equivalence.report.claims_pool import Value, dependent, independent
 from cascade_equivalence.report.claims_rows import Facts, Measured, measured
@@ -72,7 +72,7 @@ OWN = (
     ClaimTest("mean", mean),
     ClaimTest("between_tasks", between_tasks),
     ClaimTest("between_systems", between_systems),
-    ClaimTest("spread", spread),
+    ClaimTest("spread", models_differ),
     ClaimTest("gradient", gradient),
     ClaimTest("order", order, of_rows=False),
     ClaimTest("reversal", reversal, of_rows=False),

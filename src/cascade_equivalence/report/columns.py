@@ -1,4 +1,4 @@
-"""Columns of tidy tables."""
+"""Columns that many tidy tables share: what a row is about, and an estimate with its interval."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -34,17 +34,21 @@ PAIR: Schema = {
 """What every table of pairs begins with: one row a pair, task and condition."""
 
 
-def estimate(name: str) -> Schema:
+ENDS = ("", "_low", "_high")
+"""What the names of a value and of the ends of its interval end in."""
+
+
+def estimate_schema(name: str) -> Schema:
     """A value and the ends of its interval."""
     return {name: pl.Float64, f"{name}_low": pl.Float64, f"{name}_high": pl.Float64}
 
 
-def spread(name: str, found: Mapping[str, Any]) -> dict[str, float | None]:
+def estimate_values(name: str, found: Mapping[str, Any]) -> dict[str, float | None]:
     """An estimate as its three columns."""
     return {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
 
 
-def place(node: "NodeFile") -> dict[str, Any]:
+def place_values(node: "NodeFile") -> dict[str, Any]:
     """Task and condition of a node, as the columns of ``PLACE``."""
     known = parse_condition(node.condition)
     level = {"noise": known.kind, "snr_db": known.snr_db, "rt60_ms": known.rt60_ms}

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.config.paper import PaperConfig
-from cascade_equivalence.report.columns import Schema, estimate
+from cascade_equivalence.report.columns import Schema, estimate_schema
 from cascade_equivalence.report.comparison_lookup import LOOKUPS, subjects
 from cascade_equivalence.report.comparison_study import NAMED, Absent, Found, PaperView
 from cascade_equivalence.report.paper_numbers import ABOVE, BELOW, DESIGN, HIGHEST, LOWEST, NUMBERS, SCALES
@@ -18,13 +18,13 @@ DESIGNED = "a number of the paper's design, not a result"
 ANOTHER = "stand-in: another model, or other items"
 COMPARISON: Schema = {
     **{name: kind for name, kind in NUMBERS.items() if name not in ("value", "low", "high")},
-    **estimate("paper"),
+    **estimate_schema("paper"),
     "ours_system": pl.String,
     "ours_reference": pl.String,
     "ours_second_reference": pl.String,
     "ours_model": pl.String,
     "ours_layer": pl.Int64,
-    **estimate("ours"),
+    **estimate_schema("ours"),
     "difference": pl.Float64,
     "within": pl.Boolean,
     "paper_within_ours": pl.Boolean,

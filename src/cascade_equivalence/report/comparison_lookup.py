@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.config.mechanism import BASELINE, LINEAR
+from cascade_equivalence.report.columns import ENDS
 from cascade_equivalence.report.comparison_study import MODEL, NAMED, Absent, Found, PaperView, pair_row
 from cascade_equivalence.report.erasure_tables import shown_positions, with_draws_pooled
-from cascade_equivalence.report.mechanism_names import FIRST_WORD, HEARD, LINEAR, RANDOM, concept_title
+from cascade_equivalence.report.mechanism_names import FIRST_WORD, HEARD, RANDOM, concept_title
 from cascade_equivalence.report.naming import condition_title, task_title
 from cascade_equivalence.report.paper_numbers import IMPLICIT, LAST_LAYER, LENS, LENS_ALL, parts
 from cascade_equivalence.report.tables import Tables
@@ -38,9 +39,6 @@ def _one(table: pl.DataFrame, why: str, **names: Any) -> dict[str, Any]:
     if not rows.height:
         raise Absent(why)
     return rows.row(0, named=True)
-
-
-ENDS = ("", "_low", "_high")
 
 
 def _accuracy(subject: PaperSubject, view: PaperView) -> Found:

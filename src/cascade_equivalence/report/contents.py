@@ -1,4 +1,4 @@
-"""The tables of a study as a reader sees them."""
+"""All tables of the page as a reader sees them, in order."""
 
 from collections.abc import Container
 from pathlib import Path

@@ -9,7 +9,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec
-from cascade_equivalence.report.columns import place
+from cascade_equivalence.report.columns import place_values
 from cascade_equivalence.report.costs_table import KEY as ROW
 from cascade_equivalence.report.costs_table import MEASURED, SCHEMA, display, files, seconds
 from cascade_equivalence.report.display import decimal
@@ -100,7 +100,7 @@ def _row(
     return {
         "system": node.who,
         **outline.parts(node.who),
-        **place(node),
+        **place_values(node),
         "rows": table.height,
         "audio_seconds": length,
         "transcription_seconds": hearing,

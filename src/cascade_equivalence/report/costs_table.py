@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import PLACE, Schema, estimate
+from cascade_equivalence.report.columns import PLACE, Schema, estimate_schema
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, percent
 from cascade_equivalence.report.naming import API, HEARING, task_title
 from cascade_equivalence.report.system_tables import made_of
@@ -29,7 +29,7 @@ SCHEMA: Schema = {
     "new_tokens": pl.Int64,
     "money": pl.Float64,
     "currency": pl.String,
-    **estimate("accuracy"),
+    **estimate_schema("accuracy"),
     "hears": pl.Boolean,
     "on_front": pl.Boolean,
     "reason": pl.String,

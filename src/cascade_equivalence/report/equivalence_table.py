@@ -7,7 +7,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report import retest_table
-from cascade_equivalence.report.columns import PAIR, Schema, estimate
+from cascade_equivalence.report.columns import ENDS, PAIR, Schema, estimate_schema
 from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, interval, p_value, points_interval
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.table import Table
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA: Schema = {
     "accuracy_margin": pl.Float64,
     "kappa_bound": pl.Float64,
-    **estimate("accuracy_difference"),
+    **estimate_schema("accuracy_difference"),
     "tango_low": pl.Float64,
     "tango_high": pl.Float64,
     "p_equivalence": pl.Float64,
@@ -26,14 +26,14 @@ SCHEMA: Schema = {
     "p_difference_adjusted": pl.Float64,
     "accuracy_verdict": pl.String,
     "accuracy_reason": pl.String,
-    **estimate("kappa"),
+    **estimate_schema("kappa"),
     "p_below": pl.Float64,
     "p_below_adjusted": pl.Float64,
     "kappa_verdict": pl.String,
     "kappa_reason": pl.String,
     "ceiling": pl.String,
     "ceiling_margin": pl.Float64,
-    **estimate("gap"),
+    **estimate_schema("gap"),
     "p_gap": pl.Float64,
     "p_gap_adjusted": pl.Float64,
     "gap_verdict": pl.String,
@@ -46,7 +46,6 @@ SCHEMA: Schema = {
 kappa minus that of the ``ceiling``, another pair. Verdicts are those of ``stats.equivalence``, and ``ceiling`` of a
 pair that is one itself."""
 
-ENDS = ("", "_low", "_high")
 ACCURACY_WORDS = {
     "equivalent": "equal",
     "both": "equal: a difference, but a small one",

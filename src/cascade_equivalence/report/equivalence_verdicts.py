@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.report.columns import ENDS
 from cascade_equivalence.report.families import correct
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.stats.equivalence import accuracy_verdict, kappa_verdict, overall_verdict, p_of_interval
@@ -14,7 +15,6 @@ from cascade_equivalence.stats.equivalence import accuracy_verdict, kappa_verdic
 CEILING = "ceiling"
 NO_CEILING = "the study has no contrast of this kappa with that of a ceiling"
 TESTS = ("p_difference", "p_below", "p_gap")
-ENDS = ("", "_low", "_high")
 Ends: TypeAlias = tuple[float | None, float | None, float | None]
 """Value, lower and upper limit."""
 

@@ -8,16 +8,14 @@ from typing import NamedTuple
 
 import polars as pl
 
-from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.config.mechanism import AFFINE, BASELINE, DRAWN, LINEAR
 from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.mechanism_names import (
-    AFFINE,
     ALL,
     BAG,
     DRAW,
     HEARD,
-    LINEAR,
     ORDERED,
     READ,
     ranks,

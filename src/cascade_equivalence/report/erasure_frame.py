@@ -11,7 +11,7 @@ from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.erasure_answers import Asked, ErasureCondition, read_erased
-from cascade_equivalence.report.mechanism_frames import reasons, spread
+from cascade_equivalence.report.mechanism_frames import estimate_values, reasons
 from cascade_equivalence.report.mechanism_names import BAG, HEARD, READ, ErasureFile, by_name, control_names, ranks
 from cascade_equivalence.report.mechanism_schemas import ERASURE, ERASURE_CONTROLS
 from cascade_equivalence.report.naming import in_order
@@ -96,7 +96,7 @@ def _condition_rows(asked: Asked, statistics: StatisticsConfig) -> Iterator[dict
             "forced_rows": int(np.isfinite(answers.forced).sum()),
             "kl_rows": int(np.isfinite(answers.kl).sum()),
             "seen_rows": int(answers.seen.sum()),
-            **{key: value for name, each in mine.items() for key, value in spread(name, each).items()},
+            **{key: value for name, each in mine.items() for key, value in estimate_values(name, each).items()},
             "chance": chance,
             **(
                 against_chance(answers.answers, asked.gold, asked.clusters, statistics.confidence)
@@ -160,7 +160,7 @@ def _control_rows(asked: Asked, statistics: StatisticsConfig) -> Iterator[dict[s
                 if null
                 else {}
             ),
-            **spread("difference", apart),
+            **estimate_values("difference", apart),
             "reason": apart.reason,
         }
 
@@ -185,7 +185,7 @@ def _between_models(one: Asked, other: Asked, statistics: StatisticsConfig) -> I
                 "other_model": other.model,
                 "measure": measure,
                 "value": _level(answers, measure),
-                **spread("difference", found),
+                **estimate_values("difference", found),
                 "reason": found.reason,
             }
 

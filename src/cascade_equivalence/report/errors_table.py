@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import PAIR, Schema, estimate, spread
+from cascade_equivalence.report.columns import PAIR, Schema, estimate_schema, estimate_values
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, interval, p_value, percent
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.pair_tables import OVERLAP_LIMITS
@@ -17,32 +17,32 @@ TRANSCRIPTS = {"same_wrong": "shared_errors", "both_wrong": "joint_errors", "all
 SCHEMA: Schema = {
     "both_wrong": pl.Int64,
     "same_wrong": pl.Int64,
-    **estimate("overlap"),
+    **estimate_schema("overlap"),
     "overlap_reason": pl.String,
     "overlap_informative": pl.Boolean,
     "overlap_with_invalid_pairs": pl.Float64,
     "overlap_chance": pl.Float64,
     "overlap_chance_empirical": pl.Float64,
-    **estimate("overlap_permuted"),
+    **estimate_schema("overlap_permuted"),
     "permutation_p": pl.Float64,
     "permutation_texts": pl.Int64,
     "permutation_exchanged": pl.Int64,
     "permutation_reason": pl.String,
-    **estimate("overlap_ratio"),
+    **estimate_schema("overlap_ratio"),
     "overlap_ratio_reason": pl.String,
-    **estimate("overlap_ratio_even"),
-    **estimate("consistency_observed"),
+    **estimate_schema("overlap_ratio_even"),
+    **estimate_schema("consistency_observed"),
     "consistency_expected": pl.Float64,
-    **estimate("error_consistency"),
+    **estimate_schema("error_consistency"),
     "error_consistency_lowest": pl.Float64,
     "error_consistency_highest": pl.Float64,
     "error_consistency_reason": pl.String,
-    **estimate("copied"),
-    **estimate("capa"),
+    **estimate_schema("copied"),
+    **estimate_schema("capa"),
     "capa_with_invalid_pairs": pl.Float64,
     "capa_reason": pl.String,
-    **{column: kind for name in TRANSCRIPTS.values() for column, kind in estimate(f"correct_{name}").items()},
-    **estimate("degraded_risk_ratio"),
+    **{column: kind for name in TRANSCRIPTS.values() for column, kind in estimate_schema(f"correct_{name}").items()},
+    **estimate_schema("degraded_risk_ratio"),
     "induced_reason": pl.String,
 }
 
@@ -61,38 +61,38 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "both_wrong": overlap["both_wrong"],
         "same_wrong": overlap["same_wrong"],
-        **spread("overlap", overlap),
+        **estimate_values("overlap", overlap),
         "overlap_reason": overlap["reason"],
         "overlap_informative": overlap["informative"],
         "overlap_with_invalid_pairs": overlap["with_invalid_pairs"],
         "overlap_chance": overlap["chance"]["uniform"]["value"],
         "overlap_chance_empirical": overlap["chance"]["empirical"]["value"],
-        **spread("overlap_permuted", permutation | {"value": permutation["mean"]}),
+        **estimate_values("overlap_permuted", permutation | {"value": permutation["mean"]}),
         "permutation_p": permutation["p"],
         "permutation_texts": permutation["texts"],
         "permutation_exchanged": permutation["exchanged"],
         "permutation_reason": permutation["reason"],
-        **spread("overlap_ratio", ratio),
+        **estimate_values("overlap_ratio", ratio),
         "overlap_ratio_reason": ratio["reason"],
-        **_by(spread("overlap_ratio_even", overlap), even),
-        **spread("consistency_observed", consistency["observed"]),
+        **_by(estimate_values("overlap_ratio_even", overlap), even),
+        **estimate_values("consistency_observed", consistency["observed"]),
         "consistency_expected": consistency["expected"],
-        **spread("error_consistency", consistency["kappa"]),
+        **estimate_values("error_consistency", consistency["kappa"]),
         "error_consistency_lowest": consistency["lowest"],
         "error_consistency_highest": consistency["highest"],
         "error_consistency_reason": consistency["kappa"]["reason"],
-        **spread("copied", consistency["copied"]),
-        **spread("capa", capa),
+        **estimate_values("copied", consistency["copied"]),
+        **estimate_values("capa", capa),
         "capa_with_invalid_pairs": capa["with_invalid_pairs"],
         "capa_reason": capa["reason"],
         **{
             column: value
             for part, name in TRANSCRIPTS.items()
-            for column, value in spread(
+            for column, value in estimate_values(
                 f"correct_{name}", induced[part]["share"] if part in induced else NO_VALUE
             ).items()
         },
-        **spread("degraded_risk_ratio", induced.get("risk_ratio", NO_VALUE)),
+        **estimate_values("degraded_risk_ratio", induced.get("risk_ratio", NO_VALUE)),
         "induced_reason": induced["reason"],
     }
 

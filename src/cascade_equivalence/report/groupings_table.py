@@ -12,7 +12,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.statistics import StatisticsConfig
-from cascade_equivalence.report.columns import Schema, estimate, spread
+from cascade_equivalence.report.columns import Schema, estimate_schema, estimate_values
 from cascade_equivalence.report.display import Display, interval
 from cascade_equivalence.report.naming import NodeFile, Outline, task_title
 from cascade_equivalence.report.shown import PlannedStudy
@@ -34,7 +34,7 @@ SCHEMA: Schema = {
     "grouping": pl.String,
     "rows": pl.Int64,
     "groups": pl.Int64,
-    **estimate("value"),
+    **estimate_schema("value"),
     "reason": pl.String,
 }
 """System, or pair, x task x grouping, clean speech; ``reference`` is null where the statistic is of one system."""
@@ -107,7 +107,7 @@ def _row(found: "Statistic", clusters: "Clusters", rows: int, statistics: Statis
     from cascade_equivalence.stats.statistic import estimate as estimated
 
     value = estimated({"value": found}, clusters.count, statistics.confidence)["value"]
-    return {"rows": rows, "groups": clusters.count, **spread("value", vars(value)), "reason": value.reason}
+    return {"rows": rows, "groups": clusters.count, **estimate_values("value", vars(value)), "reason": value.reason}
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import PAIR, Schema, estimate, spread
+from cascade_equivalence.report.columns import PAIR, Schema, estimate_schema, estimate_values
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval, percent
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.table import Table
@@ -14,12 +14,12 @@ from cascade_equivalence.report.table import Table
 BY_ROWS = ("kappa", "observed_agreement")
 INDICES = {"kappa_max": "kappa max", "pabak": "PABAK", "ac1": "AC1"}
 SCHEMA: Schema = {
-    **estimate("kappa"),
+    **estimate_schema("kappa"),
     "kappa_max": pl.Float64,
     "share_of_max": pl.Float64,
-    **estimate("pabak"),
-    **estimate("ac1"),
-    **estimate("observed_agreement"),
+    **estimate_schema("pabak"),
+    **estimate_schema("ac1"),
+    **estimate_schema("observed_agreement"),
     **{f"{name}_{column}": pl.Float64 for name in BY_ROWS for column in ("by_rows_low", "by_rows_high", "width_ratio")},
     "indices_reason": pl.String,
 }
@@ -45,7 +45,7 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
         if reason := indices[name]["reason"]:
             reasons.setdefault(reason, []).append(title)
     return {
-        **{key: value for name, each in columns.items() for key, value in spread(name, each).items()},
+        **{key: value for name, each in columns.items() for key, value in estimate_values(name, each).items()},
         "kappa_max": largest,
         "share_of_max": kappa["value"] / largest if largest and kappa["value"] is not None else None,
         **{

@@ -52,9 +52,9 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def spread(name: str, found: Estimate | Mapping[str, Any]) -> dict[str, Any]:
+def estimate_values(name: str, found: Estimate | Mapping[str, Any]) -> dict[str, Any]:
     """An estimate as three columns."""
-    return columns.spread(name, asdict(found) if isinstance(found, Estimate) else found)
+    return columns.estimate_values(name, asdict(found) if isinstance(found, Estimate) else found)
 
 
 def reasons(found: Mapping[str, Estimate]) -> str | None:
@@ -110,7 +110,9 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
                 "kept": shown["kept"].mean(),
                 "first_layer": first,
                 "tuned_utterances": tested or None,
-                **{key: value for name, each in estimates.items() for key, value in spread(name, each).items()},
+                **{
+                    key: value for name, each in estimates.items() for key, value in estimate_values(name, each).items()
+                },
                 "reason": reasons(estimates),
             }
         )

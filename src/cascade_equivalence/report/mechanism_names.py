@@ -6,25 +6,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
-from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.config.mechanism import BASELINE, DRAWN, UNTRAINED
 from cascade_equivalence.config.names import CONCEPTS, ConceptKind
 from cascade_equivalence.errors import StudyError
 
-UNTRAINED = "@untrained"
 LAYER = re.compile(r"layer(\d+)")
-LINEAR, AFFINE = "linear", "affine"
 DRAW = rf"^({'|'.join(DRAWN)})(\d+)$"
 """Names of the draws of a concept's controls: the control and a number."""
 ALL, AUDIO_ONLY = "all", "audio"
 HEARD, READ = "audio", "text"
 
-ORDERED, BAG = "ctc", "boc"
+CTC = "ctc"
+"""The probe of the text, character by character."""
+ORDERED, BAG = CTC, "boc"
 """Two ways to hold the text that the paper sets against each other (its section 5.4)."""
 RANDOM, FIRST_WORD = "random", "proxy"
 """The paper's random erasure is the random control of the first word, which is the paper's text condition."""
 TITLES = {BASELINE: "Nothing", "random": "Random", "principal": "Random, as much variance"}
 """Of conditions that are no concept. Random ones are drawn for each concept, as many directions as it has."""
-PROBE_TITLES = {"energy": "Energy", "pitch": "Pitch", "ctc": "CTC", "boc": "BoC"}
+PROBE_TITLES = {"energy": "Energy", "pitch": "Pitch", CTC: "CTC", BAG: "BoC"}
 """The order of the paper's Table 4."""
 
 Key = TypeVar("Key")

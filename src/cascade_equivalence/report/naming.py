@@ -1,4 +1,4 @@
-"""What a study's nodes are called: in paths, and to a reader."""
+"""Names of systems, tasks and conditions: read from paths of results, and as titles for a reader."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report import pair_tables, retest_table
-from cascade_equivalence.report.columns import PAIR, PLACE, Schema, estimate, place, spread
+from cascade_equivalence.report.columns import PAIR, PLACE, Schema, estimate_schema, estimate_values, place_values
 from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.report.table import Table
 from cascade_equivalence.report.tests_table import CORRECTED
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 CONTRAST_ARMS = ("system", "first", "second")
 AGREEMENT: Schema = {
     **PAIR,
-    **estimate("kappa"),
+    **estimate_schema("kappa"),
     "kappa_reason": pl.String,
-    **estimate("observed_agreement"),
-    **estimate("accuracy_difference"),
+    **estimate_schema("observed_agreement"),
+    **estimate_schema("accuracy_difference"),
     "only_system_right": pl.Int64,
     "only_reference_right": pl.Int64,
     "mcnemar_p": pl.Float64,
@@ -35,7 +35,7 @@ AGREEMENT: Schema = {
     "accuracies_differ": pl.Boolean,
     "both_wrong": pl.Int64,
     "same_wrong": pl.Int64,
-    **estimate("overlap"),
+    **estimate_schema("overlap"),
     "overlap_reason": pl.String,
     "overlap_informative": pl.Boolean,
     "overlap_chance": pl.Float64,
@@ -54,14 +54,14 @@ CONTRASTS: Schema = {
     **PLACE,
     "rows": pl.Int64,
     "groups": pl.Int64,
-    **estimate("kappa_first"),
-    **estimate("kappa_second"),
-    **estimate("kappa_difference"),
+    **estimate_schema("kappa_first"),
+    **estimate_schema("kappa_second"),
+    **estimate_schema("kappa_difference"),
     "p": pl.Float64,
     "p_adjusted": pl.Float64,
     "agreements_differ": pl.Boolean,
     "reason": pl.String,
-    **estimate("observed_difference"),
+    **estimate_schema("observed_difference"),
     "system_against_chance": pl.String,
     "first_against_chance": pl.String,
     "second_against_chance": pl.String,
@@ -71,10 +71,10 @@ CONTRASTS: Schema = {
 def _agreement(found: Mapping[str, Any]) -> dict[str, Any]:
     test, overlap = found["mcnemar"], found["overlap"]
     return {
-        **spread("kappa", found["kappa"]),
+        **estimate_values("kappa", found["kappa"]),
         "kappa_reason": found["kappa"]["reason"],
-        **spread("observed_agreement", found["observed_agreement"]),
-        **spread("accuracy_difference", found["accuracy_difference"]),
+        **estimate_values("observed_agreement", found["observed_agreement"]),
+        **estimate_values("accuracy_difference", found["accuracy_difference"]),
         "only_system_right": test["b"],
         "only_reference_right": test["c"],
         "mcnemar_p": test["p"],
@@ -83,7 +83,7 @@ def _agreement(found: Mapping[str, Any]) -> dict[str, Any]:
         "clustered_p": found["tests"]["clustered"]["p"],
         "both_wrong": overlap["both_wrong"],
         "same_wrong": overlap["same_wrong"],
-        **spread("overlap", overlap),
+        **estimate_values("overlap", overlap),
         "overlap_reason": overlap["reason"],
         "overlap_informative": overlap["informative"],
         "overlap_chance": overlap["chance"]["uniform"]["value"],
@@ -127,15 +127,15 @@ def contrasts_frame(files: Mapping[NodeFile, Path], outline: Outline, statistics
             "second": second,
             "match_first": found["match_first"],
             "match_second": found["match_second"],
-            **place(node),
+            **place_values(node),
             "rows": found["rows"],
             "groups": found["groups"],
-            **spread("kappa_first", found["first"]["kappa"]),
-            **spread("kappa_second", found["second"]["kappa"]),
-            **spread("kappa_difference", found["kappa_difference"]),
+            **estimate_values("kappa_first", found["first"]["kappa"]),
+            **estimate_values("kappa_second", found["second"]["kappa"]),
+            **estimate_values("kappa_difference", found["kappa_difference"]),
             "p": _p_of_zero(found["kappa_difference"], statistics.confidence),
             "reason": found["kappa_difference"]["reason"],
-            **spread("observed_difference", found["observed_difference"]),
+            **estimate_values("observed_difference", found["observed_difference"]),
         }
         rows.append(row | {f"{arm}_against_chance": found[arm]["against_chance"] for arm in CONTRAST_ARMS})
     correct(rows, ("p",), statistics)

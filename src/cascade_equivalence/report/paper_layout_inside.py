@@ -6,7 +6,7 @@ from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.report.comparison_lookup import erased, erasers_of
 from cascade_equivalence.report.comparison_study import Absent
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent, span
-from cascade_equivalence.report.mechanism_names import DRAW, FIRST_WORD, PROBE_TITLES, RANDOM, concept_title
+from cascade_equivalence.report.mechanism_names import CTC, DRAW, FIRST_WORD, PROBE_TITLES, RANDOM, concept_title
 from cascade_equivalence.report.naming import short_title
 from cascade_equivalence.report.paper_layout_behaviour import classified
 from cascade_equivalence.report.paper_layout_beside import Beside
@@ -16,7 +16,6 @@ from cascade_equivalence.report.tables import Tables
 
 PAPER_CONCEPTS = (BASELINE, "proxy", "ctc", "boc", "acoustic", RANDOM)
 """The conditions of the paper's Table 7, in its order."""
-CTC = "ctc"
 
 
 def table4(tables: Tables, beside: Beside) -> PaperTable:

@@ -10,14 +10,13 @@ import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.mechanism_frames import by_model, read_json, spread
-from cascade_equivalence.report.mechanism_names import PROBE_TITLES, Layer, by_name, ranks
+from cascade_equivalence.report.mechanism_frames import by_model, estimate_values, read_json
+from cascade_equivalence.report.mechanism_names import CTC, PROBE_TITLES, Layer, by_name, ranks
 from cascade_equivalence.report.mechanism_schemas import PROBES
 from cascade_equivalence.stats.explained import Explained
 from cascade_equivalence.stats.statistic import Estimate, estimate
 
 R2, DECODABILITY = "R2", "1 - CER"
-CTC = "ctc"
 UNKNOWN = Estimate(None, None, None, None)
 
 
@@ -105,11 +104,11 @@ def probes_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.Data
         start = probes[first, name] if first != place else None
         rows.append(
             _row(probe, values[place, name])
-            | spread("untrained_value", values[twin.place, name] if twin else UNKNOWN)
+            | estimate_values("untrained_value", values[twin.place, name] if twin else UNKNOWN)
             | {"first_layer": first.layer}
-            | spread("first_value", values[first, name])
-            | spread("difference_first", probe.minus(start, statistics.confidence))
-            | spread("difference_untrained", probe.minus(twin, statistics.confidence))
+            | estimate_values("first_value", values[first, name])
+            | estimate_values("difference_first", probe.minus(start, statistics.confidence))
+            | estimate_values("difference_untrained", probe.minus(twin, statistics.confidence))
         )
     table = pl.DataFrame(rows, schema=PROBES, orient="row")
     return by_model(table, "untrained", "layer", pl.col("probe").replace_strict(ranks(PROBE_TITLES)))
@@ -127,7 +126,7 @@ def _row(probe: Probe, value: Estimate) -> dict[str, Any]:
         "width": probe.layer["width"],
         "probe": probe.name,
         "measure": DECODABILITY if probe.name == CTC else R2,
-        **spread("value", value),
+        **estimate_values("value", value),
         "shuffled": control,
         "shuffled_highest": max(shuffled, default=None),
         "shuffles": len(shuffled),

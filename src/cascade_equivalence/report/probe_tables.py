@@ -15,14 +15,13 @@ from cascade_equivalence.report.display import (
     percent,
     points_interval,
 )
-from cascade_equivalence.report.mechanism_names import PROBE_TITLES
+from cascade_equivalence.report.mechanism_names import CTC, PROBE_TITLES
 from cascade_equivalence.report.mechanism_schemas import LENS, PROBES
 from cascade_equivalence.report.table import Table
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
 
-CTC = "ctc"
 MEASURES = {"energy": "R²", "pitch": "R²", CTC: f"1 {MINUS} CER", "boc": "R²"}
 OWN_CONTROLS = {"energy": {"voice_value": "voice"}, "pitch": {"voice_value": "voice"}, CTC: {"prior": "constant"}}
 """Controls of some probes alone, and their heads."""

@@ -8,7 +8,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, Scale, families, parse_condition, sort_conditions
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.columns import PAIR, Schema, estimate, spread
+from cascade_equivalence.report.columns import PAIR, Schema, estimate_schema, estimate_values
 from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, points_interval
 from cascade_equivalence.report.naming import NodeFile, condition_title, task_title
 from cascade_equivalence.report.table import Table
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
 
 SCHEMA: Schema = {
-    **estimate("difference"),
-    **estimate("change"),
+    **estimate_schema("difference"),
+    **estimate_schema("change"),
     "reversed": pl.String,
-    **estimate("crossover"),
+    **estimate_schema("crossover"),
     "crossover_censored": pl.Boolean,
     "crossover_low_censored": pl.Boolean,
     "crossover_high_censored": pl.Boolean,
@@ -97,8 +97,8 @@ def _rows(
     turn = _crossover(found["crossover"]) | {"crossover_unit": unit}
     for each in found["conditions"]:
         row = {**places[each["level"]], "rows": found["rows"], "groups": found["groups"], **turn}
-        row |= spread("difference", each["difference"])
-        row |= spread("change", each["change"]) if each["change"] else {}
+        row |= estimate_values("difference", each["difference"])
+        row |= estimate_values("change", each["change"]) if each["change"] else {}
         turned = each["reversed"]
         # Of many orders some turn by chance: shown is what the correction for all tests leaves, before and after.
         if turned == SHOWN and signs[None] * signs[each["level"]] >= 0:
@@ -125,7 +125,7 @@ def _heard(
 
 
 def _crossover(found: Mapping[str, Any]) -> dict[str, Any]:
-    columns = spread("crossover", found)
+    columns = estimate_values("crossover", found)
     columns |= {f"crossover{end}_censored": found[f"{name}_censored"] for end, name in ENDS.items()}
     return columns | {"crossover_share": found["share"], "crossover_reason": found["reason"]}
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.columns import place
+from cascade_equivalence.report.columns import place_values
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.report.table import TABLES, Table
@@ -111,7 +111,7 @@ def _pair(node: NodeFile, found: Mapping[str, Any], outline: Outline) -> dict[st
         "system_kind": outline.parts(system)["kind"],
         "reference_kind": outline.parts(reference)["kind"],
         "match": found["match"],
-        **place(node),
+        **place_values(node),
         "rows": found["rows"],
         "groups": found["groups"],
     }

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.config.names import VARIANTS
-from cascade_equivalence.report.columns import Schema, estimate, spread
+from cascade_equivalence.report.columns import Schema, estimate_schema, estimate_values
 from cascade_equivalence.report.display import NOT_RUN, Display, decimal, interval, points_interval
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.table import Table
@@ -21,9 +21,9 @@ SCHEMA: Schema = {
     "setting": pl.String,
     "rows": pl.Int64,
     "groups": pl.Int64,
-    **estimate("kappa"),
-    **estimate("observed_agreement"),
-    **estimate("accuracy_difference"),
+    **estimate_schema("kappa"),
+    **estimate_schema("observed_agreement"),
+    **estimate_schema("accuracy_difference"),
     "reason": pl.String,
 }
 """``setting`` says what was changed; the difference of accuracies is again minus usual; ``reason`` is kappa's."""
@@ -50,7 +50,7 @@ def frame(files: Iterable[Path], outline: Outline) -> pl.DataFrame:
         found = json.loads(path.read_text(encoding="utf-8"))
         row = {name: found[name] for name in NAMES} | {"reason": found["kappa"]["reason"]}
         for name in ESTIMATES:
-            row |= spread(name, found[name])
+            row |= estimate_values(name, found[name])
         rows.append(row)
     orders = [list(outline.systems), outline.ordered_tasks(), list(VARIANTS)]
     names = ("system", "task", "variant")

@@ -1,4 +1,4 @@
-"""Which services answered, in which versions, and what they charged, for the report's provenance."""
+"""Which services answered, in which versions, and what they charged, for the page."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

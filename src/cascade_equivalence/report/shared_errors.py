@@ -15,7 +15,7 @@ from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.display import NOT_RUN, Display
 from cascade_equivalence.report.naming import ASR_KINDS, NodeFile, Outline, task_title
 from cascade_equivalence.report.table import Table
-from cascade_equivalence.stats.answers import KEY, some
+from cascade_equivalence.stats.answers import KEY, some_keys
 from cascade_equivalence.stats.join import join_pair
 
 if TYPE_CHECKING:
@@ -153,7 +153,9 @@ def _shared(joined: pl.DataFrame, asr: pl.DataFrame, items: pl.DataFrame) -> pl.
         .sort(KEY)
     )
     if (missing := rows.filter(pl.col("word_errors").is_null() | pl.col("spoken").is_null())).height:
-        raise StudyError(f"there is no transcript or no item for {some(missing)}, which both systems have answered")
+        raise StudyError(
+            f"there is no transcript or no item for {some_keys(missing)}, which both systems have answered"
+        )
     return rows.select(
         *KEY,
         "spoken",

@@ -8,10 +8,10 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec, ImplicitSpec
+from cascade_equivalence.report.columns import ENDS
 from cascade_equivalence.report.mechanism_schemas import SUFFICIENCY
 from cascade_equivalence.report.naming import Outline
 
-ENDS = ("", "_low", "_high")
 NOT_COMPARED = "the study does not compare {} with {}"
 
 

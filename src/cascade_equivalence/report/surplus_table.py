@@ -9,7 +9,7 @@ import polars as pl
 
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import ORACLE
-from cascade_equivalence.report.columns import Schema, estimate, spread
+from cascade_equivalence.report.columns import Schema, estimate_schema, estimate_values
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval
 from cascade_equivalence.report.naming import in_order, task_title
 from cascade_equivalence.report.table import Table
@@ -22,11 +22,11 @@ SCHEMA: Schema = {
     "groups": pl.Int64,
     "labels": pl.Int64,
     "folds": pl.Int64,
-    **estimate("h_y"),
-    **estimate("text"),
-    **estimate("audio"),
-    **estimate("both"),
-    **estimate("surplus"),
+    **estimate_schema("h_y"),
+    **estimate_schema("text"),
+    **estimate_schema("audio"),
+    **estimate_schema("both"),
+    **estimate_schema("surplus"),
     "half_surplus": pl.Float64,
     "half_groups": pl.Int64,
     "permutations": pl.Int64,
@@ -61,7 +61,7 @@ def frame(files: Mapping[str, Path]) -> pl.DataFrame:
             **{f"permuted_{end}": found["permuted"][end] for end in ("low", "high")},
         }
         for name in ("h_y", *INFORMATION):
-            row |= spread(name, found[name])
+            row |= estimate_values(name, found[name])
         rows.append(row)
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 

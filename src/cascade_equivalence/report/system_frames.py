@@ -8,7 +8,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.columns import PLACE, Schema, estimate, place, spread
+from cascade_equivalence.report.columns import PLACE, Schema, estimate_schema, estimate_values, place_values
 from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.report.system_tables import accuracy, noise, transcription
 from cascade_equivalence.report.table import Table
@@ -25,16 +25,16 @@ ACCURACY: Schema = {
     "groups": pl.Int64,
     "correct": pl.Int64,
     "parsed": pl.Int64,
-    **estimate("accuracy"),
-    **estimate("parse_rate"),
-    **estimate("accuracy_among_parsed"),
+    **estimate_schema("accuracy"),
+    **estimate_schema("parse_rate"),
+    **estimate_schema("accuracy_among_parsed"),
     "reason": pl.String,
     "chance": pl.Float64,
     "majority": pl.Float64,
     "own_chance": pl.Float64,
     "against_chance": pl.String,
 }
-NOISE: Schema = ACCURACY | estimate("change")
+NOISE: Schema = ACCURACY | estimate_schema("change")
 TRANSCRIPTION: Schema = {
     "asr": pl.String,
     "kind": pl.String,
@@ -80,11 +80,11 @@ def _accuracy_row(
     return {
         "system": node.who,
         **outline.parts(node.who),
-        **place(node),
+        **place_values(node),
         **{name: found[name] for name in COPIED},
-        **spread("accuracy", found["accuracy"]),
-        **spread("parse_rate", found["parse_rate"]),
-        **spread("accuracy_among_parsed", found["accuracy_among_parsed"]),
+        **estimate_values("accuracy", found["accuracy"]),
+        **estimate_values("parse_rate", found["parse_rate"]),
+        **estimate_values("accuracy_among_parsed", found["accuracy_among_parsed"]),
         "reason": found["accuracy"]["reason"],
         "chance": found["levels"]["chance"],
         "majority": found["levels"]["majority"],
@@ -122,7 +122,7 @@ def noise_frame(
         for node in noisy:
             row = _accuracy_row(node, mine[node], labels[task], outline, statistics)
             difference = change(mine[node], baseline, confidence=statistics.confidence)
-            rows.append(row | spread("change", vars(difference)))
+            rows.append(row | estimate_values("change", vars(difference)))
     return outline.sort(pl.DataFrame(rows, schema=NOISE, orient="row"))
 
 
@@ -143,7 +143,7 @@ def transcription_frame(transcripts: Mapping[NodeFile, pl.DataFrame], outline: O
                 {
                     "asr": node.who,
                     "kind": outline.asr_kind(node.who),
-                    **place(node),
+                    **place_values(node),
                     "voice": voice,
                     "clips": clips,
                     "reference_words": words,

@@ -1,4 +1,4 @@
-"""The study's outcome in words, computed from the tables; it never claims more than they hold."""
+"""The study's outcome in words, computed from the tables."""
 
 import polars as pl
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cascade_equivalence.config.mechanism import BASELINE
+from cascade_equivalence.config.mechanism import AFFINE, BASELINE, LINEAR
 from cascade_equivalence.report.display import p_value, percent, points, points_interval
 from cascade_equivalence.report.finding import (
     BAG_BREAKS_MORE,
@@ -16,10 +16,8 @@ from cascade_equivalence.report.finding import (
     Finding,
 )
 from cascade_equivalence.report.mechanism_names import (
-    AFFINE,
     BAG,
     HEARD,
-    LINEAR,
     ORDERED,
     READ,
     concept_title,

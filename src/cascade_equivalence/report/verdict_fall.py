@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.config.mechanism import AFFINE, BASELINE, DRAWN, LINEAR
 from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR, standing_of
 from cascade_equivalence.report.display import percent
 from cascade_equivalence.report.erasure_tables import shown_positions
 from cascade_equivalence.report.finding import first_reason, too_few
-from cascade_equivalence.report.mechanism_names import AFFINE, HEARD, LINEAR, READ, control_names
+from cascade_equivalence.report.mechanism_names import HEARD, READ, control_names
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.verdict_claims import Sides, every
 from cascade_equivalence.report.wording import counted

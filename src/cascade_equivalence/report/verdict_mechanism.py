@@ -1,4 +1,4 @@
-"""Which of the paper's claims hold inside the opened models, in words; never more than the tables say."""
+"""Which of the paper's claims hold inside the opened models, in words, computed from the tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Lists and numbers in running text."""
+"""Lists and numbers as words, for sentences of the report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,10 +1,10 @@
-"""Clips that cannot be used, or only with care."""
+"""Finds clips that are empty, silent, too long or clipped, and lists them for the user."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, rms
 
@@ -81,7 +81,10 @@ def report_problems(clips: Iterable[Clip], task: str) -> list[str]:
         if clip.problem is not None:
             found.setdefault((clip.problem, clip.voice), []).append(clip.id)
     lines = {
-        (problem, voice): f"{task}, voice {voice}: {len(ids)} of {count} clips {_said(problem)}: {_list(ids)}"
+        (
+            problem,
+            voice,
+        ): f"{task}, voice {voice}: {len(ids)} of {count} clips {_said(problem)}: " + some_of(sorted(ids), NAMES_SHOWN)
         for (problem, voice), ids in sorted(found.items())
     }
     useless = [line for (problem, _), line in lines.items() if problem in ("empty", "silent")]
@@ -104,8 +107,3 @@ _SAID = {
 
 def _said(problem: str) -> str:
     return _SAID.get(problem, f"are {problem}")
-
-
-def _list(ids: list[str]) -> str:
-    shown = ", ".join(sorted(ids)[:NAMES_SHOWN])
-    return shown if len(ids) <= NAMES_SHOWN else f"{shown} and {len(ids) - NAMES_SHOWN} more"

@@ -1,4 +1,4 @@
-"""Requests to Microsoft Edge's read-aloud service, through the library edge-tts, and what can go wrong with them.
+"""Requests to Microsoft Edge's read-aloud service through the library edge-tts, and their errors.
 
 The service tells little: who asks too much, who names a voice that it lacks and who sends it nothing to read all get an
 empty reply, and a connection may end in the middle of a word. The library takes such an end for the end of the speech;

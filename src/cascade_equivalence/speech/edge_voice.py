@@ -1,6 +1,6 @@
-"""Neural voices of Microsoft Edge's read-aloud service, with patience and a look at every clip.
+"""Neural voices of Microsoft Edge's read-aloud service; a clip that is not whole is asked for again.
 
-The service owes nobody anything: it throttles, drops connections and now and then leaves words out. A clip is asked for
+The service gives no guarantees: it throttles, drops connections and now and then leaves words out. A clip is asked for
 again until it is whole, and what is finished is in the store of clips, so that nothing is asked for twice. The service
 may also change a voice from one day to the next without a new name: the clips in the store are the data set.
 """

@@ -1,4 +1,4 @@
-"""Clips in any condition."""
+"""Makes the clips of any condition from clean ones, by the kind of noise."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One recording's bytes to samples, or what is wrong with them: headers are not believed, and memory is bounded."""
+"""Decodes one recording in bounded memory, and says what is wrong with it; its header is not trusted."""
 
 from io import BytesIO
 from typing import Literal

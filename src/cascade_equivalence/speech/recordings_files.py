@@ -6,7 +6,7 @@ from operator import methodcaller
 from pathlib import Path
 
 from cascade_equivalence.config.speech import RecordingsVoice
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.errors import StudyError, some_of
 
 EXTENSIONS = ("wav", "flac", "mp3", "ogg", "opus", "aiff", "aif")
 """What libsndfile reads, of what speech is kept in."""
@@ -123,11 +123,11 @@ def _name(spec: RecordingsVoice, path: Path) -> str:
 
 
 def _explain(spec: RecordingsVoice, task: str, missing: list[str], found: int) -> str:
-    shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
     wanted = spec.pattern.replace("{task}", task)
     lines = [
-        f"{spec.folder}: {len(missing)} of {len(missing) + found} items of {task} have no recording: {shown}. "
-        f"Looked for {wanted}" + (f" with ext any of {', '.join(EXTENSIONS)}." if "{ext}" in wanted else ".")
+        f"{spec.folder}: {len(missing)} of {len(missing) + found} items of {task} have no recording: "
+        f"{some_of(missing, SHOWN)}. Looked for {wanted}"
+        + (f" with ext any of {', '.join(EXTENSIONS)}." if "{ext}" in wanted else ".")
     ]
     if folders := _existing(spec, task, missing[0], EXTENSIONS, _IS_FOLDER):
         lines.append(f"{_name(spec, folders[0])} is a folder, not a sound file.")

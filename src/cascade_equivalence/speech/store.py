@@ -1,4 +1,4 @@
-"""Where finished clips are kept, so that a stopped run never speaks one twice."""
+"""The store of finished clips: after a stop none is made twice."""
 
 import hashlib
 import json

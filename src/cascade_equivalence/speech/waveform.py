@@ -36,6 +36,11 @@ def rms(audio: npt.NDArray[np.floating]) -> float:
     return float(np.sqrt(np.mean(np.square(audio, dtype=np.float64)))) if audio.size else 0.0
 
 
+def to_steps(audio: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
+    """Samples in [-1, 1) as 16-bit steps, the nearest ones and at most full scale, shape (n,)."""
+    return np.clip(np.rint(np.asarray(audio, dtype=np.float64) * STEPS), -STEPS, STEPS - 1).astype(np.int16)
+
+
 def encode_flac(audio: Waveform) -> bytes:
     """Encode a waveform as 16-bit mono FLAC at 16 kHz.
 
@@ -52,9 +57,8 @@ def encode_flac(audio: Waveform) -> bytes:
         raise StudyError("The audio holds samples that are not numbers: the voice or recording is broken.")
     if not audio.size:
         return b""
-    steps = np.clip(np.rint(np.asarray(audio, dtype=np.float64) * STEPS), -STEPS, STEPS - 1).astype(np.int16)
     file = BytesIO()
-    soundfile.write(file, steps, SAMPLING_RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(file, to_steps(audio), SAMPLING_RATE, format="FLAC", subtype="PCM_16")
     return file.getvalue()
 
 

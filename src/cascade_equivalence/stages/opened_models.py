@@ -3,11 +3,10 @@
 import re
 
 from cascade_equivalence.config.layers import spread_layers
+from cascade_equivalence.config.mechanism import UNTRAINED
 from cascade_equivalence.stages import needs, resolve
 from cascade_equivalence.stages.study import Study
 
-UNTRAINED = "@untrained"
-"""Behind a model's name: the same with the weights of its blocks shuffled."""
 # Of an utterance: vectors, their width where nothing is known of the model, bytes of a number.
 VECTORS, WIDTH, FLOAT = 250, 4096, 4
 LARGE_WIDTH = 1.6  # billions of parameters below which a model is half as wide

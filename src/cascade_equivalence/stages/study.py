@@ -111,7 +111,7 @@ class Study:
         """The text LLM that a model is, or speaks through."""
         return self.model(name).text_model or name
 
-    def ear_models(self, name: str) -> list[str]:
+    def hearing_models(self, name: str) -> list[str]:
         """Models that hear for an ASR, a speech LLM or ``oracle``: the model, and the audio tower it borrows."""
         if name == ORACLE:
             return []
@@ -130,11 +130,11 @@ class Study:
         spec = self.system(system)
         if isinstance(spec, ApiSpec):
             return []
-        return [self.backbone(system), *(self.ear_models(spec.model) if isinstance(spec, E2ESpec) else [])]
+        return [self.backbone(system), *(self.hearing_models(spec.model) if isinstance(spec, E2ESpec) else [])]
 
     def transcribing_models(self, asr: str) -> list[str]:
         """Models that transcripts need: of a speech LLM its text LLM, then what hears."""
-        ears = self.ear_models(asr)
+        ears = self.hearing_models(asr)
         return [self.text_model(ears[0]), *ears] if self.is_speech_llm(asr) else ears
 
     def listener(self, asr: str) -> str:

@@ -21,7 +21,7 @@ def all_files(study: Study) -> list[str]:
 
 def params(study: Study, asr: str) -> dict[str, Any]:
     """What transcripts depend on, beside weights and speech. The batch size is a matter of speed."""
-    if not study.ear_models(asr):
+    if not study.hearing_models(asr):
         return {"code": code_fingerprint("transcripts")}
     if not study.is_speech_llm(asr):
         settings = study.config.transcribe.model_dump(mode="json", exclude={"batch_size"})

@@ -5,17 +5,16 @@ from collections.abc import Sequence
 import polars as pl
 
 from cascade_equivalence.config.names import INVALID
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.errors import StudyError, some_of
 
 KEY = ["id", "voice"]
 COLUMNS = [*KEY, "group", "label", "parsed", "correct"]
 SHOWN = 3
 
 
-def some(rows: pl.DataFrame) -> str:
+def some_keys(rows: pl.DataFrame) -> str:
     """Name the first few keys of a table, and how many more there are."""
-    names = ", ".join(f"{item} in voice {voice}" for item, voice in rows.select(KEY).sort(KEY).head(SHOWN).iter_rows())
-    return names if rows.height <= SHOWN else f"{names} and {rows.height - SHOWN} more"
+    return some_of([f"{item} in voice {voice}" for item, voice in rows.select(KEY).sort(KEY).iter_rows()], SHOWN)
 
 
 def check_answers(answers: pl.DataFrame, labels: Sequence[str], whose: str = "the answers") -> pl.DataFrame:
@@ -39,13 +38,13 @@ def check_answers(answers: pl.DataFrame, labels: Sequence[str], whose: str = "th
         raise StudyError(f"{whose} are empty: there is nothing to compare")
     table = answers.select(COLUMNS)
     if (holes := table.filter(pl.any_horizontal(pl.all().is_null()))).height:
-        raise StudyError(f"{whose} have rows with missing values: {some(holes)}")
+        raise StudyError(f"{whose} have rows with missing values: {some_keys(holes)}")
     if (twice := table.filter(pl.struct(KEY).is_duplicated())).height:
-        raise StudyError(f"{whose} have more than one row for {some(twice.unique(KEY))}")
+        raise StudyError(f"{whose} have more than one row for {some_keys(twice.unique(KEY))}")
     if labels:
         strange = table.filter(~pl.col("label").is_in(labels) | ~pl.col("parsed").is_in([*labels, INVALID]))
         if strange.height:
-            raise StudyError(f"{whose} have labels outside {', '.join(labels)}: {some(strange)}")
+            raise StudyError(f"{whose} have labels outside {', '.join(labels)}: {some_keys(strange)}")
         if (wrong := table.filter(pl.col("correct") != (pl.col("parsed") == pl.col("label")))).height:
-            raise StudyError(f"{whose} are marked right or wrong against their own labels: {some(wrong)}")
+            raise StudyError(f"{whose} are marked right or wrong against their own labels: {some_keys(wrong)}")
     return table

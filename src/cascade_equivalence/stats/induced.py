@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.stats.answers import KEY, some
+from cascade_equivalence.stats.answers import KEY, some_keys
 from cascade_equivalence.stats.clusters import Clusters, Floats
 from cascade_equivalence.stats.intervals import share
 from cascade_equivalence.stats.jackknife import smooth
@@ -109,8 +109,8 @@ def _correct(joined: pl.DataFrame, heard: pl.DataFrame) -> NDArray[np.bool_]:
     """Whether the transcript of each row is correct, in the order of the rows."""
     errors = heard.select(*KEY, "word_errors")
     if (twice := errors.filter(pl.struct(KEY).is_duplicated())).height:
-        raise StudyError(f"the transcripts have more than one row for {some(twice.unique(KEY))}")
+        raise StudyError(f"the transcripts have more than one row for {some_keys(twice.unique(KEY))}")
     found = joined.select(KEY).join(errors, on=KEY, how="left", maintain_order="left")
     if (missing := found.filter(pl.col("word_errors").is_null())).height:
-        raise StudyError(f"there is no transcript of {some(missing)}, which the cascade has answered")
+        raise StudyError(f"there is no transcript of {some_keys(missing)}, which the cascade has answered")
     return (found["word_errors"] == 0).to_numpy()

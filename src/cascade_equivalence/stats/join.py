@@ -3,7 +3,7 @@
 import polars as pl
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.stats.answers import KEY, some
+from cascade_equivalence.stats.answers import KEY, some_keys
 
 
 def join_pair(system: pl.DataFrame, reference: pl.DataFrame, name: str = "the reference") -> pl.DataFrame:
@@ -23,10 +23,10 @@ def join_pair(system: pl.DataFrame, reference: pl.DataFrame, name: str = "the re
     """
     for whose, table in (("the system's answers", system), (f"{name}'s answers", reference)):
         if (twice := table.filter(pl.struct(KEY).is_duplicated())).height:
-            raise StudyError(f"{whose} have more than one row for {some(twice.unique(KEY))}")
+            raise StudyError(f"{whose} have more than one row for {some_keys(twice.unique(KEY))}")
     for whose, table, other in (("the system", system, reference), (name, reference, system)):
         if (missing := other.join(table, on=KEY, how="anti")).height:
-            raise StudyError(f"{whose} has no answer for {some(missing)}; both systems must answer the same clips")
+            raise StudyError(f"{whose} has no answer for {some_keys(missing)}; both systems must answer the same clips")
 
     shared = ["group", "label"]
     joined = system.select(*KEY, *shared, system_parsed="parsed", system_correct="correct").join(
@@ -39,5 +39,7 @@ def join_pair(system: pl.DataFrame, reference: pl.DataFrame, name: str = "the re
     for column in shared:
         differs = joined.filter(pl.col(column).ne_missing(pl.col(f"{column}_reference")))
         if differs.height:
-            raise StudyError(f"the two systems' answers have another {column} for {some(differs)}; make both again")
+            raise StudyError(
+                f"the two systems' answers have another {column} for {some_keys(differs)}; make both again"
+            )
     return joined.drop(f"{column}_reference" for column in shared).sort(KEY)

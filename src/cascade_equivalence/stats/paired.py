@@ -1,4 +1,4 @@
-"""Two systems' answers as arrays: the border between tables and numbers."""
+"""Two systems' answers to the same clips as arrays, which the statistics of pairs take."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ import polars as pl
 from cascade_equivalence.conditions import RATIO, Scale
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats.accuracy import NO_ROWS, accuracy_difference
-from cascade_equivalence.stats.answers import KEY, check_answers, some
+from cascade_equivalence.stats.answers import KEY, check_answers, some_keys
 from cascade_equivalence.stats.bootstrap import ALL_ALIKE, draw_weights
 from cascade_equivalence.stats.clusters import Clusters, Floats
 from cascade_equivalence.stats.intervals import difference
@@ -219,8 +219,8 @@ def _right(
         for here, there, name in ((clean, joined[level], where), (joined[level], clean, "clean speech")):
             if (missing := here.join(there, on=[*KEY, "group", "label"], how="anti")).height:
                 raise StudyError(
-                    f"{name} lacks {some(missing)}; conditions are compared on the same clips, in the voices that are "
-                    "heard in noise"
+                    f"{name} lacks {some_keys(missing)}; conditions are compared on the same clips, in the voices that "
+                    "are heard in noise"
                 )
     correct = {
         level: (table["system_correct"].to_numpy(), table["reference_correct"].to_numpy())

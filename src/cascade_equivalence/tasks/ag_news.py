@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cascade_equivalence.tasks.base import Item, Length, Task
-from cascade_equivalence.tasks.cleaning import as_sentence, settle
-from cascade_equivalence.tasks.published import read_csv, read_records, text_field
+from cascade_equivalence.tasks.cleaning import as_sentence, clean_until_stable
+from cascade_equivalence.tasks.published import read_csv, read_rows, text_field
 
 # Agencies and papers that the set's texts name as their source.
 _AGENCIES = (
@@ -54,7 +54,7 @@ class AgNews(Task):
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
         if path.suffix == ".parquet":
-            rows = ((int(row["label"]), *_split_title(text_field(row, "text"))) for row in read_records(path))
+            rows = ((int(row["label"]), *_split_title(text_field(row, "text"))) for row in read_rows(path))
         else:
             rows = ((int(label) - 1, title, description) for label, title, description in read_csv(path))
         for number, (label, title, description) in enumerate(rows, start=earlier + 1):
@@ -70,7 +70,7 @@ def clean_news(text: str) -> str:
 
     The place of a dateline is kept: "LONDON (Reuters) - Oil fell" becomes "LONDON, Oil fell".
     """
-    return settle(text, _without_debris, _without_sources)
+    return clean_until_stable(text, _without_debris, _without_sources)
 
 
 def _without_debris(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 
 from cascade_equivalence.config.names import INVALID
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.parsing import parse_label
 from cascade_equivalence.tasks.published import find_files, text_field
@@ -23,7 +23,6 @@ _FOREIGN = (
     *(ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError),
     *(csv.Error, pl.exceptions.PolarsError),
 )
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -211,10 +210,9 @@ class Task(ABC):
             if known and item.label and not any(self.score(self.parse(gold, item.options, {}), item) for gold in golds):
                 lost.append(item.id)
         if lost:
-            more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
             raise StudyError(
                 f"{path}: no answer can be scored as right for these items of {self.name}: "
-                f"{', '.join(lost[:_SHOWN])}{more}. Mend their gold answers or leave them out."
+                f"{some_of(lost)}. Mend their gold answers or leave them out."
             )
 
     def _demo_items(self, row: dict[str, Any]) -> list[Item]:

@@ -85,10 +85,10 @@ def clean_text(text: str) -> str:
     Returns:
         One line with single spaces, no markup, controls or pictures. Not empty if the text has a letter or a digit.
     """
-    return settle(text)
+    return clean_until_stable(text)
 
 
-def settle(text: str, *rules: Callable[[str], str]) -> str:
+def clean_until_stable(text: str, *rules: Callable[[str], str]) -> str:
     """Apply a task's own rules and then the common ones, until nothing changes.
 
     A text of which the rules would leave no letter and no digit (one that is all markup) keeps its bare words.

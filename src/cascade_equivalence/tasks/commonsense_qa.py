@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from cascade_equivalence.tasks.base import Item, Length, Task
 from cascade_equivalence.tasks.cleaning import clean_text
 from cascade_equivalence.tasks.parsing import parse_option
-from cascade_equivalence.tasks.published import list_field, read_records, text_field
+from cascade_equivalence.tasks.published import list_field, read_rows, text_field
 
 
 class CommonsenseQa(Task):
@@ -43,7 +43,7 @@ class CommonsenseQa(Task):
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
         del earlier
-        for row in read_records(path):
+        for row in read_rows(path):
             name, choices = text_field(row, "id"), row["choices"]
             letters, texts = list_field(choices, "label"), list_field(choices, "text")
             if list(letters) != list(string.ascii_uppercase[: len(texts)]):

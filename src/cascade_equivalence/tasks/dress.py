@@ -1,4 +1,4 @@
-"""What an answer is dressed in: marks that say nothing of their own, taken off before it is read.
+"""Takes marks that say nothing of their own off an answer before it is parsed.
 
 Markdown, LaTeX, HTML, the tags of thinking models and of chat templates, invisible and full-width characters, quotes,
 ticks and emoji at the ends, and what is struck out. Nothing else that says something goes: a second answer, a reason, a

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.tasks.base import Item
 
 SCHEMA = pl.Schema(
@@ -26,7 +26,6 @@ WIDER = pl.Schema({**SCHEMA, "wider": pl.List(pl.Struct({"grouping": pl.String()
 """Columns where items name wider groups."""
 LONGEST_ID = 200
 """Bytes of an item's id, with room for a voice and an extension in the 255 of a file's name."""
-_SHOWN = 5
 _LONGEST_SHOWN = 80
 
 
@@ -115,8 +114,7 @@ def _plain(value: object) -> object:
 
 def _refuse(source: str, problem: str, names: Iterable[str]) -> None:
     if found := list(names):
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise StudyError(f"In {source}, {problem}: {', '.join(map(_short, found[:_SHOWN]))}{more}.")
+        raise StudyError(f"In {source}, {problem}: {some_of([_short(name) for name in found])}.")
 
 
 def _short(name: str) -> str:

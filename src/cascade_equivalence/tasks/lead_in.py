@@ -1,4 +1,4 @@
-"""The lines of an answer without what announces it: "The answer is", "Topic:", the words of the task's own prompt."""
+"""Takes off an answer what announces it: "The answer is", "Topic:", the words of the task's own prompt."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cascade_equivalence.tasks.base import Item, Length, Task
-from cascade_equivalence.tasks.cleaning import settle
+from cascade_equivalence.tasks.cleaning import clean_until_stable
 from cascade_equivalence.tasks.published import read_csv_records, text_field
 
 
@@ -46,7 +46,7 @@ class Meld(Task):
 
 def clean_utterance(text: str) -> str:
     """Clean an utterance for speech; stage directions in brackets are not spoken."""
-    return settle(text, _without_directions)
+    return clean_until_stable(text, _without_directions)
 
 
 def _without_directions(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cascade_equivalence.tasks.base import Item, Length, Task
-from cascade_equivalence.tasks.cleaning import settle
+from cascade_equivalence.tasks.cleaning import clean_until_stable
 from cascade_equivalence.tasks.published import read_text, text_field
 
 
@@ -52,4 +52,4 @@ class Mustard(Task):
 
 def clean_line(text: str) -> str:
     """Clean a line for speech; in some, an apostrophe of another encoding stands as a letter ("it\u00d5s")."""
-    return settle(text, lambda line: re.sub(r"(?<=[a-z])\u00d5(?=[a-z])", "'", line))
+    return clean_until_stable(text, lambda line: re.sub(r"(?<=[a-z])\u00d5(?=[a-z])", "'", line))

@@ -1,4 +1,4 @@
-"""From a model's answer to a label. Strict: what is not plainly one answer is `invalid`.
+"""Parses a model's answer into a label. Strict: what is not plainly one answer is `invalid`.
 
 How an answer is read, whatever the task: it is undressed (`dress.undress`), and what it is announced with ("The answer
 is", "It is", the task's own answer prefix) comes off. Then the first line that says something must begin with one

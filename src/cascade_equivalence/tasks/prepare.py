@@ -1,4 +1,4 @@
-"""From a study's config to the items of one task."""
+"""Prepares the items of one task: own ones, a published set or the user's file, sampled as the config says."""
 
 from collections.abc import Mapping
 from pathlib import Path

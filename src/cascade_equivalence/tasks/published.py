@@ -102,7 +102,7 @@ def read_csv_records(path: Path) -> Iterator[dict[str, str]]:
     yield from csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Read rows from Parquet, from JSON lines, or from one JSON list; each when its turn comes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is said beside an answer, and whether the answer stands.
+"""Whether a remark beside an answer takes the answer back.
 
 The rule, the same for every task with a closed set of answers: a remark changes nothing, unless it names another answer
 or takes this one back. It takes it back where one of its clauses has nothing but words that deny (no, not, wrong,

@@ -1,4 +1,4 @@
-"""The same system asked again under what should not matter: what is changed.
+"""The variants in which a system is asked again: each changes one thing that should not change its answers.
 
 How far a system agrees with itself says how far its answers depend on what should not matter. Each variant changes one
 thing that is no part of what a system is, and says in which way: how it computes, how a task is asked, or in which

@@ -11,8 +11,8 @@ import polars as pl
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import Item, Length, Task
-from cascade_equivalence.tasks.cleaning import settle
-from cascade_equivalence.tasks.published import read_records, read_text, text_field
+from cascade_equivalence.tasks.cleaning import clean_until_stable
+from cascade_equivalence.tasks.published import read_rows, read_text, text_field
 
 _BRACKETS = {"-lrb-": "(", "-rrb-": ")", "-lsb-": "(", "-rsb-": ")", "-lcb-": "(", "-rcb-": ")"}
 _BRACKET = re.compile(r"-[lr][rsc]b-", re.IGNORECASE)
@@ -81,7 +81,7 @@ class Sst2(Task):
 def _read(path: Path) -> Iterator[tuple[str, int]]:
     table: Iterable[dict[str, Any]]
     if path.suffix == ".parquet":
-        table = read_records(path)
+        table = read_rows(path)
     else:
         table = csv.DictReader(io.StringIO(read_text(path)), delimiter="\t", quoting=csv.QUOTE_NONE)
     return ((text_field(row, "sentence"), int(row["label"])) for row in table)
@@ -122,7 +122,7 @@ def clean_review(text: str) -> str:
 
     "it does n't , -lrb- really -rrb- ." becomes "It doesn't, (really)."
     """
-    return settle(text, _detokenise)
+    return clean_until_stable(text, _detokenise)
 
 
 def _detokenise(text: str) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.tasks.base import Item, Length, Task
-from cascade_equivalence.tasks.cleaning import settle
+from cascade_equivalence.tasks.cleaning import clean_until_stable
 from cascade_equivalence.tasks.parsing import matches_alias, parse_free
-from cascade_equivalence.tasks.published import list_field, read_records, text_field
+from cascade_equivalence.tasks.published import list_field, read_rows, text_field
 
 
 class TriviaQa(Task):
@@ -49,7 +49,7 @@ class TriviaQa(Task):
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
         del earlier
-        for row in read_records(path):
+        for row in read_rows(path):
             if "answer" in row:
                 name, answer = text_field(row, "question_id"), row["answer"]
                 label, aliases = text_field(answer, "value"), list_field(answer, "aliases")
@@ -67,7 +67,7 @@ class TriviaQa(Task):
 
 def clean_question(text: str) -> str:
     r"""Clean a question for speech; some still carry the quoting of a CSV file: `"Who wrote ""Emma""?"`."""
-    return settle(text, _unquote)
+    return clean_until_stable(text, _unquote)
 
 
 def _unquote(text: str) -> str:

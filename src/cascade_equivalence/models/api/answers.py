@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.api.asking import Asker, Call, Stopped
+from cascade_equivalence.models.api.asking import ApiCaller, Call, Stopped
 from cascade_equivalence.models.api.costs import most, output_limit
 from cascade_equivalence.models.api.ending import ended_by_exceptions
 from cascade_equivalence.models.api.exchange import Client, Unanswered, turns_of
@@ -23,7 +23,7 @@ from cascade_equivalence.models.api.limits import Clock, RateLimit
 from cascade_equivalence.models.api.records import (
     StoredAnswer,
     question_key,
-    read_records,
+    read_store,
 )
 from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.models.store import UNANSWERED, Store
@@ -118,7 +118,7 @@ def ask_questions(
     spec = system.spec
     keys = [question_key(spec, question, max_new_tokens) for question in questions]
     if is_offline(system.config, environ):
-        kept = read_records(store)
+        kept = read_store(store)
         _refuse_offline(sum(key not in kept for key in keys), len(keys), system, store)
         values = [kept[key] for key in keys]
     else:
@@ -188,13 +188,13 @@ class _Job:
         spec, ledger = self.system.spec, self.system.ledger()
         client = open_client(spec, key)
         limit = RateLimit(spec, self.system.folder, self.clock)
-        asker = Asker(self.system.name, spec, client, limit, ledger, self.clock, self.stop)
+        caller = ApiCaller(self.system.name, spec, client, limit, ledger, self.clock, self.stop)
         queue = iter(missing.items())
         threads = min(spec.concurrency, len(missing))
         try:
             with ended_by_exceptions(), ThreadPoolExecutor(threads, thread_name_prefix="asking") as pool:
                 try:
-                    working = [pool.submit(self._work, asker, queue, advance) for _ in range(threads)]
+                    working = [pool.submit(self._work, caller, queue, advance) for _ in range(threads)]
                     for thread in working:
                         thread.result()
                 finally:
@@ -204,7 +204,7 @@ class _Job:
             client.close()
         self._conclude(len(missing), ledger)
 
-    def _work(self, asker: Asker, queue: Iterator[tuple[str, tuple[str, Question]]], advance: Advance) -> None:
+    def _work(self, caller: ApiCaller, queue: Iterator[tuple[str, tuple[str, Question]]], advance: Advance) -> None:
         """Ask one question after the other; what ends one thread ends all."""
         try:
             while not self.stop.is_set():
@@ -212,7 +212,7 @@ class _Job:
                     key, (name, question) = next(queue, ("", ("", None)))
                 if question is None:
                     return
-                self._ask(asker, key, name, question, advance)
+                self._ask(caller, key, name, question, advance)
         except Stopped:
             return
         except StudyError as error:
@@ -223,11 +223,11 @@ class _Job:
             self.stop.set()
             raise
 
-    def _ask(self, asker: Asker, key: str, name: str, question: Question, advance: Advance) -> None:
+    def _ask(self, caller: ApiCaller, key: str, name: str, question: Question, advance: Advance) -> None:
         spec = self.system.spec
         highest = most(spec, question, output_limit(spec, question, self.max_new_tokens))
         try:
-            call = asker.ask(turns_of(question), highest)
+            call = caller.ask(turns_of(question), highest)
         except Unanswered as error:
             with self.mutex:
                 self._give_up(key, name, error)
@@ -241,7 +241,7 @@ class _Job:
             self.records.add([(key, record.to_json())])
             self.in_a_row = 0
             advance(self.copies[key])
-        asker.settle(call)
+        caller.settle(call)
 
     def _record(self, call: Call, question: Question) -> StoredAnswer:
         reply, spec = call.reply, self.system.spec

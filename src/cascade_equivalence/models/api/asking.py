@@ -50,7 +50,7 @@ class Call:
     attempts: int
 
 
-class Asker:
+class ApiCaller:
     """Asks for one system; threads share it.
 
     Args:

@@ -1,4 +1,4 @@
-"""A job that is told to end ends in order: what it has paid for is kept."""
+"""Ends a job on a signal only after the answers under way are stored, because they are paid for."""
 
 import signal
 import sys

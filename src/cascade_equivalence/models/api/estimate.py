@@ -8,7 +8,7 @@ from pathlib import Path
 from cascade_equivalence.config.api import ApiBudget, ApiSpec
 from cascade_equivalence.models.api.costs import conversation_tokens, most, output_limit, price
 from cascade_equivalence.models.api.exchange import Usage
-from cascade_equivalence.models.api.records import question_key, read_records
+from cascade_equivalence.models.api.records import question_key, read_store
 from cascade_equivalence.models.question import Question
 
 WORDS_A_SECOND = 2.0
@@ -139,7 +139,7 @@ def known_part(
         max_new_tokens: The task's longest answer.
         store: File of its answers; it may be in use, or not exist.
     """
-    kept = read_records(store)
+    kept = read_store(store)
     # A question that is asked twice is one call.
     missing = {
         key: question

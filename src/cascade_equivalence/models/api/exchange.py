@@ -1,4 +1,4 @@
-"""What goes to an API and what comes back, whoever provides it."""
+"""Requests and replies of an API in a form that no provider owns, and what clients of providers have to offer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,6 @@ import numpy as np
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.question import Question, sound_of
-
-SAMPLING_RATE = 16_000
-STEPS = 32_768  # of a 16-bit sample, to each side of zero
 
 
 @dataclass(frozen=True)
@@ -198,9 +195,10 @@ def encode_wav(audio: np.ndarray) -> bytes:
     """Encode a waveform (16 kHz, float32, shape (n,)) as 16-bit mono WAV; equal samples give equal bytes."""
     import soundfile
 
-    steps = np.clip(np.rint(np.asarray(audio, dtype=np.float64) * STEPS), -STEPS, STEPS - 1).astype(np.int16)
+    from cascade_equivalence.speech.waveform import SAMPLING_RATE, to_steps
+
     file = BytesIO()
-    soundfile.write(file, steps, SAMPLING_RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(file, to_steps(audio), SAMPLING_RATE, format="WAV", subtype="PCM_16")
     return file.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""What is kept of an API's answers, and what answered."""
+"""`StoredAnswer`: an API's answer as it is kept, with its model version, tokens and cost."""
 
 import hashlib
 import json
@@ -92,7 +92,7 @@ class StoredAnswer:
         )
 
 
-def read_records(path: Path) -> dict[str, Any]:
+def read_store(path: Path) -> dict[str, Any]:
     """Records of a store that may be in use: values by key, none if there is no such file.
 
     The last line may be half written; it is left out, and the file is not touched.
@@ -130,7 +130,7 @@ def version_changes(folder: Path) -> list[str]:
     seen: dict[str, dict[str, list[str]]] = {}
     for path in sorted(folder.rglob("*.jsonl")):
         if not path.name.endswith(UNANSWERED):
-            for value in read_records(path).values():
+            for value in read_store(path).values():
                 if value["model_version"] is not None:
                     times = seen.setdefault(value["model"], {}).setdefault(value["model_version"], [])
                     times.append(value["time"])

@@ -1,4 +1,4 @@
-"""What a source hands over, and which of its files may be touched at all."""
+"""The files that a source of weights gives, and which of them are safe to read."""
 
 import hashlib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A folder on this machine, used where it is."""
+"""Models from a folder on this machine, which are read where they are."""
 
 from pathlib import Path
 

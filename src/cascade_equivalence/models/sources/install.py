@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cascade_equivalence.config.model_files import CTRANSLATE2_WEIGHTS, DATA_SUFFIXES, MANIFEST, RECORD
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.sources.manifest import Manifest, read_record, write_manifest
+from cascade_equivalence.models.sources.manifest import Manifest, last_installed, write_manifest
 
 
 def refuse_foreign(target: Path) -> None:
@@ -51,7 +51,7 @@ def install(manifest: Manifest, files: dict[str, Path], target: Path, work: Path
         target: The model folder.
         work: Folder of temporary files, on the same file system as the target.
     """
-    old = read_record(target)
+    old = last_installed(target)
     target.mkdir(parents=True, exist_ok=True)
     (target / MANIFEST).unlink(missing_ok=True)
     for name in old.files.keys() - files.keys() if old else ():

@@ -89,7 +89,7 @@ def says(file: Path, manifest: Manifest) -> bool:
         return False
 
 
-def read_record(folder: Path) -> Manifest | None:
+def last_installed(folder: Path) -> Manifest | None:
     """Read what was last put into a folder, finished or not; None when nothing readable says so.
 
     The record repeats the manifest in a file of its own, because a workflow deletes the manifest, its declared output,

@@ -19,7 +19,7 @@ from cascade_equivalence.models.sources.install import install, refuse_foreign
 from cascade_equivalence.models.sources.manifest import (
     Manifest,
     differences,
-    read_record,
+    last_installed,
     record_files,
     revision_of,
     says,
@@ -137,7 +137,7 @@ def resolve_model(name: str, spec: ModelSpec, target: Path, cache: Path | None =
     locks.mkdir(parents=True, exist_ok=True)
     work = target.with_name(f".{target.name}.partial")
     with FileLock(locks / f"{hashlib.sha256(str(target).encode()).hexdigest()[:32]}.lock"):
-        recorded = read_record(target)
+        recorded = last_installed(target)
         if recorded and _is_current(recorded, spec, target):
             described = recorded.model_copy(update={"name": name, "licence": spec.licence, "chat": spec.chat})
             for file in (RECORD, MANIFEST):

@@ -1,4 +1,4 @@
-"""Before a speech LLM answers thousands of clips: does it hear a known one, alone as in company?"""
+"""Checks, before a speech LLM answers a study, that it hears a known clip, alone and in a batch."""
 
 from collections.abc import Sequence
 from typing import Any

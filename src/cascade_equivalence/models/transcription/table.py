@@ -1,4 +1,4 @@
-"""Between clips and the transcripts table."""
+"""Makes the transcripts table from clips and what was heard in them."""
 
 from collections.abc import Sequence
 from functools import partial

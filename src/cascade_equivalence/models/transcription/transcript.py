@@ -1,4 +1,4 @@
-"""What was heard in one clip."""
+"""`Transcript`: what was heard in one clip."""
 
 from dataclasses import dataclass
 

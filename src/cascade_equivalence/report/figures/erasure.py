@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cascade_equivalence.config.mechanism import BASELINE, DRAWN
+from cascade_equivalence.config.mechanism import AFFINE, BASELINE, DRAWN, LINEAR
 from cascade_equivalence.report.figures.figure import Counterpart, Figure
 from cascade_equivalence.report.figures.layer_axis import GREY, legend, parts
 from cascade_equivalence.report.figures.looks import COLORS
-from cascade_equivalence.report.mechanism_names import AFFINE, HEARD, LINEAR, READ, concept_title
+from cascade_equivalence.report.mechanism_names import HEARD, READ, concept_title
 from cascade_equivalence.report.naming import task_title
 
 if TYPE_CHECKING:

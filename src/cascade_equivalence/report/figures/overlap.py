@@ -12,12 +12,12 @@ from cascade_equivalence.report.figures.layer_axis import GREY, legend
 from cascade_equivalence.report.figures.looks import COLORS
 from cascade_equivalence.report.naming import HEARING, task_title
 from cascade_equivalence.report.shown import PlannedStudy
+from cascade_equivalence.stats.overlap import BINARY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-BINARY = 2
 ROW_INCHES = 0.34
 EXACT = "exact"
 DAGGER = " †"

@@ -1,4 +1,4 @@
-"""A published set becomes one folder of checked files, and its recordings one checked archive."""
+"""Fetches a published set into one folder of checked files, and its recordings as one checked archive."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Large files from an address: fetched once, taken up again where a connection was cut."""
+"""Downloads of large files, which continue where a connection was cut."""
 
 import hashlib
 import http.client

@@ -90,7 +90,7 @@ class SetPin(Closed):
 _PINS: TypeAdapter[dict[TaskName, SetPin]] = TypeAdapter(dict[TaskName, SetPin])
 
 
-def read_pins(path: Path) -> dict[str, SetPin]:
+def read_set_pins(path: Path) -> dict[str, SetPin]:
     """Read the list of sources, by task.
 
     Args:

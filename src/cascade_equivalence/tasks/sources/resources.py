@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.sources.exclusions import Exclusions, read_exclusions
-from cascade_equivalence.tasks.sources.pins import SetPin, pin_of, read_pins
+from cascade_equivalence.tasks.sources.pins import SetPin, pin_of, read_set_pins
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,6 @@ def read_resources(task: str, resources: Path) -> SetResources:
     path = sets_file(resources)
     if resources != RESOURCES and not path.is_file():
         return SetResources(UNKNOWN, read_exclusions(exclusions_file(task, resources), "test"))
-    pin = pin_of(task, read_pins(path), path)
+    pin = pin_of(task, read_set_pins(path), path)
     split = pin.recordings.split if pin.recordings else "test"
     return SetResources(pin, read_exclusions(exclusions_file(task, resources), split))
