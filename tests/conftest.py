@@ -19,22 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the long forms of the tests")
 
 
-SHARED = ("finished_micro", "finished", "tables_shown")
-"""Fixtures of a session that take minutes."""
-
-
-# Before the plugin that reads the marks.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # With `--dist loadgroup`: files that share such a fixture are run by one process, so that it is made once; others
-    # stay together as they are.
-    groups: dict[Path, str] = {}
-    for item in items:
-        for name in SHARED:
-            if name in getattr(item, "fixturenames", ()):
-                groups.setdefault(item.path, name)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups.get(item.path, item.path.stem)))
     if config.getoption("--long"):
         return
     skip = pytest.mark.skip(reason="the long form runs with --long")

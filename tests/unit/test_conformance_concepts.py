@@ -16,7 +16,7 @@ from cascade_equivalence.config.names import CONCEPTS, ConceptKind
 from cascade_equivalence.config.schema import json_schema
 from cascade_equivalence.mechanism.concept import Columns, Concept
 from cascade_equivalence.mechanism.ctc import read_ctc_probe
-from cascade_equivalence.mechanism.frame_labels import Frames
+from cascade_equivalence.mechanism.frame_labels import ProbedFrames
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.moments import read_moments
 from cascade_equivalence.mechanism.states import States
@@ -60,7 +60,7 @@ def values_of(study: Study, concept: Concept, table: pl.DataFrame, config: Erasu
     whole = pl.read_parquet(study.utterances)
     rows = np.flatnonzero(whole["id"].is_in(table["id"].implode()).to_numpy())
     files = study.layers[LAYER]
-    frames = Frames(States(files.states), pl.read_parquet(study.index), rows, read_ctc_probe(files.ctc))
+    frames = ProbedFrames(States(files.states), pl.read_parquet(study.index), rows, read_ctc_probe(files.ctc))
     found = concept.labels(frames, config)
     return Columns(tuple(found.names), found.values, found.reason)
 
@@ -72,7 +72,7 @@ def trained(study: Study) -> pl.DataFrame:
 
 
 def targets(study: Study, concept: Concept) -> tuple[np.ndarray, np.ndarray]:
-    """Frames of the train split, and what each is of the concept: its utterance's columns, or its own label."""
+    """ProbedFrames of the train split, and what each is of the concept: its utterance's columns, or its own label."""
     rows, owners = study.train()
     if concept.labels is not None:
         said = read_ctc_probe(study.layers[LAYER].ctc).logits(torch.from_numpy(rows)).argmax(1)
