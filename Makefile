@@ -12,8 +12,6 @@ DEMO := --configfile config/demo.yaml --profile profiles/demo
 EMBEDDED := --configfile config/embedded.yaml --profile profiles/demo
 # A process for each core, four at most: each holds torch. Tests of one file share what they set up and stay together.
 TOGETHER := --numprocesses logical --maxprocesses 4 --dist loadfile
-# From end to end files that share a finished study stay together as well; half of their time one core is idle.
-STUDIES := --numprocesses logical --maxprocesses 3 --dist loadgroup
 
 .PHONY: help demo check test test-long lint format types unit workflow end-to-end slurm report embedded locks benchmark config clean
 
@@ -76,8 +74,10 @@ unit: $(VENV)/.dev
 workflow: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(TOGETHER) tests/workflow
 
+# Two processes: each Snakemake takes two cores and leaves one idle for much of its time. Files that share a finished
+# study are run by one of them.
 end-to-end: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(STUDIES) tests/end_to_end
+	@$(BIN)/python -m pytest $(TOGETHER) --maxprocesses 2 tests/end_to_end
 
 slurm: $(VENV)/.slurm ## Tests on a real SLURM on this machine (root, slurm-wlm and munge; skips elsewhere)
 	@$(BIN)/python -m pytest -rs tests/slurm
