@@ -11,7 +11,6 @@ WARM := CASCADE_EQUIVALENCE_WARM=1
 DEMO := --configfile config/demo.yaml --profile profiles/demo
 EMBEDDED := --configfile config/embedded.yaml --profile profiles/demo
 # A process for each core, four at most: each holds torch. Tests of one file share what they set up and stay together.
-# Not those from end to end: they kill nodes in time, and each Snakemake has the cores to itself.
 TOGETHER := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: help demo check test test-long lint format types unit workflow end-to-end slurm report embedded locks benchmark config clean
@@ -54,7 +53,7 @@ report: $(VENV)/.run ## Snakemake's own report of the demo (fetches its viewer's
 	@$(SNAKEMAKE) $(DEMO) --report results/demo/snakemake-report.html
 
 check: lint types ## Lint, types and the quick unit tests: config, plugins, tasks, statistics (a minute)
-	@$(BIN)/python -m pytest $(TOGETHER) $(foreach part,conditions config* plugins registry* stats_* tasks_*,$(wildcard tests/unit/test_$(part).py))
+	@$(BIN)/python -m pytest $(TOGETHER) $(foreach part,conditions config* conformance_tasks plugins registry* stats_* tasks_*,$(wildcard tests/unit/test_$(part).py))
 
 test: lint types unit workflow end-to-end slurm ## Lint, types, unit, workflow, end-to-end and SLURM tests
 
@@ -75,8 +74,10 @@ unit: $(VENV)/.dev
 workflow: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(TOGETHER) tests/workflow
 
+# Two processes: each Snakemake takes two cores and leaves one idle for much of its time. Files that share a finished
+# study are run by one of them.
 end-to-end: $(VENV)/.dev
-	@$(BIN)/python -m pytest tests/end_to_end
+	@$(BIN)/python -m pytest $(TOGETHER) --maxprocesses 2 tests/end_to_end
 
 slurm: $(VENV)/.slurm ## Tests on a real SLURM on this machine (root, slurm-wlm and munge; skips elsewhere)
 	@$(BIN)/python -m pytest -rs tests/slurm

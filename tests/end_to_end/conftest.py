@@ -1,6 +1,7 @@
 """What several tests share: the report's page of a made-up study in a real browser, and a finished small study."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,30 @@ from reruns import Study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+
+STUDIES = ("micro", "finished")
+"""Fixtures that stand for a study, which takes minutes and is made once a process."""
+
+
+def study_of(file: Path) -> str:
+    """The finished study that a file's tests share with other files'; the file itself where they share none."""
+    text = file.read_text(encoding="utf-8")
+    return next((name for name in STUDIES if re.search(rf"\b{name}: ", text)), file.name)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files that share a study are run by one process, the tests of any other file together, too."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByStudy(LoadScopeScheduling):
+        """The plugin asks it for what stays together; its own groups take names that this pytest does not have."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return study_of(config.rootpath / nodeid.partition("::")[0])
+
+    return ByStudy(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -57,28 +57,27 @@ def test_a_finished_matrix_is_left_alone(micro: Study) -> None:
     assert made.code == 0 and made.jobs == set() and made.written == set(), made.output
 
 
-def test_a_new_system_runs_its_own_nodes(micro: Study) -> None:
+def test_what_is_added_runs_its_own_nodes(micro: Study) -> None:
+    """A system, a task, a noise level and a concept at once; the workflow's tests plan them one by one."""
     study = micro.config()
     study["systems"].append("third")
     study["pairs"].append({"system": "third", "reference": "first", "label": "another LLM"})
+    study["tasks"].append("trivia_qa")
+    study["noise"]["snr_db"].append(0)
+    study["mechanism"]["erasure"]["concepts"] = ["proxy", "ctc"]
+    new = (("trivia_qa", "clean"), ("sst2", "snr0"))
     assert micro.ran(study) == {
         ("resolve_model", "llama-b"),
-        *answers(*NODES, systems=("third",)),
-        *agreement(*NODES, pair=("third", "first")),
-        *END,
-    }
-
-
-def test_a_new_task_runs_its_own_nodes(micro: Study) -> None:
-    study = micro.config()
-    study["tasks"].append("trivia_qa")
-    node = ("trivia_qa", "clean")
-    assert micro.ran(study) == {
         ("prepare_items", "trivia_qa"),
         *(("synthesize_speech", "trivia_qa", voice) for voice in ("us", "gb")),
-        *transcripts(node),
-        *answers(node),
-        *agreement(node),
+        ("mix_noise", "sst2", "us", "snr0"),
+        *transcripts(*new),
+        *answers(*new),
+        *answers(*NODES, *new, systems=("third",)),
+        *agreement(*new),
+        *agreement(*NODES, *new, pair=("third", "first")),
+        ("fit_erasers_speech_a", "ctc"),
+        ("answer_erased", "speech-a", "ctc", "sst2"),
         *END,
     }
 
@@ -104,27 +103,12 @@ def test_a_new_voice_asks_only_what_it_says(micro: Study) -> None:
         assert heard.height == 12 and new - old <= 4, system
 
 
-def test_a_new_noise_level_runs_that_level(micro: Study) -> None:
-    study = micro.config()
-    study["noise"]["snr_db"].append(0)
-    node = ("sst2", "snr0")
-    expected = {("mix_noise", "sst2", "us", "snr0"), *transcripts(node), *answers(node), *agreement(node), *END}
-    assert micro.ran(study) == expected
-
-
 def test_a_new_layer_watches_its_model_once_more(micro: Study) -> None:
     study = micro.config()
     study["mechanism"]["layers"] = {"speech-a": [0, 1]}
     # One pass makes the states of all layers; clips, transcripts and answers are left, those under no erasure as well.
     left = ("answer_erased", "speech-a", "none", "sst2")
     assert micro.ran(study) == {("capture_speech_a",), *inside("0", "1"), *END} - {left}
-
-
-def test_a_new_concept_runs_its_own_nodes(micro: Study) -> None:
-    study = micro.config()
-    study["mechanism"]["erasure"]["concepts"] = ["proxy", "ctc"]
-    own = {("fit_erasers_speech_a", "ctc"), ("answer_erased", "speech-a", "ctc", "sst2")}
-    assert micro.ran(study) == own | END
 
 
 def test_a_changed_prompt_asks_that_task_again(micro: Study) -> None:
@@ -134,16 +118,12 @@ def test_a_changed_prompt_asks_that_task_again(micro: Study) -> None:
     assert micro.ran(study) == {*answers(node), *agreement(node), *END}
 
 
-def test_a_changed_statistic_runs_no_model(micro: Study) -> None:
-    study = micro.config()
-    study["statistics"]["draws"] = 60
-    assert micro.ran(study) == {*agreement(*NODES), *END}
-
-
-def test_a_changed_rate_of_false_discoveries_only_makes_tables(micro: Study) -> None:
-    study = micro.config()
-    study["statistics"]["fdr"] = 0.1
-    assert micro.ran(study) == END
+def test_changed_settings_of_statistics_plan_no_model(micro: Study) -> None:
+    for setting, wanted in (({"draws": 60}, {*agreement(*NODES), *END}), ({"fdr": 0.1}, END)):
+        study = micro.config()
+        study["statistics"] |= setting
+        plan = micro.checkout.plan(study)
+        assert plan.code == 0 and plan.jobs == wanted, (setting, plan.output)
 
 
 def test_other_weights_in_the_same_folder_are_another_model(micro: Study) -> None:

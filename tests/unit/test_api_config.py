@@ -98,10 +98,10 @@ def test_a_key_has_no_place_in_a_config() -> None:
 def test_money_needs_prices_in_one_currency() -> None:
     priced, euro = spec(GEMINI, prices=PRICES), spec(GEMINI, prices=PRICES | {"currency": "EUR"})
     budget = {"budget": {"money": 5}}
-    assert problems(priced, spec(OPENAI), config=budget) == [
-        "systems.s1.prices: api.budget.money is set, so say what a million tokens cost"
-    ]
-    assert problems(priced, euro) == ["systems: prices are in EUR and USD; one budget needs one currency"]
+    (unpriced,) = problems(priced, spec(OPENAI), config=budget)
+    assert unpriced.startswith("systems.s1.prices: ") and "api.budget.money" in unpriced
+    (mixed,) = problems(priced, euro)
+    assert mixed.startswith("systems: ") and "EUR" in mixed and "USD" in mixed
     for wrong in ({"budget": {"money": 0}}, {"budget": {"money": float("inf")}}, {"budget": {"calls": 0}}):
         with pytest.raises(ValidationError):
             ApiConfig.model_validate(wrong)

@@ -128,12 +128,13 @@ def test_a_misspelt_name_is_told_with_the_right_one(
 
 def test_a_pair_needs_two_systems_of_the_study() -> None:
     pair = {"system": "tiny-smollm2", "reference": "base-smollm2", "label": "x"}
-    assert one_line(changed(pairs=[pair, pair | {"reference": "base-smollm3"}])) == (
-        "pairs.1.reference: there is no selected system 'base-smollm3' - did you mean 'base-smollm2'?"
-    )
+    unknown = one_line(changed(pairs=[pair, pair | {"reference": "base-smollm3"}]))
+    assert unknown.startswith("pairs.1.reference: ") and "'base-smollm3'" in unknown and "'base-smollm2'" in unknown
     # Defined, but not selected.
-    assert one_line(changed(pairs=[pair | {"system": "tiny-gemma"}])).startswith("pairs.0.system: there is no selected")
-    assert one_line(changed(pairs=[pair | {"system": "base-smollm2"}])).endswith("is compared with itself")
+    unselected = one_line(changed(pairs=[pair | {"system": "tiny-gemma"}]))
+    assert unselected.startswith("pairs.0.system: ") and "'tiny-gemma'" in unselected
+    itself = one_line(changed(pairs=[pair | {"system": "base-smollm2"}]))
+    assert itself.startswith("pairs.0") and "base-smollm2" in itself
 
 
 @pytest.mark.parametrize("role", ["asr", "llm"])

@@ -64,7 +64,7 @@ def test_a_folder_needs_the_parts_that_are_used(musan: str) -> None:
     (Path(musan) / "music").rmdir()
     assert problems(snr_db=[5], musan={"folder": musan}) == []
     (line,) = problems(snr_db=[5], music_snr_db=[5], musan={"folder": musan})
-    assert line.startswith("noise.musan.folder: ") and line.endswith("has no folder 'music', which music_snr_db needs")
+    assert line.startswith("noise.musan.folder: ") and "'music'" in line and "music_snr_db" in line
 
 
 @pytest.mark.parametrize(

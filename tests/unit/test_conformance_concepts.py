@@ -72,7 +72,7 @@ def trained(study: Study) -> pl.DataFrame:
 
 
 def targets(study: Study, concept: Concept) -> tuple[np.ndarray, np.ndarray]:
-    """Frames of the train split, and what each is of the concept: its utterance's columns, or its own label."""
+    """ProbedFrames of the train split, and what each is of the concept: its utterance's columns, or its own label."""
     rows, owners = study.train()
     if concept.labels is not None:
         said = read_ctc_probe(study.layers[LAYER].ctc).logits(torch.from_numpy(rows)).argmax(1)

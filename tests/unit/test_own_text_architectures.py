@@ -14,12 +14,18 @@ import torch
 from own_text_checks import CONFIG, clip, files_of
 from tiny_llm import byte_level_tokenizer, save_llama
 
+from cascade_equivalence.config.sources import HubSource, ModelSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.architecture import ARCHITECTURES
 from cascade_equivalence.models.question import ModelFiles, SpeechFiles
+from cascade_equivalence.models.sources import hub
+from cascade_equivalence.models.sources.files import Fetched
+from cascade_equivalence.models.sources.manifest import read_manifest
+from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM, open_speech_llm
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.nodes.answers import model_files
 
 torch.set_num_threads(1)
 
@@ -94,6 +100,21 @@ def test_implicit_transcripts(model: SpeechLLM, reference: checks.Reference) -> 
 
 def test_erasure(name: str, model: SpeechLLM) -> None:
     checks.check_erasure(model, TINY[name].width)
+
+
+def test_a_resolved_folder_is_opened(name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One folder and one manifest for text LLM and ears, as a study resolves it from the hub."""
+    blocks = TINY[name].blocks
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    monkeypatch.setattr(hub, "fetch", lambda _: Fetched(files, "c0ffee"))
+    source = HubSource(kind="hub", repo="someone/own", revision="main")
+    spec = ModelSpec(role="speech-llm", source=source, licence="MIT", blocks=blocks)
+    target = resolve_model("own", spec, tmp_path / "models" / "own", tmp_path / "cache")
+    manifest = read_manifest(target)
+    assert (manifest.architecture["layers"], manifest.architecture["connector"]) == (blocks, name)
+    _, speech = open_model(model_files([target / "manifest.json"] * 2, chat=True), CONFIG)
+    assert speech is not None and len(speech.blocks) == blocks
+    assert open_model(model_files([target / "manifest.json"], chat=True), CONFIG)[1] is None
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,10 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.architecture import own_text_in
 from cascade_equivalence.models.sources.facts import llm_facts, speech_facts
-from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.speech_llm.qwen2_audio import Qwen2AudioLLM, load_front_end
 from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
 from cascade_equivalence.models.text_llm import TextLLM
-from cascade_equivalence.nodes.answers import model_files
 from cascade_equivalence.stats.backbone import backbone_match
 
 torch.set_num_threads(1)
@@ -32,18 +30,6 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_qwen2_audio(tmp_path_factory.mktemp("qwen2-audio"))
-
-
-def test_a_resolved_folder_is_opened(folder: Path, tmp_path: Path) -> None:
-    """One folder and one manifest for text LLM and ears, as a study resolves it."""
-    source = PathSource(kind="path", path=folder)
-    spec = ModelSpec(role="speech-llm", source=source, licence="Apache-2.0", blocks=BLOCKS)
-    target = resolve_model("qwen2-audio", spec, tmp_path / "models" / "qwen2-audio", tmp_path / "cache")
-    assert read_manifest(target).architecture["layers"] == BLOCKS
-    files = model_files([target / "manifest.json"] * 2, chat=True)
-    _, speech = open_model(files, CONFIG)
-    assert speech is not None and len(speech.blocks) == BLOCKS
-    assert open_model(model_files([target / "manifest.json"], chat=True), CONFIG)[1] is None
 
 
 def test_a_checkpoint_without_a_text_llm_needs_one(tmp_path: Path) -> None:
