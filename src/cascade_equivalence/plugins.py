@@ -41,7 +41,7 @@ def use(paths: Sequence[Path]) -> None:
 
 def _drop_all() -> None:
     for registry in ALL:
-        registry.drop(registry.of_plugins())
+        registry.drop([*registry.of_plugins(), *registry.of_config()])
 
 
 def added_files() -> tuple[Path, ...]:

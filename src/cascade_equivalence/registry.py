@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from cascade_equivalence.errors import StudyError
 
 Thing = TypeVar("Thing")
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
 ALL: list["Registry[Any]"] = []
 """Every registry."""
 
@@ -33,6 +33,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         self._own: dict[str, Thing] | None = None
         self._added: dict[str, Thing] = {}
         self._files: dict[str, tuple[Path, ...]] = {}
+        self._described: set[str] = set()
         ALL.append(self)
 
     def add(self, thing: Thing) -> Thing:
@@ -62,6 +63,27 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         self._added[name] = thing
         return thing
 
+    def describe(self, name: str, entry: Mapping[str, Any]) -> Thing:
+        """Add a thing that a config describes; one of an earlier entry of the name goes.
+
+        Args:
+            name: Its name.
+            entry: What the config says of it.
+
+        Raises:
+            StudyError: The name is the package's or a plugin's, or no name that a file could have.
+        """
+        if name in self._described:
+            self.drop([name])
+        thing = self.add(importlib.import_module(self._home).DESCRIBED(name, entry))
+        self._described.add(name)
+        return thing
+
+    @property
+    def describes(self) -> bool:
+        """Whether a config can describe things of this kind."""
+        return hasattr(importlib.import_module(self._home), "DESCRIBED")
+
     def find(self, name: str) -> Thing:
         """Look a thing up.
 
@@ -83,6 +105,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         for name in list(names):
             self._added.pop(name, None)
             self._files.pop(name, None)
+            self._described.discard(name)
 
     def came_with(self, names: Iterable[str], files: tuple[Path, ...]) -> None:
         """Note which files some added things are made of: what depends on the things depends on them."""
@@ -99,6 +122,10 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
     def of_plugins(self) -> list[str]:
         """Names of the things that came with files."""
         return list(self._files)
+
+    def of_config(self) -> list[str]:
+        """Names of the things that a config describes."""
+        return list(self._described)
 
     def __getitem__(self, name: str) -> Thing:
         return self._known()[name]
@@ -125,7 +152,9 @@ class NameIn:
         return core_schema.no_info_after_validator_function(self._known, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return handler(schema) | {"enum": list(self.registry)}
+        known = {"enum": list(self.registry)}
+        # Editors offer the known names; others may be a config's own.
+        return handler(schema) | ({"anyOf": [known, {"pattern": NAME.pattern}]} if self.registry.describes else known)
 
     def _known(self, name: str) -> str:
         if name not in self.registry:

@@ -61,7 +61,7 @@ def test_the_schema_of_registries_refuses_what_the_types_refuse() -> None:
         lambda raw: raw.pop("tasks"),
         lambda raw: raw.update(task=[]),
         lambda raw: raw["items"].update(max_word=3),
-        lambda raw: raw["tasks"].append("sst3"),
+        lambda raw: raw["tasks"].append("3 tasks"),
         lambda raw: raw["transcribe"].update(engine="x"),
         lambda raw: raw["noise"].update(talkers=0),
         lambda raw: raw["items"].update(per_task=True),

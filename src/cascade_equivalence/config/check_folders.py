@@ -100,8 +100,11 @@ def _item_problems(study: StudyConfig) -> Iterator[str]:
             yield from (
                 _missing("items.folder", items.folder / task)
                 for task in study.tasks
-                if not (items.folder / task).is_dir()
+                if TASKS[task].file is None and not (items.folder / task).is_dir()
             )
+    for task in study.tasks:
+        if (file := TASKS[task].file) is not None and not file.is_file():
+            yield f"tasks.{task}.items: there is no file {file}"
     for task in study.tasks if items.source == "demo" else ():
         beside = TASKS[task].beside
         if beside is not None and not (file := beside / "items" / f"{task}.jsonl").is_file():

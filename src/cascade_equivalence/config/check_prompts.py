@@ -1,6 +1,7 @@
 """Checks of how a task is asked that types cannot make: prompt, words for labels, examples, paraphrase."""
 
 import re
+import string
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ _SLOT_LIKE = re.compile(r"\{\s*(\w*)\s*\}")
 def prompt_problems(task_name: str, spec: TaskSpec) -> list[str]:
     """What is wrong with the way a task is asked, one sentence a problem; empty if nothing is."""
     task = TASKS[task_name]
+    if lines := list(_own_problems(spec)):
+        return lines
     asked = [*_template_problems(task, spec), *_word_problems(task, spec), *_shot_problems(task, spec)]
     return [*asked, *_paraphrase_problems(task, spec)]
 
@@ -24,6 +27,27 @@ def prompt_problems(task_name: str, spec: TaskSpec) -> list[str]:
 def named(word: str) -> re.Pattern[str]:
     """Where a text names a word as a word of its own, in any case."""
     return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+
+
+def _own_problems(spec: TaskSpec) -> Iterator[str]:
+    """What is wrong with the entry of a task of the user's own, or with one that is none."""
+    own = ("columns", "labels", "title", "text_sufficient")
+    if spec.items is None:
+        for key in own:
+            if getattr(spec, key) != TaskSpec.model_fields[key].default:
+                yield f"{key} is for a task of your own: name the file of its items in `items`, or leave {key} out."
+        return
+    letters = list(string.ascii_uppercase[: len(spec.labels)])
+    if "options" in SLOT.findall(spec.prompt) and (not spec.labels or spec.labels != letters):
+        yield "Its prompt holds `{options}`, so `labels` are their letters: [A, B], [A, B, C], ..."
+    if len(spec.labels) == 1:
+        yield "One label leaves nothing to choose: give all of them in `labels`, or none for free answers."
+    if INVALID in spec.labels:
+        yield f"`labels` has {INVALID!r}, which stands for answers that are none: call the label otherwise."
+    if repeated := [label for label, count in Counter(spec.labels).items() if count > 1]:
+        yield f"`labels` has {', '.join(repeated)} twice."
+    if doubled := [column for column, count in Counter(spec.columns.values()).items() if count > 1]:
+        yield f"`columns` takes {', '.join(doubled)} for two things."
 
 
 def _template_problems(task: "Task", spec: TaskSpec) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from cascade_equivalence.config.check import problems
 from cascade_equivalence.config.explain import block, explain
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.read import bound_problem, read_config
 from cascade_equivalence.config.study import Definitions, StudyConfig
 from cascade_equivalence.errors import StudyError
@@ -103,20 +104,23 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
     raw = _with_plugins(raw, (root, *places))
     lines: list[str] = []
     defined = merge_definitions(())
+    searched = (root, *places)
     entries = raw.get("registry")
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, str | Path):
             path = find_registry(Path(entry), (root, *places))
-            content = read_definitions(path)
+            content = with_own_tasks(read_definitions(path), (*searched, path.parent))
             if wrong := registry_problems(content, str(path)):
                 lines += wrong
             else:
                 _merge(defined, content)
     own = raw.get("definitions")
     if isinstance(own, Mapping):
-        _merge(defined, own)
+        _merge(defined, with_own_tasks(own, searched))
     elif own is not None:
         defined = own
+    raw, described = _named_tasks(raw)
+    _merge(defined, with_own_tasks(described, searched))
     try:
         study = StudyConfig.model_validate({**raw, "definitions": defined})
     except ValidationError as error:
@@ -127,6 +131,42 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
     if lines:
         raise StudyError(block("The config is not valid:", lines))
     return study
+
+
+def with_own_tasks(content: Mapping[str, Any], places: Sequence[Path]) -> Mapping[str, Any]:
+    """Definitions whose tasks of the user's own are in the registry, with the files where they were found.
+
+    Args:
+        content: Definitions, by section, which need not be valid.
+        places: Folders in which the tasks' files are looked for; the first that has one wins.
+
+    Raises:
+        StudyError: A task has a name that cannot be its.
+    """
+    tasks = content.get("tasks")
+    if not isinstance(tasks, Mapping):
+        return content
+    found = dict(tasks)
+    for name, entry in tasks.items():
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("items"), str | Path):
+            continue
+        tried = [place / entry["items"] for place in places]
+        file = next((path for path in tried if path.is_file()), Path(entry["items"]))
+        found[name] = {**entry, "items": file}
+        try:
+            TASKS.describe(name, found[name])
+        except StudyError as error:
+            raise StudyError(f"tasks.{name}: {error}") from error
+    return {**content, "tasks": found}
+
+
+def _named_tasks(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """A study whose tasks are a list, and the definitions of those that it described in place."""
+    tasks = raw.get("tasks")
+    if not isinstance(tasks, Mapping):
+        return raw, {}
+    described = {name: entry for name, entry in tasks.items() if entry is not None}
+    return {**raw, "tasks": list(tasks)}, {"tasks": described}
 
 
 def _with_plugins(raw: Mapping[str, Any], places: Sequence[Path]) -> Mapping[str, Any]:

@@ -25,7 +25,13 @@ COLUMNS = 120
 
 def json_schema() -> dict[str, Any]:
     """JSON schema of a study's config file."""
-    return {"$schema": DIALECT} | StudyConfig.model_json_schema() | {"title": "Study of cascade equivalence"}
+    schema = StudyConfig.model_json_schema()
+    tasks = schema["properties"]["tasks"]
+    # Beside a list of names, names with what they describe.
+    entry = {"anyOf": [{"$ref": "#/$defs/TaskSpec"}, {"type": "null"}]}
+    described = {"type": "object", "minProperties": 1, "additionalProperties": entry}
+    schema["properties"]["tasks"] = {"description": tasks["description"], "anyOf": [tasks, described]}
+    return {"$schema": DIALECT} | schema | {"title": "Study of cascade equivalence"}
 
 
 def registry_schema() -> dict[str, Any]:

@@ -31,6 +31,9 @@ class Shot(Closed):
     answer: str = Field(description="The answer the example gives.")
 
 
+ItemField = Literal["id", "text", "label", "group", "options", "aliases"]
+
+
 class TaskSpec(Closed):
     """How one task is asked."""
 
@@ -50,9 +53,32 @@ class TaskSpec(Closed):
         description="The prompt in other words, with the same labels, for `statistics.repeats`.",
     )
 
+    items: Path | None = Field(
+        default=None,
+        description="For a task of your own: the file of its items (CSV, JSON lines, JSON or Parquet) with the columns "
+        "text and label and, where wanted, id, group, options and aliases.",
+    )
+    columns: dict[ItemField, str] = Field(
+        default={}, description="Of your own file: names of its columns, where they are others."
+    )
+    labels: list[Label] = Field(
+        default=[],
+        description="Of your own task: the closed set of labels, or the letters of its options; empty where answers "
+        "are free.",
+    )
+    title: str = Field(default="", description="Of your own task: what a reader sees; empty for its name.")
+    text_sufficient: bool = Field(
+        default=True, description="Of your own task: whether its words hold all that the label depends on."
+    )
+
     def asked(self) -> dict[str, Any]:
         """All that an answer depends on: not the paraphrase, with which only a system that is asked again is asked."""
-        return self.model_dump(mode="json", exclude={"paraphrase"})
+        beside = {"paraphrase", "items", "columns", "title", "text_sufficient"}
+        return self.model_dump(mode="json", exclude=beside if self.labels else {*beside, "labels"})
+
+    def read_as(self) -> dict[str, Any]:
+        """How the user's own file is read."""
+        return self.model_dump(mode="json", include={"columns", "labels"})
 
 
 ORACLE = "oracle"
@@ -214,7 +240,10 @@ class StudyConfig(Closed):
     )
     results: Path = Field(default=Path("results"), description="Folder for everything the study makes.")
     models_folder: Path = Field(default=Path("results/models"), description="Folder for resolved weights.")
-    tasks: list[TaskName] = Field(min_length=1, description="Tasks to run.")
+    tasks: list[TaskName] = Field(
+        min_length=1,
+        description="Tasks to run: a list of names, or names with the entry of a task of your own behind them.",
+    )
     systems: list[Name] = Field(min_length=1, description="Systems to run.")
     pairs: list[PairSpec] = Field(default=[], description="Systems to compare.")
     contrasts: list[ContrastSpec] = Field(

@@ -33,7 +33,7 @@ from cascade_equivalence.publish.redact import item_echoes, redacted
 from cascade_equivalence.tasks.sources.resources import read_resources
 
 OWN_ITEMS = "the project's own items, Apache-2.0"
-PLUGIN_ITEMS = "not stated: items that came with a plugin of the study"
+PLUGIN_ITEMS = "not stated: items of the study's own"
 REPORT = "report.html"
 README = "README.md"
 SOUND = "sound: large, and made again by the study"
@@ -157,7 +157,7 @@ def _rehash(crate: dict[str, Any], files: Mapping[str, bytes]) -> None:
 def _of_plugin(task: str) -> bool:
     """Whether a task is not the package's."""
     known = TASKS.get(task)
-    return known is None or known.beside is not None
+    return known is None or known.beside is not None or known.file is not None
 
 
 class _Contents:
@@ -223,15 +223,16 @@ class _Contents:
         )
 
     def _licences(self) -> dict[str, str]:
-        if not self._published:
-            return {task: PLUGIN_ITEMS if _of_plugin(task) else OWN_ITEMS for task in self._tasks}
+        return {task: self._licence(task) for task in self._tasks}
+
+    def _licence(self, task: str) -> str:
+        known = TASKS.get(task)
         # Of a plugin that is not at hand nothing is known.
-        return {
-            task: read_resources(task, known.resources).pin.licence
-            if (known := TASKS.get(task)) is not None
-            else PLUGIN_ITEMS
-            for task in self._tasks
-        }
+        if known is None or known.file is not None:
+            return PLUGIN_ITEMS
+        if self._published:
+            return read_resources(task, known.resources).pin.licence
+        return PLUGIN_ITEMS if _of_plugin(task) else OWN_ITEMS
 
     def readme(self, names: list[str], latest: Record) -> str:
         """What a reader of the supplement has to know."""

@@ -208,7 +208,7 @@ def files_of(patterns: Iterable[str], package: Path = PACKAGE) -> list[Path]:
 
 def code_of(task: str) -> tuple[str | Path, ...]:
     """What is particular to a task's code: its module, or the files of the plugin that it came with."""
-    return TASKS.files(task) or (f"tasks/{task}.py",)
+    return TASKS.files(task) or (TASKS[task].module,)
 
 
 def made_by(workflow: Path, deployment: Iterable[object], script: str, environment: str) -> dict[str, str | None]:

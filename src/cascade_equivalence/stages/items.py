@@ -22,7 +22,8 @@ def file(study: Study, task: str) -> str:
 
 def fetched(study: Study, task: str) -> list[str]:
     """What a node fetched that the items of a task are read from; none of own items and of a user's folder."""
-    fetches = study.config.items.source != "demo" and study.config.items.folder is None
+    own = TASKS[task].file is not None
+    fetches = not own and study.config.items.source != "demo" and study.config.items.folder is None
     if fetches and not study.set_resources(task).pin.texts:
         raise StudyError(
             f"items.folder: nothing says where the set of {task} comes from; name your folder with {task}/, or "
@@ -33,6 +34,8 @@ def fetched(study: Study, task: str) -> list[str]:
 
 def sources(study: Study, task: str) -> list[Path]:
     """Files that the items of a task are read from, where no node fetches them."""
+    if (own := TASKS[task].file) is not None:
+        return [own]
     if study.config.items.source == "demo":
         return [TASKS[task].resources / "items" / f"{task}.jsonl"]
     if study.config.items.folder is None:
@@ -58,6 +61,8 @@ def params(study: Study, task: str) -> dict[str, Any]:
             items[key] = items[key].get(task)
     code = code_fingerprint("items", *code_of(task))
     params: dict[str, Any] = {"items": items, "files": contents(study, task), "code": code}
+    if TASKS[task].file is not None:
+        return params | {"own": study.task(task).read_as()}
     if study.config.items.source == "demo":
         return params
     known = study.set_resources(task)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -18,11 +18,11 @@ from cascade_equivalence.tasks.parsing import parse_label
 from cascade_equivalence.tasks.published import find_files, text_field
 
 Split = Literal["test", "dev"]
-# What reading a file in another layout ends in.
-_FOREIGN = (
+FOREIGN: tuple[type[Exception], ...] = (
     *(ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError),
     *(csv.Error, pl.exceptions.PolarsError),
 )
+"""What reading a file in another layout ends in."""
 
 
 @dataclass(frozen=True)
@@ -90,30 +90,37 @@ class Task(ABC):
         asked: Items of the published set that the paper asks; None for a task that it does not have.
         longest: Words of the longest text that is asked: a voice would need half a minute for 60.
         planned: How long an item is, for estimates before the set is there.
+        file: The user's own file of items; None where they come with the task or from a published set.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str] = ""
-    short_title: ClassVar[str] = ""
-    remark: ClassVar[str] = ""
-    labels: ClassVar[tuple[str, ...]] = ()
-    styles: ClassVar[tuple[str, ...]] = ()
-    balanced: ClassVar[bool] = True
-    has_options: ClassVar[bool] = False
-    text_sufficient: ClassVar[bool] = True
-    wider: ClassVar[tuple[str, ...]] = ()
-    subjects: ClassVar[tuple[str, ...]] = ()
-    patterns: ClassVar[tuple[str, ...]]
-    obtain: ClassVar[str]
-    asked: ClassVar[int | None] = None
-    longest: ClassVar[int] = 60
-    planned: ClassVar[Length] = Length(words=15, letters=85)
+    name: str
+    title: str = ""
+    short_title: str = ""
+    remark: str = ""
+    labels: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    balanced: bool = True
+    has_options: bool = False
+    text_sufficient: bool = True
+    wider: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    patterns: tuple[str, ...]
+    obtain: str
+    asked: int | None = None
+    longest: int = 60
+    planned: Length = Length(words=15, letters=85)
+    file: Path | None = None
 
     @property
     def beside(self) -> Path | None:
         """The folder with `items`, `sets.yaml` and `exclusions` of a task that is not the package's: its module's."""
         own = Path(inspect.getfile(type(self))).resolve().parent
         return None if own == Path(__file__).resolve().parent else own
+
+    @property
+    def module(self) -> str:
+        """The module of the package that says what is particular to the task, as a path in the package."""
+        return f"tasks/{Path(inspect.getfile(type(self))).name}"
 
     @property
     def resources(self) -> Path:
@@ -138,8 +145,8 @@ class Task(ABC):
             try:
                 row = json.loads(line) if line.strip() else {"split": None}
                 if row["split"] == split:
-                    items.extend(map(_checked, self._demo_items(row)))
-            except _FOREIGN as error:
+                    items.extend(map(checked, self._demo_items(row)))
+            except FOREIGN as error:
                 raise StudyError(
                     f"{path}, line {number}: not an item of {self.name} ({type(error).__name__}: {error})."
                 ) from error
@@ -167,10 +174,10 @@ class Task(ABC):
             found: list[Item] = []
             try:
                 for item in self._published_items(path, len(items)):
-                    found.append(_checked(item))
+                    found.append(checked(item))
             except OSError as error:
                 raise StudyError(f"{path} cannot be read ({error.strerror}).") from error
-            except _FOREIGN as error:
+            except FOREIGN as error:
                 reason = f"row {len(found) + 1}: {type(error).__name__}: {error}"
                 raise StudyError(
                     f"{path} is not in the layout published for {self.name} ({reason}). Expected: {self.obtain}"
@@ -249,7 +256,7 @@ def _own_lines(path: Path) -> list[str]:
         ) from error
 
 
-def _checked(item: Item) -> Item:
+def checked(item: Item) -> Item:
     """An item whose fields are texts, or tuples of texts, that can be written to a file.
 
     Raises:

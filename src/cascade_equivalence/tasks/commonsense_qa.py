@@ -3,7 +3,7 @@
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from cascade_equivalence.tasks.base import Item, Length, Task
 from cascade_equivalence.tasks.cleaning import clean_text
@@ -19,7 +19,7 @@ class CommonsenseQa(Task):
     asked = 1000
     planned = Length(words=13.2, letters=69, options=46)
     labels = ("A", "B", "C", "D", "E")
-    has_options: ClassVar[bool] = True
+    has_options: bool = True
     subjects = ("option", "choice")
     patterns = ("validation*.jsonl", "validation*.parquet")
     obtain = (

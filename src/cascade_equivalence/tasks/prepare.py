@@ -8,6 +8,7 @@ from cascade_equivalence.config.study import ItemsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import Item, Split
 from cascade_equivalence.tasks.items import check_items
+from cascade_equivalence.tasks.own import OwnTask, remarks_on
 from cascade_equivalence.tasks.registry import get_task
 from cascade_equivalence.tasks.sampling import sample
 from cascade_equivalence.tasks.sources.draw import prepare_published
@@ -36,6 +37,10 @@ def prepare_items(
     resources = task.beside or resources
     count, words = of_task("per_task", task_name, config.per_task), of_task("max_words", task_name, config.max_words)
     try:
+        if isinstance(task, OwnTask):
+            items = task.load()
+            check_items(items, task.labels, f"the items of {task.file}")
+            return sample(items, count, config.seed, words, balanced=task.balanced), remarks_on(items)
         if config.source == "published":
             return prepare_published(task, sets, resources, count, config.seed, words, complete=config.complete)
         items = task.load_demo(resources / "items", split)

@@ -6,10 +6,13 @@ from cascade_equivalence.tasks.base import Task
 from cascade_equivalence.tasks.commonsense_qa import CommonsenseQa
 from cascade_equivalence.tasks.meld import Meld
 from cascade_equivalence.tasks.mustard import Mustard
+from cascade_equivalence.tasks.own import OwnTask
 from cascade_equivalence.tasks.sst2 import Sst2
 from cascade_equivalence.tasks.trivia_qa import TriviaQa
 
 KIND = Task
+DESCRIBED = OwnTask
+"""What a config can describe: made of a name and its entry."""
 OWN: tuple[Task, ...] = (AgNews(), Sst2(), CommonsenseQa(), Meld(), Mustard(), TriviaQa())
 
 
