@@ -18,6 +18,8 @@ TaskName = Annotated[str, NameIn(TASKS)]
 VOICES: "Registry[VoiceProvider]" = Registry("voice provider", home="cascade_equivalence.speech.voices.registry")
 VARIANTS: "Registry[Variant]" = Registry("variant", home="cascade_equivalence.tasks.repeats")
 """What is changed when a system is asked again."""
+BINARY = 2
+"""Labels of a task with which there is one wrong answer only."""
 INVALID = "invalid"
 """The category of answers that are none; no label can be called so."""
 CONCEPTS: "Registry[Concept]" = Registry("concept", home="cascade_equivalence.mechanism.concepts")

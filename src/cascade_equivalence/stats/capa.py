@@ -22,10 +22,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.stats.accuracy import OPEN
 from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.intervals import above_chance
-from cascade_equivalence.stats.overlap import BINARY
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums
 

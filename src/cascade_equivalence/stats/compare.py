@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats import agreement, overlap
 from cascade_equivalence.stats.accuracy import (
@@ -131,7 +132,7 @@ def compare(
             "both_wrong": int(overlap.both_wrong(paired).sum()),
             "same_wrong": int(overlap.same_wrong(paired).sum()),
             "with_invalid_pairs": overlap.with_invalid_pairs(paired),
-            "informative": len(labels) != overlap.BINARY,
+            "informative": len(labels) != BINARY,
             "chance": {
                 "uniform": dict(zip(("value", "reason"), uniform, strict=True)),
                 "empirical": dict(zip(("value", "reason"), empirical, strict=True)),

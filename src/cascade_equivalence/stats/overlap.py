@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.intervals import share
 from cascade_equivalence.stats.jackknife import smooth
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Statistic
 
-BINARY = 2
 NONE_WRONG = "no item was answered wrongly by both systems"
 ONE_WRONG = "with two labels there is only one wrong answer, so the overlap says nothing"
 NOTHING_COMMON = "no wrong answer of the one system is a wrong answer of the other, so chance is 0"

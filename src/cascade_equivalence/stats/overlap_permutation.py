@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade_equivalence.stats.overlap import BINARY, NONE_WRONG, ONE_WRONG, both_wrong
+from cascade_equivalence.config.names import BINARY
+from cascade_equivalence.stats.overlap import NONE_WRONG, ONE_WRONG, both_wrong
 from cascade_equivalence.stats.paired import Paired
 
 CHUNK = 250  # draws held at a time; part of what a seed means
