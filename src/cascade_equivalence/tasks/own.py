@@ -63,7 +63,7 @@ class OwnTask(Task):
         items: list[Item] = []
         groups: dict[str, str] = {}
         try:
-            for row in self._rows(self.file):
+            for row in _rows(self.file):
                 items.append(self._item(row, len(items) + 1, groups))
         except OSError as error:
             raise StudyError(f"{self.file} cannot be read ({error.strerror})") from error
@@ -90,12 +90,6 @@ class OwnTask(Task):
             return {letter: letter for letter, _ in zip(self.labels, options, strict=False)}
         return super().answers(options, label_words)
 
-    @staticmethod
-    def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-        if path.suffix not in READABLE:
-            raise ValueError(f"its name ends in none of {', '.join(READABLE)}")
-        yield from read_csv_records(path) if path.suffix == ".csv" else read_rows(path)
-
     def _item(self, row: Mapping[str, Any], number: int, groups: dict[str, str]) -> Item:
         """One row as an item; items with the same text are of one group where the file has no groups."""
         found = {field: row.get(column) for field, column in self.columns.items()}
@@ -115,6 +109,29 @@ class OwnTask(Task):
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
         raise NotImplementedError(f"{self.name} has a file of its own, {path}")
+
+
+def read_columns(path: Path) -> list[str]:
+    """The names of a file's columns, as its first row has them.
+
+    Raises:
+        StudyError: It cannot be read, or has no row.
+    """
+    try:
+        row = next(iter(_rows(path)), None)
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read ({error.strerror})") from error
+    except FOREIGN as error:
+        raise StudyError(f"{path}: {error}") from error
+    if row is None:
+        raise StudyError(f"{path} has no items")
+    return [str(name) for name in row if name is not None]
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    if path.suffix not in READABLE:
+        raise ValueError(f"its name ends in none of {', '.join(READABLE)}")
+    yield from read_csv_records(path) if path.suffix == ".csv" else read_rows(path)
 
 
 def remarks_on(items: Sequence[Item]) -> list[str]:
