@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,25 @@ def test_nodes_depend_on_the_file_and_on_how_it_is_read(tmp_path: Path) -> None:
     assert params()[0] != items and params()[1] == answers
     # What other tasks are asked with is as it was.
     assert load_study(raw(path), ROOT).definitions.tasks["sst2"].asked().keys().isdisjoint(("items", "labels", "title"))
+
+
+def test_a_task_may_have_voices_of_its_own(tmp_path: Path) -> None:
+    path, folder = written(tmp_path / "items.csv", ROWS), tmp_path / "sound"
+    voice = {"anna": {"provider": "recordings", "folder": str(folder), "pattern": "{id}.{ext}"}}
+    config = raw(path, voices=["anna"]) | {"definitions": {"voices": voice}}
+    study = Study(load_study(config, ROOT))
+    assert study.voices_of("mine") == ["anna"] and study.voices_of("sst2") == study.config.speech.voices
+    assert set(stages.speech.files_of(study, "mine", "clean")) <= set(stages.speech.all_files(study))
+    assert re.fullmatch(stages.wildcards.constraints(study)["voice"], "anna")
+    # Who speaks changes no answer to the same words.
+    usual = Study(load_study(raw(path), ROOT))
+    assert stages.answer.params(usual, "base-smollm2", "mine") == stages.answer.params(study, "base-smollm2", "mine")
+    assert any("voices" in line and "sound" in line for line in place_problems(study.config, ROOT, location))
+    (line,) = lines_of(raw(path, voices=["ana"]))
+    assert "tasks.mine.voices" in line and "ana" in line
+    noisy = config | {"noise": {"snr_db": [10], "voices": ["us"], "tasks": ["mine", "sst2"]}}
+    (line,) = lines_of(noisy)
+    assert "tasks.mine.voices" in line and "us" in line
 
 
 def test_what_is_worth_knowing_of_the_items_is_told(tmp_path: Path) -> None:

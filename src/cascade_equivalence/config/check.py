@@ -13,6 +13,7 @@ from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
+from cascade_equivalence.config.spoken import clean_voices, own_voices
 from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
 
@@ -40,13 +41,6 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from mechanism_problems(study, lambda task: clean_voices(study, task))
     if study.transcribe.engine == "openai-whisper" and study.transcribe.dtype == "int8":
         yield "transcribe.dtype: openai-whisper has no int8; set transcribe.engine to faster-whisper or hybrid"
-
-
-def clean_voices(study: StudyConfig, task: str) -> list[str]:
-    """Voices that speak a task without noise. Published sets whose label lies in the voice are natural speech."""
-    if TASKS[task].styles and (study.items.source == "demo" or study.speech.prosody_voices):
-        return study.speech.prosody_voices
-    return study.speech.voices
 
 
 def _name_problems(study: StudyConfig) -> Iterator[str]:
@@ -192,6 +186,14 @@ def _task_problems(study: StudyConfig) -> Iterator[str]:
                 yield f"tasks.{task}: {problem}"
         else:
             yield f"tasks: {task!r} has no prompt; define it under `tasks:` in a registry file"
+        own = own_voices(study, task)
+        yield from unknown(f"tasks.{task}.voices", own, study.definitions.voices, "voice")
+        yield from repeated(f"tasks.{task}.voices", own)
+        if own and task in study.noise.tasks and (strange := [name for name in study.noise.voices if name not in own]):
+            yield (
+                f"tasks.{task}.voices: noise is mixed into {', '.join(strange)}, which does not speak {task}; name "
+                "voices of the task in noise.voices, or leave the task out of noise.tasks"
+            )
         if not isinstance(counts, int) and task not in counts:
             yield f"items.per_task: there is no number for {task}; give one, or one number for all tasks"
         if not isinstance(study.items.max_words, int) and task not in study.items.max_words:

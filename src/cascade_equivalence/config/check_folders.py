@@ -9,6 +9,7 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.config.speech import RecordingsVoice
+from cascade_equivalence.config.spoken import all_voices
 from cascade_equivalence.config.study import CascadeSpec, StudyConfig
 from cascade_equivalence.errors import StudyError
 
@@ -74,7 +75,7 @@ def place_problems(study: StudyConfig, project: Path, locate: Locate) -> Iterato
     for key, folder in {"noise.folder": noise.folder, **own}.items():
         if folder is not None and not folder.is_dir():
             yield _missing(key, folder)
-    for name in dict.fromkeys([*study.speech.voices, *study.speech.prosody_voices]):
+    for name in all_voices(study):
         voice = voices[name]
         # The recordings of a published set are unpacked before they are needed.
         unpacked = items.source == "published" and items.sets_folder / RECORDINGS

@@ -71,9 +71,14 @@ class TaskSpec(Closed):
         default=True, description="Of your own task: whether its words hold all that the label depends on."
     )
 
+    voices: list[Name] = Field(
+        default=[],
+        description="Voices that speak this task's items, in place of `speech.voices`: recordings of them, say.",
+    )
+
     def asked(self) -> dict[str, Any]:
         """All that an answer depends on: not the paraphrase, with which only a system that is asked again is asked."""
-        beside = {"paraphrase", "items", "columns", "title", "text_sufficient"}
+        beside = {"paraphrase", "items", "columns", "title", "text_sufficient", "voices"}
         return self.model_dump(mode="json", exclude=beside if self.labels else {*beside, "labels"})
 
     def read_as(self) -> dict[str, Any]:

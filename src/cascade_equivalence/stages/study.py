@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.check import clean_voices
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import ModelSpec
+from cascade_equivalence.config.spoken import clean_voices
 from cascade_equivalence.config.study import (
     LENS,
     ORACLE,

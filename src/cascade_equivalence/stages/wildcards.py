@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.spoken import all_voices
 from cascade_equivalence.stages import erasure, opened_models
 from cascade_equivalence.stages.study import Study
 
@@ -20,7 +21,7 @@ def constraints(study: Study) -> dict[str, str]:
         "concept": _either(erasure.concepts(study) if erased else ()),
         "lens": _either(name for name in study.asrs if study.is_lens(name)),
         "task": _either(study.config.tasks),
-        "voice": _either(dict.fromkeys([*study.config.speech.voices, *study.config.speech.prosody_voices])),
+        "voice": _either(all_voices(study.config)),
         "condition": _either(study.conditions),
         "variant": _either(study.config.statistics.repeats),
         "noise": _either(noise),
