@@ -13,11 +13,13 @@ import pytest
 from study_config import ROOT, changed, lines_of
 
 from cascade_equivalence import plugins, stages
+from cascade_equivalence.cli.commands.check import check_file
 from cascade_equivalence.config.check_folders import place_problems
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import INVALID, TASKS
 from cascade_equivalence.config.schema import json_schema
 from cascade_equivalence.config.study import ItemsConfig
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.folder import location
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.stages.study import Study
@@ -65,12 +67,13 @@ def raw(path: Path, **entry: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".json", ".parquet"])
 def test_every_format_gives_the_same_items(tmp_path: Path, ending: str) -> None:
-    options = [row | {"options": ["bank", "park"], "aliases": ["x y", "z"]} for row in ROWS]
-    for rows in (ROWS, options):
-        items = OwnTask("mine", ENTRY | {"items": written(tmp_path / f"items{ending}", rows)}).load()
-        assert [(item.id, item.text, item.label) for item in items] == [
-            (row["nr"], row["said"], row["kind"]) for row in rows
-        ]
+    options = [row | {"options": ["time", "place"], "aliases": ["x y", "z"]} for row in ROWS]
+    lettered = {"labels": ["A", "B"], "prompt": "{speech} {options}"}
+    for rows, entry in ((ROWS, ENTRY), (options, ENTRY | lettered)):
+        items = OwnTask("mine", entry | {"items": written(tmp_path / f"items{ending}", rows)}).load()
+        golds = [{"time": "A", "place": "B"}[row["kind"]] if "options" in row else row["kind"] for row in rows]
+        assert [(item.id, item.text) for item in items] == [(row["nr"], row["said"]) for row in rows]
+        assert [item.label for item in items] == golds
         # What is said twice is of one group.
         assert [item.group for item in items] == ["a", "b", "c", "b"]
         assert {item.options for item in items} == {tuple(rows[0].get("options", ()))}
@@ -139,6 +142,12 @@ def test_nodes_depend_on_the_file_and_on_how_it_is_read(tmp_path: Path) -> None:
     assert params(labels=["time", "place", "both"])[1] != answers
     written(path, ROWS[:-1])
     assert params()[0] != items and params()[1] == answers
+    # What is shown of it makes the report again, and no answer.
+    shown = [
+        stages.report.params(Study(load_study(raw(path, **entry), ROOT)), "page")
+        for entry in ({}, {"title": "Mine"}, {"text_sufficient": False})
+    ]
+    assert len({json.dumps(each, sort_keys=True, default=str) for each in shown}) == len(shown)
     # What other tasks are asked with is as it was.
     assert load_study(raw(path), ROOT).definitions.tasks["sst2"].asked().keys().isdisjoint(("items", "labels", "title"))
 
@@ -181,6 +190,10 @@ def test_what_is_worth_knowing_of_the_items_is_told(tmp_path: Path) -> None:
         ("items.csv", "text,label,id\nWhat,time,1\nWhere,place,1\n", ("more than once", "1")),
         ("items.csv", "text,label\nWhat,date\n", ("date", "time, place")),
         ("items.csv", "text,label\n!!,time\n", ("no text to speak",)),
+        ("items.csv", "label,text\nplace,behind the church, near the station\n", ("row 1", "quotation marks")),
+        ("items.csv", "text,text,label\na,b,time\n", ("'text'",)),
+        ("items.json", '[{"text": NaN, "label": "time"}]', ("row 1", "`text`")),
+        ("items.jsonl", '{"text": "a", "label": "time", "id": [0]}', ("row 1", "`id`")),
     ],
 )
 def test_a_file_with_a_fault_is_named_with_its_place(
@@ -203,6 +216,7 @@ def test_a_file_with_a_fault_is_named_with_its_place(
         ({"labels": ["time", "time"]}, "labels"),
         ({"columns": {"text": "a", "label": "a"}}, "columns"),
         ({"columns": {"words": "a"}}, "columns"),
+        ({"columns": {"text": "label"}}, "columns"),
         ({"labels": ["time", "invalid"]}, "labels"),
         ({"prompt": "no slot"}, "prompt"),
     ],
@@ -223,3 +237,37 @@ def test_names_and_files_that_cannot_be_are_refused(tmp_path: Path) -> None:
         assert name in line
     study = load_study(raw(tmp_path / "none.csv"), ROOT)
     assert any("tasks.mine.items" in line for line in place_problems(study, ROOT, location))
+
+
+def test_a_column_that_is_named_must_be_there(tmp_path: Path) -> None:
+    path = written(tmp_path / "items.csv", ROWS)
+    for field in ("id", "group", "options", "aliases"):
+        study = load_study(raw(path, columns=COLUMNS | {field: "speakr"}), ROOT)
+        (line,) = place_problems(study, ROOT, location)
+        assert "tasks.mine.items" in line and "speakr" in line
+
+
+@pytest.mark.parametrize("options", ["x|y|z|w", "x", "x||y", "x|x|y", "", "X|x"])
+def test_options_are_different_and_have_letters(tmp_path: Path, options: str) -> None:
+    row = {"text": "Which?", "label": "A", "options": options}
+    path = written(tmp_path / "items.csv", [{"text": "Which?", "label": "B", "options": "p|q|r"}, row])
+    task = OwnTask("mine", {"items": path, "labels": ["A", "B", "C"], "prompt": "{speech} {options}"})
+    assert "row 2" in (task.fault() or "")
+
+
+def test_a_registry_is_checked_by_itself_and_replaced_by_a_study(tmp_path: Path) -> None:
+    path = written(tmp_path / "items.csv", ROWS)
+    registry = tmp_path / "mine.yaml"
+    registry.write_text(json.dumps({"tasks": {"mine": {"items": "items.csv", **ENTRY}}}))
+    assert "valid registry" in check_file(registry)
+    registries = [*load_study(raw(path), ROOT).model_dump(mode="json")["registry"], str(registry)]
+    replaced = changed(tasks={"mine": {"prompt": "{speech}"}}, noise=None, registry=registries)
+    assert any("mine" in line for line in lines_of(replaced))
+    registry.write_text(json.dumps({"tasks": {"sst2": {"items": "items.csv", **ENTRY}}}))
+    with pytest.raises(StudyError, match="sst2"):
+        check_file(registry)
+
+
+def test_words_that_stand_for_no_are_read_alike_everywhere(tmp_path: Path) -> None:
+    load_study(raw(written(tmp_path / "items.csv", ROWS), text_sufficient="no"), ROOT)
+    assert not TASKS["mine"].text_sufficient

@@ -22,6 +22,7 @@ MOST_LABELS = 20
 """More different answers than that are free ones, as are those of which most items have one of their own."""
 SOUND = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
 FREE_TOKENS = 24
+OPTIONS = "{speech}\n{options}\nAnswer with the letter of the right option."
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ def own_study(items: Path, recordings: Path | None) -> OwnStudy:
     name = re.sub(r"\W+", "_", items.stem, flags=re.ASCII).strip("_") or "items"
     name = name if name[0].isalpha() else f"task_{name}"
     entry: dict[str, Any] = {"items": items.as_posix()} | ({"columns": renamed} if renamed else {})
-    read = OwnTask(name, entry).load()
+    lettered = {"prompt": OPTIONS, "labels": list(string.ascii_uppercase)} if "options" in columns else {}
+    read = OwnTask(name, entry | lettered).load()
     notes = [f"{len(read)} items; text is in the column {columns['text']!r}, the right answer in {columns['label']!r}"]
     answer: dict[str, Any] = {}
     if longest := max(len(item.options) for item in read):
         letters = list(string.ascii_uppercase[:longest])
-        prompt = "{speech}\n{options}\nAnswer with the letter of the right option."
-        entry |= {"labels": letters, "prompt": prompt}
+        entry |= {"labels": letters, "prompt": OPTIONS}
         notes.append(f"each has up to {longest} options, lettered from A")
     elif labels := _closed([item.label for item in read]):
         entry |= {"labels": labels, "prompt": f"{{speech}}\nAnswer with one of: {', '.join(labels)}."}

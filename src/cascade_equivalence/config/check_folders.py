@@ -104,8 +104,8 @@ def _item_problems(study: StudyConfig) -> Iterator[str]:
                 if TASKS[task].file is None and not (items.folder / task).is_dir()
             )
     for task in study.tasks:
-        if (file := TASKS[task].file) is not None and not file.is_file():
-            yield f"tasks.{task}.items: there is no file {file}"
+        if (fault := TASKS[task].fault()) is not None:
+            yield f"tasks.{task}.items: {fault}"
     for task in study.tasks if items.source == "demo" else ():
         beside = TASKS[task].beside
         if beside is not None and not (file := beside / "items" / f"{task}.jsonl").is_file():

@@ -46,7 +46,8 @@ def _own_problems(spec: TaskSpec) -> Iterator[str]:
         yield f"`labels` has {INVALID!r}, which stands for answers that are none: call the label otherwise."
     if repeated := [label for label, count in Counter(spec.labels).items() if count > 1]:
         yield f"`labels` has {', '.join(repeated)} twice."
-    if doubled := [column for column, count in Counter(spec.columns.values()).items() if count > 1]:
+    taken = [spec.columns.get(part, part) for part in {"text", "label", *spec.columns}]
+    if doubled := [column for column, count in Counter(taken).items() if count > 1]:
         yield f"`columns` takes {', '.join(doubled)} for two things."
 
 

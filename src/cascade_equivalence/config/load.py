@@ -63,6 +63,8 @@ def is_registry(content: Any) -> bool:
         return False
     only_studies = StudyConfig.model_fields.keys() - Definitions.model_fields.keys()
     sections = [content[section] for section in SECTIONS if section in content]
+    if any(isinstance(each, list) for each in sections):
+        return False
     return any(isinstance(each, Mapping | None) for each in sections) and not only_studies & content.keys()
 
 
@@ -121,6 +123,7 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
         defined = own
     raw, described = _named_tasks(raw)
     _merge(defined, with_own_tasks(described, searched))
+    _forget_replaced(defined)
     try:
         study = StudyConfig.model_validate({**raw, "definitions": defined})
     except ValidationError as error:
@@ -130,7 +133,26 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
         lines = list(problems(study))
     if lines:
         raise StudyError(block("The config is not valid:", lines))
+    _describe_as_read(study)
     return study
+
+
+def _describe_as_read(study: StudyConfig) -> None:
+    """Have the tasks of the user's own as the types have read them: they make words what they stand for."""
+    for name, spec in study.definitions.tasks.items():
+        if spec.items is not None:
+            TASKS.describe(name, spec.model_dump())
+
+
+def _forget_replaced(defined: Any) -> None:
+    """Drop tasks of the user's own whose entry a later one has replaced that names no file."""
+    tasks = defined.get("tasks") if isinstance(defined, Mapping) else None
+    known = tasks if isinstance(tasks, Mapping) else {}
+    TASKS.drop(
+        name
+        for name in TASKS.of_config()
+        if not isinstance(entry := known.get(name), Mapping) or entry.get("items") is None
+    )
 
 
 def with_own_tasks(content: Mapping[str, Any], places: Sequence[Path]) -> Mapping[str, Any]:

@@ -73,11 +73,6 @@ def interval(value: float | None, low: float | None, high: float | None, *, sign
     return number if low is None else f"{number} [{decimal(low, signed=signed)}, {decimal(high, signed=signed)}]"
 
 
-def excludes_zero(low: float | None, high: float | None) -> bool:
-    """Whether an interval of a difference shows one; False where there is no interval."""
-    return low is not None and high is not None and (low > 0 or high < 0)
-
-
 def p_value(value: float | None) -> str:
     """A p-value, never rounded to zero."""
     if value is None:

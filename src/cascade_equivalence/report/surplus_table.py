@@ -43,7 +43,7 @@ def frame(files: Mapping[str, Path]) -> pl.DataFrame:
     """One row a task, in the paper's order.
 
     Args:
-        files: What ``dag.surplus.measure_surplus`` wrote, by task.
+        files: What ``nodes.surplus.measure_surplus`` wrote, by task.
     """
     from cascade_equivalence.stats.surplus import INFORMATION
 

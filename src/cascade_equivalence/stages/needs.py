@@ -177,12 +177,16 @@ def known_billions(study: Study, model: str) -> float | None:
     if model not in study.known_sizes:
         spec, manifest = study.model(model), Path(resolve.manifest(study, model))
         counted = counted_billions(spec.source, manifest) if manifest.is_file() or spec.billions is None else None
-        study.known_sizes[model] = counted or spec.billions
+        size = counted or spec.billions
+        if size is None:
+            # Its weights may be resolved later in this run, and say it then.
+            return None
+        study.known_sizes[model] = size
     return study.known_sizes[model]
 
 
 def billions(study: Study, *models: str) -> float:
-    """Billions of parameters of some models together: as the registry says, as their weights say, or by role."""
+    """Billions of parameters of some models together: as their weights say, as the registry says, or by role."""
     named = dict.fromkeys(models)
     return sum(known_billions(study, name) or DEFAULT_BILLIONS[study.model(name).role] for name in named)
 

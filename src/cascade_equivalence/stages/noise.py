@@ -47,11 +47,6 @@ def params(study: Study, voice: str, condition: str) -> dict[str, Any]:
     return params
 
 
-def musan_record(study: Study) -> str:
-    """Record of MUSAN's archive."""
-    return f"{study.sets}/musan/archive.json"
-
-
 def musan_manifest(study: Study, part: str) -> str:
     """Manifest of a part of MUSAN; its files lie beside it."""
     return f"{study.sets}/musan/{part}/manifest.json"

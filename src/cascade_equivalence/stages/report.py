@@ -155,7 +155,15 @@ def params(study: Study, stage: str) -> dict[str, Any]:
         "sizes": sizes(study) if stage in SHOW_PAPER else None,
         "figures": _facts_of_figures(study) if stage in SHOW_PAPER else None,
         "code": code_fingerprint(stage, *_code_of_things(study), *added_files()),
+        **_own_tasks(study),
     }
+
+
+def _own_tasks(study: Study) -> dict[str, Any]:
+    """What the config says of tasks of the user's own that is shown, and that no answer depends on."""
+    specs = {task: study.task(task) for task in study.config.tasks}
+    own = {task: [spec.title, spec.text_sufficient] for task, spec in specs.items() if spec.items is not None}
+    return {"own_tasks": own} if own else {}
 
 
 def need(study: Study) -> Need:

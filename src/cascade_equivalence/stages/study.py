@@ -193,8 +193,8 @@ class Study:
         return {}
 
     @cached_property
-    def known_sizes(self) -> dict[str, float | None]:
-        """Billions of parameters of the models that were asked about: many nodes ask for the same."""
+    def known_sizes(self) -> dict[str, float]:
+        """Billions of parameters of the models whose size was found: many nodes ask for the same."""
         return {}
 
     def set_resources(self, task: str) -> "SetResources":

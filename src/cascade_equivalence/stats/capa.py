@@ -17,7 +17,6 @@ that agree throughout stay below 1 if some of their answers could not be parsed.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ from cascade_equivalence.stats.accuracy import OPEN
 from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.intervals import above_chance
 from cascade_equivalence.stats.paired import Paired
-from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums
+from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums, resting_on
 
 COMPLETE = "accuracies of both systems make agreement complete by chance"
 
@@ -71,7 +70,9 @@ def capa(paired: Paired, *, with_invalid_pairs: bool = False) -> Statistic:
         by_chance = a * b + (1 - a) * (1 - b) / wrong_labels + (one - a) * to_a + (other - b) * to_b
         # Groups in which both are always right say nothing of errors.
         wrong = ~(paired.system_correct & paired.reference_correct)
-        return replace(above_chance(same, by_chance, paired.clusters), groups=paired.clusters.among(wrong).count)
+        return resting_on(
+            above_chance(same, by_chance, paired.clusters), paired.clusters.among(wrong).count, "with an error"
+        )
 
     totals = np.stack([paired.clusters.totals(column) for column in columns], axis=1)
     return from_sums(totals, formula, COMPLETE, interval)

@@ -10,8 +10,6 @@ Which wrong answer is given plays no part. The accuracies limit it, because c_ob
 1 - |a - b|.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from cascade_equivalence.stats.agreement import cohen_kappa
@@ -20,7 +18,7 @@ from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.intervals import share
 from cascade_equivalence.stats.kappa_interval import KappaScore
 from cascade_equivalence.stats.paired import Paired
-from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums
+from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums, resting_on
 
 CONSTANT = "both systems are right on every item, or both are wrong on every item"
 ALWAYS_ALIKE = "the more accurate system is right on every item or wrong on every item, so there is nothing to copy"
@@ -47,9 +45,9 @@ def error_consistency(paired: Paired) -> Statistic:
         right = paired.system_correct.astype(np.intp), paired.reference_correct.astype(np.intp)
         found = KappaScore(*right, RatioEstimator.of_codes(*right, paired.clusters)).interval()
         # Groups in which both are always right say nothing of errors, nor do those in which both are always wrong.
-        one, other = paired.system_correct, paired.reference_correct
-        resting = min(paired.clusters.among(rows).count for rows in (~(one & other), one | other))
-        return replace(found, groups=min(found.groups, resting))
+        one, other, clusters = paired.system_correct, paired.reference_correct, paired.clusters
+        found = resting_on(found, clusters.among(one | other).count, "with a right answer")
+        return resting_on(found, clusters.among(~(one & other)).count, "with an error")
 
     return from_sums(_totals(paired), formula, CONSTANT, interval)
 

@@ -7,7 +7,7 @@ denominator count, whatever else is in the table, and of a ratio of two parts th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -113,6 +113,19 @@ def too_few(groups: int) -> str | None:
     if groups == 1:
         return ONE_GROUP
     return f"no interval: {groups} groups are too few, fewer than {FEWEST_GROUPS}" if groups < FEWEST_GROUPS else None
+
+
+def resting_on(interval: Interval, groups: int, which: str) -> Interval:
+    """The interval of a number that rests on some of the groups only; none where those are too few.
+
+    Args:
+        interval: As of all groups.
+        groups: How many groups the number rests on.
+        which: What these have in common, for the reason: ``with an error``.
+    """
+    if groups < FEWEST_GROUPS:
+        return replace(interval, reason=f"no interval: {groups} groups {which} are too few, fewer than {FEWEST_GROUPS}")
+    return replace(interval, groups=min(interval.groups, groups))
 
 
 def estimate(statistics: Mapping[str, Statistic], groups: int, confidence: float) -> dict[str, Estimate]:

@@ -14,8 +14,6 @@ it is too short too often, and it has no width where none does; this one has a w
 from cascade_equivalence.stats import tango
 from cascade_equivalence.stats.clustered import RatioEstimator
 
-BY_GROUPS = "score interval by groups (Wilson 1927; variance of group totals, Rao & Scott 1992)"
-
 
 def interval(share: RatioEstimator, confidence: float) -> tuple[float, float]:
     """The shares that the score test does not reject.

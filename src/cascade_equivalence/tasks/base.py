@@ -117,6 +117,10 @@ class Task(ABC):
         own = Path(inspect.getfile(type(self))).resolve().parent
         return None if own == Path(__file__).resolve().parent else own
 
+    def fault(self) -> str | None:
+        """What is wrong with the user's own file of items; None of other tasks."""
+        return None
+
     @property
     def module(self) -> str:
         """The module of the package that says what is particular to the task, as a path in the package."""

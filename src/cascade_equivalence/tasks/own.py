@@ -3,15 +3,18 @@
 import string
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
+from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.config.study import SLOT
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import FOREIGN, Item, Task, checked
 from cascade_equivalence.tasks.cleaning import clean_text
+from cascade_equivalence.tasks.items import check_items
 from cascade_equivalence.tasks.parsing import matches_alias, parse_free, parse_option
-from cascade_equivalence.tasks.published import read_csv_records, read_rows
+from cascade_equivalence.tasks.published import foreign_bytes, read_csv, read_csv_records, read_rows
 
 BETWEEN = "|"
 """Between the entries of a list, in a cell of a CSV file."""
@@ -49,7 +52,9 @@ class OwnTask(Task):
         self.labels = tuple(map(str, labels)) if isinstance(labels, list) else ()
         self.has_options = isinstance(prompt, str) and "options" in SLOT.findall(prompt)
         self.text_sufficient = spec.get("text_sufficient") is not False
-        self.columns = {field: field for field in FIELDS} | (dict(columns) if isinstance(columns, Mapping) else {})
+        named = dict(columns) if isinstance(columns, Mapping) else {}
+        self._named = [field for field in FIELDS if field in named]
+        self.columns = {field: field for field in FIELDS} | named
 
     def load(self) -> list[Item]:
         """Read the items.
@@ -59,7 +64,8 @@ class OwnTask(Task):
         """
         assert self.file is not None
         if not self.file.is_file():
-            raise StudyError(f"there is no file {self.file}")
+            what = "a folder, and no file" if self.file.is_dir() else "no file that there is"
+            raise StudyError(f"{self.file} is {what}")
         items: list[Item] = []
         groups: dict[str, str] = {}
         try:
@@ -71,8 +77,17 @@ class OwnTask(Task):
             raise StudyError(f"{self.file}, row {len(items) + 1}: {error}") from error
         if not items:
             raise StudyError(f"{self.file} has no items")
+        check_items(items, self.labels, f"the items of {self.file}")
         self._check_golds(items, self.file)
         return items
+
+    def fault(self) -> str | None:
+        """What is wrong with the file of items, of which it is the first thing; None if nothing is."""
+        try:
+            self.load()
+        except StudyError as error:
+            return str(error)
+        return None
 
     def parse(self, raw: str, options: Sequence[str], label_words: Mapping[str, str], prefix: str = "") -> str:
         """Turn a model's answer into a letter, a label or a free answer, or `invalid`."""
@@ -92,20 +107,32 @@ class OwnTask(Task):
 
     def _item(self, row: Mapping[str, Any], number: int, groups: dict[str, str]) -> Item:
         """One row as an item; items with the same text are of one group where the file has no groups."""
+        if None in row:
+            raise ValueError("it has more cells than there are columns: put texts with a comma in quotation marks")
         found = {field: row.get(column) for field, column in self.columns.items()}
-        for field in ("text", "label"):
+        for field in ("text", "label", *self._named):
             if self.columns[field] not in row:
                 raise ValueError(
                     f"there is no column {self.columns[field]!r}; it has {', '.join(map(str, row))} "
                     f"(name yours in `columns: {{{field}: ...}}`)"
                 )
         text, label = clean_text(_said(found["text"], "text")), _said(found["label"], "label").strip()
-        name = _text(found["id"]) or f"{number:05}"
-        options = tuple(" ".join(option.split()) for option in _list(found["options"], "options"))
+        name = _name(found["id"], "id") or f"{number:05}"
+        options: tuple[str, ...] = ()
+        if self.has_options:
+            options = tuple(" ".join(option.split()) for option in _list(found["options"], "options"))
+            self._check_options(options)
         if self.has_options and label in options:
             label = string.ascii_uppercase[options.index(label)]
-        group = _text(found["group"]) or groups.setdefault(text, name)
+        group = _name(found["group"], "group") or groups.setdefault(text, name)
         return checked(Item(name, text, label, group, options, tuple(_list(found["aliases"], "aliases"))))
+
+    def _check_options(self, options: Sequence[str]) -> None:
+        if not BINARY <= len(options) <= len(self.labels):
+            letters = f"{self.labels[0]} to {self.labels[-1]}" if self.labels else "none"
+            raise ValueError(f"it has {len(options)} options; the labels are {letters}, so it needs two at least")
+        if "" in options or len({option.lower() for option in options}) < len(options):
+            raise ValueError(f"its options are not all different and something: {', '.join(map(repr, options))}")
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
         raise NotImplementedError(f"{self.name} has a file of its own, {path}")
@@ -131,12 +158,18 @@ def read_columns(path: Path) -> list[str]:
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     if path.suffix not in READABLE:
         raise ValueError(f"its name ends in none of {', '.join(READABLE)}")
-    yield from read_csv_records(path) if path.suffix == ".csv" else read_rows(path)
+    if path.suffix != ".csv":
+        yield from read_rows(path)
+        return
+    head = next(iter(read_csv(path)), [])
+    if twice := [name for name, count in Counter(head).items() if count > 1]:
+        raise ValueError(f"two columns are called {twice[0]!r}")
+    yield from read_csv_records(path)
 
 
-def remarks_on(items: Sequence[Item]) -> list[str]:
+def remarks_on(items: Sequence[Item], file: Path) -> list[str]:
     """What a user would want to know of items of their own before anything is spoken: a line each, for the log."""
-    lines = []
+    lines = foreign_bytes(file)
     texts, labels = (Counter(getattr(item, field) for item in items) for field in ("text", "label"))
     if twice := sum(count - 1 for count in texts.values()):
         lines.append(f"{twice} items have a text that an earlier one has; they count as one group unless the file says")
@@ -153,8 +186,13 @@ def _text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
+def _name(value: object, field: str) -> str:
+    """A name; empty where there is none."""
+    return "" if value is None or value == "" else _said(value, field).strip()
+
+
 def _said(value: object, field: str) -> str:
-    if value is None or isinstance(value, bool | list | dict):
+    if value is None or isinstance(value, bool | list | dict) or (isinstance(value, float) and isnan(value)):
         raise ValueError(f"`{field}` is {value!r}, which is no text")
     return str(value)
 

@@ -37,10 +37,9 @@ def prepare_items(
     resources = task.beside or resources
     count, words = of_task("per_task", task_name, config.per_task), of_task("max_words", task_name, config.max_words)
     try:
-        if isinstance(task, OwnTask):
+        if isinstance(task, OwnTask) and task.file is not None:
             items = task.load()
-            check_items(items, task.labels, f"the items of {task.file}")
-            return sample(items, count, config.seed, words, balanced=task.balanced), remarks_on(items)
+            return sample(items, count, config.seed, words, balanced=task.balanced), remarks_on(items, task.file)
         if config.source == "published":
             return prepare_published(task, sets, resources, count, config.seed, words, complete=config.complete)
         items = task.load_demo(resources / "items", split)

@@ -55,7 +55,7 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
     """
     from cascade_equivalence.cli.study import study_of
     from cascade_equivalence.config.explain import block
-    from cascade_equivalence.config.load import is_registry, registry_problems
+    from cascade_equivalence.config.load import is_registry, registry_problems, with_own_tasks
     from cascade_equivalence.config.read import read_config
     from cascade_equivalence.config.schema import is_defaults
     from cascade_equivalence.models.engines import check_engines
@@ -69,7 +69,7 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
     if is_defaults(path):
         return "the list of all keys and their defaults, no study"
     if is_registry(content):
-        if lines := registry_problems(content, str(path)):
+        if lines := registry_problems(with_own_tasks(content, [Path(), path.parent]), str(path)):
             raise StudyError(block(f"{path} is not a valid registry:", lines))
         held = ", ".join(f"{len(entries)} {section}" for section, entries in content.items() if entries)
         return f"valid registry ({held or 'of nothing'})"

@@ -2,7 +2,6 @@
 
 import re
 
-QUOTES = "\"'\u201c"
 CLOSING = {'"': '"', "'": "'", "\u201c": "\u201d"}
 _QUOTED = re.compile(r"""^\s*["'\u201c]?(.*?)["\u201d]?\s*$""", re.DOTALL)
 # A greedy decoder that has lost its thread says the same words again until it is stopped.
