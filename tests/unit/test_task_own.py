@@ -86,6 +86,15 @@ def test_ids_and_groups_can_be_left_to_the_file_or_not(tmp_path: Path) -> None:
     assert len({item.id for item in items}) == len(rows) and {item.group for item in items} == {"g"}
 
 
+def test_a_recording_names_an_item_that_has_no_id(tmp_path: Path) -> None:
+    rows = [{"text": row["said"], "label": row["kind"], "audio": f"clips/{row['nr']}.take.wav"} for row in ROWS]
+    items = OwnTask("mine", {"items": written(tmp_path / "items.csv", rows)}).load()
+    assert [item.id for item in items] == [f"{row['nr']}.take" for row in ROWS]
+    named = [row | {"id": str(number)} for number, row in enumerate(rows)]
+    items = OwnTask("mine", {"items": written(tmp_path / "items.csv", named)}).load()
+    assert [item.id for item in items] == [str(number) for number in range(len(rows))]
+
+
 @pytest.mark.parametrize(
     ("entry", "row", "gold"),
     [

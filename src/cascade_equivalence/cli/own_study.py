@@ -12,7 +12,8 @@ from cascade_equivalence.errors import StudyError
 CALLED: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "sentence", "utterance", "question", "transcript", "transcription", "words"),
     "label": ("label", "answer", "gold", "class", "category", "target", "intent", "emotion"),
-    "id": ("id", "name", "key", "utt_id", "item", "clip"),
+    "id": ("id", "name", "key", "utt_id", "item"),
+    "audio": ("audio", "file", "filename", "file_name", "path", "wav", "clip", "recording"),
     "group": ("group", "speaker", "dialogue", "session"),
     "options": ("options", "choices"),
     "aliases": ("aliases", "alternatives"),

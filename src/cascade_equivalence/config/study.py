@@ -31,7 +31,7 @@ class Shot(Closed):
     answer: str = Field(description="The answer the example gives.")
 
 
-ItemField = Literal["id", "text", "label", "group", "options", "aliases"]
+ItemField = Literal["id", "text", "label", "group", "options", "aliases", "audio"]
 
 
 class TaskSpec(Closed):
@@ -56,7 +56,7 @@ class TaskSpec(Closed):
     items: Path | None = Field(
         default=None,
         description="For a task of your own: the file of its items (CSV, JSON lines, JSON or Parquet) with the columns "
-        "text and label and, where wanted, id, group, options and aliases.",
+        "text and label and, where wanted, id, group, options, aliases and audio.",
     )
     columns: dict[ItemField, str] = Field(
         default={}, description="Of your own file: names of its columns, where they are others."

@@ -4,7 +4,7 @@ import string
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from cascade_equivalence.config.names import BINARY
@@ -18,7 +18,7 @@ from cascade_equivalence.tasks.published import foreign_bytes, read_csv, read_cs
 
 BETWEEN = "|"
 """Between the entries of a list, in a cell of a CSV file."""
-FIELDS = ("id", "text", "label", "group", "options", "aliases")
+FIELDS = ("id", "text", "label", "group", "options", "aliases", "audio")
 FEWEST_GROUPS = 10
 """As in the statistics: an interval rests on so many groups."""
 UNEVEN = 5
@@ -29,10 +29,10 @@ READABLE = (".csv", ".jsonl", ".json", ".parquet")
 class OwnTask(Task):
     """Items from a file of the user's own.
 
-    The columns are ``text`` and ``label``, and, where wanted, ``id``, ``group``, ``options`` and ``aliases``; other
-    names for them are given in ``columns``. With `{options}` in its prompt it is a question with lettered options, with
-    labels one of a closed set, else it is answered freely, and right is what is equal to the label or an alias, as
-    TriviaQA compares.
+    The columns are ``text`` and ``label``, and, where wanted, ``id``, ``group``, ``options``, ``aliases`` and ``audio``
+    (the recording, whose name without its ending is the id of an item that has none); other names for them are given in
+    ``columns``. With `{options}` in its prompt it is a question with lettered options, with labels one of a closed set,
+    else it is answered freely, and right is what is equal to the label or an alias, as TriviaQA compares.
 
     Args:
         name: The task's name.
@@ -117,7 +117,7 @@ class OwnTask(Task):
                     f"(name yours in `columns: {{{field}: ...}}`)"
                 )
         text, label = clean_text(_said(found["text"], "text")), _said(found["label"], "label").strip()
-        name = _name(found["id"], "id") or f"{number:05}"
+        name = _name(found["id"], "id") or PurePath(_name(found["audio"], "audio")).stem or f"{number:05}"
         options: tuple[str, ...] = ()
         if self.has_options:
             options = tuple(" ".join(option.split()) for option in _list(found["options"], "options"))
