@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cascade_equivalence.config.names import FEWEST_GROUPS
 from cascade_equivalence.stats.accuracy import accuracy_among_parsed
 from cascade_equivalence.stats.clusters import Bools, Clusters
 from cascade_equivalence.stats.explained import Explained
@@ -16,7 +17,7 @@ from cascade_equivalence.stats.intervals import difference, paired_difference, s
 from cascade_equivalence.stats.mean import mean
 from cascade_equivalence.stats.overlap import error_overlap, overlap_ratio
 from cascade_equivalence.stats.paired import Paired
-from cascade_equivalence.stats.statistic import FEWEST_GROUPS, Estimate, Statistic, estimate
+from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
 
 VOICES = 2
 NAMES = ("0", "1", "2", "3", "invalid")

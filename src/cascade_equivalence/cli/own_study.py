@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.speech.recordings_files import EXTENSIONS
 
 CALLED: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "sentence", "utterance", "question", "transcript", "transcription", "words"),
@@ -21,7 +22,6 @@ CALLED: Mapping[str, tuple[str, ...]] = {
 """What columns are often called, by what an item holds; the first that a file has is taken."""
 MOST_LABELS = 20
 """More different answers than that are free ones, as are those of which most items have one of their own."""
-SOUND = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
 FREE_TOKENS = 24
 OPTIONS = "{speech}\n{options}\nAnswer with the letter of the right option."
 
@@ -123,11 +123,11 @@ def _voices(recordings: Path, task: str, ids: Sequence[str], notes: list[str]) -
     if not voices:
         raise StudyError(
             f"--recordings: {recordings} has no recording that is called as an item is, such as {ids[0]}.wav "
-            f"({', '.join(SOUND)})"
+            f"({', '.join(EXTENSIONS)})"
         )
     return voices
 
 
 def _stems(folder: Path) -> set[str]:
     files: Iterable[Path] = folder.iterdir() if folder.is_dir() else ()
-    return {path.stem for path in files if path.suffix.lower() in SOUND}
+    return {path.stem for path in files if path.suffix.lower().removeprefix(".") in EXTENSIONS}

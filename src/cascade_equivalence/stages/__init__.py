@@ -2,6 +2,7 @@
 
 A stage is functions that take the study. The rules of the workflow ask them; what a node does is in the packages below.
 """
+# ruff: noqa: F401  (imported to be found as attributes)
 
 from cascade_equivalence.stages import (
     agree,
@@ -28,29 +29,3 @@ from cascade_equivalence.stages import (
     utterances,
     wildcards,
 )
-
-__all__ = [
-    "agree",
-    "answer",
-    "api",
-    "connector",
-    "erasers",
-    "erasure",
-    "items",
-    "lens",
-    "needs",
-    "noise",
-    "opened_models",
-    "preflight",
-    "probes",
-    "repeat",
-    "report",
-    "resolve",
-    "sets",
-    "speech",
-    "states",
-    "surplus",
-    "transcribe",
-    "utterances",
-    "wildcards",
-]

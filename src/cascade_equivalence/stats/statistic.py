@@ -13,12 +13,11 @@ from typing import TypeAlias
 import numpy as np
 from scipy import sparse
 
+from cascade_equivalence.config.names import FEWEST_GROUPS
 from cascade_equivalence.stats.clusters import Floats
 
 Totals: TypeAlias = Floats | sparse.csr_array
 ONE_GROUP = "no interval: all rows that count belong to one group"
-FEWEST_GROUPS = 10
-"""Groups below which no interval is shown: their coverage was measured down to here (``benchmarks/calibration.py``)."""
 
 
 @dataclass(frozen=True, eq=False)

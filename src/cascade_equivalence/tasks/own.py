@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, get_args
 
-from cascade_equivalence.config.names import BINARY
-from cascade_equivalence.config.study import SLOT
+from cascade_equivalence.config.names import BINARY, FEWEST_GROUPS
+from cascade_equivalence.config.study import SLOT, ItemField
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import FOREIGN, Item, Task, checked
 from cascade_equivalence.tasks.cleaning import clean_text
@@ -18,9 +18,7 @@ from cascade_equivalence.tasks.published import foreign_bytes, read_csv, read_cs
 
 BETWEEN = "|"
 """Between the entries of a list, in a cell of a CSV file."""
-FIELDS = ("id", "text", "label", "group", "options", "aliases", "audio")
-FEWEST_GROUPS = 10
-"""As in the statistics: an interval rests on so many groups."""
+FIELDS: tuple[str, ...] = get_args(ItemField)
 UNEVEN = 5
 """Times that the commonest label is commoner than the rarest, from which on it is told."""
 READABLE = (".csv", ".jsonl", ".json", ".parquet")
