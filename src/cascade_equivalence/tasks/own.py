@@ -65,10 +65,9 @@ class OwnTask(Task):
             what = "a folder, and no file" if self.file.is_dir() else "no file that there is"
             raise StudyError(f"{self.file} is {what}")
         items: list[Item] = []
-        groups: dict[str, str] = {}
         try:
-            for row in _rows(self.file):
-                items.append(self._item(row, len(items) + 1, groups))
+            for item in self._published_items(self.file, 0):
+                items.append(item)
         except OSError as error:
             raise StudyError(f"{self.file} cannot be read ({error.strerror})") from error
         except FOREIGN as error:
@@ -133,7 +132,9 @@ class OwnTask(Task):
             raise ValueError(f"its options are not all different and something: {', '.join(map(repr, options))}")
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
-        raise NotImplementedError(f"{self.name} has a file of its own, {path}")
+        groups: dict[str, str] = {}
+        for number, row in enumerate(_rows(path), earlier + 1):
+            yield self._item(row, number, groups)
 
 
 def read_columns(path: Path) -> list[str]:
