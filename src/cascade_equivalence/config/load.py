@@ -62,10 +62,11 @@ def is_registry(content: Any) -> bool:
     if not isinstance(content, Mapping):
         return False
     only_studies = StudyConfig.model_fields.keys() - Definitions.model_fields.keys()
-    sections = [content[section] for section in SECTIONS if section in content]
-    if any(isinstance(each, list) for each in sections):
+    # A study selects by a list what a registry defines: tasks, systems, connectors.
+    selections = [content.get(key) for key in StudyConfig.model_fields.keys() & Definitions.model_fields.keys()]
+    if only_studies & content.keys() or any(isinstance(each, list) for each in selections):
         return False
-    return any(isinstance(each, Mapping | None) for each in sections) and not only_studies & content.keys()
+    return any(isinstance(content[section], Mapping | None) for section in SECTIONS if section in content)
 
 
 def registry_problems(content: Mapping[str, Any], file: str) -> list[str]:
