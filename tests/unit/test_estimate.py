@@ -16,9 +16,9 @@ from cascade_equivalence import stages
 from cascade_equivalence.__main__ import main
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.costs import speed
+from cascade_equivalence.costs.figures import FIGURES, read_figures
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.estimate import speed
-from cascade_equivalence.estimate.figures import FIGURES, read_figures
 from cascade_equivalence.estimate.study import StudyEstimate, estimate_study
 from cascade_equivalence.estimate.work import Work, Workload
 from cascade_equivalence.models.sources.manifest import Manifest, write_manifest

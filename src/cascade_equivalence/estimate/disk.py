@@ -7,8 +7,8 @@ from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.names import CONCEPTS, VOICES
-from cascade_equivalence.estimate import speed
-from cascade_equivalence.estimate.figures import Figures
+from cascade_equivalence.costs import speed
+from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.estimate.texts import TaskSize
 from cascade_equivalence.estimate.work import UnknownSizeError, Workload
 

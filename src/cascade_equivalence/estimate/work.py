@@ -9,8 +9,8 @@ from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.study import ORACLE, E2ESpec
-from cascade_equivalence.estimate import speed
-from cascade_equivalence.estimate.figures import Figures
+from cascade_equivalence.costs import speed
+from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.estimate.texts import TaskSize
 
 if TYPE_CHECKING:
