@@ -41,6 +41,7 @@ RUN_BY = {
     "erasure": ("answer_erased",),
     "surplus": ("measure_surplus",),
     "agree": ("agree", "agree_again", "contrast"),
+    "floor": ("compare_over_silence",),
     "tables": ("collect_tables",),
     "paper": ("compare_with_paper",),
     "figures": ("draw_figures",),

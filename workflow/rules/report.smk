@@ -5,6 +5,7 @@ rule collect_tables:
         answers=stages.answer.all_files(STUDY),
         agreement=stages.agree.all_files(STUDY),
         retests=stages.repeat.all_files(STUDY),
+        silence=stages.silence.all_files(STUDY),
         contrasts=stages.agree.all_contrasts(STUDY),
         transcripts=stages.transcribe.all_files(STUDY),
         speech=stages.speech.all_files(STUDY),

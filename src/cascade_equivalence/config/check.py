@@ -14,7 +14,7 @@ from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.spoken import clean_voices, own_voices
-from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
+from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
     for name in study.systems:
         match study.definitions.systems.get(name):
             case CascadeSpec() as system:
-                if system.asr != ORACLE:
+                if system.asr not in GIVEN:
                     yield from _model_problems(study, f"systems.{name}.asr", system.asr, ("asr", "speech-llm"))
                     yield from _transcription_problems(study, system.asr)
                 yield from _model_problems(study, f"systems.{name}.llm", system.llm, ("llm", "speech-llm"))

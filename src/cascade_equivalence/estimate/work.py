@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.study import ORACLE, E2ESpec
+from cascade_equivalence.config.study import GIVEN, E2ESpec
 from cascade_equivalence.costs import speed
 from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.estimate.texts import TaskSize
@@ -94,7 +94,7 @@ class Workload:
     def _stages(self) -> list[Callable[[], Work]]:
         study = self.study
         answering, transcribing = stages.needs.gpus(study, "answer"), stages.needs.gpus(study, "transcribe")
-        asrs = [asr for asr in study.asrs if asr != ORACLE]
+        asrs = [asr for asr in study.asrs if asr not in GIVEN]
         listeners = [asr for asr in asrs if study.is_speech_llm(asr)]
         specs = [study.system(name) for name in study.config.systems]
         checked = [spec.model for spec in specs if isinstance(spec, E2ESpec)]
@@ -125,7 +125,7 @@ class Workload:
         return self._work("preflight", model, 1, 0, self.study.transcribing_models(model), 0.0)
 
     def _transcription(self, asr: str) -> Work:
-        study, nodes = self.study, self.study.heard_nodes(asr)
+        study, nodes = self.study, [*self.study.heard_nodes(asr), *self.study.silent_nodes]
         rows = [(node.task, self.rows(node.task, node.condition)) for node in nodes]
         seconds = sum(count * self._transcribing(asr, task) for task, count in rows)
         stage = "implicit_transcripts" if study.is_lens(asr) else "transcribe"
@@ -147,7 +147,7 @@ class Workload:
         """Answers of all systems, without those that are asked again."""
         study = self.study
         return sum(
-            self.rows(node.task, node.condition) for name in study.config.systems for node in study.nodes_of(name)
+            self.rows(node.task, node.condition) for name in study.config.systems for node in study.asked_nodes(name)
         )
 
     def answers_again(self) -> int:
@@ -155,7 +155,7 @@ class Workload:
         return sum(self.rows(each.task, CLEAN) for each in stages.repeat.retests(self.study))
 
     def _answer(self, system: str) -> Work:
-        nodes = self.study.nodes_of(system)
+        nodes = self.study.asked_nodes(system)
         return self._answering("answer", system, [(node.task, self.rows(node.task, node.condition)) for node in nodes])
 
     def _answer_again(self, system: str) -> Work:

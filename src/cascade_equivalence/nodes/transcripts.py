@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cascade_equivalence.config.sources import ModelSpec, TranscriptionPrompt
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, AnswerConfig
+from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, ORACLE, AnswerConfig
 from cascade_equivalence.models.answering import answer_questions
 from cascade_equivalence.models.question import ModelFiles, Question
 from cascade_equivalence.models.transcription.answers import transcript_of
@@ -16,9 +16,14 @@ PLAIN_REQUEST = TranscriptionPrompt(prompt="Transcribe the speech.\n{speech}")
 """What a speech LLM is asked whose entry has no prompt for it."""
 
 
-def true_texts(clips: Sequence[Clip]) -> list[Transcript]:
-    """What was spoken, for the oracle cascade."""
-    return [Transcript(clip.text) for clip in clips]
+def given_texts(asr: str, clips: Sequence[Clip]) -> list[Transcript]:
+    """What a cascade without a recogniser reads: what was spoken, or nothing.
+
+    Args:
+        asr: A name of ``GIVEN``.
+        clips: The clips.
+    """
+    return [Transcript(clip.text if asr == ORACLE else "") for clip in clips]
 
 
 def own_transcripts(

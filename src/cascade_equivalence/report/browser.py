@@ -12,7 +12,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN, families
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import INVALID
-from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, PairSpec, SystemSpec
+from cascade_equivalence.config.study import LENS, ORACLE, PRIOR, E2ESpec, PairSpec, SystemSpec
 from cascade_equivalence.report.audio import ClipPlace, read_some, within
 from cascade_equivalence.report.mechanism_names import by_name
 from cascade_equivalence.report.naming import NodeFile, Outline, condition_title, nodes, task_title
@@ -233,7 +233,7 @@ def _sides(
     if speaks:
         origin = "Own transcription, asked for separately" if heard else "Heard"
     else:
-        origins = {ORACLE: "Read, as it was spoken"}
+        origins = {ORACLE: "Read, as it was spoken", PRIOR: "Read nothing"}
         origin = origins.get(source, "Read off the last layer" if source.endswith(LENS) else "Heard")
     missing = BY_ITSELF if speaks else NOT_KEPT
     return {

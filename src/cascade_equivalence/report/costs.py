@@ -8,7 +8,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.study import ORACLE, E2ESpec
+from cascade_equivalence.config.study import GIVEN, E2ESpec
 from cascade_equivalence.report.columns import place_values
 from cascade_equivalence.report.costs_table import KEY as ROW
 from cascade_equivalence.report.costs_table import MEASURED, SCHEMA, display, files, seconds
@@ -92,8 +92,8 @@ def _row(
     hearing: float | None = None
     if not isinstance(spec, E2ESpec | ApiSpec):
         heard = transcripts.get(NodeFile(spec.asr, node.task, node.condition))
-        # The true text is there without any work.
-        hearing = 0.0 if spec.asr == ORACLE else None if heard is None else _total(table.select(KEY), heard, "seconds")
+        # A text that is given is there without any work.
+        hearing = 0.0 if spec.asr in GIVEN else None if heard is None else _total(table.select(KEY), heard, "seconds")
         if hearing is None:
             reasons.append(NOT_TIMED.format(f"what {spec.asr} transcribed"))
     whole = None if answering is None or reasons else answering + (hearing or 0.0)
@@ -113,7 +113,7 @@ def _row(
         "money": _sum(table, "cost"),
         "currency": _currency(table),
         "accuracy": table["correct"].mean(),
-        "hears": isinstance(spec, E2ESpec | ApiSpec) or spec.asr != ORACLE,
+        "hears": isinstance(spec, E2ESpec | ApiSpec) or spec.asr not in GIVEN,
         "reason": "; ".join(reasons) or None,
     }
 

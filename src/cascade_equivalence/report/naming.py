@@ -9,7 +9,7 @@ import polars as pl
 from cascade_equivalence.conditions import NOISE_KINDS, Condition, parse_condition, sort_conditions
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.config.study import LENS, ORACLE, ContrastSpec, E2ESpec, PairSpec, SystemSpec
+from cascade_equivalence.config.study import GIVEN, LENS, PRIOR, ContrastSpec, E2ESpec, PairSpec, SystemSpec
 from cascade_equivalence.errors import StudyError
 
 E2E, API, CASCADE = "e2e", "api", "cascade"
@@ -17,7 +17,7 @@ HEARING = (E2E, API)
 """Kinds of systems that hear the audio themselves: the speech LLMs."""
 SPEECH_LLM = "speech-llm"
 LENS_TEXT = "lens"
-ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, ORACLE]
+ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, *GIVEN]
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,24 @@ class Outline:
         raise StudyError(f"the contrast {system}~{first}~{second} is not among the study's contrasts")
 
     def parts(self, system: str) -> dict[str, str | None]:
-        """What a system is made of: ``kind``, and ``asr`` and ``llm`` of a cascade or ``model`` of a speech LLM."""
+        """What a system is made of: ``kind``, and ``asr`` and ``llm`` of a cascade or ``model`` of a speech LLM.
+
+        The kind of a cascade that reads no transcript is ``prior``.
+        """
         spec = self.systems[system]
         made = {} if isinstance(spec, E2ESpec | ApiSpec) else {"asr": spec.asr, "llm": spec.llm}
         parts = {"kind": None, "asr": None, "llm": None, "model": None}
-        return parts | made | spec.model_dump(include=set(parts))
+        # Without a transcript it is no cascade to hold others against, and a floor to all.
+        kind = {"kind": PRIOR} if made.get("asr") == PRIOR else {}
+        return parts | made | spec.model_dump(include=set(parts)) | kind
 
     def asr_kind(self, asr: str) -> str:
-        """Where transcripts come from: an ``asr``, a ``speech-llm`` (own transcription), a ``lens`` or the ``oracle``.
+        """Where transcripts come from: ``asr``, ``speech-llm`` (own transcription), ``lens``, ``oracle`` or ``prior``.
 
         A speech LLM is known by a system that answers through it: from audio, or from its own transcripts.
         """
-        if asr == ORACLE:
-            return ORACLE
+        if asr in GIVEN:
+            return asr
         if asr.endswith(LENS):
             return LENS_TEXT
         specs = self.systems.values()

@@ -7,7 +7,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, families, sort_conditions
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.config.study import ORACLE
+from cascade_equivalence.config.study import GIVEN, ORACLE, PRIOR
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
 from cascade_equivalence.report.naming import (
     API,
@@ -91,7 +91,7 @@ def noise(table: pl.DataFrame, confidence: float) -> Display:
 
 def transcription(table: pl.DataFrame) -> Display:
     """Word error rates: one row an ASR, task and condition, one column a voice; the oracle is only named."""
-    shown = table.filter(pl.col("kind") != ORACLE)
+    shown = table.filter(~pl.col("kind").is_in(list(GIVEN)))
     voices = shown["voice"].unique().sort().to_list()
     rows = []
     for (asr, kind, task, condition), part in shown.group_by("asr", "kind", "task", "condition", maintain_order=True):
@@ -114,8 +114,10 @@ def transcription(table: pl.DataFrame) -> Display:
         )
     if LENS_TEXT in shown["kind"]:
         remarks.append("Off the last layer: what the logit lens shows of a speech LLM's last layer, taken as text.")
-    if shown.height < table.height:
+    if ORACLE in table["kind"]:
         remarks.append(f"The {ORACLE} is left out: it gives the text that was spoken, so it makes no errors.")
+    if PRIOR in table["kind"]:
+        remarks.append(f"The {PRIOR} is left out: it gives no text at all.")
     return Display(
         name="transcription",
         title="Word error rate",

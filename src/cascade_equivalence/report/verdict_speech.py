@@ -6,7 +6,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.study import ORACLE, E2ESpec, ImplicitSpec
+from cascade_equivalence.config.study import GIVEN, E2ESpec, ImplicitSpec
 from cascade_equivalence.report.naming import HEARING, Outline
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
@@ -136,8 +136,8 @@ def described(other: str, name: str, match: str, outline: Outline) -> str:
         return f"{spec.model} behind an API, a speech LLM whose LLM is not known"
     if isinstance(spec, E2ESpec):
         return f"a speech LLM with {backbone}"
-    if spec.asr == ORACLE:
-        return f"{backbone} reading the text that was spoken"
+    if spec.asr in GIVEN:
+        return f"{backbone} reading {GIVEN[spec.asr]}"
     if isinstance(spec, ImplicitSpec):
         return f"{backbone} reading the text on the last layer of {spec.model}"
     if isinstance(own, E2ESpec) and spec.asr == own.model:

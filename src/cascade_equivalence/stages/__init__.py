@@ -22,6 +22,7 @@ from cascade_equivalence.stages import (
     report,
     resolve,
     sets,
+    silence,
     speech,
     states,
     surplus,

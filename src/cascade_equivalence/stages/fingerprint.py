@@ -67,7 +67,7 @@ STAGES = {
     ),
     "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "make", "prosody", "synthesize", "waveform")),
     # A node names the modules of its own kind of noise.
-    "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "sound_files", "waveform")),
+    "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "silence", "sound_files", "waveform")),
     "musan": tuple(f"tasks/sources/{name}.py" for name in ("archives", "http", "musan")),
     "transcribe": (
         "models/transcription/*.py",
@@ -141,6 +141,7 @@ STAGES = {
         "nodes/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
+    "floor": tuple(f"stats/{name}.py" for name in (*AGREEMENT, "floor", "retest")),
     "tables": (*SHOWING, *PAPER, *PAGE, "!report/paper_index.py"),
     "paper": (*SHOWING, *ON_FIGURES, *PAGE),
     "figures": (*SHOWING, *FIGURES, *PAPER, *PAGE),

@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.conditions import CLEAN, SILENCE
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.spoken import clean_voices
 from cascade_equivalence.config.study import (
+    GIVEN,
     LENS,
-    ORACLE,
     AnswerConfig,
     CascadeSpec,
     E2ESpec,
@@ -68,9 +68,10 @@ class Study:
 
     def voices_of(self, task: str, condition: str = CLEAN) -> list[str]:
         """Voices of a task in a condition."""
-        if condition != CLEAN:
-            return list(self.config.noise.voices)
-        return list(clean_voices(self.config, task))
+        spoken = list(clean_voices(self.config, task))
+        if condition == SILENCE:
+            return spoken[:1]
+        return spoken if condition == CLEAN else list(self.config.noise.voices)
 
     def babble_voices(self, voice: str) -> list[str]:
         """Voices that babble behind a voice: never itself."""
@@ -87,6 +88,15 @@ class Study:
         noisy = set(systems) <= set(self.config.noise.systems or self.config.systems)
         return [node for node in self.nodes if noisy or node.condition == CLEAN]
 
+    @cached_property
+    def silent_nodes(self) -> list[Node]:
+        """Every task over silence, for all systems; none where the study does not ask for it."""
+        return [Node(task, SILENCE) for task in self.config.tasks] if self.config.speech.silence else []
+
+    def asked_nodes(self, *systems: str) -> list[Node]:
+        """Every (task, condition) that all of some systems answer, silence among them."""
+        return [*self.nodes_of(*systems), *self.silent_nodes]
+
     def heard_nodes(self, asr: str) -> list[Node]:
         """Every (task, condition) that some system reads transcripts of."""
         readers = [name for name in self.config.systems if getattr(self.system(name), "asr", None) == asr]
@@ -95,7 +105,7 @@ class Study:
 
     @cached_property
     def asrs(self) -> list[str]:
-        """Where transcripts come from, each once: ASR models, speech LLMs, their lenses, or ``oracle``."""
+        """Where transcripts come from, each once: ASR models, speech LLMs, their lenses, or a text that is given."""
         systems = [self.system(name) for name in self.config.systems]
         return list(dict.fromkeys(system.asr for system in systems if not isinstance(system, E2ESpec | ApiSpec)))
 
@@ -112,8 +122,8 @@ class Study:
         return self.model(name).text_model or name
 
     def hearing_models(self, name: str) -> list[str]:
-        """Models that hear for an ASR, a speech LLM or ``oracle``: the model, and the audio tower it borrows."""
-        if name == ORACLE:
+        """Models that hear for an ASR, a speech LLM or a given text: the model, and the audio tower it borrows."""
+        if name in GIVEN:
             return []
         model = self.listener(name)
         audio = self.model(model).audio_model
@@ -147,7 +157,7 @@ class Study:
 
     def is_speech_llm(self, name: str) -> bool:
         """Whether a model is a speech LLM."""
-        return name != ORACLE and self.model(self.listener(name)).role == "speech-llm"
+        return name not in GIVEN and self.model(self.listener(name)).role == "speech-llm"
 
     def opened_by(self, model: str) -> tuple[Path, ...]:
         """Files of plugins that a model's checkpoint may be opened by: its architecture shows only when it is there."""

@@ -11,7 +11,8 @@ from cascade_equivalence.stages.study import Study
 
 def constraints(study: Study) -> dict[str, str]:
     """Wildcard constraints: only names of this study, so that a misspelt path is no file."""
-    noise = [name for name in study.conditions if name != CLEAN]
+    silent = [node.condition for node in study.silent_nodes][:1]
+    noise = [name for name in study.conditions if name != CLEAN] + silent
     erased = study.config.mechanism is not None and study.config.mechanism.erasure is not None
     return {
         "model": _either(study.config.definitions.models),
@@ -22,7 +23,7 @@ def constraints(study: Study) -> dict[str, str]:
         "lens": _either(name for name in study.asrs if study.is_lens(name)),
         "task": _either(study.config.tasks),
         "voice": _either(all_voices(study.config)),
-        "condition": _either(study.conditions),
+        "condition": _either([*study.conditions, *silent]),
         "variant": _either(study.config.statistics.repeats),
         "noise": _either(noise),
         "part": "speech|music",

@@ -1,0 +1,35 @@
+"""The stage that asks every system over silence: the floor under accuracy and agreement, a node a task."""
+
+from typing import Any
+
+from cascade_equivalence.conditions import SILENCE
+from cascade_equivalence.stages import answer
+from cascade_equivalence.stages.fingerprint import code_fingerprint
+from cascade_equivalence.stages.study import Study
+
+
+def file(study: Study, task: str) -> str:
+    """What the study's systems answer to a task over silence, and how far pairs of them agree there."""
+    return f"{study.results}/silence/{task}.json"
+
+
+def all_files(study: Study) -> list[str]:
+    """Every file on answers over silence."""
+    return [file(study, node.task) for node in study.silent_nodes]
+
+
+def answers(study: Study, task: str, condition: str) -> list[str]:
+    """Answers of all systems to a task, in the order of the systems: over silence, or to clean speech."""
+    return [answer.file(study, system, task, condition) for system in study.config.systems]
+
+
+def all_answers(study: Study) -> list[str]:
+    """Every answers file over silence."""
+    return [path for node in study.silent_nodes for path in answers(study, node.task, SILENCE)]
+
+
+def params(study: Study) -> dict[str, Any]:
+    """What a node depends on, beside the answers."""
+    settings = study.config.statistics.model_dump(mode="json", include={"confidence"})
+    pairs = [[pair.system, pair.reference] for pair in study.config.pairs]
+    return settings | {"systems": study.config.systems, "pairs": pairs, "code": code_fingerprint("floor")}
