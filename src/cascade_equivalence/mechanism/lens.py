@@ -22,6 +22,14 @@ BYTES_AT_ONCE = 256 * 2**20
 """Memory for logits; the number of frames that are read at once follows from it."""
 
 
+class _Normed(MoeModelOutputWithPast):
+    """What a decoder gives, as far as it is known; a field of one class's own is empty."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+
 class _OnlyNorm(nn.Module):
     """Stands in for a decoder: its blocks are behind us, only its final norm is left."""
 
@@ -29,9 +37,8 @@ class _OnlyNorm(nn.Module):
         super().__init__()
         self.norm = norm
 
-    def forward(self, inputs_embeds: torch.Tensor, **_: object) -> MoeModelOutputWithPast:
-        # Of the library's outputs this one has every field that a language model reads.
-        return MoeModelOutputWithPast(last_hidden_state=self.norm(inputs_embeds))
+    def forward(self, inputs_embeds: torch.Tensor, **_: object) -> _Normed:
+        return _Normed(last_hidden_state=self.norm(inputs_embeds))
 
 
 class Unembedding:

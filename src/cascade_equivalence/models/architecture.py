@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cascade_equivalence.models.text_llm import TextLLM
 
 CONFIG = "config.json"
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+"""Files in which the library looks for what makes spectrograms."""
 ARCHITECTURES: "Registry[Architecture]" = Registry(
     "architecture", home="cascade_equivalence.models.speech_llm.architectures"
 )
@@ -142,6 +144,23 @@ def check_files(architecture: Architecture, folder: Path) -> None:
             f"{folder} lacks {' and '.join(missing)}, which {architecture.title} needs to hear: let `files` of its "
             "entry match (a source of kind `path` takes files of the top folder only: use the hub's), and fetch the "
             "model again"
+        )
+
+
+def check_listens(folder: Path) -> None:
+    """Refuse a checkpoint whose processor makes nothing of sound.
+
+    Raises:
+        StudyError: Neither of the files in which the library looks for a feature extractor names one.
+    """
+    sections = [read_json(folder / name) for name in PROCESSORS if (folder / name).is_file()]
+    sections += [
+        section for each in sections for key in ("feature_extractor", "audio_processor") if (section := each.get(key))
+    ]
+    if not any("feature_extractor_type" in each for each in sections):
+        raise StudyError(
+            f"{folder}: neither {' nor '.join(PROCESSORS)} is there and names a feature extractor, so its processor "
+            "makes nothing of sound: fetch the model again, with these files"
         )
 
 

@@ -14,6 +14,7 @@ import torch
 from transformers import Phi4MultimodalFeatureExtractor
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import check_listens
 from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.rendering import control_tokens, defuse
 from cascade_equivalence.models.rows import AUDIO
@@ -150,6 +151,7 @@ def open_phi4_multimodal(files: SpeechFiles, text: TextLLM, device: str, dtype: 
     Raises:
         StudyError: The adapter is missing or does not fit, or the checkpoint is incomplete.
     """
+    check_listens(files.folder)
     features = Phi4MultimodalFeatureExtractor.from_pretrained(files.folder)
     load_speech_adapter(text.model, files.folder)
     return Phi4MultimodalLLM(Phi4FrontEnd(text.model.get_decoder().embed_tokens_extend.audio_embed, features), text)

@@ -1,0 +1,27 @@
+"""What tells one speech LLM of the transformers library from another. Nothing here computes."""
+
+from dataclasses import dataclass
+
+SOUND = "{sound}"
+"""Stands in ``Native.written`` for the audio token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """A speech LLM of the library.
+
+    Attributes:
+        network: Name of its class.
+        sound: Name of the function of ``native_sound`` that makes what ``get_audio_features`` takes.
+        written: How its chat template writes sound into a turn, with ``SOUND`` for the audio token.
+        ears: Modules of its base model that hear; they are loaded apart from the text LLM.
+        unused: Modules that neither hear nor write, such as those that see.
+        template: The chat template of checkpoints whose tokenizer comes without one.
+    """
+
+    network: str
+    sound: str
+    written: str = SOUND
+    ears: tuple[str, ...] = ("audio_tower", "multi_modal_projector")
+    unused: tuple[str, ...] = ()
+    template: str | None = None

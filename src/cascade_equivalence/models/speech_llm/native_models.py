@@ -1,0 +1,66 @@
+"""Speech LLMs of the transformers library that one front end opens: a row each, and nothing that computes.
+
+Open this to add one. Its class must have ``get_audio_features`` and put the vectors in the place of its audio tokens;
+what its sound is made into is in ``native_sound``, all else in ``native``.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cascade_equivalence.models.architecture import Architecture, OwnText
+from cascade_equivalence.models.speech_llm.native_kind import SOUND, Native
+
+if TYPE_CHECKING:
+    import torch
+
+    from cascade_equivalence.models.question import SpeechFiles
+    from cascade_equivalence.models.speech_llm.model import SpeechLLM
+    from cascade_equivalence.models.text_llm import TextLLM
+
+
+def _open(native: Native, files: "SpeechFiles", text: "TextLLM", device: str, dtype: "torch.dtype") -> "SpeechLLM":
+    from cascade_equivalence.models.speech_llm.native import open_native
+
+    return open_native(native, files, text, device, dtype)
+
+
+def _text(native: Native) -> Any:
+    from cascade_equivalence.models.speech_llm.native import text_class
+
+    return text_class(native)
+
+
+def native_architecture(name: str, title: str, native: Native) -> Architecture:
+    """The architecture of a speech LLM of the library.
+
+    Args:
+        name: The ``model_type`` of its checkpoints.
+        title: What a reader sees.
+        native: The rest.
+    """
+    template = native.template
+    own = OwnText(network=partial(_text, native), chat_template=None if template is None else (lambda: template))
+    return Architecture(name=name, title=title, open=partial(_open, native), own_text=own)
+
+
+# What mistral-common writes for its `v7` audio models; their checkpoints ship tekken.json and no template.
+_MISTRAL = (
+    "<s>{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{{ '[SYSTEM_PROMPT]' + message['content'] + '[/SYSTEM_PROMPT]' }}"
+    "{% elif message['role'] == 'user' %}{{ '[INST]' + message['content'] + '[/INST]' }}"
+    "{% else %}{{ message['content'] + '</s>' }}{% endif %}{% endfor %}"
+)
+
+NATIVE = (
+    native_architecture(
+        "voxtral",
+        "Voxtral",
+        Native(
+            network="VoxtralForConditionalGeneration",
+            sound="whole_windows",
+            written=f"[BEGIN_AUDIO]{SOUND}",
+            template=_MISTRAL,
+        ),
+    ),
+)
+"""Their architectures."""
