@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 """Files in which the library looks for what makes spectrograms."""
+SECTIONS = ("feature_extractor", "audio_processor")
+"""What may stand in them by a name."""
 ARCHITECTURES: "Registry[Architecture]" = Registry(
     "architecture", home="cascade_equivalence.models.speech_llm.architectures"
 )
@@ -147,21 +149,22 @@ def check_files(architecture: Architecture, folder: Path) -> None:
         )
 
 
-def check_listens(folder: Path) -> None:
-    """Refuse a checkpoint whose processor makes nothing of sound.
+def sound_settings(folder: Path) -> Mapping[str, Any]:
+    """What a checkpoint says of its feature extractor.
 
     Raises:
-        StudyError: Neither of the files in which the library looks for a feature extractor names one.
+        StudyError: Neither of the files in which the library looks for one names one: its processor makes nothing of
+            sound.
     """
-    sections = [read_json(folder / name) for name in PROCESSORS if (folder / name).is_file()]
-    sections += [
-        section for each in sections for key in ("feature_extractor", "audio_processor") if (section := each.get(key))
-    ]
-    if not any("feature_extractor_type" in each for each in sections):
-        raise StudyError(
-            f"{folder}: neither {' nor '.join(PROCESSORS)} is there and names a feature extractor, so its processor "
-            "makes nothing of sound: fetch the model again, with these files"
-        )
+    found = [read_json(folder / name) for name in PROCESSORS if (folder / name).is_file()]
+    found += [part for each in found for key in SECTIONS if isinstance(part := each.get(key), dict)]
+    for section in found:
+        if "feature_extractor_type" in section:
+            return section
+    raise StudyError(
+        f"{folder}: neither {' nor '.join(PROCESSORS)} is there and names a feature extractor, so its processor makes "
+        "nothing of sound: fetch the model again, with these files"
+    )
 
 
 def check_own_text(text: "TextLLM", folder: Path, own: OwnText) -> None:

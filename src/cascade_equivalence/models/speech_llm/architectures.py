@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.models.architecture import PROCESSORS, Architecture, OwnText
 from cascade_equivalence.models.speech_llm.native_models import NATIVE
-from cascade_equivalence.models.speech_llm.phi4_adapter import ADAPTER_FILES, ADAPTER_FOLDER
+from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER_FILES
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +65,7 @@ OWN = (
         title="Phi-4-multimodal",
         open=_phi4_multimodal,
         own_text=OwnText(network=_phi4_multimodal_text, model_type="phi3"),
-        files=(PROCESSORS[0], *(f"{ADAPTER_FOLDER}/{name}" for name in ADAPTER_FILES)),
+        files=(PROCESSORS[0], *(f"speech-lora/{name}" for name in ADAPTER_FILES)),
         refused={
             "phi4mm": "Phi-4-multimodal in a layout that needs the repository's own code, which is never run: take "
             "`revision: refs/pr/70` of microsoft/Phi-4-multimodal-instruct, the same weights in the layout of the "

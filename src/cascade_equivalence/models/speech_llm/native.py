@@ -15,7 +15,7 @@ import torch
 import transformers
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.architecture import check_listens
+from cascade_equivalence.models.architecture import sound_settings
 from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.rendering import control_tokens, defuse
 from cascade_equivalence.models.rows import AUDIO
@@ -24,9 +24,13 @@ from cascade_equivalence.models.speech_llm.audio_encoder import SAMPLE_RATE, che
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
 from cascade_equivalence.models.speech_llm.native_kind import SOUND, Native
 from cascade_equivalence.models.speech_llm.native_sound import Listening
+from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER_FILES, load_speech_adapter
+from cascade_equivalence.models.speech_llm.typed_text import TypedText
 from cascade_equivalence.models.text_llm import TextLLM
 
 HEAD, LANGUAGE = "lm_head", "language_model"
+NO_ADAPTER = "nowhere"
+"""A folder that no checkpoint has."""
 
 
 def _without(network: Any, parts: Sequence[str], head: bool) -> Any:
@@ -46,7 +50,14 @@ def _without(network: Any, parts: Sequence[str], head: bool) -> Any:
     more: dict[str, Any] = {} if head else {"_tied_weights_keys": None}
     ignored = [*(network._keys_to_ignore_on_load_unexpected or ()), *dropped]
     names = {"__init__": init, "__module__": network.__module__, "_keys_to_ignore_on_load_unexpected": ignored}
-    return type(network.__name__, (network,), names | more)
+    made = type(network.__name__, (network,), names | more)
+
+    def from_pretrained(_: Any, *args: Any, **kwargs: Any) -> Any:
+        # Of a checkpoint with an adapter beside its weights the library would load that, too.
+        return super(made, made).from_pretrained(*args, adapter_kwargs={"subfolder": NO_ADAPTER}, **kwargs)
+
+    made.from_pretrained = classmethod(from_pretrained)  # type: ignore[attr-defined]
+    return made
 
 
 def _library_class(native: Native) -> Any:
@@ -66,7 +77,18 @@ def _library_class(native: Native) -> Any:
 @cache
 def text_class(native: Native) -> Any:
     """The class of the text LLM inside a checkpoint: the library's, without ears and eyes."""
-    return _without(_library_class(native), [*native.ears, *native.unused], head=True)
+    made = _without(_library_class(native), [*native.ears, *native.unused], head=True)
+
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = super(made, self).forward(*args, **kwargs)
+        # Granite's text LLM divides its logits, as it was trained to; the library's class around it leaves that out.
+        # Answers are the same, likelihoods are not.
+        found.logits = found.logits / self.config.get_text_config().logits_scaling
+        return found
+
+    if native.adapter:
+        made.forward = forward
+    return made
 
 
 class NativeFrontEnd:
@@ -128,12 +150,13 @@ class NativeSpeechLLM(SpeechLLM):
         text: The LLM inside.
         written: How sound is written, with ``SOUND`` for the audio token.
         audio_id: The audio token.
+        adapter: Whether the text LLM has a speech adapter, which is on.
 
     Raises:
         StudyError: The tokenizer does not have the tokens that sound is written with.
     """
 
-    def __init__(self, encoder: NativeFrontEnd, text: TextLLM, written: str, audio_id: int) -> None:
+    def __init__(self, encoder: NativeFrontEnd, text: TextLLM, written: str, audio_id: int, adapter: bool) -> None:
         super().__init__(encoder, text)
         tokenizer: Any = text.tokenizer
         token = tokenizer.convert_ids_to_tokens(audio_id) if 0 <= audio_id < len(tokenizer) else None
@@ -153,6 +176,12 @@ class NativeSpeechLLM(SpeechLLM):
             )
         # Rendering takes apart what the tokenizer knows as a token of its own.
         self.rendered = defuse(PLACEHOLDER, control_tokens(tokenizer))
+        self._typed = TypedText(text) if adapter else text
+
+    @property
+    def typed(self) -> TextLLM:
+        """The text LLM as it reads typed prompts: with its speech adapter off, if it has one."""
+        return self._typed
 
     def _row(self, prompt: str, vectors: int) -> list[int]:
         before, after = self._around(prompt.replace(self.rendered, PLACEHOLDER))
@@ -194,7 +223,7 @@ def open_native(native: Native, files: SpeechFiles, text: TextLLM, device: str, 
     """
     network = _library_class(native)
     config = text.model.config
-    check_listens(files.folder)
+    sound_settings(files.folder)
     listen = cast(Callable[..., Listening], getattr(native_sound, native.sound))
     listening = listen(files.folder, config)
     if listening.rate != SAMPLE_RATE:
@@ -206,4 +235,22 @@ def open_native(native: Native, files: SpeechFiles, text: TextLLM, device: str, 
     audio_id = config.audio_token_id
     if audio_id is None:
         raise StudyError(f"{files.folder}: config.json has no audio_token_id: fetch the model again")
-    return NativeSpeechLLM(NativeFrontEnd(ears, listening, title), text, native.written, int(audio_id))
+    adapter = native.adapter and bool(config.has_lora_adapter)
+    if adapter:
+        _load_adapter(text, files)
+    front_end = NativeFrontEnd(ears, listening, title)
+    return NativeSpeechLLM(front_end, text, native.written, int(audio_id), adapter)
+
+
+def _load_adapter(text: TextLLM, files: SpeechFiles) -> None:
+    """Load the speech adapter that lies beside a checkpoint's weights.
+
+    Raises:
+        StudyError: It is missing or does not fit.
+    """
+    if missing := [name for name in ADAPTER_FILES if not (files.folder / name).is_file()]:
+        raise StudyError(
+            f"{files.folder} lacks {' and '.join(missing)}, the speech adapter that its config.json speaks of: let "
+            "`files` of its entry match, and fetch the model again"
+        )
+    load_speech_adapter(text.model, files.folder)

@@ -16,6 +16,8 @@ class Native:
         written: How its chat template writes sound into a turn, with ``SOUND`` for the audio token.
         ears: Modules of its base model that hear; they are loaded apart from the text LLM.
         unused: Modules that neither hear nor write, such as those that see.
+        adapter: Whether its text LLM hears through a LoRA, which lies beside its weights unless its config says that it
+            has none. It is on for sound, and off for what is typed.
         template: The chat template of checkpoints whose tokenizer comes without one.
     """
 
@@ -24,4 +26,5 @@ class Native:
     written: str = SOUND
     ears: tuple[str, ...] = ("audio_tower", "multi_modal_projector")
     unused: tuple[str, ...] = ()
+    adapter: bool = False
     template: str | None = None

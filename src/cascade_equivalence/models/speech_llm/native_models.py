@@ -62,5 +62,29 @@ NATIVE = (
             template=_MISTRAL,
         ),
     ),
+    native_architecture(
+        "granite_speech",
+        "Granite Speech",
+        Native(
+            network="GraniteSpeechForConditionalGeneration",
+            sound="granite",
+            ears=("encoder", "projector"),
+            adapter=True,
+        ),
+    ),
+    native_architecture(
+        "audioflamingo3",
+        "Audio Flamingo 3",
+        Native(network="AudioFlamingo3ForConditionalGeneration", sound="audio_flamingo"),
+    ),
+    native_architecture(
+        "glmasr",
+        "GLM-ASR",
+        Native(
+            network="GlmAsrForConditionalGeneration",
+            sound="glm_asr",
+            written=f"<|begin_of_audio|>{SOUND}<|end_of_audio|><|user|>\n",
+        ),
+    ),
 )
 """Their architectures."""

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import WhisperFeatureExtractor
+from transformers.audio_utils import mel_filter_bank
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import PROCESSORS, sound_settings
+from cascade_equivalence.models.checkpoint import read_json
 
 Inputs = Mapping[str, torch.Tensor]
 
@@ -43,14 +46,15 @@ def _spectrogram(folder: Path, config: Any) -> WhisperFeatureExtractor:
     """
     features = WhisperFeatureExtractor.from_pretrained(folder)
     tower = config.audio_config
-    wanted, found = (
-        (tower.num_mel_bins, 2 * tower.max_source_positions),
-        (features.feature_size, features.nb_max_frames),
-    )
+    found = [features.feature_size]
+    wanted = [tower.num_mel_bins]
+    # A tower whose positions turn takes windows of any length.
+    if hasattr(tower, "max_source_positions"):
+        found, wanted = [*found, features.nb_max_frames], [*wanted, 2 * tower.max_source_positions]
     if wanted != found:
         raise StudyError(
-            f"{folder}: the audio tower takes {wanted[0]} mel bands and {wanted[1]} frames, its "
-            f"preprocessor_config.json makes {found[0]} and {found[1]}: fetch the model again"
+            f"{folder}: the audio tower takes mel bands (and frames) {wanted}, its "
+            f"preprocessor_config.json makes {found}: fetch the model again"
         )
     return features
 
@@ -72,3 +76,74 @@ def whole_windows(folder: Path, config: Any) -> Listening:
         return {"input_features": windows}
 
     return Listening(inputs, features.sampling_rate, 1)
+
+
+def _heard_windows(folder: Path, config: Any, frames: int) -> Listening:
+    """A clip in windows of 30 s, of each of which its own frames are heard.
+
+    Args:
+        folder: The checkpoint.
+        config: Its config.
+        frames: Mel frames that the shortest sound with a vector has.
+    """
+    features = _spectrogram(folder, config)
+
+    def inputs(audio: np.ndarray) -> Inputs:
+        made = features(
+            [audio[start : start + features.n_samples] for start in range(0, len(audio), features.n_samples)],
+            sampling_rate=features.sampling_rate,
+            padding="max_length",
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        return {"input_features": made["input_features"], "input_features_mask": made["attention_mask"]}
+
+    path = folder / PROCESSORS[1]
+    most = read_json(path).get("max_audio_len") if path.is_file() else None
+    longest = None if most is None else int(most // features.chunk_length) * features.n_samples
+    return Listening(inputs, features.sampling_rate, frames * features.hop_length, longest)
+
+
+def audio_flamingo(folder: Path, config: Any) -> Listening:
+    """Audio Flamingo: vectors of 40 ms; two frames of 20 ms are one."""
+    return _heard_windows(folder, config, 3)
+
+
+def glm_asr(folder: Path, config: Any) -> Listening:
+    """GLM-ASR: vectors of 80 ms; four frames of 20 ms are one, and what is left of four is not heard."""
+    return _heard_windows(folder, config, 7)
+
+
+# Granite's spectrogram: samples of a frame's transform, of its window and between frames; bands.
+_TRANSFORM, _WINDOW, _HOP, _BANDS = 512, 400, 160, 80
+
+
+def granite(folder: Path, config: Any) -> Listening:
+    """Granite Speech: logarithmic mel bands (HTK's) of power, 80 dB deep below the loudest of the clip, two frames in one.
+
+    Its own feature extractor computes them with torchaudio, which this project does without: here torch does.
+
+    Raises:
+        StudyError: The checkpoint asks for another spectrogram.
+    """
+    settings = sound_settings(folder)
+    rate = int(settings.get("sampling_rate", 16000))
+    usual = {"sample_rate": rate, "n_fft": _TRANSFORM, "win_length": _WINDOW, "hop_length": _HOP, "n_mels": _BANDS}
+    said = settings.get("melspec_kwargs", {}) | {key: settings[key] for key in usual if key in settings}
+    wrong = [f"{key} {value}" for key, value in said.items() if usual.get(key, value) != value]
+    if wrong or config.encoder_config.input_dim != 2 * _BANDS:
+        raise StudyError(
+            f"{folder} asks for a spectrogram that is not supported ({', '.join(wrong) or 'other bands'}): only "
+            "that of the published Granite Speech models is"
+        )
+    bands = mel_filter_bank(_TRANSFORM // 2 + 1, _BANDS, 0.0, rate / 2, rate, norm=None, mel_scale="htk")
+    filters, window = torch.from_numpy(bands).float(), torch.hann_window(_WINDOW)
+
+    def inputs(audio: np.ndarray) -> Inputs:
+        sound = torch.from_numpy(audio)
+        waves = torch.stft(sound, _TRANSFORM, _HOP, _WINDOW, window, return_complex=True).abs().square()
+        loud = (waves.T @ filters).clamp(min=1e-10).log10()
+        loud = torch.maximum(loud, loud.max() - 8) / 4 + 1
+        return {"input_features": loud[: len(loud) // 2 * 2].reshape(1, -1, 2 * _BANDS)}
+
+    return Listening(inputs, rate, _TRANSFORM // 2 + 1)
