@@ -5,6 +5,7 @@ folder reads this one, and the own-weights cascade has no ears), and what hears 
 vectors, which stand in the text LLM's input where the model's audio tokens would.
 """
 
+import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 import transformers
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import sound_settings
@@ -79,6 +81,12 @@ def text_class(native: Native) -> Any:
     """The class of the text LLM inside a checkpoint: the library's, without ears and eyes."""
     made = _without(_library_class(native), [*native.ears, *native.unused], head=True)
 
+    def few_logits(self: Any, logits_to_keep: int = 0, **kwargs: Any) -> Any:
+        # The library's class computes those of the whole prompt.
+        found = self.base_model(**kwargs)
+        logits = self.lm_head(found[0][:, -logits_to_keep:])
+        return CausalLMOutputWithPast(logits=logits, past_key_values=found.past_key_values)
+
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         found = super(made, self).forward(*args, **kwargs)
         # Granite's text LLM divides its logits, as it was trained to; the library's class around it leaves that out.
@@ -88,6 +96,8 @@ def text_class(native: Native) -> Any:
 
     if native.adapter:
         made.forward = forward
+    elif "logits_to_keep" not in inspect.signature(made.forward).parameters:
+        made.forward = few_logits
     return made
 
 

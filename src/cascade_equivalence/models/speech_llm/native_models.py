@@ -30,17 +30,18 @@ def _text(native: Native) -> Any:
     return text_class(native)
 
 
-def native_architecture(name: str, title: str, native: Native) -> Architecture:
+def native_architecture(name: str, title: str, native: Native, *more_types: str) -> Architecture:
     """The architecture of a speech LLM of the library.
 
     Args:
         name: The ``model_type`` of its checkpoints.
         title: What a reader sees.
         native: The rest.
+        more_types: Further values of ``model_type`` that it goes by.
     """
     template = native.template
     own = OwnText(network=partial(_text, native), chat_template=None if template is None else (lambda: template))
-    return Architecture(name=name, title=title, open=partial(_open, native), own_text=own)
+    return Architecture(name=name, title=title, open=partial(_open, native), own_text=own, more_types=more_types)
 
 
 # What mistral-common writes for its `v7` audio models; their checkpoints ship tekken.json and no template.
@@ -85,6 +86,30 @@ NATIVE = (
             sound="glm_asr",
             written=f"<|begin_of_audio|>{SOUND}<|end_of_audio|><|user|>\n",
         ),
+    ),
+    native_architecture(
+        "qwen2_5_omni",
+        "Qwen2.5-Omni",
+        Native(
+            network="Qwen2_5OmniThinkerForConditionalGeneration",
+            sound="qwen_omni",
+            written=f"<|audio_bos|>{SOUND}<|audio_eos|>",
+            ears=("audio_tower",),
+            unused=("visual", "talker", "token2wav"),
+        ),
+        "qwen2_5_omni_thinker",
+    ),
+    native_architecture(
+        "qwen3_omni_moe",
+        "Qwen3-Omni",
+        Native(
+            network="Qwen3OmniMoeThinkerForConditionalGeneration",
+            sound="qwen3_omni",
+            written=f"<|audio_start|>{SOUND}<|audio_end|>",
+            ears=("audio_tower",),
+            unused=("visual", "talker", "code2wav"),
+        ),
+        "qwen3_omni_moe_thinker",
     ),
 )
 """Their architectures."""

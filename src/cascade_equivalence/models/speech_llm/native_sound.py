@@ -38,18 +38,17 @@ class Listening:
     longest: int | None = None
 
 
-def _spectrogram(folder: Path, config: Any) -> WhisperFeatureExtractor:
-    """The checkpoint's Whisper spectrogram, checked against its audio tower.
+def _spectrogram(folder: Path, tower: Any) -> WhisperFeatureExtractor:
+    """The checkpoint's Whisper spectrogram, checked against its audio tower's config.
 
     Raises:
         StudyError: They do not fit together.
     """
     features = WhisperFeatureExtractor.from_pretrained(folder)
-    tower = config.audio_config
     found = [features.feature_size]
     wanted = [tower.num_mel_bins]
-    # A tower whose positions turn takes windows of any length.
-    if hasattr(tower, "max_source_positions"):
+    # A tower whose positions turn, or that cuts its windows itself, takes any number of frames.
+    if hasattr(tower, "max_source_positions") and not hasattr(tower, "n_window"):
         found, wanted = [*found, features.nb_max_frames], [*wanted, 2 * tower.max_source_positions]
     if wanted != found:
         raise StudyError(
@@ -61,7 +60,7 @@ def _spectrogram(folder: Path, config: Any) -> WhisperFeatureExtractor:
 
 def whole_windows(folder: Path, config: Any) -> Listening:
     """Voxtral: silence fills a clip up to whole windows of 30 s; they are heard one by one, silence and all."""
-    features = _spectrogram(folder, config)
+    features = _spectrogram(folder, config.audio_config)
 
     def inputs(audio: np.ndarray) -> Inputs:
         made = features(
@@ -86,7 +85,7 @@ def _heard_windows(folder: Path, config: Any, frames: int) -> Listening:
         config: Its config.
         frames: Mel frames that the shortest sound with a vector has.
     """
-    features = _spectrogram(folder, config)
+    features = _spectrogram(folder, config.audio_config)
 
     def inputs(audio: np.ndarray) -> Inputs:
         made = features(
@@ -112,6 +111,37 @@ def audio_flamingo(folder: Path, config: Any) -> Listening:
 def glm_asr(folder: Path, config: Any) -> Listening:
     """GLM-ASR: vectors of 80 ms; four frames of 20 ms are one, and what is left of four is not heard."""
     return _heard_windows(folder, config, 7)
+
+
+def _all_frames(folder: Path, config: Any, frames: int, **how: Any) -> Listening:
+    """A clip in one spectrogram, of which its own frames are heard; the audio tower cuts it.
+
+    Args:
+        folder: The checkpoint.
+        config: Its config.
+        frames: Mel frames that the shortest sound with a vector has.
+        how: How the feature extractor fills up and cuts.
+    """
+    features = _spectrogram(folder, config.audio_config)
+
+    def inputs(audio: np.ndarray) -> Inputs:
+        made = features(
+            audio, sampling_rate=features.sampling_rate, return_attention_mask=True, return_tensors="pt", **how
+        )
+        return {"input_features": made["input_features"], "feature_attention_mask": made["attention_mask"]}
+
+    longest = None if how.get("truncation") is False else int(features.n_samples)
+    return Listening(inputs, features.sampling_rate, frames * features.hop_length, longest)
+
+
+def qwen_omni(folder: Path, config: Any) -> Listening:
+    """Qwen2.5-Omni: vectors of 40 ms, up to the length that its feature extractor takes (300 s as published)."""
+    return _all_frames(folder, config, 3, padding="max_length")
+
+
+def qwen3_omni(folder: Path, config: Any) -> Listening:
+    """Qwen3-Omni: 13 vectors a second, of sound of any length."""
+    return _all_frames(folder, config, 1, padding="longest", truncation=False)
 
 
 # Granite's spectrogram: samples of a frame's transform, of its window and between frames; bands.

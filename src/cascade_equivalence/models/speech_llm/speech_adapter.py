@@ -37,9 +37,7 @@ def load_speech_adapter(model: Any, where: Path) -> None:
     try:
         found = model.load_adapter(str(where), adapter_name=ADAPTER, use_safetensors=True)
     except ImportError as error:
-        raise StudyError(
-            "the model hears through a LoRA adapter, which needs peft: install the pinned peft"
-        ) from error
+        raise StudyError("the model hears through a LoRA adapter, which needs peft: install the pinned peft") from error
     except (ValueError, RuntimeError) as error:
         raise StudyError(f"{where} is not an adapter of this model ({error}): fetch the model again") from error
     wrong = sorted(map(str, [*found.missing_keys, *found.unexpected_keys, *found.mismatched_keys]))
