@@ -220,6 +220,7 @@ def test_a_class_that_is_not_supported(folder: Path, tmp_path: Path) -> None:
 
 def test_a_processor_that_hears_nothing(name: str, folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "seeing")
+    (tmp_path / "seeing" / "processor_config.json").unlink(missing_ok=True)
     path = tmp_path / "seeing" / "preprocessor_config.json"
     path.write_text(json.dumps({"image_processor_type": "CLIPImageProcessor", "size": 224}))
     with pytest.raises(StudyError, match=r"preprocessor_config\.json"):

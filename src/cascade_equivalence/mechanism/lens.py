@@ -15,6 +15,7 @@ from transformers.modeling_outputs import MoeModelOutputWithPast
 from transformers.utils import logging
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import own_text_in
 from cascade_equivalence.models.causal_lm import load_causal_lm, read_config
 from cascade_equivalence.models.text_llm import TIE_CANDIDATES
 
@@ -135,10 +136,12 @@ def open_unembedding(folder: Path, device: str, dtype: torch.dtype) -> Unembeddi
         StudyError: Weights are missing, or the model is of a kind whose final norm is not known.
     """
     config = read_config(folder)
-    text = config.get_text_config()
-    text.num_hidden_layers = 0
-    if getattr(text, "layer_types", None):
-        text.layer_types = []
+    own = own_text_in(folder)
+    if own is None or not getattr(own.network(), "blocks_in_one", False):
+        text = config.get_text_config()
+        text.num_hidden_layers = 0
+        if getattr(text, "layer_types", None):
+            text.layer_types = []
     loudness = logging.get_verbosity()
     # The library would list every block's weights as unexpected.
     logging.set_verbosity_error()

@@ -50,7 +50,9 @@ class OwnText:
 
     Attributes:
         network: Gives its class; its ``from_pretrained`` opens it out of the whole checkpoint, its ``config_class``
-            reads the whole's config.
+            reads the whole's config. One whose blocks read token ids beside the vectors has ``beside_sound``: from
+            tokens (rows, columns), ``AUDIO`` where sound stands, to what ``forward`` takes beside them. One that
+            cannot be built without its blocks has a true ``blocks_in_one``.
         config: Its config out of the whole's, with the keys of a text LLM's.
         model_type: What kind of network it is, where its config does not say that; it decides which text LLMs are of
             its family.

@@ -6,6 +6,7 @@ vectors, which stand in the text LLM's input where the model's audio tokens woul
 """
 
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -52,13 +53,13 @@ def _without(network: Any, parts: Sequence[str], head: bool) -> Any:
     more: dict[str, Any] = {} if head else {"_tied_weights_keys": None}
     ignored = [*(network._keys_to_ignore_on_load_unexpected or ()), *dropped]
     names = {"__init__": init, "__module__": network.__module__, "_keys_to_ignore_on_load_unexpected": ignored}
-    made = type(network.__name__, (network,), names | more)
+    made: Any = type(network.__name__, (network,), names | more)
 
     def from_pretrained(_: Any, *args: Any, **kwargs: Any) -> Any:
         # Of a checkpoint with an adapter beside its weights the library would load that, too.
         return super(made, made).from_pretrained(*args, adapter_kwargs={"subfolder": NO_ADAPTER}, **kwargs)
 
-    made.from_pretrained = classmethod(from_pretrained)  # type: ignore[attr-defined]
+    made.from_pretrained = classmethod(from_pretrained)
     return made
 
 
@@ -87,15 +88,29 @@ def text_class(native: Native) -> Any:
         logits = self.lm_head(found[0][:, -logits_to_keep:])
         return CausalLMOutputWithPast(logits=logits, past_key_values=found.past_key_values)
 
-    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def divided(self: Any, *args: Any, **kwargs: Any) -> Any:
         found = super(made, self).forward(*args, **kwargs)
         # Granite's text LLM divides its logits, as it was trained to; the library's class around it leaves that out.
         # Answers are the same, likelihoods are not.
         found.logits = found.logits / self.config.get_text_config().logits_scaling
         return found
 
+    def all_columns(self: Any, logits_to_keep: int = 0, **kwargs: Any) -> Any:
+        # Asked by number, the library leaves columns out of the last blocks, which then cannot be watched or changed.
+        kept = torch.arange(-logits_to_keep, 0, device=self.device) if logits_to_keep else 0
+        return super(made, self).forward(logits_to_keep=kept, **kwargs)
+
+    def beside_sound(self: Any, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        decoder = self.get_decoder()
+        if not decoder.config.hidden_size_per_layer_input:
+            return {}
+        words = ids.where(ids != AUDIO, decoder.config.pad_token_id)
+        return {"per_layer_inputs": decoder.get_per_layer_inputs(words)}
+
     if native.adapter:
-        made.forward = forward
+        made.forward = divided
+    elif native.reads_ids:
+        made.forward, made.beside_sound, made.blocks_in_one = all_columns, beside_sound, True
     elif "logits_to_keep" not in inspect.signature(made.forward).parameters:
         made.forward = few_logits
     return made
@@ -145,8 +160,11 @@ class NativeFrontEnd:
             name: each.to(self.ears.device, self.ears.dtype if each.is_floating_point() else None)
             for name, each in self.listening.inputs(filled).items()
         }
-        found: torch.Tensor = self.ears.get_audio_features(**made, return_dict=True).pooler_output
-        return found.reshape(-1, found.shape[-1])
+        found = self.ears.base_model.get_audio_features(**made, return_dict=True)
+        vectors: torch.Tensor = found.pooler_output
+        if getattr(found, "attention_mask", None) is not None:
+            vectors = vectors[found.attention_mask]
+        return vectors.reshape(-1, vectors.shape[-1])
 
 
 class NativeSpeechLLM(SpeechLLM):
@@ -215,6 +233,11 @@ def _load_ears(native: Native, network: Any, files: SpeechFiles, device: str, dt
             f"{files.folder}: {wrong[0]} of what hears is missing or of another shape ({len(wrong)} in all): fetch the "
             "model again, with all its weights"
         )
+    if deaf := [part for part in native.ears if getattr(ears.base_model, part) is None]:
+        raise StudyError(
+            f"{files.folder} has no {' and no '.join(deaf)}: its config.json describes a model that does not hear; "
+            "name one of its kind that does"
+        )
     return ears.requires_grad_(False).to(device).eval()
 
 
@@ -234,13 +257,13 @@ def open_native(native: Native, files: SpeechFiles, text: TextLLM, device: str, 
     network = _library_class(native)
     config = text.model.config
     sound_settings(files.folder)
+    ears = _load_ears(native, network, files, device, dtype)
     listen = cast(Callable[..., Listening], getattr(native_sound, native.sound))
     listening = listen(files.folder, config)
     if listening.rate != SAMPLE_RATE:
         raise StudyError(
             f"{files.folder} hears {listening.rate} samples a second; clips have {SAMPLE_RATE}: it is not supported"
         )
-    ears = _load_ears(native, network, files, device, dtype)
     title = native.network.removesuffix("ForConditionalGeneration")
     audio_id = config.audio_token_id
     if audio_id is None:
@@ -249,7 +272,16 @@ def open_native(native: Native, files: SpeechFiles, text: TextLLM, device: str, 
     if adapter:
         _load_adapter(text, files)
     front_end = NativeFrontEnd(ears, listening, title)
-    return NativeSpeechLLM(front_end, text, native.written, int(audio_id), adapter)
+    return NativeSpeechLLM(front_end, text, _written(native, text), int(audio_id), adapter)
+
+
+def _written(native: Native, text: TextLLM) -> str:
+    """How a model writes sound into a turn, with its config's tokens filled in."""
+    written = native.written
+    for field in re.findall(r"\{(\w+)\}", written.replace(SOUND, "")):
+        token: Any = text.tokenizer.convert_ids_to_tokens(getattr(text.model.config, field))
+        written = written.replace(f"{{{field}}}", str(token))
+    return written
 
 
 def _load_adapter(text: TextLLM, files: SpeechFiles) -> None:

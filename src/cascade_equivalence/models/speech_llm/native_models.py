@@ -111,5 +111,17 @@ NATIVE = (
         ),
         "qwen3_omni_moe_thinker",
     ),
+    native_architecture(
+        "gemma4",
+        "Gemma 4",
+        Native(
+            network="Gemma4ForConditionalGeneration",
+            sound="gemma",
+            written=f"{{boa_token_id}}{SOUND}{{eoa_token_index}}",
+            ears=("audio_tower", "embed_audio"),
+            unused=("vision_tower", "embed_vision"),
+            reads_ids=True,
+        ),
+    ),
 )
 """Their architectures."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import WhisperFeatureExtractor
+from transformers import AutoFeatureExtractor, WhisperFeatureExtractor
 from transformers.audio_utils import mel_filter_bank
 
 from cascade_equivalence.errors import StudyError
@@ -144,12 +144,24 @@ def qwen3_omni(folder: Path, config: Any) -> Listening:
     return _all_frames(folder, config, 1, padding="longest", truncation=False)
 
 
+def gemma(folder: Path, config: Any) -> Listening:
+    """Gemma 4: 25 vectors a second of the first 30 s."""
+    features: Any = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
+    longest = 30 * int(features.sampling_rate)
+
+    def inputs(audio: np.ndarray) -> Inputs:
+        made = features([audio], return_tensors="pt")
+        return {"input_features": made["input_features"], "input_features_mask": made["input_features_mask"].bool()}
+
+    return Listening(inputs, int(features.sampling_rate), int(features.frame_length) + 1, longest)
+
+
 # Granite's spectrogram: samples of a frame's transform, of its window and between frames; bands.
 _TRANSFORM, _WINDOW, _HOP, _BANDS = 512, 400, 160, 80
 
 
 def granite(folder: Path, config: Any) -> Listening:
-    """Granite Speech: logarithmic mel bands (HTK's) of power, 80 dB deep below the loudest of the clip, two frames in one.
+    """Granite Speech: logarithms of HTK's mel bands, 80 dB deep below the loudest of the clip, two frames in one.
 
     Its own feature extractor computes them with torchaudio, which this project does without: here torch does.
 
