@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 import own_text_checks as checks
 import pytest
-import tiny_phi4
-import tiny_qwen2_audio
-import tiny_speech_llms
 import torch
 from own_text_checks import CONFIG, clip, files_of
 from safetensors.torch import load_file, save_file
 from tiny_llm import byte_level_tokenizer, save_llama
+from tiny_speech_llms import TINY
 
 from cascade_equivalence.config.sources import HubSource, ModelSpec
 from cascade_equivalence.errors import StudyError
@@ -38,8 +36,6 @@ from cascade_equivalence.nodes.answers import model_files
 from cascade_equivalence.stats.backbone import backbone_match
 
 torch.set_num_threads(1)
-
-TINY = {"qwen2_audio": tiny_qwen2_audio.TINY, "phi4_multimodal": tiny_phi4.TINY, **tiny_speech_llms.TINY}
 
 
 def test_every_architecture_is_checked() -> None:

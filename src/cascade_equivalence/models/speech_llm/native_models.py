@@ -25,7 +25,7 @@ def _open(native: Native, files: "SpeechFiles", text: "TextLLM", device: str, dt
 
 
 def _text(native: Native) -> Any:
-    from cascade_equivalence.models.speech_llm.native import text_class
+    from cascade_equivalence.models.speech_llm.native_text import text_class
 
     return text_class(native)
 
