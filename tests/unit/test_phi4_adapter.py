@@ -26,7 +26,7 @@ from cascade_equivalence.models.sources.files import Fetched
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.speech_llm.model import SpeechLLM, open_speech_llm
-from cascade_equivalence.models.speech_llm.phi4_adapter import ADAPTER_FILES
+from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER_FILES
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.stats.backbone import backbone_match
 

@@ -8,7 +8,11 @@ from transformers import AutoTokenizer
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import own_text_in
+from cascade_equivalence.models.checkpoint import read_json
 from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
+
+PROCESSORS_TEMPLATE = "chat_template.json"
+"""Where older checkpoints of models that hear have the template that their tokenizer lacks."""
 
 
 class PromptWriter:
@@ -25,6 +29,8 @@ class PromptWriter:
     def __init__(self, folder: Path, chat: bool) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         own = own_text_in(folder)
+        if chat and not self.tokenizer.chat_template and (folder / PROCESSORS_TEMPLATE).is_file():
+            self.tokenizer.chat_template = read_json(folder / PROCESSORS_TEMPLATE).get("chat_template")
         if chat and not self.tokenizer.chat_template and own is not None and own.chat_template is not None:
             self.tokenizer.chat_template = own.chat_template()
         if chat and not self.tokenizer.chat_template:

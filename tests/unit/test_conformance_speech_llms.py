@@ -1,18 +1,23 @@
-"""What holds for every architecture whose checkpoints have their own text LLM, against the library's own model."""
+"""What holds for every speech LLM whose checkpoint has its own text LLM: random ones against the library's class.
 
+Each is opened from safetensors in a folder and compared with the class's own ``forward`` and ``generate`` on its own
+processor's inputs; then what must be refused.
+"""
+
+import json
+import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import own_text_checks as checks
 import pytest
-import tiny_phi4
-import tiny_qwen2_audio
 import torch
 from own_text_checks import CONFIG, clip, files_of
+from safetensors.torch import load_file, save_file
 from tiny_llm import byte_level_tokenizer, save_llama
+from tiny_speech_llms import TINY
 
 from cascade_equivalence.config.sources import HubSource, ModelSpec
 from cascade_equivalence.errors import StudyError
@@ -20,35 +25,17 @@ from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.architecture import ARCHITECTURES
 from cascade_equivalence.models.question import ModelFiles, SpeechFiles
 from cascade_equivalence.models.sources import hub
+from cascade_equivalence.models.sources.facts import speech_facts
 from cascade_equivalence.models.sources.files import Fetched
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM, open_speech_llm
+from cascade_equivalence.models.speech_llm.preflight import preflight
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.nodes.answers import model_files
+from cascade_equivalence.stats.backbone import backbone_match
 
 torch.set_num_threads(1)
-
-
-@dataclass(frozen=True)
-class Tiny:
-    """A random checkpoint of an architecture: what writes it, what the library makes of it, blocks and width."""
-
-    save: Callable[..., Path]
-    reference: Callable[[Path], checks.Reference]
-    blocks: int
-    width: int
-
-
-TINY = {
-    "qwen2_audio": Tiny(
-        tiny_qwen2_audio.save_qwen2_audio,
-        tiny_qwen2_audio.reference_of,
-        tiny_qwen2_audio.BLOCKS,
-        tiny_qwen2_audio.WIDTH,
-    ),
-    "phi4_multimodal": Tiny(tiny_phi4.save_phi4, tiny_phi4.reference_of, tiny_phi4.BLOCKS, tiny_phi4.WIDTH),
-}
 
 
 def test_every_architecture_is_checked() -> None:
@@ -73,12 +60,29 @@ def model(folder: Path) -> SpeechLLM:
 
 
 @pytest.fixture(scope="module")
-def reference(name: str, folder: Path) -> checks.Reference:
-    return TINY[name].reference(folder)
+def library(name: str, folder: Path) -> checks.Library:
+    return TINY[name].library(folder)
+
+
+@pytest.fixture(scope="module")
+def reference(library: checks.Library) -> checks.Reference:
+    return checks.reference_of(library)
 
 
 def test_logits_and_places_of_the_sound(model: SpeechLLM, reference: checks.Reference) -> None:
     checks.check_against(model, reference)
+
+
+def test_answers_are_those_of_the_class(name: str, model: SpeechLLM, library: checks.Library) -> None:
+    checks.check_generate(model, library, TINY[name].batches)
+
+
+def test_the_text_llm_inside_opened_alone(folder: Path, library: checks.Library, model: SpeechLLM) -> None:
+    """The own-weights cascade's; and so reads the speech LLM what is typed."""
+    alone, speech = open_model(ModelFiles(folder, "r", True), CONFIG)
+    assert speech is None
+    checks.check_own_text(alone, library)
+    checks.check_own_text(model.typed, library)
 
 
 def test_company_changes_nothing(model: SpeechLLM) -> None:
@@ -157,3 +161,79 @@ def test_what_it_hears_with_is_missed_by_name_and_its_text_llm_does_without(
         with pytest.raises(StudyError, match=f"{copy}.*{file}"):
             open_model(files_of(copy), CONFIG)
         assert open_model(ModelFiles(copy, "r", True), CONFIG)[1] is None
+
+
+def test_the_preflight_runs(model: SpeechLLM) -> None:
+    """Of a random model no word means anything: it may pass, or be refused as one that does not speak."""
+    prompt = model.text.render([{"role": "user", "content": f"{PLACEHOLDER} What is said?"}])
+    try:
+        record = preflight(model, [clip(0), clip(2)], ["a dog", "a bridge"], prompt)
+    except StudyError as refused:
+        assert re.search("degenerate|every clip alike", str(refused))
+    else:
+        assert min(record["vectors"]) > 0 and record["words_moved_by_batching"] == 0
+
+
+def test_backbones_are_compared_by_config(folder: Path, tmp_path: Path) -> None:
+    """Exact with itself alone; a text LLM of the same shape is of its family, another one is not."""
+    own = speech_facts({path.name: path for path in folder.iterdir()}, "own")
+    assert backbone_match(("a", own), ("a", own)) == "exact"
+    assert backbone_match(("a", own), ("b", dict(own))) == "family"
+    assert backbone_match(("a", own), ("b", own | {"layers": int(str(own["layers"])) + 1})) == "none"
+
+
+def changed(folder: Path, target: Path, name: str) -> Path:
+    """A copy without one weight."""
+    shutil.copytree(folder, target)
+    weights = load_file(folder / "model.safetensors")
+    del weights[name]
+    save_file(weights, target / "model.safetensors", {"format": "pt"})
+    return target
+
+
+def test_a_checkpoint_that_lacks_ears(name: str, folder: Path, tmp_path: Path) -> None:
+    heard = TINY[name].heard
+    with pytest.raises(StudyError, match=rf"{re.escape(heard.split('.', 1)[1])}|{re.escape(heard)}"):
+        open_model(files_of(changed(folder, tmp_path / "deaf", heard)), CONFIG)
+
+
+def test_a_revision_without_safetensors(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "pickled")
+    (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
+    with pytest.raises(StudyError, match=r"safetensors"):
+        open_model(files_of(tmp_path / "pickled"), CONFIG)
+    with pytest.raises(StudyError, match=r"no model\.safetensors"):
+        speech_facts({path.name: path for path in (tmp_path / "pickled").iterdir()}, "pickled")
+
+
+def test_a_class_that_is_not_supported(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "other")
+    path = tmp_path / "other" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "kimi_audio"}))
+    with pytest.raises(StudyError, match="of a model of type 'kimi_audio'"):
+        speech_facts({each.name: each for each in (tmp_path / "other").iterdir()}, "other")
+
+
+def test_a_processor_that_hears_nothing(name: str, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "seeing")
+    (tmp_path / "seeing" / "processor_config.json").unlink(missing_ok=True)
+    path = tmp_path / "seeing" / "preprocessor_config.json"
+    path.write_text(json.dumps({"image_processor_type": "CLIPImageProcessor", "size": 224}))
+    with pytest.raises(StudyError, match=r"preprocessor_config\.json"):
+        open_model(files_of(tmp_path / "seeing"), CONFIG)
+
+
+def test_no_code_of_a_checkpoint_is_run(folder: Path, tmp_path: Path) -> None:
+    copy, marker = tmp_path / "code", tmp_path / "ran"
+    shutil.copytree(folder, copy)
+    (copy / "own.py").write_text(f"open({str(marker)!r}, 'w').close()\nclass Own: pass\n")
+    for file, kinds in {
+        "config.json": ("AutoConfig", "AutoModel", "AutoModelForCausalLM"),
+        "tokenizer_config.json": ("AutoTokenizer",),
+        "preprocessor_config.json": ("AutoProcessor", "AutoFeatureExtractor"),
+    }.items():
+        content = json.loads((copy / file).read_text()) if (copy / file).is_file() else {}
+        (copy / file).write_text(json.dumps(content | {"auto_map": dict.fromkeys(kinds, "own.Own")}))
+    with suppress(StudyError, ValueError):  # a refusal is right, too
+        open_model(files_of(copy), CONFIG)
+    assert not marker.exists()
