@@ -1,0 +1,249 @@
+"""What is compared of answers: labels, by a task's own parser or as texts; or scores, where only these say anything."""
+
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from cascade_equivalence.config.names import INVALID
+from cascade_equivalence.errors import StudyError, some_of
+from cascade_equivalence.imported.joining import JoinedTask
+from cascade_equivalence.stats.answers import COLUMNS
+
+if TYPE_CHECKING:
+    from cascade_equivalence.tasks.base import Task
+
+By = Literal["auto", "answers", "scores"]
+RIGHT, WRONG = "right", "wrong"
+NOT_GIVEN = "(not given)"
+MOST_LABELS = 50
+ROWS_A_LABEL = 2
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The answers of all systems to one task, as the statistics take them.
+
+    Attributes:
+        by: What is compared: ``answers`` or ``scores``.
+        labels: The closed set that answers are from; empty where they are free.
+        tables: A table a system, with the columns in ``stats.answers.COLUMNS``.
+        remarks: What a reader has to know of it, a line each.
+    """
+
+    by: Literal["answers", "scores"]
+    labels: tuple[str, ...]
+    tables: tuple[pl.DataFrame, ...]
+    remarks: tuple[str, ...]
+
+
+def judge_answers(
+    joined: JoinedTask,
+    names: Sequence[str],
+    *,
+    task: "Task | None" = None,
+    by: By = "auto",
+    labels: Sequence[str] = (),
+) -> Judged:
+    """Say of each answer which label it is, and whether it is right.
+
+    Args:
+        joined: The systems' answers to the same items.
+        names: How messages name the systems.
+        task: The project's task whose parser reads answers and labels; None compares them as texts, trimmed and
+            without regard to case.
+        by: What to compare; ``auto`` takes answers, and scores where a system has no answers, or where most answers
+            that a file scores as right are not their label as texts, so that texts say little.
+        labels: The closed set of labels, where the user names it.
+
+    Raises:
+        StudyError: There is nothing to tell right from wrong by, or no answers where these are to be compared.
+    """
+    silent = [name for name, table in zip(names, joined.tables, strict=True) if not _has_answers(table)]
+    if by == "answers" and silent:
+        raise StudyError(f"{' and '.join(silent)}: there are no answers, only scores; compare with --by scores")
+    if by == "scores":
+        return _by_scores(joined, names, ())
+    if silent:
+        return _by_scores(joined, names, [f"compared by right and wrong: {' and '.join(silent)} has no answers"])
+    found = _by_answers(joined, names, task, tuple(labels))
+    if by == "auto" and task is None and (wordy := _wordy(joined, names)):
+        return _by_scores(joined, names, [wordy])
+    return found
+
+
+def _has_answers(table: pl.DataFrame) -> bool:
+    return bool((table["answer"].is_not_null() | table["raw"].is_not_null()).any())
+
+
+def _wordy(joined: JoinedTask, names: Sequence[str]) -> str:
+    """Why texts of answers say little; empty where they do."""
+    for name, table in zip(names, joined.tables, strict=True):
+        parsed, label = _as_texts(table)
+        right = ((table["score"] == 1) & label.is_not_null()).fill_null(False)
+        other = right & (parsed != label)
+        if 2 * int(other.sum()) > int(right.sum()):
+            return (
+                f"compared by right and wrong: {int(other.sum()):,} of {int(right.sum()):,} answers that {name} has as "
+                "right are other texts than their label (--by answers compares texts)"
+            )
+    return ""
+
+
+def _by_scores(joined: JoinedTask, names: Sequence[str], remarks: Sequence[str]) -> Judged:
+    tables = []
+    for name, table in zip(names, joined.tables, strict=True):
+        score = table["score"]
+        if score.is_null().any():
+            if not _has_answers(table) or table["label"].is_null().any():
+                raise StudyError(f"{name}: {_count(score.is_null())} answers have no score, and no gold label either")
+            parsed, label = _as_texts(table)
+            score = score.fill_null((parsed == label).cast(pl.Float64))
+        said = pl.Series("parsed", [RIGHT if value == 1 else WRONG for value in score])
+        tables.append(_table(table, pl.Series("label", [RIGHT] * table.height), said, said == RIGHT))
+    return Judged("scores", (RIGHT, WRONG), tuple(tables), tuple(remarks))
+
+
+def _by_answers(joined: JoinedTask, names: Sequence[str], task: "Task | None", labels: tuple[str, ...]) -> Judged:
+    remarks: list[str] = []
+    reading = list(map(_as_texts, joined.tables)) if task is None else list(_parsed(joined, task))
+    if task is not None and _foreign(reading, task):
+        remarks.append(f"the gold labels are not those of the task {task.name}; answers are compared as texts")
+        task, reading = None, list(map(_as_texts, joined.tables))
+    if task is None and (lettered := _lettered(joined.tables, reading)):
+        reading = lettered
+    if labels:
+        sides = zip(joined.tables, reading, names, strict=True)
+        reading = [_closed(table, each, labels, name) for table, each, name in sides]
+        labels = tuple(_plain(label) for label in labels)
+    elif task is not None:
+        labels = tuple(task.labels)
+    if any(label.is_null().any() for _, label in reading):
+        labels = ()  # without gold labels there is no level of chance to tell
+    tables, contradicted = [], False
+    for name, table, (parsed, label) in zip(names, joined.tables, reading, strict=True):
+        correct, other = _correct(table, parsed, label, name, closed=bool(labels))
+        contradicted |= bool(other)
+        remarks += other
+        tables.append(_table(table, label.fill_null(NOT_GIVEN), parsed, correct))
+    if not labels and not contradicted:
+        labels = _inferred(tables)
+    return Judged("answers", labels, tuple(tables), tuple(remarks))
+
+
+def _correct(
+    table: pl.DataFrame, parsed: pl.Series, label: pl.Series, name: str, *, closed: bool
+) -> tuple[pl.Series, list[str]]:
+    """Which answers are right: by the file's score where there is one, and by the label; and where the two differ."""
+    score = table["score"]
+    by_label = (parsed == label) & (parsed != INVALID)
+    if (neither := score.is_null() & label.is_null()).any():
+        where = some_of(table.filter(neither)["id"].to_list(), 3)
+        raise StudyError(
+            f"{name}: neither a gold label nor a score for {_count(neither)} answers ({where}); add a column `label` "
+            "or `correct`"
+        )
+    by_label = by_label.fill_null(False)
+    differs = (by_label != (score == 1)).fill_null(False) & label.is_not_null()
+    if not differs.any():
+        return by_label.zip_with(label.is_not_null(), score == 1), []
+    rule = "the label" if closed else "the file's score"
+    remark = f"{name}: {_count(differs)} answers are scored otherwise in the file than by their label; {rule} counts"
+    return (by_label if closed else by_label.zip_with(score.is_null(), score == 1)), [remark]
+
+
+def _table(table: pl.DataFrame, label: pl.Series, parsed: pl.Series, correct: pl.Series) -> pl.DataFrame:
+    return table.with_columns(label=label, parsed=parsed.fill_null(INVALID), correct=correct.cast(pl.Boolean)).select(
+        COLUMNS
+    )
+
+
+def _plain(text: str) -> str:
+    return text.strip().casefold()
+
+
+def _as_texts(table: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Answers and gold labels as texts, trimmed and without regard to case; an empty answer is ``invalid``."""
+    answers = table["answer"] if table["answer"].is_not_null().any() else table["raw"]
+    parsed = [_plain(text) or INVALID if text is not None else INVALID for text in answers]
+    labels = [None if text is None else _plain(text) for text in table["label"]]
+    return pl.Series("parsed", parsed, dtype=pl.String), pl.Series("label", labels, dtype=pl.String)
+
+
+def _parsed(joined: JoinedTask, task: "Task") -> Iterator[tuple[pl.Series, pl.Series]]:
+    """Answers and gold labels as the task reads them."""
+
+    @cache
+    def read(text: str, options: tuple[str, ...]) -> str:
+        return task.parse(text, options, {})
+
+    for table in joined.tables:
+        options = [tuple(each or ()) for each in table["options"].to_list()]
+        said = table["raw"].zip_with(table["raw"].is_not_null(), table["answer"])
+        parsed = [INVALID if text is None else read(text, each) for text, each in zip(said, options, strict=True)]
+        golds = [
+            None if text is None else text if text in task.labels else read(text, each)
+            for text, each in zip(table["label"], options, strict=True)
+        ]
+        yield pl.Series("parsed", parsed, dtype=pl.String), pl.Series("label", golds, dtype=pl.String)
+
+
+def _foreign(reading: Sequence[tuple[pl.Series, pl.Series]], task: "Task") -> bool:
+    """Whether some gold label is none of the task's."""
+    return any(
+        bool((label == INVALID).any()) or bool(task.labels and not label.drop_nulls().is_in(task.labels).all())
+        for _, label in reading
+    )
+
+
+def _lettered(
+    tables: Sequence[pl.DataFrame], reading: Sequence[tuple[pl.Series, pl.Series]]
+) -> list[tuple[pl.Series, pl.Series]]:
+    """Answers by the letter of their option, where each item has options of its own; nothing where they have none."""
+    options = [[tuple(map(_plain, each or ())) for each in table["options"].to_list()] for table in tables]
+    if not all(all(each) for each in options) or len(set(options[0])) == 1:
+        return []
+    found = []
+    for (parsed, label), own in zip(reading, options, strict=True):
+        golds = [text if text is None else _letter(text, each) for text, each in zip(label, own, strict=True)]
+        said = [_letter(text, each) or INVALID for text, each in zip(parsed, own, strict=True)]
+        if any(gold is None and text is not None for gold, text in zip(golds, label, strict=True)):
+            return []
+        found.append((pl.Series("parsed", said, dtype=pl.String), pl.Series("label", golds, dtype=pl.String)))
+    return found
+
+
+def _letter(text: str, options: tuple[str, ...]) -> str | None:
+    """The letter of an option that is named by its text or its letter; None where none is."""
+    letters = string.ascii_uppercase[: len(options)]
+    if text in options:
+        return letters[options.index(text)]
+    return text.upper() if len(text) == 1 and text.upper() in letters else None
+
+
+def _closed(
+    table: pl.DataFrame, reading: tuple[pl.Series, pl.Series], labels: tuple[str, ...], name: str
+) -> tuple[pl.Series, pl.Series]:
+    """Answers from a set that the user names; others are ``invalid``."""
+    known, (parsed, label) = [_plain(each) for each in labels], reading
+    if (strange := label.is_not_null() & ~label.is_in(known)).any():
+        first = table.filter(strange).row(0, named=True)
+        raise StudyError(f"--labels: {name} has the gold label {first['label']!r} ({first['id']}), which is not named")
+    return pl.Series("parsed", [text if text in known else INVALID for text in parsed]), label
+
+
+def _inferred(tables: Sequence[pl.DataFrame]) -> tuple[str, ...]:
+    """The closed set that gold labels are from; empty where answers are free, or some is none of the labels."""
+    golds = tables[0]["label"].unique().sort().to_list()
+    rows = tables[0].height
+    if NOT_GIVEN in golds or not 1 < len(golds) <= MOST_LABELS or rows < ROWS_A_LABEL * len(golds):
+        return ()
+    closed = all(table["parsed"].is_in([*golds, INVALID]).all() for table in tables)
+    return tuple(golds) if closed and INVALID not in golds else ()
+
+
+def _count(rows: pl.Series) -> str:
+    return f"{int(rows.sum()):,}"
