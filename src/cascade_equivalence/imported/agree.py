@@ -76,7 +76,11 @@ def agree(paths: Sequence[Path], wanted: Wanted, statistics: StatisticsConfig) -
     asked = Asked(wanted.columns, wanted.score)
     sets = [read_answers(path, asked, wanted.formats) for path in paths]
     names = _names([each.name for each in sets], paths, wanted.names)
-    remarks = [f"{name}: {remark}" for name, each in zip(names, sets, strict=True) for remark in each.remarks]
+    said: dict[str, list[str]] = {}
+    for name, each in zip(names, sets, strict=True):
+        for remark in each.remarks:
+            said.setdefault(remark, []).append(name)
+    remarks = [f"{' and '.join(whose)}: {remark}" for remark, whose in said.items()]
     joined, apart = join_sets(sets, names, wanted.tasks, ignore_texts=wanted.ignore_texts)
     if wanted.strict and (lines := [*apart, *(line for each in joined for line in each.apart)]):
         raise StudyError(f"--strict: not everything joins: {'; '.join(lines)}")

@@ -6,7 +6,7 @@ from typing import Any
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.imported.format import AnswerFormat, Asked, Reading
 from cascade_equivalence.imported.head import FileHead, rows_of
-from cascade_equivalence.imported.rows import AnswerRow, as_id, as_score, as_text
+from cascade_equivalence.imported.rows import HASHED, AnswerRow, as_id, as_score, as_text, gold_option
 
 
 def _is_samples(head: FileHead, _: Asked) -> bool:
@@ -46,17 +46,18 @@ def _row(where: str, row: Mapping[str, Any], task: str) -> AnswerRow:
         final = [each for each in row.get("answer_attribution") or [] if each.get("is_terminal")]
         raw = ((row.get("output") or {}).get("raw") or [None])[0]
         references = asked["reference"]
-        text = as_text(asked["raw"])
+        text, known = as_text(asked["raw"]), (row.get("metadata") or {}).get("doc_hash")
+        options = tuple(map(str, asked.get("choices") or ()))
         return AnswerRow(
             id=as_id(row["sample_id"], where),
             task=task,
-            label=as_text(references[0]) if references else None,
+            label=gold_option(as_text(references[0]), options) if references else None,
             answer=as_text(final[-1].get("extracted_value")) if final else None,
             raw=as_text(raw),
             score=as_score(judged["is_correct"], where),
             text=text,
-            content=text,
-            options=tuple(map(str, asked.get("choices") or ())),
+            content=HASHED + known if known else text,
+            options=options,
         )
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise StudyError(

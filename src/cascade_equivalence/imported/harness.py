@@ -12,7 +12,7 @@ from typing import Any
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.imported.format import AnswerFormat, Asked, Reading
 from cascade_equivalence.imported.head import FileHead, rows_of
-from cascade_equivalence.imported.rows import AnswerRow, as_id, as_score, as_text
+from cascade_equivalence.imported.rows import HASHED, AnswerRow, as_id, as_score, as_text, gold_option
 
 _NAMES = (
     re.compile(r"^samples_(?P<task>.+)_\d{4}-\d\d-\d\dT[\d.:-]+$"),
@@ -24,6 +24,8 @@ _NO_METRICS = {
 }
 _OF_NORMALISED = "acc_norm"
 """The metric of lm-evaluation-harness that divides the likelihood of an option by its letters."""
+_UNREAD = "[invalid]"
+"""What a filter of lm-evaluation-harness gives where it finds no answer."""
 _PREDICTED = ("parsed_pred", "pred_answer", "pred")
 """Where metrics of lmms-eval that are mappings keep the answer."""
 
@@ -92,11 +94,11 @@ def _row(where: str, row: Mapping[str, Any], task: str, metric: str) -> AnswerRo
         id=as_id(row["doc_id"], where),
         task=task,
         label=target,
-        answer=answer,
+        answer=None if answer == _UNREAD else answer,
         raw=raw if raw is not None else answer,
         score=score,
         text=_asked(row),
-        content=as_text(row.get("doc_hash")),
+        content=HASHED + str(row["doc_hash"]) if row.get("doc_hash") else None,
         options=options,
     )
 
@@ -120,9 +122,8 @@ def _chosen(
     best = likelihoods.index(max(likelihoods))
     if len(options) != len(likelihoods):
         return str(best), None, target
-    if target is not None and target.isdecimal() and int(target) < len(options) and target not in options:
-        target = options[int(target)]
-    return options[best], None, target if target is None else target.strip()
+    gold = gold_option(target, options)
+    return options[best], None, gold if gold is None else gold.strip()
 
 
 def _options(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from cascade_equivalence.errors import StudyError, some_of
-from cascade_equivalence.imported.rows import AnswerSet
+from cascade_equivalence.imported.rows import HASHED, AnswerSet
 
 KEY = ["id", "voice"]
 SHOWN = 3
@@ -143,7 +143,8 @@ def _agree(
 ) -> pl.Series:
     """Which rows have the same in both tables, where both have something."""
     one, other = (table[column] for table in pair)
-    differs = (plain(one) != plain(other)).fill_null(False)
+    alike = one.str.starts_with(HASHED) == other.str.starts_with(HASHED)
+    differs = (alike & (plain(one) != plain(other))).fill_null(False)
     if differs.any():
         rows = pair[0].filter(differs)
         first = next(zip(one.filter(differs), other.filter(differs), strict=True))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 By = Literal["auto", "answers", "scores"]
 RIGHT, WRONG = "right", "wrong"
 NOT_GIVEN = "(not given)"
+QUOTED = f"'{INVALID}'"
+"""A gold label that is called as the category of answers that are none."""
 MOST_LABELS = 50
 ROWS_A_LABEL = 2
 
@@ -55,8 +57,8 @@ def judge_answers(
         names: How messages name the systems.
         task: The project's task whose parser reads answers and labels; None compares them as texts, trimmed and
             without regard to case.
-        by: What to compare; ``auto`` takes answers, and scores where a system has no answers, or where most answers
-            that a file scores as right are not their label as texts, so that texts say little.
+        by: What to compare; ``auto`` takes answers, and scores where a system has no answers, or where most free answers
+            that are right in both are not the same text, so that texts say little.
         labels: The closed set of labels, where the user names it.
 
     Raises:
@@ -70,7 +72,7 @@ def judge_answers(
     if silent:
         return _by_scores(joined, names, [f"compared by right and wrong: {' and '.join(silent)} has no answers"])
     found = _by_answers(joined, names, task, tuple(labels))
-    if by == "auto" and task is None and (wordy := _wordy(joined, names)):
+    if by == "auto" and task is None and (wordy := _wordy(found)):
         return _by_scores(joined, names, [wordy])
     return found
 
@@ -79,18 +81,17 @@ def _has_answers(table: pl.DataFrame) -> bool:
     return bool((table["answer"].is_not_null() | table["raw"].is_not_null()).any())
 
 
-def _wordy(joined: JoinedTask, names: Sequence[str]) -> str:
-    """Why texts of answers say little; empty where they do."""
-    for name, table in zip(names, joined.tables, strict=True):
-        parsed, label = _as_texts(table)
-        right = ((table["score"] == 1) & label.is_not_null()).fill_null(False)
-        other = right & (parsed != label)
-        if 2 * int(other.sum()) > int(right.sum()):
-            return (
-                f"compared by right and wrong: {int(other.sum()):,} of {int(right.sum()):,} answers that {name} has as "
-                "right are other texts than their label (--by answers compares texts)"
-            )
-    return ""
+def _wordy(found: Judged) -> str:
+    """Why texts of answers say little: two right ones are mostly other texts. Empty where they do say something."""
+    one, other = found.tables[:2]
+    right = one["correct"] & other["correct"]
+    apart = right & (one["parsed"] != other["parsed"])
+    if found.labels or 2 * int(apart.sum()) <= int(right.sum()):
+        return ""
+    return (
+        f"compared by right and wrong: of {_count(right)} items that both have right, the answers to {_count(apart)} "
+        "are other texts (--by answers compares texts)"
+    )
 
 
 def _by_scores(joined: JoinedTask, names: Sequence[str], remarks: Sequence[str]) -> Judged:
@@ -109,13 +110,14 @@ def _by_scores(joined: JoinedTask, names: Sequence[str], remarks: Sequence[str])
 
 def _by_answers(joined: JoinedTask, names: Sequence[str], task: "Task | None", labels: tuple[str, ...]) -> Judged:
     remarks: list[str] = []
+    asked = bool(labels or task is not None)
     reading = list(map(_as_texts, joined.tables)) if task is None else list(_parsed(joined, task))
     if task is not None and _foreign(reading, task):
         remarks.append(f"the gold labels are not those of the task {task.name}; answers are compared as texts")
         task, reading = None, list(map(_as_texts, joined.tables))
-    if task is None and (lettered := _lettered(joined.tables, reading)):
-        reading = lettered
-    if labels:
+    if task is None and not labels and (chosen := _by_options(joined.tables, reading)) is not None:
+        labels, reading = chosen
+    elif labels:
         sides = zip(joined.tables, reading, names, strict=True)
         reading = [_closed(table, each, labels, name) for table, each, name in sides]
         labels = tuple(_plain(label) for label in labels)
@@ -125,12 +127,12 @@ def _by_answers(joined: JoinedTask, names: Sequence[str], task: "Task | None", l
         labels = ()  # without gold labels there is no level of chance to tell
     tables, contradicted = [], False
     for name, table, (parsed, label) in zip(names, joined.tables, reading, strict=True):
-        correct, other = _correct(table, parsed, label, name, closed=bool(labels))
+        correct, other = _correct(table, parsed, label, name, closed=asked and bool(labels))
         contradicted |= bool(other)
         remarks += other
         tables.append(_table(table, label.fill_null(NOT_GIVEN), parsed, correct))
-    if not labels and not contradicted:
-        labels = _inferred(tables)
+    if not asked:
+        labels = () if contradicted else labels or _inferred(tables)
     return Judged("answers", labels, tuple(tables), tuple(remarks))
 
 
@@ -170,6 +172,10 @@ def _as_texts(table: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     answers = table["answer"] if table["answer"].is_not_null().any() else table["raw"]
     parsed = [_plain(text) or INVALID if text is not None else INVALID for text in answers]
     labels = [None if text is None else _plain(text) for text in table["label"]]
+    if INVALID in labels:  # as where the question is whether an argument is valid: that is an answer
+        there = [bool(text and _plain(text)) for text in answers]
+        parsed = [QUOTED if text == INVALID and said else text for text, said in zip(parsed, there, strict=True)]
+        labels = [QUOTED if text == INVALID else text for text in labels]
     return pl.Series("parsed", parsed, dtype=pl.String), pl.Series("label", labels, dtype=pl.String)
 
 
@@ -199,29 +205,35 @@ def _foreign(reading: Sequence[tuple[pl.Series, pl.Series]], task: "Task") -> bo
     )
 
 
-def _lettered(
+def _by_options(
     tables: Sequence[pl.DataFrame], reading: Sequence[tuple[pl.Series, pl.Series]]
-) -> list[tuple[pl.Series, pl.Series]]:
-    """Answers by the letter of their option, where each item has options of its own; nothing where they have none."""
+) -> tuple[tuple[str, ...], list[tuple[pl.Series, pl.Series]]] | None:
+    """Answers as the options they name, others being ``invalid``, and the closed set; None where items have no options.
+
+    Where all items have the same options they go by their texts, else by their letters.
+    """
     options = [[tuple(map(_plain, each or ())) for each in table["options"].to_list()] for table in tables]
-    if not all(all(each) for each in options) or len(set(options[0])) == 1:
-        return []
+    if not all(all(each) for each in options):
+        return None
+    different = {each for own in options for each in own}
+    by_text = len(different) == 1
     found = []
     for (parsed, label), own in zip(reading, options, strict=True):
-        golds = [text if text is None else _letter(text, each) for text, each in zip(label, own, strict=True)]
-        said = [_letter(text, each) or INVALID for text, each in zip(parsed, own, strict=True)]
+        golds = [text if text is None else _option(text, each, by_text) for text, each in zip(label, own, strict=True)]
         if any(gold is None and text is not None for gold, text in zip(golds, label, strict=True)):
-            return []
+            return None
+        said = [_option(text, each, by_text) or INVALID for text, each in zip(parsed, own, strict=True)]
         found.append((pl.Series("parsed", said, dtype=pl.String), pl.Series("label", golds, dtype=pl.String)))
-    return found
+    return different.pop() if by_text else tuple(string.ascii_uppercase[: max(map(len, different))]), found
 
 
-def _letter(text: str, options: tuple[str, ...]) -> str | None:
-    """The letter of an option that is named by its text or its letter; None where none is."""
-    letters = string.ascii_uppercase[: len(options)]
-    if text in options:
-        return letters[options.index(text)]
-    return text.upper() if len(text) == 1 and text.upper() in letters else None
+def _option(text: str, options: tuple[str, ...], by_text: bool) -> str | None:
+    """The option that is named by its text or its letter, as a text or a letter; None where none is."""
+    letters = string.ascii_lowercase[: len(options)]
+    if text not in options and (len(text) != 1 or text not in letters):
+        return None
+    place = options.index(text) if text in options else letters.index(text)
+    return options[place] if by_text else letters[place].upper()
 
 
 def _closed(
@@ -229,6 +241,8 @@ def _closed(
 ) -> tuple[pl.Series, pl.Series]:
     """Answers from a set that the user names; others are ``invalid``."""
     known, (parsed, label) = [_plain(each) for each in labels], reading
+    if INVALID in known:
+        raise StudyError(f"--labels: {INVALID!r} stands for answers that are none; leave it out, or rename the label")
     if (strange := label.is_not_null() & ~label.is_in(known)).any():
         first = table.filter(strange).row(0, named=True)
         raise StudyError(f"--labels: {name} has the gold label {first['label']!r} ({first['id']}), which is not named")

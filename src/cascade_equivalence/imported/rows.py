@@ -105,6 +105,17 @@ def as_id(value: object, where: str) -> str:
     return name
 
 
+HASHED = "hash "
+"""Before the hash of an item in ``content``, which is compared with no text."""
+
+
+def gold_option(target: str | None, options: tuple[str, ...]) -> str | None:
+    """A gold label as the text of its option, where the file gives its number, from 0 on."""
+    if target is not None and target.isdecimal() and target not in options and int(target) < len(options):
+        return options[int(target)]
+    return target
+
+
 def as_text(value: object) -> str | None:
     """A cell as a text: None where it is empty."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
