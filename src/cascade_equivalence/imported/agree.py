@@ -8,7 +8,7 @@ from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.imported.comparison import TaskAgreement, compare_task, give_verdicts
-from cascade_equivalence.imported.format import Asked
+from cascade_equivalence.imported.format import FileOptions
 from cascade_equivalence.imported.joining import join_sets
 from cascade_equivalence.imported.judged import By, judge_answers
 from cascade_equivalence.imported.plain import FIELDS
@@ -73,7 +73,7 @@ def agree(paths: Sequence[Path], wanted: Wanted, statistics: StatisticsConfig) -
         StudyError: A file cannot be read, nothing joins, or right cannot be told from wrong.
     """
     _check_columns(wanted.columns)
-    asked = Asked(wanted.columns, wanted.score)
+    asked = FileOptions(wanted.columns, wanted.score)
     sets = [read_answers(path, asked, wanted.formats) for path in paths]
     names = _names([each.name for each in sets], paths, wanted.names)
     said: dict[str, list[str]] = {}
@@ -82,13 +82,13 @@ def agree(paths: Sequence[Path], wanted: Wanted, statistics: StatisticsConfig) -
             said.setdefault(remark, []).append(name)
     remarks = [f"{' and '.join(whose)}: {remark}" for remark, whose in said.items()]
     joined, apart = join_sets(sets, names, wanted.tasks, ignore_texts=wanted.ignore_texts)
-    if wanted.strict and (lines := [*apart, *(line for each in joined for line in each.apart)]):
+    if wanted.strict and (lines := [*apart, *(line for part in joined for line in part.apart)]):
         raise StudyError(f"--strict: not everything joins: {'; '.join(lines)}")
     tasks = []
-    for each in joined:
-        own = TASKS[each.task] if each.task in wanted.tasks and each.task in TASKS else None
-        judged = judge_answers(each, names, task=own, by=wanted.by, labels=wanted.labels)
-        tasks.append(compare_task(each, judged, statistics))
+    for part in joined:
+        own = TASKS[part.task] if part.task in wanted.tasks and part.task in TASKS else None
+        judged = judge_answers(part, names, task=own, by=wanted.by, labels=wanted.labels)
+        tasks.append(compare_task(part, judged, statistics))
     give_verdicts(tasks, statistics)
     return AgreementFound(
         tuple(names), tuple(each.format for each in sets), tuple(tasks), (*remarks, *apart), statistics

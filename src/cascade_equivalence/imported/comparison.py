@@ -9,7 +9,7 @@ import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.imported.joining import JoinedTask
-from cascade_equivalence.imported.judged import Judged
+from cascade_equivalence.imported.judged import JudgedAnswers
 from cascade_equivalence.stats import agreement, overlap
 from cascade_equivalence.stats.accuracy import accuracy, accuracy_difference, parse_rate
 from cascade_equivalence.stats.answers import check_answers
@@ -72,7 +72,7 @@ class TaskAgreement:
     remarks: tuple[str, ...]
 
 
-def compare_task(joined: JoinedTask, judged: Judged, statistics: StatisticsConfig) -> TaskAgreement:
+def compare_task(joined: JoinedTask, judged: JudgedAnswers, statistics: StatisticsConfig) -> TaskAgreement:
     """Compare two systems on one task; verdicts come from ``give_verdicts``, which needs all tasks.
 
     Args:

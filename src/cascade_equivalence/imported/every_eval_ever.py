@@ -4,22 +4,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.imported.format import AnswerFormat, Asked, Reading
+from cascade_equivalence.imported.format import AnswerFormat, FileOptions, FileReading
 from cascade_equivalence.imported.head import FileHead, rows_of
 from cascade_equivalence.imported.rows import HASHED, AnswerRow, as_id, as_score, as_text, gold_option
 
 
-def _is_samples(head: FileHead, _: Asked) -> bool:
+def _is_samples(head: FileHead, _: FileOptions) -> bool:
     return head.has("schema_version", "evaluation_id", "model_id", "evaluation_name", "sample_id", "evaluation")
 
 
-def _read(head: FileHead, asked: Asked) -> Reading:
-    reading = Reading((), name=str(head.first["model_id"]))
+def _read(head: FileHead, asked: FileOptions) -> FileReading:
+    reading = FileReading((), name=str(head.first["model_id"]))
     reading.rows = _rows(head, asked, reading)
     return reading
 
 
-def _rows(head: FileHead, asked: Asked, reading: Reading) -> Iterator[AnswerRow]:
+def _rows(head: FileHead, asked: FileOptions, reading: FileReading) -> Iterator[AnswerRow]:
     taken: dict[str, str | None] = {}
     others: dict[str, None] = {}
     found = False

@@ -22,7 +22,7 @@ LETTERS = "ABC"
 LABELS_SHOWN = 8
 
 
-class Fact(NamedTuple):
+class FactLine(NamedTuple):
     """One line.
 
     Attributes:
@@ -65,7 +65,7 @@ def compared(task: TaskAgreement) -> str:
     return "free answers, as texts"
 
 
-def facts_of(task: TaskAgreement, statistics: StatisticsConfig, *, several: bool, third: bool) -> list[Fact]:
+def facts_of(task: TaskAgreement, statistics: StatisticsConfig, *, several: bool, third: bool) -> list[FactLine]:
     """All that is found on a task.
 
     Args:
@@ -82,36 +82,38 @@ def facts_of(task: TaskAgreement, statistics: StatisticsConfig, *, several: bool
     elif several:
         by_groups += f" (corrected over the tasks {p_value(task.adjusted['difference'])})"
     lines = [
-        Fact("Compared", f"{task.rows:,} answers{groups}: {compared(task)}"),
-        Fact("Accuracy of A, %", _shares(found["accuracy_a"])),
-        Fact("Accuracy of B, %", _shares(found["accuracy_b"])),
-        Fact(f"A {MINUS} B, points", _told(found["difference"], points_interval(*_ends(found["difference"])))),
-        Fact("McNemar", f"only A right {test['b']:,}, only B right {test['c']:,}; p {p_value(test['p'])}"),
-        Fact("McNemar by groups", f"p {by_groups}; exact p {p_value(test['permutation']['p'])}"),
+        FactLine("Compared", f"{task.rows:,} answers{groups}: {compared(task)}"),
+        FactLine("Accuracy of A, %", _shares(found["accuracy_a"])),
+        FactLine("Accuracy of B, %", _shares(found["accuracy_b"])),
+        FactLine(f"A {MINUS} B, points", _told(found["difference"], points_interval(*_ends(found["difference"])))),
+        FactLine("McNemar", f"only A right {test['b']:,}, only B right {test['c']:,}; p {p_value(test['p'])}"),
+        FactLine("McNemar by groups", f"p {by_groups}; exact p {p_value(test['permutation']['p'])}"),
     ]
     if task.by == "answers":
         invalid = [percent(1 - found[f"parsed_{side}"]["value"]) for side in "ab"]
-        lines.append(Fact("Invalid answers, %", f"A {invalid[0]}, B {invalid[1]}; a category of its own in κ"))
+        lines.append(FactLine("Invalid answers, %", f"A {invalid[0]}, B {invalid[1]}; a category of its own in κ"))
     lines += [
-        Fact(
+        FactLine(
             "Same answer, %" if task.by == "answers" else "Both right or both wrong, %", _shares(found["same_answer"])
         ),
-        Fact("κ of A and B", _told(found["kappa"], interval(*_ends(found["kappa"])))),
+        FactLine("κ of A and B", _told(found["kappa"], interval(*_ends(found["kappa"])))),
     ]
     if third:
         gap = interval(*_ends(found["gap"]), signed=True)
         lines += [
-            Fact("Ceiling: κ of A and C", _told(found["ceiling"], interval(*_ends(found["ceiling"])))),
-            Fact(f"κ {MINUS} ceiling", _told(found["gap"], gap)),
+            FactLine("Ceiling: κ of A and C", _told(found["ceiling"], interval(*_ends(found["ceiling"])))),
+            FactLine(f"κ {MINUS} ceiling", _told(found["gap"], gap)),
         ]
     by_chance = "" if task.overlap_chance is None else f"; by chance {decimal(task.overlap_chance)}"
     overlap = interval(*_ends(found["overlap"])) + by_chance
     lines += [
-        Fact("Both wrong", f"{task.both_wrong:,} of {task.rows:,}"),
-        Fact("Error overlap", _told(found["overlap"], overlap)),
-        Fact("Accuracies", f"{ACCURACY_WORDS[task.verdicts['accuracy']]} (margin ±{100 * bounds.accuracy_margin:g})"),
-        Fact("Answers", f"{KAPPA_WORDS[task.verdicts['answers']]} ({_held_against(task, statistics)})"),
-        Fact("Together", WORDS[task.verdicts["together"]]),
+        FactLine("Both wrong", f"{task.both_wrong:,} of {task.rows:,}"),
+        FactLine("Error overlap", _told(found["overlap"], overlap)),
+        FactLine(
+            "Accuracies", f"{ACCURACY_WORDS[task.verdicts['accuracy']]} (margin ±{100 * bounds.accuracy_margin:g})"
+        ),
+        FactLine("Answers", f"{KAPPA_WORDS[task.verdicts['answers']]} ({_held_against(task, statistics)})"),
+        FactLine("Together", WORDS[task.verdicts["together"]]),
     ]
     return lines
 

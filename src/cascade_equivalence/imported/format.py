@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class FileOptions:
     """What the user says of a file.
 
     Attributes:
@@ -25,7 +25,7 @@ class Asked:
 
 
 @dataclass
-class Reading:
+class FileReading:
     """What a reader finds in a file.
 
     Attributes:
@@ -52,8 +52,8 @@ class AnswerFormat:
 
     name: str
     title: str
-    recognise: "Callable[[FileHead, Asked], bool]"
-    read: "Callable[[FileHead, Asked], Reading]"
+    recognise: "Callable[[FileHead, FileOptions], bool]"
+    read: "Callable[[FileHead, FileOptions], FileReading]"
 
 
 FORMATS: Registry[AnswerFormat] = Registry("format of answers", home="cascade_equivalence.imported.registry")

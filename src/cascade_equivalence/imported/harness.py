@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.imported.format import AnswerFormat, Asked, Reading
+from cascade_equivalence.imported.format import AnswerFormat, FileOptions, FileReading
 from cascade_equivalence.imported.head import FileHead, rows_of
 from cascade_equivalence.imported.rows import HASHED, AnswerRow, as_id, as_score, as_text, gold_option
 
@@ -30,22 +30,22 @@ _PREDICTED = ("parsed_pred", "pred_answer", "pred")
 """Where metrics of lmms-eval that are mappings keep the answer."""
 
 
-def _is_lm_eval(head: FileHead, _: Asked) -> bool:
+def _is_lm_eval(head: FileHead, _: FileOptions) -> bool:
     return head.has("doc_id", "target", "filtered_resps", "arguments")
 
 
-def _is_lmms_eval(head: FileHead, _: Asked) -> bool:
+def _is_lmms_eval(head: FileHead, _: FileOptions) -> bool:
     return head.has("doc_id", "target", "filtered_resps") and not head.has("arguments")
 
 
-def _read(head: FileHead, asked: Asked) -> Reading:
+def _read(head: FileHead, asked: FileOptions) -> FileReading:
     found = [match["task"] for pattern in _NAMES if (match := pattern.match(head.path.stem))]
-    reading = Reading((), name=head.path.resolve().parent.name if found else "")
+    reading = FileReading((), name=head.path.resolve().parent.name if found else "")
     reading.rows = _rows(head, asked, reading, found[0] if found else "")
     return reading
 
 
-def _rows(head: FileHead, asked: Asked, reading: Reading, task: str) -> Iterator[AnswerRow]:
+def _rows(head: FileHead, asked: FileOptions, reading: FileReading, task: str) -> Iterator[AnswerRow]:
     metric, _, wanted = asked.score.partition(",")
     filters: dict[str, None] = {}
     metrics = list(dict.fromkeys([*(head.first.get("metrics") or []), *_metrics(head.first)]))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.imported.format import AnswerFormat, Asked, Reading
+from cascade_equivalence.imported.format import AnswerFormat, FileOptions, FileReading
 from cascade_equivalence.imported.head import FileHead
 from cascade_equivalence.imported.rows import AnswerRow, as_id, as_score, as_text
 
@@ -12,13 +12,13 @@ _SKIPPED = {"events", "events_data", "messages", "store", "timelines"}
 """Most of a log, and nothing of an answer."""
 
 
-def _is_log(head: FileHead, _: Asked) -> bool:
+def _is_log(head: FileHead, _: FileOptions) -> bool:
     if head.kind == "zip":
         return any(name == "header.json" or name.startswith("_journal/") for name in head.members)
     return head.has("version", "status", "eval") and isinstance(head.first["eval"], Mapping)
 
 
-def _read(head: FileHead, asked: Asked) -> Reading:
+def _read(head: FileHead, asked: FileOptions) -> FileReading:
     try:
         from inspect_ai.log import read_eval_log
     except ImportError as error:
@@ -36,7 +36,7 @@ def _read(head: FileHead, asked: Asked) -> Reading:
         raise StudyError(f"{head.path} cannot be read by inspect_ai ({type(error).__name__}: {error})") from error
     if not log.samples:
         raise StudyError(f"{head.path} has no samples (its status is {log.status}); log them, or name another file")
-    reading = Reading((), name=log.eval.model)
+    reading = FileReading((), name=log.eval.model)
     if log.status != "success":
         reading.remarks.append(f"the run is not complete: its status is {log.status}")
     scorer = _scorer(head, asked, log.samples, reading)
@@ -44,7 +44,7 @@ def _read(head: FileHead, asked: Asked) -> Reading:
     return reading
 
 
-def _scorer(head: FileHead, asked: Asked, samples: Sequence[Any], reading: Reading) -> str:
+def _scorer(head: FileHead, asked: FileOptions, samples: Sequence[Any], reading: FileReading) -> str:
     """The scorer whose scores count: the one that is asked for, else the first."""
     names = list(dict.fromkeys(name for sample in samples for name in sample.scores or {}))
     if asked.score and asked.score not in names:
@@ -56,7 +56,7 @@ def _scorer(head: FileHead, asked: Asked, samples: Sequence[Any], reading: Readi
     return taken
 
 
-def _rows(head: FileHead, log: Any, scorer: str, reading: Reading) -> Iterator[AnswerRow]:
+def _rows(head: FileHead, log: Any, scorer: str, reading: FileReading) -> Iterator[AnswerRow]:
     several = len({sample.epoch for sample in log.samples}) > 1
     failed = 0
     for sample in log.samples:

@@ -26,7 +26,7 @@ ROWS_A_LABEL = 2
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedAnswers:
     """The answers of all systems to one task, as the statistics take them.
 
     Attributes:
@@ -49,7 +49,7 @@ def judge_answers(
     task: "Task | None" = None,
     by: By = "auto",
     labels: Sequence[str] = (),
-) -> Judged:
+) -> JudgedAnswers:
     """Say of each answer which label it is, and whether it is right.
 
     Args:
@@ -57,31 +57,32 @@ def judge_answers(
         names: How messages name the systems.
         task: The project's task whose parser reads answers and labels; None compares them as texts, trimmed and
             without regard to case.
-        by: What to compare; ``auto`` takes answers, and scores where a system has no answers, or where most free answers
-            that are right in both are not the same text, so that texts say little.
+        by: What to compare; ``auto`` takes answers, and scores where a system has no answers, or where most free
+            answers that are right in both are not the same text, so that texts say little.
         labels: The closed set of labels, where the user names it.
 
     Raises:
         StudyError: There is nothing to tell right from wrong by, or no answers where these are to be compared.
     """
-    silent = [name for name, table in zip(names, joined.tables, strict=True) if not _has_answers(table)]
+    silent = [name for name, table in zip(names, joined.tables, strict=True) if _has_scores_alone(table)]
     if by == "answers" and silent:
         raise StudyError(f"{' and '.join(silent)}: there are no answers, only scores; compare with --by scores")
     if by == "scores":
         return _by_scores(joined, names, ())
     if silent:
-        return _by_scores(joined, names, [f"compared by right and wrong: {' and '.join(silent)} has no answers"])
+        return _by_scores(joined, names, [f"compared by right and wrong: no answers of {' and '.join(silent)}"])
     found = _by_answers(joined, names, task, tuple(labels))
     if by == "auto" and task is None and (wordy := _wordy(found)):
         return _by_scores(joined, names, [wordy])
     return found
 
 
-def _has_answers(table: pl.DataFrame) -> bool:
-    return bool((table["answer"].is_not_null() | table["raw"].is_not_null()).any())
+def _has_scores_alone(table: pl.DataFrame) -> bool:
+    said = (table["answer"].is_not_null() | table["raw"].is_not_null()).any()
+    return not said and bool(table["score"].is_not_null().any())
 
 
-def _wordy(found: Judged) -> str:
+def _wordy(found: JudgedAnswers) -> str:
     """Why texts of answers say little: two right ones are mostly other texts. Empty where they do say something."""
     one, other = found.tables[:2]
     right = one["correct"] & other["correct"]
@@ -94,21 +95,23 @@ def _wordy(found: Judged) -> str:
     )
 
 
-def _by_scores(joined: JoinedTask, names: Sequence[str], remarks: Sequence[str]) -> Judged:
+def _by_scores(joined: JoinedTask, names: Sequence[str], remarks: Sequence[str]) -> JudgedAnswers:
     tables = []
     for name, table in zip(names, joined.tables, strict=True):
         score = table["score"]
         if score.is_null().any():
-            if not _has_answers(table) or table["label"].is_null().any():
-                raise StudyError(f"{name}: {_count(score.is_null())} answers have no score, and no gold label either")
             parsed, label = _as_texts(table)
+            if _has_scores_alone(table) or label.is_null().any():
+                raise StudyError(f"{name}: {_count(score.is_null())} answers have no score, and no gold label either")
             score = score.fill_null((parsed == label).cast(pl.Float64))
         said = pl.Series("parsed", [RIGHT if value == 1 else WRONG for value in score])
         tables.append(_table(table, pl.Series("label", [RIGHT] * table.height), said, said == RIGHT))
-    return Judged("scores", (RIGHT, WRONG), tuple(tables), tuple(remarks))
+    return JudgedAnswers("scores", (RIGHT, WRONG), tuple(tables), tuple(remarks))
 
 
-def _by_answers(joined: JoinedTask, names: Sequence[str], task: "Task | None", labels: tuple[str, ...]) -> Judged:
+def _by_answers(
+    joined: JoinedTask, names: Sequence[str], task: "Task | None", labels: tuple[str, ...]
+) -> JudgedAnswers:
     remarks: list[str] = []
     asked = bool(labels or task is not None)
     reading = list(map(_as_texts, joined.tables)) if task is None else list(_parsed(joined, task))
@@ -133,7 +136,7 @@ def _by_answers(joined: JoinedTask, names: Sequence[str], task: "Task | None", l
         tables.append(_table(table, label.fill_null(NOT_GIVEN), parsed, correct))
     if not asked:
         labels = () if contradicted else labels or _inferred(tables)
-    return Judged("answers", labels, tuple(tables), tuple(remarks))
+    return JudgedAnswers("answers", labels, tuple(tables), tuple(remarks))
 
 
 def _correct(

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 
 from cascade_equivalence.config.names import INVALID
-from cascade_equivalence.imported.format import AnswerFormat, Asked, Reading
+from cascade_equivalence.imported.format import AnswerFormat, FileOptions, FileReading
 from cascade_equivalence.imported.head import FileHead, rows_of
 from cascade_equivalence.imported.rows import AnswerRow
 
 
-def _is_own(head: FileHead, _: Asked) -> bool:
+def _is_own(head: FileHead, _: FileOptions) -> bool:
     return head.kind == "parquet" and head.has("id", "voice", "group", "label", "raw", "parsed", "correct")
 
 
-def _read(head: FileHead, _: Asked) -> Reading:
-    return Reading(_rows(head))
+def _read(head: FileHead, _: FileOptions) -> FileReading:
+    return FileReading(_rows(head))
 
 
 def _rows(head: FileHead) -> Iterator[AnswerRow]:

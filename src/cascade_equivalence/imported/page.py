@@ -5,7 +5,7 @@ from html import escape
 
 from cascade_equivalence.imported.agree import AgreementFound
 from cascade_equivalence.imported.comparison import TaskAgreement
-from cascade_equivalence.imported.facts import Fact, facts_of, legend, summary_of, systems, title
+from cascade_equivalence.imported.facts import FactLine, facts_of, legend, summary_of, systems, title
 
 MOST_ITEMS = 500
 """Items of a task on the page: more make it slow to open; the CSV file has all."""
@@ -58,7 +58,7 @@ def as_page(found: AgreementFound) -> str:
             f"<title>{escape(heading)}</title><style>{STYLE}</style></head><body>",
             f"<header><h1>{escape(heading)}</h1>",
             *_definitions(
-                Fact(letter, f"{name} ({form}){', A asked otherwise: the ceiling' if letter == 'C' else ''}")
+                FactLine(letter, f"{name} ({form}){', A asked otherwise: the ceiling' if letter == 'C' else ''}")
                 for letter, name, form in systems(found)
             ),
             *_remarks(found.remarks),
@@ -72,7 +72,7 @@ def as_page(found: AgreementFound) -> str:
     )
 
 
-def _definitions(facts: Iterable[Fact]) -> Iterator[str]:
+def _definitions(facts: Iterable[FactLine]) -> Iterator[str]:
     yield "<dl>"
     for fact in facts:
         mark = ' class="together"' if fact.name == "Together" else ""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.imported.format import AnswerFormat, Asked, Reading
+from cascade_equivalence.imported.format import AnswerFormat, FileOptions, FileReading
 from cascade_equivalence.imported.head import FileHead, rows_of
 from cascade_equivalence.imported.rows import AnswerRow, as_id, as_score, as_text
 
@@ -15,7 +15,7 @@ BETWEEN = "|"
 """Between options in one cell."""
 
 
-def columns_of(head: FileHead, asked: Asked) -> dict[str, str]:
+def columns_of(head: FileHead, asked: FileOptions) -> dict[str, str]:
     """The column of each field that a file has: the one that the user names, else the field's own."""
     named = {name: asked.columns.get(name, name) for name in FIELDS}
     return {
@@ -25,7 +25,7 @@ def columns_of(head: FileHead, asked: Asked) -> dict[str, str]:
     }
 
 
-def what_is_missing(head: FileHead, asked: Asked) -> str:
+def what_is_missing(head: FileHead, asked: FileOptions) -> str:
     """Why a file is no plain table of answers: empty where it is one."""
     there = columns_of(head, asked)
     missing = [] if "id" in there else ["id"]
@@ -36,14 +36,14 @@ def what_is_missing(head: FileHead, asked: Asked) -> str:
     return f"no column {' and none '.join(missing)}; it has {', '.join(head.first)}. Name yours: --map {example}"
 
 
-def _is_plain(head: FileHead, asked: Asked) -> bool:
+def _is_plain(head: FileHead, asked: FileOptions) -> bool:
     return head.kind != "zip" and not what_is_missing(head, asked)
 
 
-def _read(head: FileHead, asked: Asked) -> Reading:
+def _read(head: FileHead, asked: FileOptions) -> FileReading:
     if problem := what_is_missing(head, asked):
         raise StudyError(f"{head.path} has {problem}")
-    return Reading(_rows(head, columns_of(head, asked)))
+    return FileReading(_rows(head, columns_of(head, asked)))
 
 
 def _rows(head: FileHead, columns: Mapping[str, str]) -> Iterator[AnswerRow]:

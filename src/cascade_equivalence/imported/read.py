@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.errors import StudyError, some_of
-from cascade_equivalence.imported.format import FORMATS, AnswerFormat, Asked
+from cascade_equivalence.imported.format import FORMATS, AnswerFormat, FileOptions
 from cascade_equivalence.imported.head import FileHead, read_head
 from cascade_equivalence.imported.plain import what_is_missing
 from cascade_equivalence.imported.rows import AnswerSet, as_table, check_scores
@@ -14,7 +14,7 @@ ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".eval")
 """What is looked into in a folder."""
 
 
-def read_answers(path: Path, asked: Asked | None = None, format_name: str = "") -> AnswerSet:
+def read_answers(path: Path, asked: FileOptions | None = None, format_name: str = "") -> AnswerSet:
     """Read the answers of one system.
 
     Args:
@@ -26,7 +26,7 @@ def read_answers(path: Path, asked: Asked | None = None, format_name: str = "") 
     Raises:
         StudyError: There is no such file, it is in none of the formats, or broken.
     """
-    asked = asked or Asked()
+    asked = asked or FileOptions()
     if not path.is_dir():
         return _read_file(read_head(path), asked, format_name)
     sets = []
@@ -49,7 +49,7 @@ def read_answers(path: Path, asked: Asked | None = None, format_name: str = "") 
     )
 
 
-def _read_file(head: FileHead, asked: Asked, format_name: str) -> AnswerSet:
+def _read_file(head: FileHead, asked: FileOptions, format_name: str) -> AnswerSet:
     known = FORMATS.find(format_name) if format_name else _format_of(head, asked)
     if known is None:
         raise StudyError(_unknown(head, asked))
@@ -63,11 +63,11 @@ def _read_file(head: FileHead, asked: Asked, format_name: str) -> AnswerSet:
     return AnswerSet(head.path, known.name, reading.name, table, tuple(remarks))
 
 
-def _format_of(head: FileHead, asked: Asked) -> AnswerFormat | None:
+def _format_of(head: FileHead, asked: FileOptions) -> AnswerFormat | None:
     return next((each for each in FORMATS.values() if each.recognise(head, asked)), None)
 
 
-def _unknown(head: FileHead, asked: Asked) -> str:
+def _unknown(head: FileHead, asked: FileOptions) -> str:
     """What to say of a file in no format."""
     formats = ", ".join(FORMATS)
     if head.kind == "zip":
