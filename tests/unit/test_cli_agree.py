@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from answer_files import inspect_archive, write_csv
+from study_config import ROOT
 
 Command = Callable[..., int]
 PLANTED = "<script>alert('planted')</script> & \"more\" \x1b[31m"
@@ -187,3 +189,20 @@ def test_a_closed_output_is_no_traceback(files: tuple[Path, Path]) -> None:
         shell=True, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+PAGE = (ROOT / "docs" / "compare-answers.md").read_text(encoding="utf-8")
+SHOWN = re.findall(r"```sh\n(.*?)\n```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize(("line", "output"), SHOWN, ids=[line for line, _ in SHOWN])
+def test_the_page_shows_what_its_commands_print(
+    line: str, output: str, command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert command(*shlex.split(line)[1:]) == 0
+    assert capsys.readouterr().out == output
+
+
+def test_the_page_shows_the_command() -> None:
+    assert len(SHOWN) == 2

@@ -59,10 +59,10 @@ def title(task: TaskAgreement) -> str:
 def compared(task: TaskAgreement) -> str:
     """What was compared, in words."""
     if task.by == "scores":
-        return "right and wrong, not the answers themselves"
+        return "as right and wrong, not by what they say"
     if task.labels:
-        return f"answers from {some_of(list(task.labels), LABELS_SHOWN)}"
-    return "free answers, as texts"
+        return f"from {some_of(list(task.labels), LABELS_SHOWN)}"
+    return "free ones, as texts"
 
 
 def facts_of(task: TaskAgreement, statistics: StatisticsConfig, *, several: bool, third: bool) -> list[FactLine]:
@@ -82,7 +82,7 @@ def facts_of(task: TaskAgreement, statistics: StatisticsConfig, *, several: bool
     elif several:
         by_groups += f" (corrected over the tasks {p_value(task.adjusted['difference'])})"
     lines = [
-        FactLine("Compared", f"{task.rows:,} answers{groups}: {compared(task)}"),
+        FactLine("Compared", f"{task.rows:,} answers{groups}, {compared(task)}"),
         FactLine("Accuracy of A, %", _shares(found["accuracy_a"])),
         FactLine("Accuracy of B, %", _shares(found["accuracy_b"])),
         FactLine(f"A {MINUS} B, points", _told(found["difference"], points_interval(*_ends(found["difference"])))),

@@ -42,7 +42,12 @@ summary { cursor: pointer; color: var(--accent); padding: .4rem 0; }
 .said { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .6rem; }
 .said div { background: var(--tint); padding: .4rem .6rem; border-radius: 4px; white-space: pre-wrap; }
 .said b, .same { color: var(--soft); font-weight: 600; }
-@media (max-width: 40rem) { dl div { grid-template-columns: 1fr; } h1 { font-size: 1.3rem; } }
+@media (max-width: 40rem) {
+  h1 { font-size: 1.3rem; }
+  table { font-size: .8rem; }
+  th, td { padding-right: .4rem; }
+  dl div { grid-template-columns: 1fr; }
+}
 """
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
