@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cascade_equivalence.registry import Registry
-
 if TYPE_CHECKING:
     from cascade_equivalence.imported.head import FileHead
     from cascade_equivalence.imported.rows import AnswerRow
@@ -54,6 +52,3 @@ class AnswerFormat:
     title: str
     recognise: "Callable[[FileHead, FileOptions], bool]"
     read: "Callable[[FileHead, FileOptions], FileReading]"
-
-
-FORMATS: Registry[AnswerFormat] = Registry("format of answers", home="cascade_equivalence.imported.registry")

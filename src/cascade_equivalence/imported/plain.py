@@ -1,14 +1,15 @@
 """Plain tables: CSV, JSON lines, JSON or Parquet with a column ``id``, and ``answer`` or ``correct`` or both."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
+from cascade_equivalence.config.imported import AnswerField
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.imported.format import AnswerFormat, FileOptions, FileReading
 from cascade_equivalence.imported.head import FileHead, rows_of
 from cascade_equivalence.imported.rows import AnswerRow, as_id, as_score, as_text
 
-FIELDS = ("id", "answer", "label", "task", "group", "voice", "text", "correct", "raw", "options")
+FIELDS: tuple[str, ...] = get_args(AnswerField)
 SAYS = ("answer", "correct", "raw")
 """One of these must be there."""
 BETWEEN = "|"

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import polars as pl
 
+from cascade_equivalence.config.names import FORMATS
 from cascade_equivalence.errors import StudyError, some_of
-from cascade_equivalence.imported.format import FORMATS, AnswerFormat, FileOptions
+from cascade_equivalence.imported.format import AnswerFormat, FileOptions
 from cascade_equivalence.imported.head import FileHead, read_head
 from cascade_equivalence.imported.plain import what_is_missing
 from cascade_equivalence.imported.rows import AnswerSet, as_table, check_scores
