@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.config.names import Label, Name, NewTokens, TaskName
 from cascade_equivalence.config.paper import PaperConfig
@@ -137,7 +138,11 @@ class ImplicitSpec(Closed):
         return self.model
 
 
-SystemSpec = Annotated[CascadeSpec | E2ESpec | ImplicitSpec | ApiSpec, Field(discriminator="kind")]
+SystemSpec = Annotated[CascadeSpec | E2ESpec | ImplicitSpec | ApiSpec | ImportedSpec, Field(discriminator="kind")]
+ByItself: TypeAlias = E2ESpec | ApiSpec | ImportedSpec
+"""Systems that read no transcript of the study's."""
+Elsewhere: TypeAlias = ApiSpec | ImportedSpec
+"""Systems whose weights are not here."""
 
 
 class ContrastSpec(Closed):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.study import GIVEN, E2ESpec
+from cascade_equivalence.config.study import GIVEN, E2ESpec, Elsewhere
 from cascade_equivalence.costs import speed
 from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.estimate.texts import TaskSize
@@ -106,7 +105,7 @@ class Workload:
             partial(self._transcription, asr) for asr in asrs if (answering if asr in listeners else transcribing)
         ]
         if answering:
-            found += [partial(self._answer, name) for name in study.config.systems if name not in study.apis]
+            found += [partial(self._answer, name) for name in study.config.systems if study.is_here(name)]
             again = dict.fromkeys(each.system for each in stages.repeat.retests(study))
             found += [partial(self._answer_again, name) for name in again]
         if study.config.mechanism is None:
@@ -147,7 +146,10 @@ class Workload:
         """Answers of all systems, without those that are asked again."""
         study = self.study
         return sum(
-            self.rows(node.task, node.condition) for name in study.config.systems for node in study.asked_nodes(name)
+            self.rows(node.task, node.condition)
+            for name in study.config.systems
+            if name not in study.imported
+            for node in study.asked_nodes(name)
         )
 
     def answers_again(self) -> int:
@@ -164,7 +166,7 @@ class Workload:
 
     def _answering(self, stage: str, system: str, rows: Sequence[tuple[str, int]]) -> Work:
         study, spec = self.study, self.study.system(system)
-        assert not isinstance(spec, ApiSpec), f"{system} runs elsewhere"
+        assert not isinstance(spec, Elsewhere), f"{system} runs elsewhere"
         model, heard = (spec.model, True) if isinstance(spec, E2ESpec) else (spec.llm, False)
         seconds = sum(
             count * self._asking(model, task, heard=heard, written=study.task(task).max_new_tokens)

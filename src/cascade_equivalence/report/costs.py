@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.study import GIVEN, E2ESpec
+from cascade_equivalence.config.study import GIVEN, ByItself
 from cascade_equivalence.report.columns import place_values
 from cascade_equivalence.report.costs_table import KEY as ROW
 from cascade_equivalence.report.costs_table import MEASURED, SCHEMA, display, files, seconds
@@ -90,7 +89,7 @@ def _row(
     answering = _sum(table, "seconds")
     reasons = [] if answering is not None else [NOT_TIMED.format(f"what {node.who} answered")]
     hearing: float | None = None
-    if not isinstance(spec, E2ESpec | ApiSpec):
+    if not isinstance(spec, ByItself):
         heard = transcripts.get(NodeFile(spec.asr, node.task, node.condition))
         # A text that is given is there without any work.
         hearing = 0.0 if spec.asr in GIVEN else None if heard is None else _total(table.select(KEY), heard, "seconds")
@@ -113,7 +112,7 @@ def _row(
         "money": _sum(table, "cost"),
         "currency": _currency(table),
         "accuracy": table["correct"].mean(),
-        "hears": isinstance(spec, E2ESpec | ApiSpec) or spec.asr not in GIVEN,
+        "hears": isinstance(spec, ByItself) or spec.asr not in GIVEN,
         "reason": "; ".join(reasons) or None,
     }
 

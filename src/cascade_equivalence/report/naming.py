@@ -7,9 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.conditions import NOISE_KINDS, Condition, parse_condition, sort_conditions
-from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.config.study import GIVEN, LENS, PRIOR, ContrastSpec, E2ESpec, PairSpec, SystemSpec
+from cascade_equivalence.config.study import GIVEN, LENS, PRIOR, ByItself, ContrastSpec, PairSpec, SystemSpec
 from cascade_equivalence.errors import StudyError
 
 E2E, API, CASCADE = "e2e", "api", "cascade"
@@ -69,7 +68,7 @@ class Outline:
         The kind of a cascade that reads no transcript is ``prior``.
         """
         spec = self.systems[system]
-        made = {} if isinstance(spec, E2ESpec | ApiSpec) else {"asr": spec.asr, "llm": spec.llm}
+        made = {} if isinstance(spec, ByItself) else {"asr": spec.asr, "llm": spec.llm}
         parts = {"kind": None, "asr": None, "llm": None, "model": None}
         # Without a transcript it is no cascade to hold others against, and a floor to all.
         kind = {"kind": PRIOR} if made.get("asr") == PRIOR else {}
@@ -85,7 +84,7 @@ class Outline:
         if asr.endswith(LENS):
             return LENS_TEXT
         specs = self.systems.values()
-        answers = {spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.llm for spec in specs}
+        answers = {spec.model if isinstance(spec, ByItself) else spec.llm for spec in specs}
         return SPEECH_LLM if asr in answers else "asr"
 
     def check(self, found: Iterable["NodeFile"]) -> None:
@@ -96,7 +95,7 @@ class Outline:
         """
         pairs = (f"{pair.system}~{pair.reference}" for pair in self.pairs)
         contrasts = (f"{contrast.system}~{contrast.first}~{contrast.second}" for contrast in self.contrasts)
-        asrs = (spec.asr for spec in self.systems.values() if not isinstance(spec, E2ESpec | ApiSpec))
+        asrs = (spec.asr for spec in self.systems.values() if not isinstance(spec, ByItself))
         known = {*self.systems, *asrs, *pairs, *contrasts}
         for node in found:
             for name, names in ((node.who, known), (node.task, self.tasks)):

@@ -6,6 +6,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.study import GIVEN, E2ESpec, ImplicitSpec
 from cascade_equivalence.report.naming import HEARING, Outline
 from cascade_equivalence.report.pair_tables import ceilings
@@ -132,8 +133,9 @@ def described(other: str, name: str, match: str, outline: Outline) -> str:
     """What a system is, seen from another: whose LLM it has and what that reads."""
     spec, own = outline.systems[other], outline.systems[name]
     backbone = BACKBONES[match]
-    if isinstance(spec, ApiSpec):
-        return f"{spec.model} behind an API, a speech LLM whose LLM is not known"
+    if isinstance(spec, ApiSpec | ImportedSpec):
+        where = "behind an API, a speech LLM whose LLM" if isinstance(spec, ApiSpec) else "elsewhere, whose inside"
+        return f"{spec.model} {where} is not known"
     if isinstance(spec, E2ESpec):
         return f"a speech LLM with {backbone}"
     if spec.asr in GIVEN:

@@ -11,6 +11,7 @@ from cascade_equivalence.stages import (
     connector,
     erasers,
     erasure,
+    imported,
     items,
     lens,
     needs,

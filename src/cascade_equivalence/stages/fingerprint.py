@@ -101,6 +101,12 @@ STAGES = {
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         *("nodes/answers.py", "nodes/api_answers.py"),
     ),
+    "answer_imported": (
+        *(f"imported/{name}.py" for name in ("every_eval_ever", "format", "harness", "head", "inspect_log")),
+        *(f"imported/{name}.py" for name in ("outside", "own", "plain", "read", "rows")),
+        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "remarks")),
+        "nodes/imported_answers.py",
+    ),
     "preflight": ("models/speech_llm/preflight.py",),
     "training_texts": (
         *("connector/texts.py", "connector/packages.py", "models/sources/package_index.py"),

@@ -18,9 +18,21 @@ def all_files(study: Study) -> list[str]:
     return [file(study, node.task) for node in study.silent_nodes]
 
 
+def systems(study: Study) -> list[str]:
+    """Systems that are asked over silence: what others have answered is there once."""
+    return [name for name in study.config.systems if name not in study.imported]
+
+
+def pairs(study: Study) -> list[tuple[str, str]]:
+    """System and reference of the pairs that are compared over silence."""
+    asked = systems(study)
+    found = [(pair.system, pair.reference) for pair in study.config.pairs]
+    return [pair for pair in found if set(pair) <= set(asked)]
+
+
 def answers(study: Study, task: str, condition: str) -> list[str]:
-    """Answers of all systems to a task, in the order of the systems: over silence, or to clean speech."""
-    return [answer.file(study, system, task, condition) for system in study.config.systems]
+    """Answers to a task, in the order of the systems: over silence, or to clean speech."""
+    return [answer.file(study, system, task, condition) for system in systems(study)]
 
 
 def all_answers(study: Study) -> list[str]:
@@ -31,5 +43,4 @@ def all_answers(study: Study) -> list[str]:
 def params(study: Study) -> dict[str, Any]:
     """What a node depends on, beside the answers."""
     settings = study.config.statistics.model_dump(mode="json", include={"confidence"})
-    pairs = [[pair.system, pair.reference] for pair in study.config.pairs]
-    return settings | {"systems": study.config.systems, "pairs": pairs, "code": code_fingerprint("floor")}
+    return settings | {"systems": systems(study), "pairs": pairs(study), "code": code_fingerprint("floor")}

@@ -39,9 +39,11 @@ def answered_by(study: Study, engine: str) -> str:
 
     Args:
         study: The study.
-        engine: ``transformers``, ``vllm``, or ``api`` for the systems behind one.
+        engine: ``transformers``, ``vllm``, ``api`` for the systems behind one, or ``imported``.
     """
-    engines = {name: "api" if name in study.apis else study.engine_of(name) for name in study.config.systems}
+    engines = {
+        name: study.engine_of(name) if study.is_here(name) else study.system(name).kind for name in study.config.systems
+    }
     return _either(name for name, known in engines.items() if known == engine)
 
 
