@@ -49,4 +49,4 @@ def test_silence_and_the_prior_reach_the_report(finished: Checkout, tiny_models:
         assert set(pl.read_csv(results / f"tables/{name}.csv")["condition"]) == {"clean"}
     page = (results / "report.html").read_text()
     assert "When nothing is said" in page and "How alike they answer when nothing is said" in page
-    assert json.loads((results / "silence/sst2.json").read_text())["task"] == "sst2"
+    assert json.loads((results / "silence/sst2.json").read_text())["of"] == {"task": "sst2"}

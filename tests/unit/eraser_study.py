@@ -38,9 +38,10 @@ class Study:
 
     def fit(self, concept: str, config: ErasureConfig = CONFIG) -> dict[str, Any]:
         """Fit a concept; what the summary says of layer 3."""
-        fit_concept(concept, self.layers, self.utterances, self.index, config, self.folder / concept)
+        fit_concept("model", concept, self.layers, self.utterances, self.index, config, self.folder / concept)
         summary = json.loads((self.folder / concept / "summary.json").read_text())
-        assert summary["concept"] == concept and set(summary["layers"]) == {str(layer) for layer in self.layers}
+        assert summary["of"] == {"model": "model", "concept": concept}
+        assert set(summary["layers"]) == {str(layer) for layer in self.layers}
         return summary["layers"]["3"]
 
     def erasers(self, concept: str, layer: int = 3) -> dict[str, Eraser]:

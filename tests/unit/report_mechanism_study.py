@@ -122,7 +122,7 @@ def write_probes(root: Path, opened: str, layer: int, world: World) -> Path:
     """Write what probes find in a layer."""
     untrained = opened.endswith("@untrained")
     found: dict[str, Any] = {
-        "layer": layer,
+        "of": {"model": opened.removesuffix("@untrained"), "untrained": untrained, "layer": layer},
         "width": 64,
         "utterances": {"train": 200, "test": UTTERANCES},
         "frames": 900,
@@ -171,7 +171,7 @@ def write_lens(root: Path, model: str, layer: int, world: World) -> Path:
             "kept": kept,
         }
     )
-    return save(table, root / f"lens/{model}/layer{layer}.parquet")
+    return save(table, root / f"lens/{model}/layer{layer}.parquet", {"model": model, "layer": layer})
 
 
 def write_summary(root: Path, model: str, concept: str, world: World) -> Path:
@@ -197,7 +197,7 @@ def write_summary(root: Path, model: str, concept: str, world: World) -> Path:
             drawn["text_decodability"] = {"before": 0.3, "after": 0.25}
             layers[str(layer)] |= {"controls": dict.fromkeys(world.controls, drawn)}
     path = root / f"erasers/{model}/{concept}/summary.json"
-    return _write_json(path, {"concept": concept, "names": ["<b>"], "layers": layers})
+    return _write_json(path, {"of": {"model": model, "concept": concept}, "names": ["<b>"], "layers": layers})
 
 
 def write_erasure(root: Path, model: str, concept: str, task: str, world: World) -> Path:
@@ -207,7 +207,8 @@ def write_erasure(root: Path, model: str, concept: str, task: str, world: World)
     if concept != "none" and CONCEPTS[concept].matched:
         drawn = [f"{control}{draw}" for control in world.controls for draw in range(world.draws)]
         parts += [_erased(model, concept, variant, "audio", task, world) for variant in drawn]
-    return save(pl.concat(parts), root / f"erasure/{model}/{concept}/{task}.parquet")
+    of = {"model": model, "concept": concept, "task": task}
+    return save(pl.concat(parts), root / f"erasure/{model}/{concept}/{task}.parquet", of)
 
 
 def _erased(model: str, concept: str, variant: str, arm: str, task: str, world: World) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from cascade_equivalence.config.study import (
     PairSpec,
     SystemSpec,
 )
+from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.report.build import NOTHING_OPENED, build_tables
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Outline
@@ -191,6 +192,7 @@ def write_comparisons(study: Study, frames: dict[str, pl.DataFrame], task: str, 
     for pair in study.outline.pairs:
         node = compare(frames[pair.system], frames[pair.reference], LABELS[task])
         node["match"] = match(pair.system, pair.reference)
+        node["of"] = {"system": pair.system, "reference": pair.reference, "task": task, "condition": condition}
         path = study.root / f"agreement/{pair.system}~{pair.reference}/{task}/{condition}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(node))
@@ -198,6 +200,8 @@ def write_comparisons(study: Study, frames: dict[str, pl.DataFrame], task: str, 
     for each in study.outline.contrasts:
         three = (frames[name] for name in (each.system, each.first, each.second))
         node = contrast(*three, LABELS[task])
+        names = {"system": each.system, "first": each.first, "second": each.second}
+        node["of"] = names | {"task": task, "condition": condition}
         node |= {f"match_{which}": match(each.system, getattr(each, which)) for which in ("first", "second")}
         path = study.root / f"contrasts/{each.system}~{each.first}~{each.second}/{task}/{condition}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -205,10 +209,10 @@ def write_comparisons(study: Study, frames: dict[str, pl.DataFrame], task: str, 
         study.contrasts.append(path)
 
 
-def save(table: pl.DataFrame, path: Path) -> Path:
-    """Write a parquet file and its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.write_parquet(path)
+def save(table: pl.DataFrame, path: Path, of: Names | None = None) -> Path:
+    """Write a parquet file and its folder; without more it is of a system or an ASR, a task and a condition."""
+    who, task = path.parts[-3:-1]
+    write_table(table, path, of or {"system": who, "asr": who, "task": task, "condition": path.stem})
     return path
 
 

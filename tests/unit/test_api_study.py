@@ -104,7 +104,7 @@ def items_of(study: Study) -> list[Item]:
 def speak(study: Study, seconds: float) -> None:
     """Items and clips of sst2, as far as an estimate looks at them."""
     items = items_of(study)
-    write_items(items, Path(stages.items.file(study, "sst2")), get_task("sst2").labels)
+    write_items(items, Path(stages.items.file(study, "sst2")), "sst2", get_task("sst2").labels)
     for voice in study.voices_of("sst2"):
         path = Path(stages.speech.file(study, "sst2", voice))
         path.parent.mkdir(parents=True)

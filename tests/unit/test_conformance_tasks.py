@@ -116,7 +116,7 @@ def test_items_are_sound_and_the_same_on_every_reading(known: Known, tmp_path: P
     if task.styles:
         spoken = Counter((item.group, item.text) for item in known.items)
         assert set(spoken.values()) == {len(task.styles)} and all(item.style == item.label for item in known.items)
-    write_items(known.items, tmp_path / "deep" / "items.parquet", task.labels)
+    write_items(known.items, tmp_path / "deep" / "items.parquet", task.name, task.labels)
     assert read_items(tmp_path / "deep" / "items.parquet") == known.items
     assert [file.name for file in (tmp_path / "deep").iterdir()] == ["items.parquet"]
 

@@ -45,7 +45,7 @@ def ready(folder: Path, llm: Path, monkeypatch: pytest.MonkeyPatch, **answer: An
     settings = {"device": "cpu", "dtype": "float32", **answer}
     study = make(folder, systems=["text", "local"], tasks=["sst2"], answer=settings)
     items, labels = prepare_items("sst2", study.config.items, RESOURCES, study.sets_folder)
-    write_items(items, Path(stages.items.file(study, "sst2")), labels)
+    write_items(items, Path(stages.items.file(study, "sst2")), "sst2", labels)
     rows = [{"id": item.id, "voice": "us", "text": item.text} for item in items]
     (transcripts,) = map(Path, stages.answer.heard(study, "text", "sst2", "clean"))
     transcripts.parent.mkdir(parents=True)

@@ -187,7 +187,7 @@ class Planted:
         paths = [self.folder / f"{layer}.safetensors", self.folder / "shown.safetensors", self.folder / "index.parquet"]
         target, settings = self.folder / "lens" / "layer.parquet", LensConfig(**config)
         utterances = self.folder / "utterances.parquet"
-        lens_layer(*paths, utterances, self.text_folder, settings, target, "lens", "cpu", "float32")
+        lens_layer(*paths, utterances, self.text_folder, settings, target, {"layer": 3}, "lens", "cpu", "float32")
         return pl.read_parquet(target)
 
 
@@ -257,14 +257,16 @@ def test_states_of_other_utterances_are_refused(planted: Planted, tmp_path: Path
         changed.write_parquet(tmp_path / "u.parquet")
         files = [planted.folder / name for name in ("shown.safetensors", "shown.safetensors", "index.parquet")]
         with pytest.raises(StudyError, match="other utterances"):
-            lens_layer(*files, tmp_path / "u.parquet", planted.text_folder, LensConfig(), tmp_path / "l", "l", "cpu")
+            lens_layer(
+                *files, tmp_path / "u.parquet", planted.text_folder, LensConfig(), tmp_path / "l", {}, "l", "cpu"
+            )
     assert not (tmp_path / "l").exists()
 
 
 def test_states_of_another_model_are_refused(planted: Planted, folders: dict[str, Path], tmp_path: Path) -> None:
     files = [planted.folder / f"{name}" for name in ("shown.safetensors", "shown.safetensors", "index.parquet")]
     with pytest.raises(StudyError, match="width 64"):
-        lens_layer(*files, planted.folder, folders["scale"], LensConfig(), tmp_path / "l", "lens", "cpu")
+        lens_layer(*files, planted.folder, folders["scale"], LensConfig(), tmp_path / "l", {}, "lens", "cpu")
 
 
 def spoken(ids: Sequence[str], split: Sequence[str]) -> pl.DataFrame:

@@ -89,9 +89,9 @@ class Planted:
         """The result, checked for its form."""
         paths = [self.folder / name for name in (f"layer{layer}.safetensors", "index.parquet", "utterances.parquet")]
         self.json, self.probe_path = self.folder / f"out{layer}.json", self.folder / f"out{layer}.safetensors"
-        probe_layer(*paths, config, self.json, self.probe_path)
+        probe_layer(*paths, config, self.json, self.probe_path, {"model": "planted", "layer": layer})
         result = json.loads(self.json.read_text())
-        assert {*result} == {"layer", "width", "utterances", "frames", "energy", "pitch", "boc", "ctc"}
+        assert {*result} == {"of", "width", "utterances", "frames", "energy", "pitch", "boc", "ctc"}
         assert {*result["ctc"]} == CTC
         for name in ("energy", "pitch", "boc"):
             own = result[name]
@@ -150,7 +150,7 @@ def test_planted_text_is_read_in_its_layer_only(results: list[dict[str, Any]]) -
 
 def test_counts_and_left_out_clips_are_told(planted: Planted, results: list[dict[str, Any]]) -> None:
     result = results[0]
-    assert (result["layer"], result["width"], result["frames"]) == (0, WIDTH, sum(map(len, planted.states)))
+    assert (result["of"]["layer"], result["width"], result["frames"]) == (0, WIDTH, sum(map(len, planted.states)))
     assert result["utterances"] == {"train": 96, "test": 24}
     assert (result["pitch"]["train"], result["pitch"]["test"], result["pitch"]["left_out"]) == (90, 23, 7)
     assert (result["energy"]["train"], result["energy"]["test"], result["energy"]["left_out"]) == (96, 24, 0)
@@ -298,7 +298,6 @@ def test_a_text_without_known_characters_is_left_out_of_the_bags(tmp_path: Path)
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("name", "does not say which layer"),
         ("nan", "not numbers"),
         ("other", "lists other utterances"),
         ("fewer", "lists other utterances"),
@@ -316,8 +315,6 @@ def test_files_that_do_not_fit_are_errors(tmp_path: Path, damage: str, message: 
     if damage == "no text":
         study.table = study.table.with_columns(text=pl.lit("  "))
     study.write()
-    if damage == "name":
-        (tmp_path / "layer0.safetensors").rename(tmp_path / "layer.safetensors")
     if damage == "other":
         study.table.with_columns(id=pl.col("id").reverse()).write_parquet(tmp_path / "utterances.parquet")
     if damage == "fewer":
@@ -326,5 +323,5 @@ def test_files_that_do_not_fit_are_errors(tmp_path: Path, damage: str, message: 
         index = pl.read_parquet(tmp_path / "index.parquet")
         index.with_columns(frames=pl.col("frames") + 1).write_parquet(tmp_path / "index.parquet")
     with pytest.raises(StudyError, match=message):
-        study.probe("" if damage == "name" else 0, QUICK)  # type: ignore[arg-type]
+        study.probe(0, QUICK)
     assert not (tmp_path / "out0.json").exists()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.surplus_features import FEATURES, audio_features, prosody, text_features
 from cascade_equivalence.nodes.surplus import measure_surplus, sample_items
 from cascade_equivalence.speech.clips import Clip, hash_audio, write_clips
@@ -87,12 +88,11 @@ def speak(root: Path) -> list[Item]:
             high = 1.5 if item.style == "sarcastic" else 1.0
             flac = encode_flac(tone(pitch * high * rng.uniform(0.95, 1.05))[:8000].astype(np.float32))
             clips.append(Clip(item.id, voice, flac, SAMPLING_RATE, 0.5, "test", item.text, hash_audio(flac)))
-        write_clips(clips, root / f"{voice}.parquet")
+        write_clips(clips, root / f"{voice}.parquet", {})
         heard += [(clip.id, voice, f"{clip.text}!", clip.sha256) for clip in clips]
-    write_items(items, root / "items.parquet")
-    (root / "whisper" / "mustard").mkdir(parents=True)
+    write_items(items, root / "items.parquet", "mustard")
     table = pl.DataFrame(heard, schema=["id", "voice", "text", "audio_sha256"], orient="row")
-    table.write_parquet(root / "whisper" / "mustard" / "clean.parquet")
+    write_table(table, root / "whisper" / "mustard" / "clean.parquet", {"asr": "whisper"})
     return items
 
 
@@ -243,7 +243,7 @@ def test_what_does_not_fit_together_is_named(root: Path, tmp_path: Path) -> None
     stale.parent.mkdir(parents=True)
     pl.read_parquet(transcripts).with_columns(audio_sha256=pl.lit("other")).write_parquet(stale)
     longer = tmp_path / "items.parquet"
-    write_items([Item(id="new", text="not spoken", label="sincere", group="new")], longer)
+    write_items([Item(id="new", text="not spoken", label="sincere", group="new")], longer, "mustard")
 
     def measure(task: str = "mustard", heard: Path = transcripts, items: Path = root / "items.parquet") -> None:
         config = SurplusConfig(folds=2, permutations=1)

@@ -165,7 +165,7 @@ def test_the_table_says_what_was_said_and_heard(tmp_path: Path) -> None:
     assert len(heard) == 2
     assert [made.sha256 for made in recordings(clips)] == [one.sha256 for one in clips]
     write_transcripts(
-        clips, [Transcript("too small dogs", 0.5), Transcript("a cat")], tmp_path / "new" / "clean.parquet"
+        clips, [Transcript("too small dogs", 0.5), Transcript("a cat")], tmp_path / "new" / "clean.parquet", {}
     )
     assert pl.read_parquet(tmp_path / "new" / "clean.parquet").rows() == [
         ("i0", "us", "too small dogs", 3, 1, 0.5, clips[0].sha256),

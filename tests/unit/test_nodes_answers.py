@@ -86,7 +86,7 @@ def test_an_answer_is_judged_by_its_own_item(
     texts = [right[labels[name]] if voice == "us" else "I cannot say" for name, voice in rows]
     path = tmp_path_factory.mktemp("answers") / "new" / "clean.parquet"
     answers = [answer(text, number) for number, text in enumerate(texts)]
-    score_answers("sst2", SST2, "generate", ITEMS, transcripts(rows), answers, path)
+    score_answers("sst2", SST2, "generate", ITEMS, transcripts(rows), answers, path, {})
     table = pl.read_parquet(path)
     assert dict(table.schema) == COLUMNS
     assert list(zip(table["id"], table["voice"], strict=True)) == rows
@@ -105,13 +105,13 @@ def test_a_forced_choice_is_a_label_and_not_parsed(tmp_path: Path) -> None:
         ("forced_choice", "negative", [True, False]),
         ("generate", "negative", [True, False]),
     ):
-        score_answers("sst2", SST2, mode, ITEMS[:2], transcripts(rows), [answer("negative")] * 2, tmp_path / mode)
+        score_answers("sst2", SST2, mode, ITEMS[:2], transcripts(rows), [answer("negative")] * 2, tmp_path / mode, {})
         table = pl.read_parquet(tmp_path / mode)
         assert table["parsed"].to_list() == [parsed] * 2
         assert table["correct"].to_list() == correct
     # "negative is it not" is no label: as a free answer it is invalid, and a forced choice never says it.
     score_answers(
-        "sst2", SST2, "generate", ITEMS[:2], transcripts(rows), [answer("negative is it not")] * 2, tmp_path / "x"
+        "sst2", SST2, "generate", ITEMS[:2], transcripts(rows), [answer("negative is it not")] * 2, tmp_path / "x", {}
     )
     assert pl.read_parquet(tmp_path / "x")["parsed"].to_list() == ["invalid"] * 2
 
@@ -120,7 +120,9 @@ def test_a_free_answer_is_scored_by_its_aliases(tmp_path: Path) -> None:
     items = [Item("i0", "Who?", "William Shakespeare", "g", aliases=("Shakespeare", "The Bard"))]
     spec = TaskSpec(prompt="{speech}")
     for text, parsed, correct in (("The Bard.", "bard", True), ("Marlowe", "marlowe", False), ("", "invalid", False)):
-        score_answers("trivia_qa", spec, "generate", items, transcripts([("i0", "us")]), [answer(text)], tmp_path / "t")
+        score_answers(
+            "trivia_qa", spec, "generate", items, transcripts([("i0", "us")]), [answer(text)], tmp_path / "t", {}
+        )
         row = pl.read_parquet(tmp_path / "t").row(0, named=True)
         assert (row["raw"], row["parsed"], row["correct"], row["label"]) == (text, parsed, correct, items[0].label)
 
@@ -140,7 +142,7 @@ def test_what_does_not_join_one_to_one_is_refused(rows: list[tuple[str, str]], m
     table = transcripts(rows)
     for attempt in (
         lambda: questions("sst2", SST2, "", ITEMS, table),
-        lambda: score_answers("sst2", SST2, "generate", ITEMS, table, [answer("good")] * len(rows), tmp_path / "a"),
+        lambda: score_answers("sst2", SST2, "generate", ITEMS, table, [answer("good")] * len(rows), tmp_path / "a", {}),
     ):
         with pytest.raises(StudyError, match=message):
             attempt()
@@ -154,5 +156,5 @@ def test_items_that_share_an_id_are_refused() -> None:
 
 def test_there_is_one_answer_a_transcript(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="zip"):
-        score_answers("sst2", SST2, "generate", ITEMS, transcripts(PAIRS), [answer("good")] * 7, tmp_path / "a")
+        score_answers("sst2", SST2, "generate", ITEMS, transcripts(PAIRS), [answer("good")] * 7, tmp_path / "a", {})
     assert list(tmp_path.iterdir()) == []

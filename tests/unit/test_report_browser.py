@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from report_study import LABELS, NOISE_VOICES, PLANTED, SPEECH_OUTLINE, SPEECH_SYSTEMS, VOICES, Study, save, write_study
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import names_in
 from cascade_equivalence.report import audio
 from cascade_equivalence.report.browser import BY_ITSELF, KINDS, NOT_KEPT, Items, browser_items
 from cascade_equivalence.report.naming import Outline
@@ -58,7 +59,7 @@ def write_speech(root: Path, task: str, voice: str, condition: str, flac: bytes)
         Clip(f"{item:03}", voice, flac, SAMPLING_RATE, 0.3, "test 1.0", f"{PLANTED} {item}", sha256)
         for item in range(60)
     ]
-    write_clips(clips, path)
+    write_clips(clips, path, {"task": task, "voice": voice, "condition": condition})
     return path
 
 
@@ -73,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
                 flac = tone(300 + 100 * place + 20 * number + (7 if condition == "clean" else 0))
                 speech.append(write_speech(root, task, voice, condition, flac))
         path = root / "tasks" / task / "items.parquet"
-        write_items([Item(f"{i:03}", f"text {i}", "A", "g", options=("left", "right")) for i in range(60)], path)
+        write_items([Item(f"{i:03}", f"text {i}", "A", "g", options=("left", "right")) for i in range(60)], path, task)
         items.append(path)
     return World(study, speech, items)
 
@@ -226,7 +227,7 @@ def test_corrupt_sound_is_refused(world: World, tmp_path: Path) -> None:
     source = next(path for path in world.speech if path.parts[-3:] == ("ag_news", "us", "clean.parquet"))
     broken = pl.read_parquet(source).with_columns(sha256=pl.lit("0" * 64))
     files = [path for path in world.speech if path != source]
-    files.append(save(broken, tmp_path / "ag_news" / "us" / "clean.parquet"))
+    files.append(save(broken, tmp_path / "broken.parquet", names_in(source)))
     with pytest.raises(StudyError, match="is corrupt"):
         world.browse(speech_files=files)
 

@@ -69,7 +69,8 @@ def clips(answers: Frames, tmp_path_factory: pytest.TempPathFactory) -> pl.DataF
             table = pl.DataFrame(
                 {"id": [f"{item:03}" for item in range(60)], "voice": voice, "seconds": [1.0 + number] * 60}
             )
-            files.append(save(table, root / task / voice / "clean.parquet"))
+            of = {"task": task, "voice": voice, "condition": "clean"}
+            files.append(save(table, root / task / voice / "clean.parquet", of))
     return clip_seconds(files)
 
 

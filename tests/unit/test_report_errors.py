@@ -39,23 +39,26 @@ def tables(root: Path) -> Tables:
     return build(write_study(root, SPEECH_OUTLINE))
 
 
-def read(folder: Path) -> Frames:
+def read(folder: Path, who: str) -> Frames:
     """Frames of all nodes of one kind."""
-    return {node: pl.read_parquet(path) for node, path in nodes(folder.rglob("*.parquet")).items()}
+    return {node: pl.read_parquet(path) for node, path in nodes(folder.rglob("*.parquet"), who).items()}
 
 
 @pytest.fixture(scope="module")
 def answers(root: Path, tables: Tables) -> Frames:
     """Answers of all systems."""
     assert tables.accuracy.height  # made from the same files
-    return read(root / "answers")
+    return read(root / "answers", "system")
 
 
 @pytest.fixture(scope="module")
 def transcripts(root: Path, tables: Tables) -> Frames:
     """Transcripts of all ASRs, every third clip heard without a word error."""
     errors_of_clip = pl.col("word_errors") * (pl.int_range(pl.len()) % 3 > 0)
-    return {node: frame.with_columns(word_errors=errors_of_clip) for node, frame in read(root / "transcripts").items()}
+    return {
+        node: frame.with_columns(word_errors=errors_of_clip)
+        for node, frame in read(root / "transcripts", "asr").items()
+    }
 
 
 @pytest.fixture(scope="module")

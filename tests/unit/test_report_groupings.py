@@ -97,7 +97,7 @@ def test_items_of_the_published_set_carry_their_show_and_speaker(tmp_path: Path)
     assert [dict(item.wider)["show"] for item in items] == ["ONE", "ONE"]
     assert len({dict(item.wider)["show and speaker"] for item in items}) == 2
     assert all(tuple(dict(item.wider)) == Mustard.wider and item.group == item.id for item in items)
-    write_items(items, tmp_path / "items.parquet", LABELS)
+    write_items(items, tmp_path / "items.parquet", "mustard", LABELS)
     assert read_items(tmp_path / "items.parquet") == items
 
 

@@ -23,6 +23,7 @@ from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, Study, build
 from scipy import stats
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import about, names_in, write_table
 from cascade_equivalence.report import mechanism_schemas
 from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.eraser_frame import erasers_table
@@ -61,10 +62,14 @@ def tables(study: Study, files: MechanismFiles) -> Tables:
     return build(study, mechanism=files)
 
 
+def layer_of(path: Path) -> Layer:
+    return Layer(*about(path, Layer._fields))
+
+
 def path_of(files: MechanismFiles, place: Layer, other: str) -> Path:
     """File of the first layer, or of the untrained twin."""
     wanted = place._replace(layer=0) if other == "first" else place._replace(untrained=True)
-    (found,) = [path for path in files.probes if Layer.of(path) == wanted]
+    (found,) = [path for path in files.probes if layer_of(path) == wanted]
     return found
 
 
@@ -72,13 +77,16 @@ def test_every_probe_stands_beside_its_controls(files: MechanismFiles, tables: T
     rows = {(row["model"], row["untrained"], row["layer"], row["probe"]): row for row in tables.probes.rows(named=True)}
     assert len(rows) == tables.probes.height == 4 * len(files.probes)
     for path in files.probes:
-        place, found = Layer.of(path), json.loads(path.read_text())
+        place, found = layer_of(path), json.loads(path.read_text())
         for probe in ("energy", "pitch", "boc", "ctc"):
-            row, value = rows[*place, probe], found[probe].get("r2", found[probe].get("decodability"))
+            row, value = (
+                rows[place.model, place.untrained, place.layer, probe],
+                found[probe].get("r2", found[probe].get("decodability")),
+            )
             assert row["value"] == pytest.approx(value) and row["value_low"] < value < row["value_high"]
             assert row["selectivity"] == pytest.approx(value - np.mean(found[probe]["shuffled"]))
             assert row["shuffled_highest"] == np.max(found[probe]["shuffled"])
-            twin, first = (rows[place.model, True, place.layer, probe], rows[*place[:2], 0, probe])
+            twin, first = (rows[place.model, True, place.layer, probe], rows[place.model, place.untrained, 0, probe])
             for end in ENDS:
                 assert row[f"untrained_value{end}"] == (None if place.untrained else twin[f"value{end}"])
                 assert row[f"first_value{end}"] == first[f"value{end}"]
@@ -105,7 +113,7 @@ def test_the_lens_is_compared_utterance_by_utterance(files: MechanismFiles, tabl
     assert tables.lens.height == len(files.lens)
     for row, path in zip(tables.lens.rows(named=True), files.lens, strict=True):
         shown, first = pl.read_parquet(path), pl.read_parquet(path.with_name("layer0.parquet"))
-        assert (row["model"], row["layer"]) == (Layer.of(path).model, Layer.of(path).layer)
+        assert (row["model"], row["layer"]) == about(path, ("model", "layer"))
         assert row["precision"] == pytest.approx(shown["precision"].mean())
         assert row["above_chance"] == pytest.approx((shown["precision"] - shown["chance_precision"]).mean())
         assert row["without_tokens"] == shown["precision"].null_count()
@@ -122,7 +130,7 @@ def test_a_tuned_lens_has_columns_of_its_own(files: MechanismFiles, tmp_path: Pa
         pl.when(tested).then(pl.lit(value)).alias(f"tuned_{name}")
         for name, value in {"precision": 0.5, "recall": 0.25, "text": ""}.items()
     )
-    table.write_parquet(path)
+    write_table(table, path, names_in(files.lens[0]))
     row = lens_table([path], STATISTICS).row(0, named=True)
     assert (row["tuned_precision"], row["tuned_recall"], row["tuned_utterances"]) == (0.5, 0.25, UTTERANCES // 5)
     # What it gains is told of the same utterances, not of all.
@@ -332,35 +340,33 @@ def test_files_that_do_not_fit_are_refused(files: MechanismFiles, tmp_path: Path
     twin = tmp_path / "again" / files.probes[0].parts[-2] / files.probes[0].name
     twin.parent.mkdir(parents=True)
     twin.write_text(files.probes[0].read_text())
-    with pytest.raises(StudyError, match="about the same thing"):
+    with pytest.raises(StudyError, match="about the same model"):
         probes_table([files.probes[0], twin], STATISTICS)
     twin.write_text("{")
     with pytest.raises(StudyError, match="cannot be read"):
         probes_table([twin], STATISTICS)
-    twin.write_text('{"width": 3}')
+    twin.write_text(json.dumps({"of": names_in(files.probes[0]), "width": 3}))
     with pytest.raises(StudyError, match="lacks 'energy'"):
         probes_table([twin], STATISTICS)
     found = json.loads(files.probes[0].read_text())
     found["energy"]["by_item"]["items"][0] = "sst2/another"
-    other = twin.with_name("layer99.json")
-    other.write_text(json.dumps(found))
+    found["of"]["layer"] = 99
+    twin.write_text(json.dumps(found))
     with pytest.raises(StudyError, match="judged on other items"):
-        probes_table([files.probes[0], other], STATISTICS)
+        probes_table([files.probes[0], twin], STATISTICS)
     summary = tmp_path / "talker-llm/boc/summary.json"
     summary.parent.mkdir(parents=True)
-    summary.write_text('{"layers": {"0": {}}}')
+    summary.write_text(json.dumps({"of": names_in(files.erasers[0]), "layers": {"0": {}}}))
     with pytest.raises(StudyError, match="lacks 'rank'"):
         erasers_table([summary])
     short = tmp_path / "talker-llm/layer8.parquet"
-    pl.read_parquet(files.lens[1]).head(9).write_parquet(short)
+    write_table(pl.read_parquet(files.lens[1]).head(9), short, names_in(files.lens[1]))
     with pytest.raises(StudyError, match="other utterances"):
         lens_table([files.lens[0], short], STATISTICS)
     with pytest.raises(StudyError, match="but not with nothing erased"):
         erasure_tables([path for path in files.erasure if "none" not in path.parts], LABELS, STATISTICS)
     with pytest.raises(StudyError, match="not part of this study"):
         erasure_tables(files.erasure, {}, STATISTICS)
-    with pytest.raises(StudyError, match="layer<number>"):
-        Layer.of(Path("probes/base/notes.json"))
 
 
 def test_tables_do_not_depend_on_the_order_of_files(study: Study, files: MechanismFiles, tables: Tables) -> None:

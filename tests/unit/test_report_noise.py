@@ -68,7 +68,7 @@ def test_no_kind_is_ranked_with_another(study: Study, tables: Tables) -> None:
     found = tables.ranking
     pairs = found.select("system", "reference", "task").unique()
     assert found.height == pairs.height * sum(count + 1 for count in FAMILIES.values())
-    answers = {node: pl.read_parquet(path) for node, path in nodes(study.answers).items()}
+    answers = {node: pl.read_parquet(path) for node, path in nodes(study.answers, "system").items()}
     for (system, reference, noise), part in found.filter(task="sst2").group_by(
         "system", "reference", "noise", maintain_order=True
     ):
@@ -142,5 +142,5 @@ def test_reverberant_clips_are_counted_as_noisy_and_the_browser_has_the_hardest_
     noisy = tables.noise.filter(pl.col("condition") != "clean", task="sst2").unique("condition")
     assert row["noisy"] == noisy["rows"].sum()
     expected = ["clean", "snr0", "music5", "stationary0", "reverb900"]
-    assert _conditions(nodes(study.answers), "sst2") == expected
-    assert _conditions(nodes(study.answers), "mustard") == ["clean"]
+    assert _conditions(nodes(study.answers, "system"), "sst2") == expected
+    assert _conditions(nodes(study.answers, "system"), "mustard") == ["clean"]

@@ -31,7 +31,7 @@ def tables(study: Study) -> Tables:
 
 @pytest.fixture(scope="module")
 def answers(study: Study) -> dict[NodeFile, pl.DataFrame]:
-    return {node: pl.read_parquet(path) for node, path in nodes(study.answers).items()}
+    return {node: pl.read_parquet(path) for node, path in nodes(study.answers, "system").items()}
 
 
 @pytest.fixture(scope="module")

@@ -42,10 +42,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     made = write_study(tmp_path_factory.mktemp("cloud"), SPEECH_OUTLINE)
     made.outline = replace(SPEECH_OUTLINE, systems=SPEECH_SYSTEMS | {"talker": CLOUD})
     for path in (*made.agreement, *made.contrasts):
-        node, found = NodeFile.of(path), json.loads(path.read_text())
-        if "talker" in node.names:
+        found = json.loads(path.read_text())
+        if "talker" in found["of"].values():
             path.write_text(json.dumps({key: UNKNOWN if key.startswith("match") else found[key] for key in found}))
-    for node, path in nodes(made.answers).items():
+    for node, path in nodes(made.answers, "system").items():
         table = pl.read_parquet(path).with_columns(seconds=pl.lit(0.5), prompt_tokens=pl.lit(9), new_tokens=pl.lit(1))
         if node.who == "talker":
             charged = {
@@ -152,7 +152,9 @@ def _spec(server: StandIn) -> ApiSpec:
 
 def agreement(files: list[Path], study: Study, statistics: StatisticsConfig) -> pl.DataFrame:
     """The table of agreement alone."""
-    return Results(agreement=nodes(files), outline=study.outline, statistics=statistics)["agreement"]
+    return Results(agreement=nodes(files, "system", "reference"), outline=study.outline, statistics=statistics)[
+        "agreement"
+    ]
 
 
 def test_a_family_apart_is_corrected_by_itself(study: Study) -> None:
@@ -165,7 +167,8 @@ def test_a_family_apart_is_corrected_by_itself(study: Study) -> None:
     assert whole.drop(corrected).equals(plain.drop(corrected))
     inside = pl.concat_str("system", "reference", separator="~").is_in(apart.pairs) & pl.col("task").is_in(apart.tasks)
     for part, wanted in ((whole.filter(inside), True), (whole.filter(~inside), False)):
-        own = [path for path in files if _belongs(NodeFile.of(path), apart) is wanted]
+        found = nodes(files, "system", "reference").items()
+        own = [path for node, path in found if _belongs(node, apart) is wanted]
         alone = agreement(own, study, StatisticsConfig(draws=300))
         assert part.select(corrected).equals(alone.select(corrected))
     assert not whole["mcnemar_p_adjusted"].equals(plain["mcnemar_p_adjusted"])

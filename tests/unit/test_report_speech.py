@@ -30,7 +30,7 @@ from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
-from cascade_equivalence.report.naming import NodeFile, Outline
+from cascade_equivalence.report.naming import Outline, nodes
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
@@ -57,8 +57,8 @@ def test_contrasts_table_keeps_the_nodes_numbers(study: Study, tables: Tables) -
         (f"{row['system']}~{row['first']}~{row['second']}", row["task"], row["condition"]): row
         for row in tables.contrasts.iter_rows(named=True)
     }
-    for path in study.contrasts:
-        node, found = NodeFile.of(path), json.loads(path.read_text())
+    for node, path in nodes(study.contrasts, "system", "first", "second").items():
+        found = json.loads(path.read_text())
         row = rows[node.who, node.task, node.condition]
         assert (row["match_first"], row["match_second"]) == (found["match_first"], found["match_second"])
         assert row["kappa_difference"] == found["kappa_difference"]["value"]
@@ -144,9 +144,10 @@ def test_csv_and_markdown_come_and_go_with_the_contrasts(study: Study, tables: T
 
 
 def test_a_contrast_of_another_study_is_refused(study: Study, tmp_path: Path) -> None:
-    path = tmp_path / "contrasts/talker~base-qwen~tiny-qwen/sst2/clean.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(study.contrasts[0].read_text())
+    found = json.loads(study.contrasts[0].read_text())
+    found["of"] |= {"system": "talker", "first": "base-qwen", "second": "tiny-qwen"}
+    path = tmp_path / "any.json"
+    path.write_text(json.dumps(found))
     with pytest.raises(StudyError, match="talker~base-qwen~tiny-qwen"):
         build(study, contrast_files=[path])
 

@@ -46,13 +46,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "commonsense_qa": measured(0.0),
     }
     for task, found in made.items():
-        (folder / f"{task}.json").write_text(json.dumps(found))
+        (folder / f"{task}.json").write_text(json.dumps(found | {"of": {"task": task}}))
     return {task: folder / f"{task}.json" for task in made}
 
 
 @pytest.fixture(scope="module")
 def table(files: dict[str, Path]) -> pl.DataFrame:
-    return frame(files)
+    return frame(files.values())
 
 
 def cells(table: Display) -> dict[str, dict[str, str]]:
@@ -62,7 +62,7 @@ def cells(table: Display) -> dict[str, dict[str, str]]:
 def test_it_holds_what_the_files_hold_in_the_order_of_the_paper(table: pl.DataFrame, files: dict[str, Path]) -> None:
     assert table.schema == pl.Schema(SCHEMA)
     assert table["task"].to_list() == ["sst2", "commonsense_qa", "meld", "mustard"]
-    assert frame(dict(reversed(files.items()))).equals(table)
+    assert frame(reversed(files.values())).equals(table)
     for row in table.iter_rows(named=True):
         found = json.loads(files[row["task"]].read_text())
         for name in ("h_y", "text", "audio", "both", "surplus"):

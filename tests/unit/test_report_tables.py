@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from report_study import (
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import display
 from cascade_equivalence.report.contents import write_markdown
-from cascade_equivalence.report.naming import NodeFile, condition_title, nodes
+from cascade_equivalence.report.naming import condition_title, nodes
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.accuracy import summarise
 
@@ -68,8 +69,8 @@ def test_noise_baseline_has_only_the_voices_that_are_heard_in_noise(study: Study
 
 def test_agreement_table_keeps_the_nodes_numbers_and_adjusts_within_a_condition(study: Study, tables: Tables) -> None:
     assert tables.agreement.height == len(study.agreement)
-    for path in study.agreement:
-        node, found = NodeFile.of(path), json.loads(path.read_text())
+    for node, path in nodes(study.agreement, "system", "reference").items():
+        found = json.loads(path.read_text())
         row = tables.agreement.row(
             by_predicate=(pl.col("system") == node.names[0])
             & (pl.col("task") == node.task)
@@ -160,11 +161,31 @@ def test_files_that_do_not_fit_are_refused(
         build(study, answer_files=list(tmp_path.rglob("*.parquet")), agreement_files=[], transcript_files=[])
 
 
-def test_names_of_nodes() -> None:
-    assert NodeFile.of(Path("r/agreement/a.b~c/sst2/snr-2.5.json")) == NodeFile("a.b~c", "sst2", "snr-2.5")
+def test_files_say_what_they_are_of_wherever_they_lie(study: Study, tables: Tables, tmp_path: Path) -> None:
     assert condition_title("snr-5") == MINUS_FIVE
-    with pytest.raises(StudyError, match="same system"):
-        nodes([Path("a/s/t/clean.parquet"), Path("b/s/t/clean.parquet")])
+    moved: dict[str, list[Path]] = {
+        f"{kind}_files": [
+            Path(shutil.copy(path, tmp_path / f"{kind}{number}{path.suffix}")) for number, path in enumerate(paths)
+        ]
+        for kind, paths in (
+            ("answer", study.answers),
+            ("agreement", study.agreement),
+            ("transcript", study.transcripts),
+        )
+    }
+    again = build(study, **moved)
+    assert all(table.equals(again[name]) for name, table in tables.items())
+    with pytest.raises(StudyError, match="same system, task, condition"):
+        nodes([study.answers[0], moved["answer_files"][0]], "system")
+
+
+def test_a_file_of_an_older_version_that_says_nothing_is_told(study: Study, tmp_path: Path) -> None:
+    table, tree = tmp_path / "old.parquet", tmp_path / "old.json"
+    pl.read_parquet(study.answers[0]).write_parquet(table)
+    tree.write_text("{}")
+    for files in ({"answer_files": [table]}, {"agreement_files": [tree]}):
+        with pytest.raises(StudyError, match="does not say of which system"):
+            build(study, **files)
 
 
 def test_markdown_marks_chance_and_stays_a_table(tables: Tables, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.clips import Clip, decode, read_clips, write_clips
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, decode_flac, encode_flac, resample, rms
 
+OF = {"task": "sst2", "voice": "heart", "condition": "clean"}
+
 
 def tone(seconds: float = 0.5, frequency: float = 440, rate: int = SAMPLING_RATE) -> np.ndarray:
     times = np.arange(int(seconds * rate)) / rate
@@ -91,24 +93,24 @@ def test_resampling_removes_what_16_khz_cannot_hold() -> None:
 def test_clips_round_trip(tmp_path: Path) -> None:
     clips = [clip("a"), clip("a", "us", snr_db=2.5, problem="clipped"), clip("b/c", problem=None)]
     path = tmp_path / "speech" / "clean.parquet"
-    write_clips(clips, path)
+    write_clips(clips, path, OF)
     assert read_clips(path) == clips
     assert [entry.name for entry in path.parent.iterdir()] == ["clean.parquet"]
-    write_clips([], path)
+    write_clips([], path, OF)
     assert read_clips(path) == []
 
 
 def test_same_clips_are_the_same_file(tmp_path: Path) -> None:
-    write_clips([clip("a"), clip("b")], tmp_path / "one")
-    write_clips([clip("a"), clip("b")], tmp_path / "two")
+    write_clips([clip("a"), clip("b")], tmp_path / "one", OF)
+    write_clips([clip("a"), clip("b")], tmp_path / "two", OF)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_repeated_item_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "clean.parquet"
-    write_clips([clip("a")], path)
+    write_clips([clip("a")], path, OF)
     with pytest.raises(StudyError, match="item b occurs twice in voice heart"):
-        write_clips([clip("b"), clip("b")], path)
+        write_clips([clip("b"), clip("b")], path, OF)
     assert read_clips(path) == [clip("a")]
 
 
@@ -119,7 +121,7 @@ def test_broken_files_are_explained(tmp_path: Path) -> None:
     path.write_bytes(b"no parquet")
     with pytest.raises(StudyError, match="delete it"):
         read_clips(path)
-    write_clips([clip("a"), clip("b", sha256="0" * 64)], path)
+    write_clips([clip("a"), clip("b", sha256="0" * 64)], path, OF)
     with pytest.raises(StudyError, match="item b is corrupt"):
         read_clips(path)
     pq.write_table(pq.read_table(path).drop_columns(["text"]), path)
@@ -132,7 +134,7 @@ def test_datasets_library_reads_clips_as_audio(tmp_path: Path, monkeypatch: pyte
     datasets = pytest.importorskip("datasets")
     path = tmp_path / "clean.parquet"
     clips = [clip("a"), clip("b", snr_db=5.0, problem="too long")]
-    write_clips(clips, path)
+    write_clips(clips, path, OF)
     loaded = datasets.load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
     assert loaded.features["audio"] == datasets.Audio(sampling_rate=SAMPLING_RATE)
     # Our description of the columns is the one that the library itself writes for these features

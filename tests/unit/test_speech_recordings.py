@@ -115,7 +115,7 @@ def test_a_clip_names_its_recording_and_the_hash_of_it(natural: RecordingsVoice,
     for clip in clips:
         content = (natural.folder / "meld" / f"{clip.id}.wav").read_bytes()
         assert clip.provider == f"recording {hash_audio(content)}, meld/{clip.id}.wav"
-    write_clips(clips, tmp_path / "clean.parquet")
+    write_clips(clips, tmp_path / "clean.parquet", {})
     assert read_clips(tmp_path / "clean.parquet") == clips
 
 

@@ -62,6 +62,7 @@ EXEMPT = {
     "errors.py": "the words of an error are in no result",
     "progress.py": "what is shown on the way is in no result",
     "files.py": "writes what it is given",
+    "identity.py": "the same, and of what it is",
     "secrets.py": "what is hidden from messages is in no result",
     "hub_errors.py": "the words of an error are in no result",
     "locked.py": "who waits for whom is in no result",

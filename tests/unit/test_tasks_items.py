@@ -33,7 +33,7 @@ PLAIN = TASKS["ag_news"].load_demo(DEMO)
 def test_bad_items_are_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     items = [replace(PLAIN[0], **change), *PLAIN[1:]]
     with pytest.raises(StudyError, match=message):
-        write_items(items, tmp_path / "items.parquet", TASKS["ag_news"].labels)
+        write_items(items, tmp_path / "items.parquet", "ag_news", TASKS["ag_news"].labels)
     assert not list(tmp_path.iterdir())
 
 

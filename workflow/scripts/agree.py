@@ -9,6 +9,7 @@ with node(snakemake) as study:
     import polars as pl
 
     from cascade_equivalence.files import write_text
+    from cascade_equivalence.identity import OF
     from cascade_equivalence.models.sources.manifest import read_manifest
     from cascade_equivalence.stats.backbone import backbone_match
     from cascade_equivalence.stats.compare import compare
@@ -34,5 +35,6 @@ with node(snakemake) as study:
         if sides
         else "unknown"
     )
+    result[OF] = {name: snakemake.wildcards[name] for name in ("system", "reference", "task", "condition")}
     text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n"
     write_text(Path(snakemake.output.agreement), text)

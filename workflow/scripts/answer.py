@@ -32,4 +32,5 @@ with node(snakemake) as study:
         study.store("answers", system, task, f"{condition}.jsonl"),
         f"{system}: {task}, {condition}",
     )
-    score_answers(task, spec, study.config.answer.mode, items, rows, answers, Path(snakemake.output.answers))
+    of = {"system": system, "task": task, "condition": condition}
+    score_answers(task, spec, study.config.answer.mode, items, rows, answers, Path(snakemake.output.answers), of)

@@ -11,7 +11,7 @@ with node(snakemake) as study:
 
     from cascade_equivalence.conditions import CLEAN
     from cascade_equivalence.config.names import VARIANTS
-    from cascade_equivalence.files import replacing
+    from cascade_equivalence.identity import write_table
     from cascade_equivalence.models.answering import answer_questions
     from cascade_equivalence.models.device import resolve_device, resolve_dtype
     from cascade_equivalence.models.transcription.table import recordings
@@ -45,5 +45,6 @@ with node(snakemake) as study:
         again={"variant": name, **changed},
     )
     table = restored(scored_answers(task, spec, usual.mode, asked, rows, answers), items, variant)
-    with replacing(Path(snakemake.output.answers)) as temporary:
-        table.with_columns(pl.lit(in_words(variant, usual, changed)).alias(SETTING)).write_parquet(temporary)
+    table = table.with_columns(pl.lit(in_words(variant, usual, changed)).alias(SETTING))
+    of = {"system": system, "variant": name, "task": task, "condition": CLEAN}
+    write_table(table, Path(snakemake.output.answers), of)

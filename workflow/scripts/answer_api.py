@@ -33,5 +33,6 @@ with node(snakemake) as study:
     for sentence in version_changes(study.store("answers", system)):
         print(f"Warning: {sentence}", file=sys.stderr)
     judged = Path(snakemake.output.answers)
-    score_answers(task, spec, "generate", items, rows, answers, judged)
+    of = {"system": system, "task": task, "condition": condition}
+    score_answers(task, spec, "generate", items, rows, answers, judged, of)
     add_service(judged, study.apis[system], asked, spec.max_new_tokens, store)

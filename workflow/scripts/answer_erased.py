@@ -33,4 +33,4 @@ with node(snakemake) as study:
         f"{model} without {concept}: {task}",
     )
     utterances = pl.read_parquet(snakemake.input.utterances)
-    write_outcomes(concept, task, spec, items, clips, outcomes, utterances, Path(snakemake.output.answers))
+    write_outcomes(model, concept, task, spec, items, clips, outcomes, utterances, Path(snakemake.output.answers))

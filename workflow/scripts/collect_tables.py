@@ -20,8 +20,8 @@ with node(snakemake) as study:
         outline=stages.report.outline(study),
         statistics=study.config.statistics,
         speech_files=[Path(path) for path in snakemake.input.speech],
-        item_files={Path(path).parent.name: Path(path) for path in snakemake.input.item_tables},
-        surplus_files={Path(path).stem: Path(path) for path in snakemake.input.surplus},
+        item_files=[Path(path) for path in snakemake.input.item_tables],
+        surplus_files=[Path(path) for path in snakemake.input.surplus],
         retest_files=[Path(path) for path in snakemake.input.retests],
         silence_files=[Path(path) for path in snakemake.input.silence],
         mechanism=MechanismFiles.of(

@@ -10,6 +10,7 @@ with node(snakemake) as study:
     import polars as pl
 
     from cascade_equivalence.files import write_text
+    from cascade_equivalence.identity import OF
     from cascade_equivalence.stats.floor import floor
     from cascade_equivalence.tasks.registry import get_task
 
@@ -20,5 +21,5 @@ with node(snakemake) as study:
     )
     pairs = stages.silence.pairs(study)
     found = floor(silent, spoken, pairs, get_task(task).labels, study.config.statistics.confidence)
-    text = json.dumps({"task": task, **found}, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    text = json.dumps({OF: {"task": task}, **found}, indent=2, sort_keys=True, allow_nan=False) + "\n"
     write_text(Path(snakemake.output.floor), text)

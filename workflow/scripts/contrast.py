@@ -10,6 +10,7 @@ with node(snakemake) as study:
     import polars as pl
 
     from cascade_equivalence.files import write_text
+    from cascade_equivalence.identity import OF
     from cascade_equivalence.models.sources.manifest import read_manifest
     from cascade_equivalence.stats.backbone import Match, backbone_match
     from cascade_equivalence.stats.contrast import contrast
@@ -29,5 +30,6 @@ with node(snakemake) as study:
     )
     result["match_first"] = match(snakemake.input.first_manifests)
     result["match_second"] = match(snakemake.input.second_manifests)
+    result[OF] = {name: snakemake.wildcards[name] for name in ("system", "first", "second", "task", "condition")}
     text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n"
     write_text(Path(snakemake.output.contrast), text)

@@ -23,6 +23,7 @@ with node(snakemake) as study:
         )
     }
     fit_concept(
+        snakemake.params.model,
         snakemake.wildcards.concept,
         layers,
         Path(given.utterances),

@@ -33,4 +33,5 @@ with node(snakemake) as study:
         study.store("transcripts", lens, task, f"{condition}.jsonl"),
         f"{lens}: {task}, {condition}",
     )
-    write_transcripts(clips, [Transcript(text) for text in texts], Path(snakemake.output.transcripts))
+    of = {"asr": lens, "task": task, "condition": condition}
+    write_transcripts(clips, [Transcript(text) for text in texts], Path(snakemake.output.transcripts), of)

@@ -10,10 +10,10 @@ with node(snakemake) as study:
     from cascade_equivalence.speech.clips import read_clips, write_clips
     from cascade_equivalence.speech.kinds import make_condition
 
+    task, voice, noise = (snakemake.wildcards[name] for name in ("task", "voice", "noise"))
     clean = read_clips(Path(snakemake.input.clean))
-    folder = stages.noise.folder(study, snakemake.wildcards.noise)
+    folder = stages.noise.folder(study, noise)
     # With a folder, an input is only the manifest beside its sound files.
     pool = [clip for path in snakemake.input.pool for clip in read_clips(Path(path))] if folder is None else []
-    condition = parse_condition(snakemake.wildcards.noise)
-    made = make_condition(clean, snakemake.wildcards.task, condition, study.config.noise, pool, folder)
-    write_clips(made, Path(snakemake.output.clips))
+    made = make_condition(clean, task, parse_condition(noise), study.config.noise, pool, folder)
+    write_clips(made, Path(snakemake.output.clips), {"task": task, "voice": voice, "condition": noise})

@@ -12,6 +12,6 @@ with node(snakemake) as study:
 
     task = snakemake.wildcards.task
     items, notes = prepare_items(task, study.config.items, RESOURCES, study.sets_folder)
-    write_items(items, Path(snakemake.output.item_table), get_task(task).labels)
+    write_items(items, Path(snakemake.output.item_table), task, get_task(task).labels)
     print("\n".join(notes))
     print(f"{len(items)} items of {task}: {', '.join(item.id for item in items)}")

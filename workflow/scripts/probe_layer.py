@@ -11,11 +11,14 @@ with node(snakemake) as study:
     from cascade_equivalence.mechanism.probes import probe_layer
 
     torch.set_num_threads(snakemake.threads)
+    opened, layer = snakemake.wildcards.opened, int(snakemake.wildcards.layer)
+    model = stages.opened_models.original(opened)
     probe_layer(
         Path(snakemake.input.states),
         Path(snakemake.input.index),
         Path(snakemake.input.utterances),
-        stages.probes.settings(study, snakemake.wildcards.opened),
+        stages.probes.settings(study, opened),
         Path(snakemake.output.found),
         Path(snakemake.output.ctc),
+        {"model": model, "untrained": opened != model, "layer": layer},
     )

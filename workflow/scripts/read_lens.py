@@ -10,7 +10,7 @@ with node(snakemake) as study:
     from cascade_equivalence.mechanism.lens_node import lens_layer
 
     torch.set_num_threads(snakemake.threads)
-    given = snakemake.input
+    given, model, layer = snakemake.input, snakemake.wildcards.model, int(snakemake.wildcards.layer)
     lens_layer(
         Path(given.states),
         Path(given.last),
@@ -19,7 +19,8 @@ with node(snakemake) as study:
         Path(given.manifest).parent,
         study.mechanism.lens,
         Path(snakemake.output.lens),
-        f"lens on layer {snakemake.wildcards.layer} of {snakemake.wildcards.model}",
+        {"model": model, "layer": layer},
+        f"lens on layer {layer} of {model}",
         study.mechanism.states.device,
         study.config.answer.dtype,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
+    from cascade_equivalence.conditions import CLEAN
     from cascade_equivalence.progress import remark
     from cascade_equivalence.speech.audit import report_problems
     from cascade_equivalence.speech.clips import write_clips
@@ -19,4 +20,4 @@ with node(snakemake) as study:
     clips = make_clips(utterances, task, voice, spec, longest, store, snakemake.threads)
     for warning in report_problems(clips, task):
         remark(f"Warning: {warning}")
-    write_clips(clips, Path(snakemake.output.clips))
+    write_clips(clips, Path(snakemake.output.clips), {"task": task, "voice": voice, "condition": CLEAN})

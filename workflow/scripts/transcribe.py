@@ -42,4 +42,5 @@ with node(snakemake) as study:
             store,
             label,
         )
-    write_transcripts(clips, transcripts, Path(snakemake.output.transcripts))
+    of = {"asr": asr, "task": task, "condition": condition}
+    write_transcripts(clips, transcripts, Path(snakemake.output.transcripts), of)

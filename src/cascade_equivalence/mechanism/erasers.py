@@ -16,6 +16,7 @@ from cascade_equivalence.config.mechanism import AFFINE, LINEAR, ControlName, Er
 from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
+from cascade_equivalence.identity import OF
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors
 from cascade_equivalence.mechanism.concept import Concept
 from cascade_equivalence.mechanism.controls import Drawn, draw_control
@@ -84,6 +85,7 @@ class _Labelled:
 
 
 def fit_concept(
+    model: str,
     concept: str,
     layers: Mapping[int, LayerFiles],
     utterances_path: Path,
@@ -108,6 +110,7 @@ def fit_concept(
     what was ``expected`` of its ``components``. ``names`` are those of the concept's columns.
 
     Args:
+        model: The model.
         concept: What to erase.
         layers: Files by layer.
         utterances_path: The utterances table.
@@ -141,10 +144,8 @@ def fit_concept(
             found[str(number)] |= _held_out(layer, labelled.values, linear)
             names = labelled.names
             advance()
-    write_text(
-        folder / "summary.json",
-        json.dumps({"concept": concept, "names": list(names), "layers": found}, indent=2, ensure_ascii=False) + "\n",
-    )
+    summary = {OF: {"model": model, "concept": concept}, "names": list(names), "layers": found}
+    write_text(folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
 
 
 def _open(

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from cascade_equivalence.config.mechanism import LensConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.files import replacing
+from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index
@@ -46,6 +46,7 @@ def lens_layer(
     text_folder: Path,
     config: LensConfig,
     target: Path,
+    of: Names,
     label: str,
     device: str = "auto",
     dtype: str = "auto",
@@ -64,6 +65,7 @@ def lens_layer(
             where the states are those of the whole prompt also all_precision and all_recall, over all its positions;
             with the tuned lens also tuned_text, tuned_precision and tuned_recall. The tuned lens has seen the items of
             the training split, by which it is trained and stopped: there these columns are null.
+        of: Which it is: ``model`` and ``layer``.
         label: What the progress lines say.
         device: ``auto``, ``cpu`` or ``cuda``.
         dtype: Arithmetic of norm and unembedding: the one that the states were captured in.
@@ -115,9 +117,8 @@ def lens_layer(
             name: [value if test else None for value, test in zip(values, tested.tolist(), strict=True)]
             for name, values in tuned.items()
         }
-    with replacing(target) as part:
-        known = {**TABLE, **ALL, **TUNED}
-        pl.DataFrame(columns, schema={name: known[name] for name in columns}).write_parquet(part)
+    known = {**TABLE, **ALL, **TUNED}
+    write_table(pl.DataFrame(columns, schema={name: known[name] for name in columns}), target, of)
 
 
 def audio_frames(index: pl.DataFrame) -> np.ndarray:

@@ -7,7 +7,6 @@ that sees a constant in place of the states.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from cascade_equivalence.config.mechanism import ProbesConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
+from cascade_equivalence.identity import OF, Names
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors, feasible
 from cascade_equivalence.mechanism.ctc import CtcProbe, Lesson, StoredFrames, Taught, train_probes
 from cascade_equivalence.mechanism.probe_utterances import Utterances
@@ -39,24 +39,23 @@ def probe_layer(
     config: ProbesConfig,
     target_json: Path,
     target_probe: Path,
+    of: Names,
 ) -> None:
     """Probe one layer and write what was found and the CTC probe; equal seeds give equal files.
 
     Args:
-        states_path: States, ``layer<number>.safetensors``.
+        states_path: The states.
         index_path: Their index.
         utterances_path: The probe utterances with split, text, energy and pitch.
         config: Settings of the probes.
-        target_json: Result, as JSON: ``layer``, ``width``, ``utterances`` {train, test}, ``frames``, ``energy``,
+        target_json: Result, as JSON: ``of``, ``width``, ``utterances`` {train, test}, ``frames``, ``energy``,
             ``pitch``, ``boc`` (see :func:`ridge_results`) and ``ctc`` (see :func:`ctc_result`).
         target_probe: The CTC probe, for :func:`~.ctc.read_ctc_probe`.
+        of: Which they are: ``model``, whether its blocks are ``untrained``, and ``layer``.
 
     Raises:
         StudyError: The files do not fit each other, or the states hold what is no number.
     """
-    number = re.search(r"\d+$", states_path.stem)
-    if not number:
-        raise StudyError(f"{states_path} does not say which layer it is: name it layer<number>.safetensors")
     states = States(states_path)
     index, table, utterances = _read(index_path, utterances_path, states, config.ctc.characters)
     means = pooled(states, index)
@@ -67,14 +66,14 @@ def probe_layer(
     targets = {"energy": Target(energy, within=True), "pitch": Target(pitch, within=True), "boc": Target(boc)}
     ctc, probe = ctc_result(StoredFrames(states, index), utterances, config)
     result = {
-        "layer": int(number.group()),
+        OF: dict(of),
         "width": states.width,
         "utterances": {"train": int(utterances.train.sum()), "test": int((~utterances.train).sum())},
         "frames": states.rows,
         **ridge_results(means, targets, utterances, config),
         "ctc": ctc,
     }
-    probe.write(target_probe, {"layer": number.group(), "reason": ctc["reason"] or ""})
+    probe.write(target_probe, {"layer": str(of["layer"]), "reason": ctc["reason"] or ""})
     write_text(target_json, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
 

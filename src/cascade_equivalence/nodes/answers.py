@@ -8,7 +8,7 @@ import polars as pl
 
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
 from cascade_equivalence.errors import StudyError, some_of
-from cascade_equivalence.files import replacing
+from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.models.question import Answer, ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.sources.manifest import read_manifest
@@ -115,10 +115,13 @@ def score_answers(
     transcripts: pl.DataFrame,
     answers: Sequence[Answer],
     path: Path,
+    of: Names,
 ) -> None:
-    """Parse and score raw answers, and write them to a Parquet file; see :func:`scored_answers`."""
-    with replacing(path) as temporary:
-        scored_answers(task, spec, mode, items, transcripts, answers).write_parquet(temporary)
+    """Parse and score raw answers, and write them to a Parquet file of a system, task and condition.
+
+    See :func:`scored_answers`.
+    """
+    write_table(scored_answers(task, spec, mode, items, transcripts, answers), path, of)
 
 
 def scored_answers(

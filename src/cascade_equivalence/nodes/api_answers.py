@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.files import replacing
+from cascade_equivalence.identity import names_in, write_table
 from cascade_equivalence.models.api.records import StoredAnswer, question_key, read_store
 from cascade_equivalence.models.question import Question
 
@@ -42,5 +42,4 @@ def add_service(path: Path, spec: ApiSpec, questions: Sequence[Question], max_ne
         charged.add(key)
         rows.append((cost, record.currency, record.model_version, record.time))
     table = pl.read_parquet(path)
-    with replacing(path) as part:
-        table.hstack(pl.DataFrame(rows, schema=SERVICE, orient="row")).write_parquet(part)
+    write_table(table.hstack(pl.DataFrame(rows, schema=SERVICE, orient="row")), path, names_in(path))

@@ -7,7 +7,7 @@ import polars as pl
 
 from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.config.study import TaskSpec
-from cascade_equivalence.files import replacing
+from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
 from cascade_equivalence.mechanism.erasure import ALL, ErasureVariant, Outcome
 from cascade_equivalence.mechanism.utterances import TRAIN, hash_rank
@@ -65,6 +65,7 @@ def build_arms(
 
 
 def write_outcomes(
+    model: str,
     concept: str,
     task: str,
     spec: TaskSpec,
@@ -74,7 +75,7 @@ def write_outcomes(
     utterances: pl.DataFrame,
     path: Path,
 ) -> None:
-    """Parse and score what the model answered, and write it; see ``SCHEMA``."""
+    """Parse and score what a model answered without a concept, and write it; see ``SCHEMA``."""
     asked = get_task(task)
     known = {item.id: item for item in items}
     train = utterances.filter((pl.col("split") == TRAIN) & (pl.col("task") == task))
@@ -105,8 +106,7 @@ def write_outcomes(
                     "seen": clip.id in seen,
                 }
             )
-    with replacing(path) as part:
-        pl.DataFrame(rows, schema=SCHEMA).write_parquet(part)
+    write_table(pl.DataFrame(rows, schema=SCHEMA), path, {"model": model, "concept": concept, "task": task})
 
 
 def variants_of(files: Mapping[int, Path], positions: Sequence[str]) -> list[ErasureVariant]:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import polars as pl
 
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.errors import StudyError, some_of
-from cascade_equivalence.files import replacing
+from cascade_equivalence.identity import write_table
 from cascade_equivalence.imported.outside import outside_answers
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.registry import get_task
@@ -62,8 +63,7 @@ def write_imported(
                 }
             )
     table = pl.DataFrame(rows).with_columns(pl.lit(None, kind).alias(column) for column, kind in NOT_KNOWN.items())
-    with replacing(path) as temporary:
-        table.write_parquet(temporary)
+    write_table(table, path, {"system": name, "task": task, "condition": CLEAN})
 
 
 def _check_golds(

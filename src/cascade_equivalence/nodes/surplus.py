@@ -13,6 +13,7 @@ from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
+from cascade_equivalence.identity import OF, about
 from cascade_equivalence.mechanism.surplus_features import FEATURES, audio_features, prosody, text_features
 from cascade_equivalence.mechanism.utterances import hash_rank
 from cascade_equivalence.progress import progress
@@ -83,7 +84,8 @@ def measure_surplus(
         seed=config.seed,
     )
     measured |= {
-        "transcript": ORACLE if transcripts is None else transcripts.parts[-3],
+        OF: {"task": task},
+        "transcript": ORACLE if transcripts is None else about(transcripts, ["asr"])[0],
         "texts": len({item.text for item in chosen}),
         "voices": voices,
         "features": [*FEATURES, *(f"no {FEATURES[column]}" for column in missing)],

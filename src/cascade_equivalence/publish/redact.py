@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from cascade_equivalence.identity import header, names_in
 from cascade_equivalence.provenance.cells import hashed
 
 ECHO = 5
@@ -105,7 +106,7 @@ def redacted(path: str, file: Path, echoes: Echoes, open_tasks: Iterable[str]) -
     if parts.suffix == ".csv":
         table.write_csv(buffer)
     else:
-        table.write_parquet(buffer)
+        table.write_parquet(buffer, metadata=header(names_in(file)))
     return buffer.getvalue()
 
 

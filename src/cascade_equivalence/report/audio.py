@@ -18,20 +18,6 @@ COMPRESSION = 0.7
 FLAC, MP3 = "audio/flac", "audio/mpeg"
 
 
-class ClipPlace(NamedTuple):
-    """Where a clip file belongs."""
-
-    task: str
-    voice: str
-    condition: str
-
-    @classmethod
-    def of(cls, path: Path) -> "ClipPlace":
-        """Read the names from a path, ``.../{task}/{voice}/{condition}.parquet``."""
-        task, voice = path.parts[-3:-1]
-        return cls(task, voice, path.stem)
-
-
 class ClipSound(NamedTuple):
     """A clip: what was to be said, its length in seconds, and the sound as FLAC."""
 

@@ -12,8 +12,8 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN, families
 from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import LENS, ORACLE, PRIOR, ByItself, PairSpec, SystemSpec
-from cascade_equivalence.report.audio import ClipPlace, read_some, within
-from cascade_equivalence.report.mechanism_names import by_name
+from cascade_equivalence.identity import files_about
+from cascade_equivalence.report.audio import read_some, within
 from cascade_equivalence.report.naming import NodeFile, Outline, condition_title, nodes, task_title
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.tasks.items import read_items
@@ -149,10 +149,10 @@ def browser_items(
     sound serves several of them. Within a kind the draw is uniform.
 
     Args:
-        answer_files: ``.../{system}/{task}/{condition}.parquet``.
-        transcript_files: ``.../{asr}/{task}/{condition}.parquet``.
-        speech_files: ``.../{task}/{voice}/{condition}.parquet``; without them there is nothing to hear.
-        item_files: ``.../{task}/items.parquet``, for options and texts.
+        answer_files: Answers of a system, task and condition each.
+        transcript_files: Transcripts of an origin, task and condition each.
+        speech_files: Clips of a task, voice and condition each; without them there is nothing to hear.
+        item_files: Items of a task each, for options and texts.
         outline: Names, and what the systems are made of.
         per_kind: Most clips a task, pair, condition and kind.
         seed: Seed of the draw.
@@ -164,9 +164,9 @@ def browser_items(
     Raises:
         StudyError: Two systems did not answer the same clips, or a chosen clip's sound is corrupt.
     """
-    answers, transcripts = nodes(answer_files), nodes(transcript_files)
-    speech = by_name(speech_files, ClipPlace.of)
-    items = {path.parts[-2]: path for path in item_files}
+    answers, transcripts = nodes(answer_files, "system"), nodes(transcript_files, "asr")
+    speech = files_about(speech_files, ("task", "voice", "condition"))
+    items = {task: path for (task,), path in files_about(item_files, ["task"]).items()}
     pairs = [pair for pair in outline.ordered_pairs() if {pair.system, pair.reference} <= {n.who for n in answers}]
     clips: list[HeardClip] = []
     entries: list[Entry] = []
@@ -242,12 +242,12 @@ def _sides(
 
 
 def _with_sound(
-    clips: Sequence[HeardClip], entries: Sequence[Entry], speech: Mapping[ClipPlace, Path], budget: int
+    clips: Sequence[HeardClip], entries: Sequence[Entry], speech: Mapping[tuple[str, ...], Path], budget: int
 ) -> list[HeardClip]:
     """The clips with their texts and lengths, and with sound as far as the budget goes."""
-    wanted: dict[ClipPlace, dict[str, int]] = {}
+    wanted: dict[tuple[str, ...], dict[str, int]] = {}
     for number, clip in enumerate(clips):
-        wanted.setdefault(ClipPlace(clip.task, clip.voice, clip.condition), {})[clip.item] = number
+        wanted.setdefault((clip.task, clip.voice, clip.condition), {})[clip.item] = number
     found, flacs = list(clips), {}
     for place, numbers in wanted.items():
         if place not in speech:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Outline, nodes
 from cascade_equivalence.report.results import Results
@@ -27,26 +27,25 @@ def build_tables(
     statistics: StatisticsConfig,
     mechanism: MechanismFiles = NOTHING_OPENED,
     speech_files: Iterable[Path] = (),
-    item_files: Mapping[str, Path] = MappingProxyType({}),
-    surplus_files: Mapping[str, Path] = MappingProxyType({}),
+    item_files: Iterable[Path] = (),
+    surplus_files: Iterable[Path] = (),
     retest_files: Iterable[Path] = (),
     silence_files: Iterable[Path] = (),
 ) -> Tables:
     """Build a study's tables.
 
     Args:
-        answer_files: ``.../{system}/{task}/{condition}.parquet``.
-        agreement_files: ``.../{system}~{reference}/{task}/{condition}.json``, what ``compare`` gives, and ``match``.
-        contrast_files: ``.../{system}~{first}~{second}/{task}/{condition}.json``, what ``contrast`` gives, and
-            ``match_first`` and ``match_second``.
-        transcript_files: ``.../{asr}/{task}/{condition}.parquet``.
+        answer_files: Answers of a system, task and condition each.
+        agreement_files: What ``compare`` gives of each pair, and ``match``.
+        contrast_files: What ``contrast`` gives of each, and ``match_first`` and ``match_second``.
+        transcript_files: Transcripts of an origin, task and condition each.
         labels: Closed label set of each task; empty for open answers.
         outline: Names and order.
         statistics: Draws, level and seed of the intervals that are made here; false discovery rate of the tests.
         mechanism: Files about the inside of opened models.
-        speech_files: ``.../{task}/{voice}/{condition}.parquet``, for the costs of a second of speech.
+        speech_files: Clips of a task, voice and condition each, for the costs of a second of speech.
         item_files: Items of each task, for examples of shared errors and for wider groups.
-        surplus_files: By task, what the audio tells beyond the transcripts.
+        surplus_files: What the audio tells beyond the transcripts.
         retest_files: How far systems that are asked again agree with themselves.
         silence_files: What systems answer over silence, a file a task.
 
@@ -56,9 +55,9 @@ def build_tables(
     Raises:
         StudyError: A file is about something outside the study, or the files of one study do not fit together.
     """
-    answer_nodes, agreement_nodes, contrast_nodes, transcript_nodes = map(
-        nodes, (answer_files, agreement_files, contrast_files, transcript_files)
-    )
+    answer_nodes, transcript_nodes = nodes(answer_files, "system"), nodes(transcript_files, "asr")
+    agreement_nodes = nodes(agreement_files, "system", "reference")
+    contrast_nodes = nodes(contrast_files, "system", "first", "second")
     outline.check([*answer_nodes, *agreement_nodes, *contrast_nodes, *transcript_nodes])
     results = Results(
         answers={node: pl.read_parquet(path) for node, path in answer_nodes.items()},
@@ -68,7 +67,7 @@ def build_tables(
         labels=labels,
         outline=outline,
         statistics=statistics,
-        items={task: pl.read_parquet(path) for task, path in item_files.items()},
+        items={task: pl.read_parquet(path) for (task,), path in files_about(item_files, ["task"]).items()},
         speech=speech_files,
         surplus=surplus_files,
         retests=retest_files,

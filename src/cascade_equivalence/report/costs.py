@@ -8,6 +8,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.study import GIVEN, ByItself
+from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.columns import place_values
 from cascade_equivalence.report.costs_table import KEY as ROW
 from cascade_equivalence.report.costs_table import MEASURED, SCHEMA, display, files, seconds
@@ -27,18 +28,16 @@ def clip_seconds(speech_files: Iterable[Path]) -> pl.DataFrame:
     """Lengths of clips.
 
     Args:
-        speech_files: ``.../{task}/{voice}/{condition}.parquet``.
+        speech_files: Clips of a task, voice and condition each.
 
     Returns:
         A row a clip: task, condition, id, voice, seconds.
     """
-    from cascade_equivalence.report.audio import ClipPlace
-
     parts = [
         pl.read_parquet(path, columns=["id", "voice", "seconds"]).select(
-            pl.lit(place.task).alias("task"), pl.lit(place.condition).alias("condition"), *KEY, "seconds"
+            pl.lit(task).alias("task"), pl.lit(condition).alias("condition"), *KEY, "seconds"
         )
-        for path, place in ((path, ClipPlace.of(path)) for path in speech_files)
+        for (task, _, condition), path in files_about(speech_files, ("task", "voice", "condition")).items()
     ]
     schema = {"task": pl.String, "condition": pl.String, **dict.fromkeys(KEY, pl.String), "seconds": pl.Float64}
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)

@@ -9,8 +9,9 @@ import polars as pl
 from cascade_equivalence.config.mechanism import DRAWN
 from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.mechanism_frames import read_json
-from cascade_equivalence.report.mechanism_names import Fitted, by_name, ranks
+from cascade_equivalence.report.mechanism_names import ranks
 from cascade_equivalence.report.mechanism_schemas import ERASERS
 
 KEY = ("model", "concept", "control", "layer")
@@ -23,7 +24,7 @@ def erasers_table(files: Iterable[Path]) -> pl.DataFrame:
     """Erasers of every concept, and of its controls, at every layer.
 
     Args:
-        files: ``.../{model}/{concept}/summary.json``.
+        files: Summaries, of a model and concept each.
 
     Returns:
         Table with the columns ``ERASERS``, models in the order of the files, concepts in the paper's.
@@ -32,10 +33,10 @@ def erasers_table(files: Iterable[Path]) -> pl.DataFrame:
         StudyError: A file is damaged or lacks something, or two are about the same concept.
     """
     rows = []
-    for name, path in by_name(files, Fitted.of).items():
+    for (model, concept), path in files_about(files, ("model", "concept")).items():
         try:
             for layer, found in read_json(path)["layers"].items():
-                place = name._asdict() | {"layer": int(layer)}
+                place = {"model": model, "concept": concept, "layer": int(layer)}
                 rows.append(place | {"control": None} | _row(found))
                 shared = {key: found[key] for key in OF_CONTROLS if key in found}
                 for control, drawn in (found.get("controls") or {}).items():

@@ -10,9 +10,10 @@ import polars as pl
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.erasure_answers import Asked, ErasureCondition, read_erased
 from cascade_equivalence.report.mechanism_frames import estimate_values, reasons
-from cascade_equivalence.report.mechanism_names import BAG, HEARD, READ, ErasureFile, by_name, control_names, ranks
+from cascade_equivalence.report.mechanism_names import BAG, HEARD, READ, ErasureFile, control_names, ranks
 from cascade_equivalence.report.mechanism_schemas import ERASURE, ERASURE_CONTROLS
 from cascade_equivalence.report.naming import in_order
 from cascade_equivalence.stats import erasure as stats
@@ -32,7 +33,7 @@ def erasure_tables(
     """Answers under erasure, against nothing erased and against the controls.
 
     Args:
-        files: ``.../{model}/{concept}/{task}.parquet``; the concept ``none`` is the baseline.
+        files: Of a model, concept and task each; the concept ``none`` is the baseline.
         labels: Closed label set of each task; empty for open answers.
         statistics: Level of the intervals.
 
@@ -42,7 +43,7 @@ def erasure_tables(
     Raises:
         StudyError: A baseline is missing, two files are about the same, or conditions hold other items than it.
     """
-    found = by_name(files, ErasureFile.of)
+    found = {ErasureFile(*of): path for of, path in files_about(files, ErasureFile._fields).items()}
     models, places = ranks(name.model for name in found), ranks(in_order(name.task for name in found))
     asked = sorted({(name.model, name.task) for name in found}, key=lambda one: (models[one[0]], places[one[1]]))
     rows: list[dict[str, Any]] = []

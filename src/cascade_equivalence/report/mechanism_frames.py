@@ -12,8 +12,9 @@ import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import files_about
 from cascade_equivalence.report import columns
-from cascade_equivalence.report.mechanism_names import Layer, by_name, ranks
+from cascade_equivalence.report.mechanism_names import Layer, ranks
 from cascade_equivalence.report.mechanism_schemas import LENS
 from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.intervals import difference, share
@@ -70,7 +71,7 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
     """What the logit lens shows at each layer; intervals count utterances, each of which is another item.
 
     Args:
-        files: ``.../{model}/layer{layer}.parquet``.
+        files: Of a model and layer each, in any order of the layers.
         statistics: Level of the intervals.
 
     Returns:
@@ -79,11 +80,11 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
     Raises:
         StudyError: A file lacks a column, or the layers of a model do not hold the same utterances.
     """
-    found = {place: _utterances(path) for place, path in by_name(files, Layer.of).items()}
+    found = {Layer(*of): _utterances(path) for of, path in files_about(files, ("model", "layer")).items()}
     rows = []
     for place, shown in found.items():
         first = min(other.layer for other in found if other.model == place.model)
-        start = found[Layer(place.model, place.untrained, first)]
+        start = found[Layer(place.model, first)]
         if shown["utterance"].to_list() != start["utterance"].to_list():
             raise StudyError(
                 f"the lens of {place.model} has other utterances at layer {place.layer} than at layer {first}: run the "

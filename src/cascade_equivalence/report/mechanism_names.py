@@ -1,16 +1,13 @@
-"""What is found inside opened models: names in paths, and names for a reader."""
+"""What is found inside opened models: what files are of, and names for a reader."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self
 
-from cascade_equivalence.config.mechanism import BASELINE, DRAWN, UNTRAINED
+from cascade_equivalence.config.mechanism import BASELINE, DRAWN
 from cascade_equivalence.config.names import CONCEPTS, ConceptKind
-from cascade_equivalence.errors import StudyError
 
-LAYER = re.compile(r"layer(\d+)")
 DRAW = rf"^({'|'.join(DRAWN)})(\d+)$"
 """Names of the draws of a concept's controls: the control and a number."""
 ALL, AUDIO_ONLY = "all", "audio"
@@ -27,18 +24,16 @@ TITLES = {BASELINE: "Nothing", "random": "Random", "principal": "Random, as much
 PROBE_TITLES = {"energy": "Energy", "pitch": "Pitch", CTC: "CTC", BAG: "BoC"}
 """The order of the paper's Table 4."""
 
-Key = TypeVar("Key")
-
 
 @dataclass(frozen=True)
 class MechanismFiles:
     """Files about the inside of opened models; none where a study opens none.
 
     Attributes:
-        probes: ``.../{opened}/layer{layer}.json``.
-        lens: ``.../{model}/layer{layer}.parquet``.
-        erasers: ``.../{model}/{concept}/summary.json``.
-        erasure: ``.../{model}/{concept}/{task}.parquet``.
+        probes: Of a model, layer, and whether its blocks are untrained.
+        lens: Of a model and layer.
+        erasers: Summaries of a model and concept.
+        erasure: Answers of a model without a concept to a task.
     """
 
     probes: Sequence[Path] = field(default=())
@@ -53,61 +48,19 @@ class MechanismFiles:
 
 
 class Layer(NamedTuple):
-    """Where a layer's file belongs."""
+    """A layer of an opened model, whose blocks may be untrained."""
 
     model: str
-    untrained: bool
     layer: int
-
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        """Read the names from a path."""
-        found = LAYER.fullmatch(path.stem)
-        if found is None:
-            raise StudyError(f"{path} is not named layer<number>; remove it and run again")
-        opened = path.parts[-2]
-        return cls(opened.removesuffix(UNTRAINED), opened.endswith(UNTRAINED), int(found[1]))
-
-
-class Fitted(NamedTuple):
-    """Where the summary of a concept's erasers belongs."""
-
-    model: str
-    concept: str
-
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        """Read the names from a path."""
-        model, concept = path.parts[-3:-1]
-        return cls(model, concept)
+    untrained: bool = False
 
 
 class ErasureFile(NamedTuple):
-    """Where the answers under an erasure belong."""
+    """What answers under an erasure are of."""
 
     model: str
     concept: str
     task: str
-
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        """Read the names from a path."""
-        model, concept = path.parts[-3:-1]
-        return cls(model, concept, path.stem)
-
-
-def by_name(paths: Iterable[Path], name: Callable[[Path], Key]) -> dict[Key, Path]:
-    """Files by what they are about, in their order.
-
-    Raises:
-        StudyError: Two files are about the same.
-    """
-    found: dict[Key, Path] = {}
-    for path in paths:
-        other = found.setdefault(name(path), path)
-        if other != path:
-            raise StudyError(f"{path} and {other} are about the same thing; remove the one that is not the study's")
-    return found
 
 
 def concept_title(concept: str) -> str:

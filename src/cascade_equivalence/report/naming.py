@@ -1,8 +1,9 @@
-"""Names of systems, tasks and conditions: read from paths of results, and as titles for a reader."""
+"""Names of systems, tasks and conditions: what files are of, and titles for a reader."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -10,6 +11,7 @@ from cascade_equivalence.conditions import NOISE_KINDS, Condition, parse_conditi
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import GIVEN, LENS, PRIOR, ByItself, ContrastSpec, PairSpec, SystemSpec
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import files_about
 
 E2E, API, CASCADE = "e2e", "api", "cascade"
 HEARING = (E2E, API)
@@ -121,9 +123,8 @@ class Outline:
         return table.sort(*keys)
 
 
-@dataclass(frozen=True)
-class NodeFile:
-    """Where a file stands in the results folder, ``.../{what}/{who}/{task}/{condition}.*``.
+class NodeFile(NamedTuple):
+    """What a file is of.
 
     Attributes:
         who: System, ASR, ``system~reference`` or ``system~first~second``.
@@ -135,30 +136,24 @@ class NodeFile:
     task: str
     condition: str
 
-    @classmethod
-    def of(cls, path: Path) -> "NodeFile":
-        """Read the names from a path."""
-        who, task, _ = path.parts[-3:]
-        return cls(who, task, path.stem)
-
     @property
     def names(self) -> list[str]:
         """The systems of a comparison, in order."""
         return self.who.split("~")
 
 
-def nodes(paths: Iterable[Path]) -> dict[NodeFile, Path]:
-    """Files by what they are about.
+def nodes(paths: Iterable[Path], *who: str) -> dict[NodeFile, Path]:
+    """Files by what they are of.
+
+    Args:
+        paths: The files.
+        who: What they say of whom they are: ``system``, or ``asr``, or the names of those that are compared.
 
     Raises:
-        StudyError: Two files are about the same.
+        StudyError: A file does not say it, or two are of the same.
     """
-    found: dict[NodeFile, Path] = {}
-    for path in paths:
-        other = found.setdefault(NodeFile.of(path), path)
-        if other != path:
-            raise StudyError(f"{path} and {other} are about the same system, task and condition")
-    return found
+    found = files_about(paths, (*who, "task", "condition"))
+    return {NodeFile("~".join(names), task, condition): path for (*names, task, condition), path in found.items()}
 
 
 def _ranked(name: pl.Expr, order: Sequence[str]) -> pl.Expr:

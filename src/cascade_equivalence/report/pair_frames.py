@@ -110,7 +110,7 @@ def contrasts_frame(files: Mapping[NodeFile, Path], outline: Outline, statistics
     """The table of contrasts, sorted for a reader.
 
     Args:
-        files: ``.../{system}~{first}~{second}/{task}/{condition}.json``.
+        files: What ``contrast`` gave, and the matches.
         outline: Names and order.
         statistics: False discovery rate and families of the tests.
     """

@@ -10,8 +10,9 @@ import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.mechanism_frames import by_model, estimate_values, read_json
-from cascade_equivalence.report.mechanism_names import CTC, PROBE_TITLES, Layer, by_name, ranks
+from cascade_equivalence.report.mechanism_names import CTC, PROBE_TITLES, Layer, ranks
 from cascade_equivalence.report.mechanism_schemas import PROBES
 from cascade_equivalence.stats.explained import Explained
 from cascade_equivalence.stats.statistic import Estimate, estimate
@@ -77,7 +78,7 @@ def probes_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.Data
     """Probes of every opened model, each beside its controls.
 
     Args:
-        files: ``.../{opened}/layer{layer}.json``.
+        files: Of a model and layer each, trained or not.
         statistics: Level of the intervals.
 
     Returns:
@@ -88,8 +89,8 @@ def probes_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.Data
             judged on different items.
     """
     probes: dict[tuple[Layer, str], Probe] = {}
-    for place, path in by_name(files, Layer.of).items():
-        found = read_json(path)
+    for of, path in files_about(files, Layer._fields).items():
+        place, found = Layer(*of), read_json(path)
         try:
             probes |= {(place, name): Probe.of(place, found, name) for name in PROBE_TITLES}
         except KeyError as error:
@@ -97,9 +98,8 @@ def probes_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.Data
     values = {key: probe.value(statistics.confidence) for key, probe in probes.items()}
     rows = []
     for (place, name), probe in probes.items():
-        first = place._replace(
-            layer=min(each.layer for each, _ in probes if each[:2] == place[:2])  # of the same model
-        )
+        of_model = (each.layer for each, _ in probes if each._replace(layer=place.layer) == place)
+        first = place._replace(layer=min(of_model))
         twin = probes.get((place._replace(untrained=True), name)) if not place.untrained else None
         start = probes[first, name] if first != place else None
         rows.append(

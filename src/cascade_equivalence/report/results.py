@@ -30,8 +30,8 @@ class Results:
         contrasts: What ``contrast`` gave, and ``match_first`` and ``match_second``, as JSON.
         labels: Closed label set of each task; empty for open answers.
         items: Items of each task.
-        speech: ``.../{task}/{voice}/{condition}.parquet``, for the costs of a second of speech.
-        surplus: By task, what the audio tells beyond the transcripts.
+        speech: Clips, for the costs of a second of speech.
+        surplus: Of each task, what the audio tells beyond the transcripts.
         retests: How far systems that are asked again agree with themselves.
         silence: What systems answer over silence, a file a task.
         mechanism: Files about the inside of opened models.
@@ -46,7 +46,7 @@ class Results:
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     items: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     speech: Iterable[Path] = ()
-    surplus: Mapping[str, Path] = field(default_factory=dict)
+    surplus: Iterable[Path] = ()
     retests: Iterable[Path] = ()
     silence: Iterable[Path] = ()
     mechanism: MechanismFiles = field(default_factory=MechanismFiles)

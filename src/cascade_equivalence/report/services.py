@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.report.naming import NodeFile
+from cascade_equivalence.identity import files_about
 
 COLUMNS = ["model_version", "answered", "cost", "currency"]
 NOT_SAID = "a version that it did not name"
@@ -16,7 +16,7 @@ def services(answer_files: Iterable[Path], apis: Mapping[str, ApiSpec]) -> dict[
     """Say of each system behind an API what answered.
 
     Args:
-        answer_files: ``.../{system}/{task}/{condition}.parquet``; those of other systems are left out.
+        answer_files: Answers of a system, task and condition each; those of other systems are left out.
         apis: The systems behind an API, by name.
 
     Returns:
@@ -24,10 +24,9 @@ def services(answer_files: Iterable[Path], apis: Mapping[str, ApiSpec]) -> dict[
         more than one, and what was charged.
     """
     found: dict[str, list[pl.DataFrame]] = {}
-    for path in answer_files:
-        who = NodeFile.of(path).who
-        if who in apis:
-            found.setdefault(who, []).append(pl.read_parquet(path, columns=COLUMNS))
+    for (system, _, _), path in files_about(answer_files, ("system", "task", "condition")).items():
+        if system in apis:
+            found.setdefault(system, []).append(pl.read_parquet(path, columns=COLUMNS))
     return {name: _line(apis[name], pl.concat(tables)) for name, tables in found.items()}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.identity import OF
 from cascade_equivalence.report.columns import Schema, estimate_schema, estimate_values
 from cascade_equivalence.report.display import (
     MARKS,
@@ -64,7 +65,7 @@ def _frame(
     for path in files:
         found = json.loads(path.read_text(encoding="utf-8"))
         for each in found[part]:
-            row = {"task": found["task"]} | {name: each[name] for name in schema.keys() & each.keys()}
+            row = {**found[OF]} | {name: each[name] for name in schema.keys() & each.keys()}
             for name in estimates:
                 row |= estimate_values(name, each[name])
             rows.append(row | {"reason": each["kappa"]["reason"]})

@@ -1,7 +1,7 @@
 """What audio tells beyond the transcript, as tidy columns and as a reader sees it (paper section 2.1, equation 1)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import polars as pl
 
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import ORACLE
+from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.columns import Schema, estimate_schema, estimate_values
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval
 from cascade_equivalence.report.naming import in_order, task_title
@@ -39,17 +40,18 @@ SCHEMA: Schema = {
 ``half_surplus`` is what a random half of the groups gives."""
 
 
-def frame(files: Mapping[str, Path]) -> pl.DataFrame:
+def frame(files: Iterable[Path]) -> pl.DataFrame:
     """One row a task, in the paper's order.
 
     Args:
-        files: What ``nodes.surplus.measure_surplus`` wrote, by task.
+        files: What ``nodes.surplus.measure_surplus`` wrote, of a task each.
     """
     from cascade_equivalence.stats.surplus import INFORMATION
 
     rows: list[dict[str, Any]] = []
-    for task in in_order(files):
-        found = json.loads(files[task].read_text(encoding="utf-8"))
+    by_task = {task: path for (task,), path in files_about(files, ["task"]).items()}
+    for task in in_order(by_task):
+        found = json.loads(by_task[task].read_text(encoding="utf-8"))
         row = {
             "task": task,
             "voices": len(found["voices"]),

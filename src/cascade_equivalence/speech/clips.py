@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing
+from cascade_equivalence.identity import Names, header
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, decode_flac
 
 SPEECH_FORMAT = 1
@@ -92,12 +93,13 @@ def schema() -> pa.Schema:
     return pa.schema([(name, kind) for name, (kind, _) in _COLUMNS.items()], metadata=metadata)
 
 
-def write_clips(clips: Sequence[Clip], path: Path) -> None:
+def write_clips(clips: Sequence[Clip], path: Path, of: Names) -> None:
     """Write clips as Parquet, in their order.
 
     Args:
         clips: What to write.
         path: The file; it appears complete or not at all.
+        of: What they are: ``task``, ``voice`` and ``condition``.
 
     Raises:
         StudyError: If an item occurs twice in one voice.
@@ -111,8 +113,10 @@ def write_clips(clips: Sequence[Clip], path: Path) -> None:
         field.name: [getattr(clip, field.name) for clip in clips] for field in fields(Clip) if field.name != "flac"
     }
     columns["audio"] = [{"bytes": clip.flac, "path": f"{clip.id}.flac"} for clip in clips]
+    table = pa.table(columns, schema=schema())
+    table = table.replace_schema_metadata((table.schema.metadata or {}) | header(of))
     with replacing(path) as part:
-        pq.write_table(pa.table(columns, schema=schema()), part, row_group_size=ROWS_A_GROUP, compression="zstd")
+        pq.write_table(table, part, row_group_size=ROWS_A_GROUP, compression="zstd")
 
 
 def read_clips(path: Path) -> list[Clip]:

@@ -43,4 +43,8 @@ def all_answers(study: Study) -> list[str]:
 def params(study: Study) -> dict[str, Any]:
     """What a node depends on, beside the answers."""
     settings = study.config.statistics.model_dump(mode="json", include={"confidence"})
-    return settings | {"systems": systems(study), "pairs": pairs(study), "code": code_fingerprint("floor")}
+    return settings | {
+        "systems": systems(study),
+        "pairs": [list(pair) for pair in pairs(study)],
+        "code": code_fingerprint("floor"),
+    }

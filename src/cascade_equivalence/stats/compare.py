@@ -10,6 +10,7 @@ import polars as pl
 
 from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import OF
 from cascade_equivalence.stats import agreement, overlap
 from cascade_equivalence.stats.accuracy import (
     accuracy,
@@ -142,7 +143,7 @@ def compare(
     pair = Pair(joined, paired, labels, heard, found)
     settings = Settings(accuracy_margin, kappa_bound, draws, confidence, seed)
     for name, statistic in PAIR_STATISTICS.items():
-        if name in result or name == MATCH:
+        if name in result or name in (MATCH, OF):
             raise StudyError(f"the pair statistic {name!r} needs another name: a part of each comparison has it")
         result[name] = statistic.compute(pair, settings)
         try:

@@ -1,6 +1,5 @@
 """The items file: what a task asks, ready to be spoken."""
 
-import os
 import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.errors import StudyError, some_of
+from cascade_equivalence.identity import write_table
 from cascade_equivalence.tasks.base import Item
 
 SCHEMA = pl.Schema(
@@ -61,8 +61,8 @@ def check_items(items: Sequence[Item], labels: Sequence[str] = (), source: str =
     _refuse(source, "the gold letter of these items has no option", unlettered)
 
 
-def write_items(items: Sequence[Item], path: Path, labels: Sequence[str] = ()) -> None:
-    """Check items and write them as Parquet, whole or not at all.
+def write_items(items: Sequence[Item], path: Path, task: str, labels: Sequence[str] = ()) -> None:
+    """Check items of a task and write them as Parquet, whole or not at all.
 
     Raises:
         StudyError: As `check_items`.
@@ -70,13 +70,7 @@ def write_items(items: Sequence[Item], path: Path, labels: Sequence[str] = ()) -
     check_items(items, labels, f"the items for {path}")
     schema = WIDER if any(item.wider for item in items) else SCHEMA
     rows = {name: [_plain(getattr(item, name)) for item in items] for name in schema}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        pl.DataFrame(rows, schema=schema, orient="col").write_parquet(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_table(pl.DataFrame(rows, schema=schema, orient="col"), path, {"task": task})
 
 
 def read_items(path: Path) -> list[Item]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.files import replacing
+from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.models.transcription.words import word_errors
@@ -18,13 +18,14 @@ def recordings(clips: Sequence[Clip]) -> list[Recording]:
     return [Recording(clip.sha256, clip.seconds, partial(decode, clip)) for clip in clips]
 
 
-def write_transcripts(clips: Sequence[Clip], transcripts: Sequence[Transcript], path: Path) -> None:
+def write_transcripts(clips: Sequence[Clip], transcripts: Sequence[Transcript], path: Path, of: Names) -> None:
     """Write the transcripts of a node, with their word errors against what was spoken.
 
     Args:
         clips: The clips, of one condition and any voices.
         transcripts: Their transcripts, in the same order.
         path: The Parquet file: id, voice, text, reference_words, word_errors, seconds, audio_sha256.
+        of: Whose they are: ``asr``, ``task`` and ``condition``.
     """
     texts = [transcript.text for transcript in transcripts]
     counts = word_errors([clip.text for clip in clips], texts)
@@ -39,5 +40,4 @@ def write_transcripts(clips: Sequence[Clip], transcripts: Sequence[Transcript], 
             "audio_sha256": [clip.sha256 for clip in clips],
         }
     )
-    with replacing(path) as temporary:
-        table.write_parquet(temporary)
+    write_table(table, path, of)
