@@ -99,6 +99,7 @@ BESIDE = {
     "connector/*.py": "a stage's input is made by the stages before it, which are made again first",
 }
 SHOWN = {
+    "models/transcription/words.py": "names of columns of transcripts, whose nodes are made again first",
     "mechanism/concept.py": "the node counts the module of the concepts themselves",
     "models/sources/*.py": "reads manifests, whose nodes are made again first",
     "tasks/*.py": "labels; the answers, which depend on the task's module, are made again first",

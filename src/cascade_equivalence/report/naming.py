@@ -164,7 +164,7 @@ def condition_title(condition: str) -> str:
     """A condition as a reader sees it: ``clean``, ``10 dB`` for the paper's babble, ``music 10 dB``."""
     known = parse_condition(condition)
     if known.kind is None:
-        return "clean"
+        return "silence" if known.is_silent else "clean"
     heading = NOISE_KINDS[known.kind].heading
     return f"{known.kind if heading is None else heading} {level_title(known)}".strip()
 

@@ -8,6 +8,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, families, sort_conditions
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import GIVEN, ORACLE, PRIOR
+from cascade_equivalence.models.transcription.words import EDITS
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
 from cascade_equivalence.report.naming import (
     API,
@@ -103,10 +104,16 @@ def transcription(table: pl.DataFrame) -> Display:
                 task_title(str(task)),
                 condition_title(str(condition)),
                 percent(sum(part["word_errors"]) / words if words else None),
+                _edits(part, words),
+                f"{sum(part['looped']):,}",
                 *(percent(found[voice]) if voice in found else NOT_RUN for voice in voices),
             ]
         )
-    remarks = ["Word errors (substituted, left out, added) by words spoken, summed over clips; can exceed 100 %."]
+    remarks = [
+        "Word errors (substituted, left out, added) by words spoken, summed over clips; can exceed 100 %.",
+        "Loops: transcripts in which a phrase stands four times or more in a row, as a decoder writes that has lost "
+        "its thread. A speech LLM's own transcription then keeps it once. Words that nobody said are what is added.",
+    ]
     if SPEECH_LLM in shown["kind"]:
         remarks.append(
             "Own transcription: what a speech LLM writes down when it is asked to; it does not see this when it "
@@ -121,11 +128,26 @@ def transcription(table: pl.DataFrame) -> Display:
     return Display(
         name="transcription",
         title="Word error rate",
-        columns=["ASR", "Task", "Speech", "all voices %", *(f"{voice} %" for voice in voices)],
+        columns=[
+            "ASR",
+            "Task",
+            "Speech",
+            "all voices %",
+            "of these: other / left out / added %",
+            "loops",
+            *(f"{voice} %" for voice in voices),
+        ],
         rows=rows,
         remarks=remarks,
         text_columns=3,
     )
+
+
+def _edits(part: pl.DataFrame, words: int) -> str:
+    """Word errors by kind; where nothing was said, the words a clip that were written all the same."""
+    if words:
+        return " / ".join(percent(sum(part[kind]) / words) for kind in EDITS)
+    return f"{sum(part['inserted']) / max(1, sum(part['clips'])):.1f} words a clip"
 
 
 def _accuracy_cell(row: dict | None) -> str:

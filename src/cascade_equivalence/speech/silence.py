@@ -16,8 +16,7 @@ def silenced(clips: Sequence[Clip]) -> list[Clip]:
         clips: Spoken clips.
 
     Returns:
-        The same items in the same order. ``text`` stays what was to be said, and is not heard: all words that a
-        recogniser writes are its own.
+        The same items in the same order, without a text: all words that a recogniser writes are its own.
 
     Raises:
         StudyError: The audio of a clip is broken.
@@ -25,5 +24,5 @@ def silenced(clips: Sequence[Clip]) -> list[Clip]:
     made = []
     for clip in clips:
         flac = encode_flac(np.zeros_like(decode(clip)))
-        made.append(replace(clip, flac=flac, sha256=hash_audio(flac), problem=None))
+        made.append(replace(clip, flac=flac, sha256=hash_audio(flac), text="", problem=None))
     return made

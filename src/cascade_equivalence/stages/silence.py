@@ -3,7 +3,7 @@
 from typing import Any
 
 from cascade_equivalence.conditions import SILENCE
-from cascade_equivalence.stages import answer
+from cascade_equivalence.stages import answer, transcribe
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.study import Study
 
@@ -38,6 +38,11 @@ def answers(study: Study, task: str, condition: str) -> list[str]:
 def all_answers(study: Study) -> list[str]:
     """Every answers file over silence."""
     return [path for node in study.silent_nodes for path in answers(study, node.task, SILENCE)]
+
+
+def all_transcripts(study: Study) -> list[str]:
+    """What every recogniser writes down over silence."""
+    return [transcribe.file(study, asr, node.task, node.condition) for asr in study.asrs for node in study.silent_nodes]
 
 
 def params(study: Study) -> dict[str, Any]:
