@@ -24,6 +24,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.architecture import ARCHITECTURES
 from cascade_equivalence.models.question import ModelFiles, SpeechFiles
+from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.sources import hub
 from cascade_equivalence.models.sources.facts import speech_facts
 from cascade_equivalence.models.sources.files import Fetched
@@ -87,6 +88,22 @@ def test_the_text_llm_inside_opened_alone(folder: Path, library: checks.Library,
 
 def test_company_changes_nothing(model: SpeechLLM) -> None:
     checks.check_company(model)
+
+
+@pytest.mark.filterwarnings("ignore:.* hears the first")
+def test_sound_longer_than_a_window_and_shorter_than_a_vector(model: SpeechLLM, library: checks.Library) -> None:
+    """Windows follow each other, or what is behind the last one is not heard: as by the library's own processor."""
+    long = np.concatenate([clip(5), clip(2)])
+    inputs = library.inputs([library.prompt], [long])
+    with torch.no_grad():
+        expected = library.model(**inputs).logits[0]
+    messages, prefix = checks.QUESTIONS[0].messages, checks.QUESTIONS[0].answer_prefix
+    (row,), heard = model.rows([model.text.render(messages, prefix)], [long])
+    assert row.count(AUDIO) == int((inputs["input_ids"] == library.audio_id).sum()) == len(heard[0])
+    found = checks.logits_of(model.text, [row], len(row), heard)[0]
+    torch.testing.assert_close(found, expected, atol=checks.TOLERANCE, rtol=0)
+    (tiny,) = model.encoder.embed([long[:1]])
+    assert len(tiny) and bool(tiny.isfinite().all())
 
 
 def test_answers_and_forced_choices(folder: Path, reference: checks.Reference, tmp_path: Path) -> None:
