@@ -180,6 +180,16 @@ def test_what_it_hears_with_is_missed_by_name_and_its_text_llm_does_without(
         assert open_model(ModelFiles(copy, "r", True), CONFIG)[1] is None
 
 
+def test_reduced_precision(folder: Path) -> None:
+    """Weights, vectors and what the text LLM computes are of the arithmetic that is asked for; numbers stay finite."""
+    _, model = open_model(files_of(folder), CONFIG.model_copy(update={"dtype": "bfloat16"}))
+    assert model is not None and model.text.model.dtype == torch.bfloat16
+    rows, heard = checks.read(model, checks.QUESTIONS[:3])
+    assert {vectors.dtype for vectors in heard} == {torch.bfloat16}
+    assert len(model.text.generate(rows, 3, heard=heard)) == len(rows)
+    assert all(map(np.isfinite, model.text.log_likelihoods(rows[0], [model.text.tokenize("yes")], heard=heard[:1])))
+
+
 def test_the_preflight_runs(model: SpeechLLM) -> None:
     """Of a random model no word means anything: it may pass, or be refused as one that does not speak."""
     prompt = model.text.render([{"role": "user", "content": f"{PLACEHOLDER} What is said?"}])
