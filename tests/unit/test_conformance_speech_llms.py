@@ -84,6 +84,9 @@ def test_the_text_llm_inside_opened_alone(folder: Path, library: checks.Library,
     assert speech is None
     checks.check_own_text(alone, library)
     checks.check_own_text(model.typed, library)
+    # Its defaults sample and penalise; of them only the ends of an answer count.
+    said = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
+    assert alone.end_tokens(alone.model.generation_config) >= ({said} if isinstance(said, int) else set(said))
 
 
 def test_company_changes_nothing(model: SpeechLLM) -> None:

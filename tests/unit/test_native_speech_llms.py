@@ -20,7 +20,8 @@ from cascade_equivalence.models.architecture import find_architecture
 from cascade_equivalence.models.question import ModelFiles
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER
-from cascade_equivalence.models.speech_llm.native import NativeSpeechLLM
+from cascade_equivalence.models.speech_llm.native import NativeFrontEnd, NativeSpeechLLM
+from cascade_equivalence.models.speech_llm.native_models import NATIVE
 from cascade_equivalence.models.text_llm import TextLLM
 
 torch.set_num_threads(1)
@@ -138,6 +139,18 @@ def test_mistrals_tokenizer_is_read_without_its_library(tmp_path: Path) -> None:
     assert model.text.tokenizer.decode(model.text.tokenize(expected)) == expected
     ends = [place for place, token in enumerate(MISTRAL) if token in ("<s>", "</s>", "[INST]")]
     assert set(ends) <= set(model.text.tokenize(expected))
+
+
+@pytest.mark.parametrize("name", sorted({each.name for each in NATIVE}))
+def test_alone_it_has_neither_ears_nor_eyes(name: str, tmp_path: Path) -> None:
+    """The text LLM alone is loaded for typed prompts, and what hears without it before it."""
+    folder = TINY[name].save(tmp_path)
+    alone, _ = open_model(ModelFiles(folder, "r", True), CONFIG)
+    assert {key.split(".language_model.")[0] for key in alone.model.state_dict()} <= {"model", "lm_head.weight"}
+    _, speech = open_model(files_of(folder), CONFIG)
+    assert isinstance(speech, NativeSpeechLLM) and isinstance(speech.encoder, NativeFrontEnd)
+    heard = set(speech.encoder.ears.state_dict())
+    assert heard and not any("language_model" in key or "lm_head" in key or "vis" in key for key in heard)
 
 
 PARTS = (
