@@ -24,6 +24,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.architecture import ARCHITECTURES
 from cascade_equivalence.models.question import ModelFiles, SpeechFiles
+from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.sources import hub
 from cascade_equivalence.models.sources.facts import speech_facts
 from cascade_equivalence.models.sources.files import Fetched
@@ -83,10 +84,29 @@ def test_the_text_llm_inside_opened_alone(folder: Path, library: checks.Library,
     assert speech is None
     checks.check_own_text(alone, library)
     checks.check_own_text(model.typed, library)
+    # Its defaults sample and penalise; of them only the ends of an answer count.
+    said = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
+    assert alone.end_tokens(alone.model.generation_config) >= ({said} if isinstance(said, int) else set(said))
 
 
 def test_company_changes_nothing(model: SpeechLLM) -> None:
     checks.check_company(model)
+
+
+@pytest.mark.filterwarnings("ignore:.* hears the first")
+def test_sound_longer_than_a_window_and_shorter_than_a_vector(model: SpeechLLM, library: checks.Library) -> None:
+    """Windows follow each other, or what is behind the last one is not heard: as by the library's own processor."""
+    long = np.concatenate([clip(5), clip(2)])
+    inputs = library.inputs([library.prompt], [long])
+    with torch.no_grad():
+        expected = library.model(**inputs).logits[0]
+    messages, prefix = checks.QUESTIONS[0].messages, checks.QUESTIONS[0].answer_prefix
+    (row,), heard = model.rows([model.text.render(messages, prefix)], [long])
+    assert row.count(AUDIO) == int((inputs["input_ids"] == library.audio_id).sum()) == len(heard[0])
+    found = checks.logits_of(model.text, [row], len(row), heard)[0]
+    torch.testing.assert_close(found, expected, atol=checks.TOLERANCE, rtol=0)
+    (tiny,) = model.encoder.embed([long[:1]])
+    assert len(tiny) and bool(tiny.isfinite().all())
 
 
 def test_answers_and_forced_choices(folder: Path, reference: checks.Reference, tmp_path: Path) -> None:
@@ -161,6 +181,16 @@ def test_what_it_hears_with_is_missed_by_name_and_its_text_llm_does_without(
         with pytest.raises(StudyError, match=f"{copy}.*{file}"):
             open_model(files_of(copy), CONFIG)
         assert open_model(ModelFiles(copy, "r", True), CONFIG)[1] is None
+
+
+def test_reduced_precision(folder: Path) -> None:
+    """Weights, vectors and what the text LLM computes are of the arithmetic that is asked for; numbers stay finite."""
+    _, model = open_model(files_of(folder), CONFIG.model_copy(update={"dtype": "bfloat16"}))
+    assert model is not None and model.text.model.dtype == torch.bfloat16
+    rows, heard = checks.read(model, checks.QUESTIONS[:3])
+    assert {vectors.dtype for vectors in heard} == {torch.bfloat16}
+    assert len(model.text.generate(rows, 3, heard=heard)) == len(rows)
+    assert all(map(np.isfinite, model.text.log_likelihoods(rows[0], [model.text.tokenize("yes")], heard=heard[:1])))
 
 
 def test_the_preflight_runs(model: SpeechLLM) -> None:

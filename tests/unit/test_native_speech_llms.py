@@ -7,14 +7,21 @@ from pathlib import Path
 import own_text_checks as checks
 import pytest
 import torch
-from own_text_checks import CONFIG, files_of
+from own_text_checks import CONFIG, clip, files_of
 from safetensors.torch import load_file
+from tiny_llm import byte_level_tokenizer
 from tiny_speech_llms import TINY
+from tiny_speech_llms_voxtral import MISTRAL
 from transformers import GraniteConfig, GraniteForCausalLM
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.answering import open_model
+from cascade_equivalence.models.architecture import find_architecture
 from cascade_equivalence.models.question import ModelFiles
+from cascade_equivalence.models.rows import AUDIO
+from cascade_equivalence.models.speech_llm.model import PLACEHOLDER
+from cascade_equivalence.models.speech_llm.native import NativeFrontEnd, NativeSpeechLLM
+from cascade_equivalence.models.speech_llm.native_models import NATIVE
 from cascade_equivalence.models.text_llm import TextLLM
 
 torch.set_num_threads(1)
@@ -76,3 +83,90 @@ def test_a_granite_with_another_spectrogram_is_refused(granite: Path, tmp_path: 
     path.write_text(json.dumps(json.loads(path.read_text()) | {"hop_length": 320}))
     with pytest.raises(StudyError, match="hop_length 320"):
         open_model(files_of(tmp_path / "copy"), CONFIG)
+
+
+def opened(name: str, folder: Path) -> NativeSpeechLLM:
+    _, speech = open_model(files_of(TINY[name].save(folder)), CONFIG)
+    assert isinstance(speech, NativeSpeechLLM)
+    return speech
+
+
+def test_the_prompt_of_both_arms_is_one(tmp_path: Path) -> None:
+    """Only sound and transcript differ; what was said cannot pass for sound."""
+    model = opened("gemma4", tmp_path)
+    said = "A dog ran over the long bridge."
+    heard, typed = (
+        model.text.render([{"role": "user", "content": f"Story: {words} Which topic?"}])
+        for words in (PLACEHOLDER, said)
+    )
+    (row,), _ = model.rows([heard], [clip(0)])
+    before, after = typed.split(said)
+    first, last = row.index(AUDIO), len(row) - row[::-1].index(AUDIO)
+    assert model.text.tokenizer.decode(row[:first]) == f"{before}<|audio>"
+    assert model.text.tokenizer.decode(row[last:]) == f"<audio|>{after}"
+    tokens = model.typed.tokenize(model.typed.render([{"role": "user", "content": "I said <|audio|> and <turn|>."}]))
+    assert model.audio_id not in tokens
+
+
+def test_a_tokenizer_that_knows_no_sound(tmp_path: Path) -> None:
+    model = opened("glmasr", tmp_path)
+    model.text.tokenizer = byte_level_tokenizer()
+    for written, audio_id, wrong in (("{sound}", 10**6, "takes sound"), ("<|begin|>{sound}", 5, "stands around sound")):
+        with pytest.raises(StudyError, match=wrong):
+            NativeSpeechLLM(model.encoder, model.text, written, audio_id, False)
+
+
+def test_a_gemma_that_only_sees_is_refused(tmp_path: Path) -> None:
+    folder = TINY["gemma4"].save(tmp_path)
+    change_config(folder, audio_config=None)
+    with pytest.raises(StudyError, match="has no audio_tower and no embed_audio"):
+        open_model(files_of(folder), CONFIG)
+    with pytest.raises(StudyError, match="is a Gemma 3n"):
+        find_architecture("gemma3n", folder)
+
+
+def test_mistrals_tokenizer_is_read_without_its_library(tmp_path: Path) -> None:
+    """tekken.json alone is the tokenizer; the turns are written as mistral-common writes them."""
+    model = opened("voxtral", tmp_path)
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hi"},
+        {"role": "user", "content": "Go on"},
+    ]
+    expected = "<s>[SYSTEM_PROMPT]Be brief.[/SYSTEM_PROMPT][INST]Hello[/INST]Hi</s>[INST]Go on[/INST]"
+    assert model.text.render(turns) == expected
+    assert model.text.tokenizer.decode(model.text.tokenize(expected)) == expected
+    ends = [place for place, token in enumerate(MISTRAL) if token in ("<s>", "</s>", "[INST]")]
+    assert set(ends) <= set(model.text.tokenize(expected))
+
+
+@pytest.mark.parametrize("name", sorted({each.name for each in NATIVE}))
+def test_alone_it_has_neither_ears_nor_eyes(name: str, tmp_path: Path) -> None:
+    """The text LLM alone is loaded for typed prompts, and what hears without it before it."""
+    folder = TINY[name].save(tmp_path)
+    alone, _ = open_model(ModelFiles(folder, "r", True), CONFIG)
+    assert {key.split(".language_model.")[0] for key in alone.model.state_dict()} <= {"model", "lm_head.weight"}
+    _, speech = open_model(files_of(folder), CONFIG)
+    assert isinstance(speech, NativeSpeechLLM) and isinstance(speech.encoder, NativeFrontEnd)
+    heard = set(speech.encoder.ears.state_dict())
+    assert heard and not any("language_model" in key or "lm_head" in key or "vis" in key for key in heard)
+
+
+PARTS = (
+    "{% for message in messages %}[{{ message['role'] }}]{% for part in message['content'] %}"
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+)
+
+
+def test_templates_that_take_parts_and_templates_beside_the_tokenizer(tmp_path: Path) -> None:
+    folder = TINY["audioflamingo3"].save(tmp_path)
+    text = TextLLM(folder, "cpu", torch.float32, chat=True)
+    usual = text.render(TYPED)
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(StudyError, match="no chat template"):
+        TextLLM(folder, "cpu", torch.float32, chat=True)
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": text.tokenizer.chat_template}))
+    assert TextLLM(folder, "cpu", torch.float32, chat=True).render(TYPED) == usual
+    text.tokenizer.chat_template = PARTS
+    assert text.render(TYPED) == f"[user]{TYPED[0]['content']}"

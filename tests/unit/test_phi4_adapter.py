@@ -131,16 +131,6 @@ def test_adapters_with_either_kind_of_names(folder: Path, tmp_path: Path, model:
         assert torch.equal(found[place], weight)
 
 
-def test_bfloat16(folder: Path) -> None:
-    config = CONFIG.model_copy(update={"dtype": "bfloat16"})
-    _, model = open_model(files_of(folder), config)
-    assert model is not None
-    assert {weight.dtype for weight in model.text.model.parameters()} == {torch.bfloat16}
-    rows, heard = checks.read(model, QUESTIONS[:2])
-    assert {vectors.dtype for vectors in heard} == {torch.bfloat16}
-    assert len(model.text.generate(rows, 3, heard=heard)) == 2
-
-
 def broken(folder: Path, target: Path, how: str) -> Path:
     """A copy of a checkpoint of which the adapter is not in order."""
     shutil.copytree(folder, target)

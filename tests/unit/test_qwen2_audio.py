@@ -4,12 +4,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import own_text_checks as checks
 import pytest
 import torch
 from own_text_checks import CONFIG, clip, files_of
 from tiny_qwen2_audio import SECONDS, processor_of, save_qwen2_audio
-from transformers import Qwen2AudioForConditionalGeneration
 
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.question import SpeechFiles
@@ -70,21 +68,6 @@ def test_the_pretrained_model_has_no_turns(folder: Path) -> None:
     before, after = MARKED.split(PLACEHOLDER)
     expected = [*text.tokenize(before), *[AUDIO] * len(vectors), *text.tokenize(f"{after}\nAnswer:")]
     assert row == expected
-
-
-def test_the_text_llm_alone_is_the_one_inside(folder: Path) -> None:
-    """The own-weights cascade: the same weights, no ears, and the library's logits for typed words."""
-    text = TextLLM(folder, "cpu", torch.float32, chat=True)
-    whole = Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval()
-    assert not any("audio" in name or "projector" in name for name in text.model.state_dict())
-    assert text.model.get_decoder().state_dict().keys() == whole.model.language_model.state_dict().keys()
-    row = text.tokenize(text.render([{"role": "user", "content": "Story: The hosts reached the cup final."}]))
-    with torch.no_grad():
-        expected = whole(input_ids=torch.tensor([row])).logits[0]
-    torch.testing.assert_close(checks.logits_of(text, [row], len(row))[0], expected, atol=1e-4, rtol=0)
-    # Its generation config samples and penalises; the ends of an answer are both of its end tokens.
-    ends = [text.tokenizer.convert_tokens_to_ids(token) for token in ("<|endoftext|>", "<|im_end|>")]
-    assert text.model.generation_config.do_sample and text.model.generation_config.eos_token_id == ends
 
 
 def test_vectors_of_each_length(model: SpeechLLM, folder: Path) -> None:

@@ -14,14 +14,11 @@ from tiny_speech_llms_common import BLOCKS, SECONDS, TEXT, WHISPER, WIDTH, saved
 from transformers import AutoTokenizer, WhisperFeatureExtractor
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-MISTRAL = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]", *(f"<SPECIAL_{n}>" for n in range(5, 17))]
-MISTRAL += [
-    "[SYSTEM_PROMPT]",
-    "[/SYSTEM_PROMPT]",
-    *(f"<SPECIAL_{n}>" for n in range(19, 24)),
-    "[AUDIO]",
-    "[BEGIN_AUDIO]",
-]
+MISTRAL = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]"]
+MISTRAL += ["[/TOOL_RESULTS]", "[TOOL_CALLS]", "[IMG]", "<pad>", "[IMG_BREAK]", "[IMG_END]", "[PREFIX]", "[MIDDLE]"]
+MISTRAL += ["[SUFFIX]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CONTENT]"]
+MISTRAL += [*(f"<SPECIAL_{number}>" for number in range(20, 24)), "[AUDIO]", "[BEGIN_AUDIO]"]
+MISTRAL += [*(f"<SPECIAL_{number}>" for number in range(26, 34)), "[TRANSCRIBE]"]
 
 
 def save_tekken(folder: Path) -> None:

@@ -15,6 +15,11 @@ PROCESSORS_TEMPLATE = "chat_template.json"
 """Where older checkpoints of models that hear have the template that their tokenizer lacks."""
 
 
+def open_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder; one of Mistral's without mistral-common, whether or not that is installed."""
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, mistral_format=False)
+
+
 class PromptWriter:
     """The tokenizer of a text LLM, and how it is spoken to; no weights.
 
@@ -27,7 +32,7 @@ class PromptWriter:
     """
 
     def __init__(self, folder: Path, chat: bool) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        self.tokenizer = open_tokenizer(folder)
         own = own_text_in(folder)
         if chat and not self.tokenizer.chat_template and (folder / PROCESSORS_TEMPLATE).is_file():
             self.tokenizer.chat_template = read_json(folder / PROCESSORS_TEMPLATE).get("chat_template")

@@ -4,7 +4,9 @@ Open this to add one. Its class must have ``get_audio_features`` and put the vec
 what its sound is made into is in ``native_sound``, all else in ``native``.
 """
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.models.architecture import Architecture, OwnText
@@ -30,7 +32,9 @@ def _text(native: Native) -> Any:
     return text_class(native)
 
 
-def native_architecture(name: str, title: str, native: Native, *more_types: str) -> Architecture:
+def native_architecture(
+    name: str, title: str, native: Native, *more_types: str, refused: Mapping[str, str] = MappingProxyType({})
+) -> Architecture:
     """The architecture of a speech LLM of the library.
 
     Args:
@@ -38,10 +42,18 @@ def native_architecture(name: str, title: str, native: Native, *more_types: str)
         title: What a reader sees.
         native: The rest.
         more_types: Further values of ``model_type`` that it goes by.
+        refused: Values of ``model_type`` near it that cannot be opened: what they are, and what to take instead.
     """
     template = native.template
     own = OwnText(network=partial(_text, native), chat_template=None if template is None else (lambda: template))
-    return Architecture(name=name, title=title, open=partial(_open, native), own_text=own, more_types=more_types)
+    return Architecture(
+        name=name,
+        title=title,
+        open=partial(_open, native),
+        own_text=own,
+        more_types=more_types,
+        refused=refused,
+    )
 
 
 # What mistral-common writes for its `v7` audio models; their checkpoints ship tekken.json and no template.
@@ -122,6 +134,10 @@ NATIVE = (
             unused=("vision_tower", "embed_vision"),
             reads_ids=True,
         ),
+        refused={
+            "gemma3n": "a Gemma 3n, whose blocks put out several streams at once, which no layer of this project's is "
+            "defined for; take a Gemma 4 that hears (E2B, E4B)"
+        },
     ),
 )
 """Their architectures."""

@@ -131,7 +131,9 @@ def _all_frames(folder: Path, config: Any, frames: int, **how: Any) -> Listening
         return {"input_features": made["input_features"], "feature_attention_mask": made["attention_mask"]}
 
     longest = None if how.get("truncation") is False else int(features.n_samples)
-    return Listening(inputs, features.sampling_rate, frames * features.hop_length, longest)
+    # The transform mirrors half a frame of it at either end.
+    shortest = max(frames * features.hop_length, features.n_fft // 2 + 1)
+    return Listening(inputs, features.sampling_rate, shortest, longest)
 
 
 def qwen_omni(folder: Path, config: Any) -> Listening:
