@@ -19,8 +19,9 @@ from answer_files import (
     write_lines,
 )
 
+from cascade_equivalence.config.names import FORMATS
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.imported.format import FORMATS, FileOptions
+from cascade_equivalence.imported.format import FileOptions
 from cascade_equivalence.imported.read import read_answers
 
 PLAIN = [{"id": number, "answer": "Yes", "label": "no", "task": "polar", "text": "Is it?"} for number in range(3)]

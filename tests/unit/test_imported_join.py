@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade_equivalence.errors import StudyError
@@ -23,6 +23,7 @@ def of_ids(ids: list[str]) -> AnswerSet:
 
 
 @given(ids=st.lists(IDS, min_size=2, max_size=3))
+@settings(deadline=None)
 def test_an_item_is_compared_if_and_only_if_each_has_one_answer_and_the_rest_is_said(ids: list[list[str]]) -> None:
     sets, names = [of_ids(each) for each in ids], NAMES[: len(ids)]
     expected = set.intersection(*({name for name in each if each.count(name) == 1} for each in ids))
@@ -45,6 +46,7 @@ def test_an_item_is_compared_if_and_only_if_each_has_one_answer_and_the_rest_is_
 
 
 @given(order=st.permutations(range(6)))
+@settings(deadline=None)
 def test_the_order_of_the_rows_does_not_matter(order: list[int]) -> None:
     rows = [AnswerRow(f"q{number}", label="x", answer=str(number)) for number in range(6)]
     (joined,), _ = join_sets([answers(*rows), answers(*(rows[place] for place in order))], NAMES[:2])

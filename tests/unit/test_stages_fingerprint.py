@@ -26,6 +26,7 @@ RUN_BY = {
     "answer_again": ("answer_again",),
     "answer_vllm": ("answer",),
     "answer_api": ("answer_api",),
+    "answer_imported": ("answer_imported",),
     "preflight": ("preflight",),
     "training_texts": ("connector_texts",),
     "training_shards": ("connector_shard",),
@@ -125,6 +126,9 @@ ELSEWHERE = {
         "tasks/parsing.py": "how answers are read decides no item",
         "tasks/sources/fetch.py": "the archive's node is made again first",
     },
+    "answer_imported": dict.fromkeys(
+        ("tasks/items.py", "tasks/published.py"), "reads the items file, whose node is made again first"
+    ),
     "speech": {"tasks/*.py": "reads the items file, whose node is made again first"},
     "answer_again": BESIDE,
     "answer_vllm": {

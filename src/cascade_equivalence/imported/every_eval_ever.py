@@ -46,11 +46,15 @@ def _row(where: str, row: Mapping[str, Any], task: str) -> AnswerRow:
         final = [each for each in row.get("answer_attribution") or [] if each.get("is_terminal")]
         raw = ((row.get("output") or {}).get("raw") or [None])[0]
         references = asked["reference"]
-        text, known = as_text(asked["raw"]), (row.get("metadata") or {}).get("doc_hash")
+        text, more = as_text(asked["raw"]), row.get("metadata") or {}
+        known = more.get("doc_hash")
         options = tuple(map(str, asked.get("choices") or ()))
         return AnswerRow(
-            id=as_id(row["sample_id"], where),
+            # In an export of this project the item, the voice that spoke it and its group stand apart.
+            id=as_id(more.get("item", row["sample_id"]), where),
             task=task,
+            voice=more.get("voice", "") if "item" in more else "",
+            group=more.get("group") if "item" in more else None,
             label=gold_option(as_text(references[0]), options) if references else None,
             answer=as_text(final[-1].get("extracted_value")) if final else None,
             raw=as_text(raw),

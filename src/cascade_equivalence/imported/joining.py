@@ -45,7 +45,9 @@ def join_sets(
     Raises:
         StudyError: A chosen task is in none of the files, or no item is in all of them.
     """
-    held = [_named(each, tasks) for each in sets]
+    named = {task for each in sets for task in each.tasks() if task}
+    # A file that names no task is of the one that the others name, where that is one.
+    held = [_named(each, tasks or (tuple(named) if len(named) == 1 else ())) for each in sets]
     known = list(dict.fromkeys(task for each in held for task in each))
     if missing := [task for task in tasks if task not in known]:
         raise StudyError(f"--task {missing[0]}: the files have {some_of([each or 'no name' for each in known])}")

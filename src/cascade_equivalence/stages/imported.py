@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.names import FORMATS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.stages import items
@@ -20,7 +21,7 @@ def params(study: Study, system: str, task: str) -> dict[str, Any]:
         "format": spec.format,
         "task": study.task(task).asked(),
         "voices": study.voices_of(task, CLEAN),
-        "code": code_fingerprint("answer_imported", *code_of(task)),
+        "code": code_fingerprint("answer_imported", *code_of(task), *FORMATS.all_files()),
     }
 
 
