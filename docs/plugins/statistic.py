@@ -1,10 +1,9 @@
 """A statistic of pairs with its table: the share of clips that both systems get right, with its interval."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from cascade_equivalence.report.columns import PAIR, estimate_schema, estimate_values
+from cascade_equivalence.report.columns import estimate
 from cascade_equivalence.report.display import Display, interval
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.table import TABLES, Table
@@ -22,11 +21,6 @@ def both_right(pair: Pair, settings: Settings) -> dict[str, Any]:
     clusters = pair.paired.clusters
     share = accuracy(clusters, pair.paired.system_correct & pair.paired.reference_correct)
     return asdict(estimated({NAME: share}, clusters.count, settings.confidence)[NAME])
-
-
-def row(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The table's columns, from what a comparison found."""
-    return estimate_values(NAME, found[NAME])
 
 
 def display(tables: Tables, confidence: float) -> Display:
@@ -49,8 +43,7 @@ TABLES.add(
     Table(
         name=NAME,
         section="agreement",
-        schema=PAIR | estimate_schema(NAME),
-        row=row,
+        columns=estimate(NAME),
         display=display,
         planned=lambda study: bool(study.config.pairs),
     )

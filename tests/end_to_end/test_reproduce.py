@@ -11,7 +11,7 @@ from checkout import Checkout, tiny_config
 
 TINY = "results/tiny"
 TIMED = ("tables/times.", "figures/costs.")
-NUMBERS = ("tables/*", "figures/*", "paper/*.*", "comparison.csv", "agreement/**/*.json")
+NUMBERS = ("tables/*", "figures/*", "paper/*.*", "comparison.csv", "agreement/**/*.csv")
 
 
 @pytest.fixture(scope="module")

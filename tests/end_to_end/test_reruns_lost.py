@@ -96,7 +96,7 @@ def test_a_damaged_file_stops_who_reads_it(micro: Study, path: str, damage, read
 
 
 def test_what_verify_advises_for_a_lost_file_brings_it_back(micro: Study) -> None:
-    lost = min(path for path in micro.checkout.files(f"{RESULTS}/agreement/**/*.json"))
+    lost = min(path for path in micro.checkout.files(f"{RESULTS}/agreement/**/*.csv"))
     file, stored = micro.root / lost, micro.stored()
     content = file.read_bytes()
     file.unlink()

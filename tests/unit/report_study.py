@@ -1,8 +1,9 @@
 """Small made-up studies on disk, for the tests of the report: one of cascades alone, one with speech LLMs."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,9 +21,11 @@ from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.report.build import NOTHING_OPENED, build_tables
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Outline
+from cascade_equivalence.report.table import Table
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.compare import compare
 from cascade_equivalence.stats.contrast import contrast
+from cascade_equivalence.stats.numbers import OF, numbers_of, write_comparison
 
 LABELS = {
     "ag_news": ["World", "Sports", "Business", "Sci/Tech"],
@@ -194,23 +197,25 @@ def answers_of(system: str, task: str, condition: str) -> pl.DataFrame:
 def write_comparisons(study: Study, frames: dict[str, pl.DataFrame], task: str, condition: str) -> None:
     """Write the agreement and contrast nodes of one task and condition."""
     for pair in study.outline.pairs:
-        node = compare(frames[pair.system], frames[pair.reference], LABELS[task])
-        node["match"] = match(pair.system, pair.reference)
-        node["of"] = {"system": pair.system, "reference": pair.reference, "task": task, "condition": condition}
-        path = study.root / f"agreement/{pair.system}~{pair.reference}/{task}/{condition}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(node))
+        found = compare(frames[pair.system], frames[pair.reference], LABELS[task])
+        found["match"] = match(pair.system, pair.reference)
+        of = {"system": pair.system, "reference": pair.reference, "task": task, "condition": condition}
+        path = study.root / f"agreement/{pair.system}~{pair.reference}/{task}/{condition}.csv"
+        write_comparison(found, of, path)
         study.agreement.append(path)
     for each in study.outline.contrasts:
-        three = (frames[name] for name in (each.system, each.first, each.second))
-        node = contrast(*three, LABELS[task])
-        names = {"system": each.system, "first": each.first, "second": each.second}
-        node["of"] = names | {"task": task, "condition": condition}
-        node |= {f"match_{which}": match(each.system, getattr(each, which)) for which in ("first", "second")}
-        path = study.root / f"contrasts/{each.system}~{each.first}~{each.second}/{task}/{condition}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(node))
+        names = (each.system, each.first, each.second)
+        found = contrast(*(frames[name] for name in names), LABELS[task])
+        found |= {f"match_{which}": match(each.system, getattr(each, which)) for which in ("first", "second")}
+        path = study.root / f"contrasts/{'~'.join(names)}/{task}/{condition}.csv"
+        write_comparison(found, dict(zip(OF, (*names, task, condition), strict=True)), path)
         study.contrasts.append(path)
+
+
+def cells_of(table: Table, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a table of pairs beside ``PAIR``, from what a comparison finds."""
+    numbers = dict(numbers_of(found))
+    return {name: cell.read(numbers) for name, cell in (table.columns or {}).items()}
 
 
 def save(table: pl.DataFrame, path: Path, of: Names | None = None) -> Path:

@@ -200,17 +200,16 @@ def test_a_faulty_one_is_told_with_its_line_and_adds_nothing(content: str | byte
 def test_a_fault_that_shows_when_the_study_is_planned_is_told_by_check(tmp_path: Path) -> None:
     path, study = tmp_path / "mine.py", tmp_path / "study.json"
     path.write_text(
-        "from cascade_equivalence.report.columns import PAIR\n"
         "from cascade_equivalence.report.table import TABLES, Table\n"
         "def planned(study):\n    raise KeyError('no such key')\n"
-        "TABLES.add(Table(name='mine', section='agreement', schema=PAIR, row=dict, display=None, planned=planned))\n"
+        "TABLES.add(Table(name='mine', section='agreement', columns={}, display=None, planned=planned))\n"
     )
     registry = [str(ROOT / entry) for entry in BASE["registry"]]
     study.write_text(json.dumps(changed(registry=registry, plugins=["mine.py"])))
     command = [sys.executable, "-m", "cascade_equivalence", "check", "--elsewhere", str(study)]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
-    assert done.returncode == 1 and "mine.py, line 4" in done.stderr and "no such key" in done.stderr
+    assert done.returncode == 1 and "mine.py, line 3" in done.stderr and "no such key" in done.stderr
     assert "Traceback" not in done.stderr and "issue tracker" not in done.stderr
 
 

@@ -21,6 +21,7 @@ from cascade_equivalence.nodes.answers import scored_answers
 from cascade_equivalence.nodes.retest import asked_items, in_words, restored
 from cascade_equivalence.report import retest_table
 from cascade_equivalence.stages.study import Study
+from cascade_equivalence.stats.numbers import write_comparison
 from cascade_equivalence.stats.retest import retest
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.prompts import build_messages
@@ -240,9 +241,10 @@ def test_every_file_is_a_row_that_a_reader_sees(tmp_path: Path) -> None:
     files = []
     for number, each in enumerate(reversed(stages.repeat.retests(asked))):
         parsed = ["a", "b"] * 10 if number else ["a"] * 20
-        names = {"system": each.system, "variant": each.variant, "task": each.task, "condition": "clean", SETTING: "x"}
-        files.append(tmp_path / f"{number}.json")
-        files[-1].write_text(json.dumps(names | retest(answers(parsed), answers(parsed), ("a", "b"))))
+        of = {"system": each.system, "reference": each.system, "task": each.task, "condition": "clean"}
+        told = {"variant": each.variant, SETTING: "x"}
+        files.append(tmp_path / f"{number}.csv")
+        write_comparison(told | retest(answers(parsed), answers(parsed), ("a", "b")), of, files[-1])
     table = retest_table.frame(files, stages.report.outline(asked))
     order = [(each.system, each.variant, each.task) for each in stages.repeat.retests(asked)]
     assert sorted(table.select("system", "variant", "task").rows()) == sorted(order)

@@ -1,6 +1,5 @@
 """The paper's numbers beside a study's: a study that found what the paper found differs nowhere."""
 
-import json
 import random
 from typing import Any
 
@@ -28,6 +27,7 @@ from cascade_equivalence.report.paper_numbers import (
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.stats.numbers import by_comparison, read_comparison
 
 NUMBERS = read_numbers(RESOURCES / "paper" / "numbers.csv")
 CLEAN = {"condition": "clean"}
@@ -293,9 +293,9 @@ def test_made_up_study_has_the_numbers_of_its_files(study: Study, tables: Tables
         assert row["applies"] == (STAND_IN if row["system"] == "Ultravox" else SAME)
     for row in there.filter(place="Figure 1").iter_rows(named=True):
         folder = study.root / f"agreement/{row['ours_system']}~{row['ours_reference']}/{row['task']}"
-        node = json.loads((folder / "clean.json").read_text())
-        assert row["ours"] == node["kappa"]["value"]
-        assert row["why_not"] == (node["kappa"]["reason"] if row["ours"] is None else ANOTHER)
+        ((_, found),) = by_comparison(read_comparison(folder / "clean.csv"))
+        assert row["ours"] == found["kappa"].value
+        assert row["why_not"] == (found["kappa"].reason if row["ours"] is None else ANOTHER)
 
 
 def test_what_was_misheard_is_what_was_not_heard_right(own: pl.DataFrame) -> None:

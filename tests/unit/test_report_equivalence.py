@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from report_study import cells_of
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report import equivalence_table, power_table, tests_table
+from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.display import UNDEFINED, markdown
 from cascade_equivalence.report.equivalence_verdicts import CEILING, with_verdicts
-from cascade_equivalence.report.pair_frames import CONTRASTS
+from cascade_equivalence.report.pair_frames import CONTRAST_SCHEMA
 from cascade_equivalence.stats import equivalence
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import kappa
@@ -77,57 +79,65 @@ NODES = {
 }
 
 
+def columns_of(module: ModuleType) -> Schema:
+    """Columns beside those of every pair."""
+    return {name: cell.kind for name, cell in module.TABLE.columns.items()}
+
+
 def frame(module: ModuleType, nodes: dict = NODES) -> pl.DataFrame:
     """A tidy table with the columns of pairs in front."""
     rows = [
         {"system": system, "reference": reference, "match": "exact", "task": task, "condition": condition}
         | {"rows": found["rows"], "groups": found["groups"]}
-        | module.row(found)
+        | cells_of(module.TABLE, found)
         for (system, reference, task, condition), found in nodes.items()
     ]
     front = dict.fromkeys(("system", "reference", "match", "task", "condition"), pl.String)
-    schema = {**front, "rows": pl.Int64, "groups": pl.Int64, **module.SCHEMA}
+    schema = {**front, "rows": pl.Int64, "groups": pl.Int64, **columns_of(module)}
     table = pl.DataFrame(rows, schema=schema, orient="row")
     if module is not equivalence_table:
         return table
     kinds = table.select("system", "reference", "match").with_columns(system_kind=pl.lit("e2e"))
     pairs = kinds.with_columns(reference_kind=pl.lit("cascade"))
-    return with_verdicts(table, pairs, pl.DataFrame(schema=CONTRASTS), StatisticsConfig())
+    return with_verdicts(table, pairs, pl.DataFrame(schema=CONTRAST_SCHEMA), StatisticsConfig())
 
 
 @pytest.mark.parametrize("module", TABLES)
 def test_rows_have_the_columns_of_the_schema_in_order(module: ModuleType) -> None:
     for found in NODES.values():
-        assert list(module.row(found)) == list(module.SCHEMA)
+        assert list(cells_of(module.TABLE, found)) == list(columns_of(module))
     table = frame(module)
-    assert not any(table[name].is_nan().any() for name, kind in module.SCHEMA.items() if kind is pl.Float64)
+    assert not any(table[name].is_nan().any() for name, kind in columns_of(module).items() if kind is pl.Float64)
 
 
 def numbered(value: Any, counter: itertools.count) -> Any:
     """The same structure with another number in every place."""
     if isinstance(value, dict):
-        return {name: numbered(part, counter) for name, part in value.items()}
+        return {
+            name: f"word {next(counter)}" if name in ("reason", "method") else numbered(part, counter)
+            for name, part in value.items()
+        }
     return next(counter)
 
 
 def test_every_column_has_a_place_of_its_own_in_the_node() -> None:
     found = numbered(NODES["talker", "other", "sst2", "clean"], itertools.count())
     tests, judged, planned = (found[name] for name in ("tests", "equivalence", "power"))
-    row = tests_table.row(found)
+    row = cells_of(tests_table.TABLE, found)
     for column, place in (("mcnemar_p", "p"), ("exact_p", "exact"), ("mid_p", "mid_p"), ("only_system_right", "b")):
         assert row[column] == tests[place]
     assert (row["clustered_p"], row["permutation_p"]) == (tests["clustered"]["p"], tests["permutation"]["p"])
-    row = equivalence_table.row(found)
+    row = cells_of(equivalence_table.TABLE, found)
     for column in ("tango_low", "tango_high", "p_equivalence", "p_difference"):
         assert row[column] == judged["accuracy"][column]
     for part, column in (("accuracy", "accuracy_difference"), ("kappa", "kappa")):
         for end in ("low", "high"):
             assert row[f"{column}_{end}"] == judged[part][end]
-    assert power_table.row(found) == {
+    assert cells_of(power_table.TABLE, found) == {
         ("power_reason" if name == "reason" else name): value for name, value in planned.items() if name != "confidence"
     }
     for module in TABLES:
-        values = [value for value in module.row(found).values() if value is not None]
+        values = [value for value in cells_of(module.TABLE, found).values() if value is not None]
         assert len(values) == len(set(values))
 
 

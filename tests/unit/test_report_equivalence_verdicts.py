@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from cascade_equivalence.config.statistics import FamilyConfig, StatisticsConfig
-from cascade_equivalence.report.columns import PAIR
 from cascade_equivalence.report.equivalence_verdicts import CEILING, with_verdicts
 from cascade_equivalence.report.families import correct
-from cascade_equivalence.report.pair_frames import AGREEMENT, CONTRASTS
 from cascade_equivalence.report.table import TABLES
 
 SURE = {"accuracy_margin": 0.05, "accuracy_difference": 0.0, "accuracy_difference_low": -0.01}
@@ -42,8 +40,8 @@ def judged(rows: list[dict[str, Any]], contrasts: list[dict[str, Any]], **option
 
     found = with_verdicts(
         table(TABLES["equivalence"].schema, rows),
-        table({**AGREEMENT, **PAIR}, rows),
-        table(CONTRASTS, contrasts),
+        table(TABLES["agreement"].schema, rows),
+        table(TABLES["contrasts"].schema, contrasts),
         StatisticsConfig(**options),
     )
     return found.rows(named=True)

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import polars as pl
 import pytest
 from figure_text import assert_nothing_overlaps, written_in
-from report_study import LABELS, SPEECH_OUTLINE, build, write_study
+from report_study import LABELS, SPEECH_OUTLINE, build, cells_of, write_study
 
 from cascade_equivalence.config.study import PairSpec
 from cascade_equivalence.errors import StudyError
@@ -91,9 +91,11 @@ def table(answers: Frames, transcripts: Frames) -> pl.DataFrame:
             heard = transcripts[NodeFile(asr, task, "clean")] if asr else None
             place = {"pair": "a | b", "system": system, "reference": reference, "match": match, "task": task}
             place |= {"condition": "clean", "noise": None, "snr_db": None, "rt60_ms": None}
-            rows.append(place | errors_table.row(found_of(system, reference, task, answers, heard)))
-    assert all(set(row) == {*PAIR, *errors_table.SCHEMA} for row in rows)
-    return pl.DataFrame(rows, schema=PAIR | errors_table.SCHEMA, orient="row")
+            rows.append(place | cells_of(errors_table.TABLE, found_of(system, reference, task, answers, heard)))
+    assert all(set(row) == {*PAIR, *errors_table.COLUMNS} for row in rows)
+    return pl.DataFrame(
+        rows, schema=PAIR | {name: column.kind for name, column in errors_table.COLUMNS.items()}, orient="row"
+    )
 
 
 def test_row_keeps_the_nodes_numbers(table: pl.DataFrame, answers: Frames, transcripts: Frames) -> None:

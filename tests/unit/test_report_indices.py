@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from report_study import cells_of
 
 from cascade_equivalence.report.display import UNDEFINED
-from cascade_equivalence.report.indices_table import SCHEMA, display, row
+from cascade_equivalence.report.indices_table import COLUMNS, TABLE, display
 from cascade_equivalence.stats.agreement import kappa, observed_agreement
 from cascade_equivalence.stats.by_rows import by_rows
 from cascade_equivalence.stats.indices import index_statistics, indices
@@ -68,8 +69,9 @@ def node(system: Iterable[str], reference: Iterable[str], *, voices: int, labels
 def table(*found: dict[str, Any], **place: Any) -> pl.DataFrame:
     """The tidy table of some nodes."""
     front = {name: pl.Float64 if name in ("snr_db", "rt60_ms") else pl.String for name in PAIR}
-    rows = [PAIR | place | {"rows": each["rows"], "groups": each["groups"]} | row(each) for each in found]
-    return pl.DataFrame(rows, schema={**front, "rows": pl.Int64, "groups": pl.Int64, **SCHEMA}, orient="row")
+    rows = [PAIR | place | {"rows": each["rows"], "groups": each["groups"]} | cells_of(TABLE, each) for each in found]
+    kinds = {name: cell.kind for name, cell in COLUMNS.items()}
+    return pl.DataFrame(rows, schema={**front, "rows": pl.Int64, "groups": pl.Int64, **kinds}, orient="row")
 
 
 def drawn(seed: int, count: int = 80) -> tuple[list[str], list[str]]:
@@ -81,8 +83,8 @@ def drawn(seed: int, count: int = 80) -> tuple[list[str], list[str]]:
 
 def test_a_row_is_the_node_and_the_ratios_of_its_numbers() -> None:
     found = node(*drawn(0), voices=4)
-    columns = row(found)
-    assert set(columns) == set(SCHEMA)
+    columns = cells_of(TABLE, found)
+    assert set(columns) == set(COLUMNS)
     for name, where in (
         ("kappa", found),
         ("observed_agreement", found),
@@ -102,19 +104,19 @@ def test_a_row_is_the_node_and_the_ratios_of_its_numbers() -> None:
 
 
 def test_what_is_undefined_stays_so_and_says_why() -> None:
-    opened = row(node(["paris", "rome", "bern"] * 4, ["paris", "rome", "oslo"] * 4, voices=2, labels=[]))
+    opened = cells_of(TABLE, node(["paris", "rome", "bern"] * 4, ["paris", "rome", "oslo"] * 4, voices=2, labels=[]))
     assert opened["pabak"] is opened["ac1"] is None and opened["share_of_max"] is not None
     assert opened["indices_reason"].startswith("PABAK, AC1: ")
-    same = row(node(["a"] * 9, ["a"] * 9, voices=2))
+    same = cells_of(TABLE, node(["a"] * 9, ["a"] * 9, voices=2))
     assert same["kappa"] is same["kappa_max"] is same["share_of_max"] is same["kappa_width_ratio"] is None
     assert same["observed_agreement"] == 1 and same["observed_agreement_width_ratio"] is None
     assert same["indices_reason"].startswith("kappa max: both systems gave")
-    constant = row(node(["a"] * 9, ["a", "b", "c"] * 3, voices=2))
+    constant = cells_of(TABLE, node(["a"] * 9, ["a", "b", "c"] * 3, voices=2))
     assert constant["kappa_max"] == constant["kappa"] == 0 and constant["share_of_max"] is None
 
 
 def test_with_one_clip_a_text_both_intervals_are_about_as_wide() -> None:
-    assert row(node(*drawn(1), voices=1))["kappa_width_ratio"] == pytest.approx(1, abs=0.15)
+    assert cells_of(TABLE, node(*drawn(1), voices=1))["kappa_width_ratio"] == pytest.approx(1, abs=0.15)
 
 
 def test_the_display_shows_clean_speech_and_explains_its_cells() -> None:

@@ -1,6 +1,5 @@
 """Systems behind an API are speech LLMs of which less is known: in words, in tables, in what they charged."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +20,14 @@ from cascade_equivalence.report.figures.costs import costs_figure
 from cascade_equivalence.report.figures.noise import noise_curves
 from cascade_equivalence.report.figures.overlap import DOTS, overlap_figure
 from cascade_equivalence.report.headline import print_headline
-from cascade_equivalence.report.naming import NodeFile, nodes
+from cascade_equivalence.report.naming import nodes
 from cascade_equivalence.report.paper_layout_behaviour import table1
 from cascade_equivalence.report.results import Results
 from cascade_equivalence.report.services import services
 from cascade_equivalence.report.system_tables import made_of
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
+from cascade_equivalence.stats.numbers import read_comparison
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -42,9 +42,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     made = write_study(tmp_path_factory.mktemp("cloud"), SPEECH_OUTLINE)
     made.outline = replace(SPEECH_OUTLINE, systems=SPEECH_SYSTEMS | {"talker": CLOUD})
     for path in (*made.agreement, *made.contrasts):
-        found = json.loads(path.read_text())
-        if "talker" in found["of"].values():
-            path.write_text(json.dumps({key: UNKNOWN if key.startswith("match") else found[key] for key in found}))
+        found = read_comparison(path)
+        if "talker" in found.row(0):
+            matches = pl.col("statistic").str.starts_with("match")
+            found.with_columns(text=pl.when(matches).then(pl.lit(UNKNOWN)).otherwise("text")).write_csv(path)
     for node, path in nodes(made.answers, "system").items():
         table = pl.read_parquet(path).with_columns(seconds=pl.lit(0.5), prompt_tokens=pl.lit(9), new_tokens=pl.lit(1))
         if node.who == "talker":
@@ -152,9 +153,8 @@ def _spec(server: StandIn) -> ApiSpec:
 
 def agreement(files: list[Path], study: Study, statistics: StatisticsConfig) -> pl.DataFrame:
     """The table of agreement alone."""
-    return Results(agreement=nodes(files, "system", "reference"), outline=study.outline, statistics=statistics)[
-        "agreement"
-    ]
+    numbers = pl.concat(map(read_comparison, files))
+    return Results(agreement=numbers, outline=study.outline, statistics=statistics)["agreement"]
 
 
 def test_a_family_apart_is_corrected_by_itself(study: Study) -> None:
@@ -167,8 +167,7 @@ def test_a_family_apart_is_corrected_by_itself(study: Study) -> None:
     assert whole.drop(corrected).equals(plain.drop(corrected))
     inside = pl.concat_str("system", "reference", separator="~").is_in(apart.pairs) & pl.col("task").is_in(apart.tasks)
     for part, wanted in ((whole.filter(inside), True), (whole.filter(~inside), False)):
-        found = nodes(files, "system", "reference").items()
-        own = [path for node, path in found if _belongs(node, apart) is wanted]
+        own = [path for path in files if _belongs(path, apart) is wanted]
         alone = agreement(own, study, StatisticsConfig(draws=300))
         assert part.select(corrected).equals(alone.select(corrected))
     assert not whole["mcnemar_p_adjusted"].equals(plain["mcnemar_p_adjusted"])
@@ -177,5 +176,6 @@ def test_a_family_apart_is_corrected_by_itself(study: Study) -> None:
     assert not broad["mcnemar_p_adjusted"].equals(whole["mcnemar_p_adjusted"])
 
 
-def _belongs(node: NodeFile, apart: FamilyConfig) -> bool:
-    return node.who in apart.pairs and node.task in list(map(str, apart.tasks))
+def _belongs(path: Path, apart: FamilyConfig) -> bool:
+    system, reference, _, task, *_ = read_comparison(path).row(0)
+    return f"{system}~{reference}" in apart.pairs and task in list(map(str, apart.tasks))

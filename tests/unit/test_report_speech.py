@@ -1,7 +1,6 @@
 """The report of a small made-up study with speech LLMs: one that hears something, one that hears nothing."""
 
 import io
-import json
 from pathlib import Path
 
 import polars as pl
@@ -30,11 +29,12 @@ from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
-from cascade_equivalence.report.naming import Outline, nodes
+from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 from cascade_equivalence.report.verdict_speech import contrast_sentence
+from cascade_equivalence.stats.numbers import by_comparison, read_comparison
 
 CONTRASTS = [f"{each.system}~{each.first}~{each.second}" for each in SPEECH_OUTLINE.contrasts]
 
@@ -57,11 +57,10 @@ def test_contrasts_table_keeps_the_nodes_numbers(study: Study, tables: Tables) -
         (f"{row['system']}~{row['first']}~{row['second']}", row["task"], row["condition"]): row
         for row in tables.contrasts.iter_rows(named=True)
     }
-    for node, path in nodes(study.contrasts, "system", "first", "second").items():
-        found = json.loads(path.read_text())
-        row = rows[node.who, node.task, node.condition]
-        assert (row["match_first"], row["match_second"]) == (found["match_first"], found["match_second"])
-        assert row["kappa_difference"] == found["kappa_difference"]["value"]
+    for (*names, task, condition), found in by_comparison(pl.concat(map(read_comparison, study.contrasts))):
+        row = rows["~".join(names), task, condition]
+        assert (row["match_first"], row["match_second"]) == (found["match_first"].text, found["match_second"].text)
+        assert row["kappa_difference"] == found["kappa_difference"].value
         if row["kappa_difference"] is None:
             assert row["reason"] and row["kappa_difference_low"] is None
         else:
@@ -144,10 +143,10 @@ def test_csv_and_markdown_come_and_go_with_the_contrasts(study: Study, tables: T
 
 
 def test_a_contrast_of_another_study_is_refused(study: Study, tmp_path: Path) -> None:
-    found = json.loads(study.contrasts[0].read_text())
-    found["of"] |= {"system": "talker", "first": "base-qwen", "second": "tiny-qwen"}
-    path = tmp_path / "any.json"
-    path.write_text(json.dumps(found))
+    names = {"system": "talker", "reference": "base-qwen", "second_reference": "tiny-qwen"}
+    path = tmp_path / "any.csv"
+    others = {name: pl.lit(value) for name, value in names.items()}
+    read_comparison(study.contrasts[0]).with_columns(**others).write_csv(path)
     with pytest.raises(StudyError, match="talker~base-qwen~tiny-qwen"):
         build(study, contrast_files=[path])
 

@@ -1,7 +1,6 @@
 """The tables of a small made-up study."""
 
 import csv
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -24,11 +23,13 @@ from report_study import (
 )
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report import display
+from cascade_equivalence.report import display, numbers_table
+from cascade_equivalence.report.columns import ENDS
 from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.naming import condition_title, nodes
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.accuracy import summarise
+from cascade_equivalence.stats.numbers import by_comparison, read_comparison
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +70,13 @@ def test_noise_baseline_has_only_the_voices_that_are_heard_in_noise(study: Study
 
 def test_agreement_table_keeps_the_nodes_numbers_and_adjusts_within_a_condition(study: Study, tables: Tables) -> None:
     assert tables.agreement.height == len(study.agreement)
-    for node, path in nodes(study.agreement, "system", "reference").items():
-        found = json.loads(path.read_text())
+    for (system, _, _, task, condition), found in by_comparison(pl.concat(map(read_comparison, study.agreement))):
         row = tables.agreement.row(
-            by_predicate=(pl.col("system") == node.names[0])
-            & (pl.col("task") == node.task)
-            & (pl.col("condition") == node.condition),
+            by_predicate=(pl.col("system") == system) & (pl.col("task") == task) & (pl.col("condition") == condition),
             named=True,
         )
-        assert row["kappa"] == found["kappa"]["value"] and row["overlap"] == found["overlap"]["value"]
-        assert row["mcnemar_p_adjusted"] >= row["mcnemar_p"] == found["mcnemar"]["p"]
+        assert row["kappa"] == found["kappa"].value and row["overlap"] == found["overlap"].value
+        assert row["mcnemar_p_adjusted"] >= row["mcnemar_p"] == found["mcnemar.p"].value
     for condition in CONDITIONS:
         alone = build(study, agreement_files=[p for p in study.agreement if p.stem == condition]).agreement
         assert alone.equals(tables.agreement.filter(pl.col("condition") == condition))
@@ -180,12 +178,15 @@ def test_files_say_what_they_are_of_wherever_they_lie(study: Study, tables: Tabl
 
 
 def test_a_file_of_an_older_version_that_says_nothing_is_told(study: Study, tmp_path: Path) -> None:
-    table, tree = tmp_path / "old.parquet", tmp_path / "old.json"
+    table, comparison = tmp_path / "old.parquet", tmp_path / "old.csv"
     pl.read_parquet(study.answers[0]).write_parquet(table)
-    tree.write_text("{}")
-    for files in ({"answer_files": [table]}, {"agreement_files": [tree]}):
-        with pytest.raises(StudyError, match="does not say of which system"):
-            build(study, **files)
+    with pytest.raises(StudyError, match="does not say of which system"):
+        build(study, answer_files=[table])
+    comparison.write_text("statistic,value\n")
+    with pytest.raises(StudyError, match="another version"):
+        build(study, agreement_files=[comparison])
+    with pytest.raises(StudyError, match="two files hold the comparison base-qwen tiny-qwen"):
+        build(study, agreement_files=[*study.agreement, study.agreement[0]])
 
 
 def test_markdown_marks_chance_and_stays_a_table(tables: Tables, tmp_path: Path) -> None:
@@ -199,3 +200,16 @@ def test_markdown_marks_chance_and_stays_a_table(tables: Tables, tmp_path: Path)
     for path in tmp_path.glob("*.md"):
         rows = [line for line in path.read_text().splitlines() if line.startswith("|")]
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, path
+
+
+def test_every_number_of_every_table_is_a_row_of_the_long_one(tables: Tables) -> None:
+    names = list(numbers_table.OF)
+    assert not tables.numbers.select(*names, "statistic").is_duplicated().any()
+    for row in tables.agreement.iter_rows(named=True):
+        of = {name: row[name] for name in ("system", "reference", "task", "condition")}
+        found = tables.numbers.filter(statistic="agreement.kappa", **of).row(0, named=True)
+        assert [found[f"value{end}"] for end in ENDS] == [row[f"kappa{end}"] for end in ENDS]
+        assert found["reason"] == row["kappa_reason"]
+    there = set(tables.numbers["statistic"])
+    assert {"accuracy.accuracy", "noise.change", "transcription.word_error_rate", "errors.capa"} <= there
+    assert not {"costs.seconds", "agreement.kappa_low", "agreement.layer", "agreement.match"} & there

@@ -60,7 +60,7 @@ def test_noise_is_made_for_the_named_systems_and_what_compares_them() -> None:
             ("answers/mini", "parquet"),
             ("answers/base-smollm2", "parquet"),
             ("transcripts/whisper-base", "parquet"),
-            ("agreement/mini~base-smollm2", "json"),
+            ("agreement/mini~base-smollm2", "csv"),
         )
     }
     assert noisy(study("mini", "base-smollm2")) == expected

@@ -14,7 +14,7 @@ from study_config import BASE, ROOT, changed
 from cascade_equivalence import plugins, stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.columns import PAIR
+from cascade_equivalence.report.columns import count
 from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.html import write_report
@@ -42,8 +42,7 @@ STATISTIC = PairStatistic("shared_answers", shared)
 TABLE = Table(
     name="shared_answers",
     section="agreement",
-    schema=PAIR | {"shared": pl.Int64},
-    row=lambda found: {"shared": found["shared_answers"]["count"]},
+    columns={"shared": count("shared_answers.count")},
     display=display,
     planned=lambda study: bool(study.config.pairs),
 )
@@ -99,7 +98,6 @@ def test_a_study_without_pairs_has_none(added: str, tmp_path: Path) -> None:
 
 
 PLUGIN = """
-from cascade_equivalence.report.columns import PAIR
 from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.table import TABLES, Table
 from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS, PairStatistic
@@ -108,8 +106,7 @@ PAIR_STATISTICS.add(PairStatistic("ones", lambda pair, settings: {"one": 1}))
 TABLES.add(
     Table(
         name="ones",
-        schema=PAIR,
-        row=lambda found: {},
+        columns={},
         display=lambda tables, confidence: Display("ones", "Ones", ["Pair"], [], []),
     )
 )
@@ -174,22 +171,11 @@ def test_comparisons_from_before_a_table_was_added_are_told(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
-    ("row", "told"), [({"shred": 1, "shared": 1}, "shred"), ({}, "shared"), ({"Shared": 1}, "Shared, shared")]
-)
-def test_a_row_with_other_columns_than_the_schema_is_told(
-    row: dict[str, int], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(TABLES._added, TABLE.name, replace(TABLE, row=lambda _: row))
-    with pytest.raises(StudyError, match=f"{TABLE.name}.*{told}"):
-        report_study.build(report_study.write_study(tmp_path, report_study.OUTLINE))
-
-
-@pytest.mark.parametrize(
     ("wrong", "told"),
     [
         ({"section": "agrement"}, "'agreement'"),
         ({"name": "Two words"}, "Two words"),
-        ({"row": None, "build": None}, "build"),
+        ({"columns": None, "build": None}, "build"),
     ],
 )
 def test_a_table_that_could_not_be_shown_is_refused_when_it_is_made(wrong: Mapping[str, Any], told: str) -> None:
@@ -199,7 +185,7 @@ def test_a_table_that_could_not_be_shown_is_refused_when_it_is_made(wrong: Mappi
 
 def test_tables_that_are_made_from_each_other_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, other in (("one", "two"), ("two", "one")):
-        table = replace(TABLE, name=name, row=None, build=lambda results, other=other: results[other])
+        table = replace(TABLE, name=name, columns=None, build=lambda results, other=other: results[other])
         monkeypatch.setitem(TABLES._added, name, table)
     with pytest.raises(StudyError, match="one"):
         report_study.build(report_study.write_study(tmp_path, report_study.OUTLINE))

@@ -6,7 +6,7 @@ rule agree:
         heard=lambda wildcards: stages.agree.transcripts_of_pair(STUDY, **wildcards),
         manifests=lambda wildcards: stages.resolve.pair_manifests(STUDY, wildcards.system, wildcards.reference),
     output:
-        agreement=f"{RESULTS}/agreement/{{system}}~{{reference}}/{{task}}/{{condition}}.json",
+        agreement=f"{RESULTS}/agreement/{{system}}~{{reference}}/{{task}}/{{condition}}.csv",
     log:
         f"{RESULTS}/logs/agree/{{system}}~{{reference}}/{{task}}/{{condition}}.log",
     benchmark:
@@ -33,7 +33,7 @@ rule contrast:
         first_manifests=lambda wildcards: stages.resolve.pair_manifests(STUDY, wildcards.system, wildcards.first),
         second_manifests=lambda wildcards: stages.resolve.pair_manifests(STUDY, wildcards.system, wildcards.second),
     output:
-        contrast=f"{RESULTS}/contrasts/{{system}}~{{first}}~{{second}}/{{task}}/{{condition}}.json",
+        contrast=f"{RESULTS}/contrasts/{{system}}~{{first}}~{{second}}/{{task}}/{{condition}}.csv",
     log:
         f"{RESULTS}/logs/contrast/{{system}}~{{first}}~{{second}}/{{task}}/{{condition}}.log",
     benchmark:

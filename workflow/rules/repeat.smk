@@ -52,7 +52,7 @@ rule agree_again:
         usual=f"{RESULTS}/answers/{{system}}/{{task}}/clean.parquet",
         again=f"{RESULTS}/answers/{{system}}@{{variant}}/{{task}}/clean.parquet",
     output:
-        agreement=f"{RESULTS}/agreement/{{system}}~{{system}}@{{variant}}/{{task}}/clean.json",
+        agreement=f"{RESULTS}/agreement/{{system}}~{{system}}@{{variant}}/{{task}}/clean.csv",
     log:
         f"{RESULTS}/logs/agree/{{system}}~{{system}}@{{variant}}/{{task}}/clean.log",
     benchmark:

@@ -1,6 +1,5 @@
 """Compare two systems on one task in one condition."""
 
-import json
 from pathlib import Path
 
 from cascade_equivalence.jobs.script import node
@@ -8,11 +7,10 @@ from cascade_equivalence.jobs.script import node
 with node(snakemake) as study:
     import polars as pl
 
-    from cascade_equivalence.files import write_text
-    from cascade_equivalence.identity import OF
     from cascade_equivalence.models.sources.manifest import read_manifest
     from cascade_equivalence.stats.backbone import backbone_match
     from cascade_equivalence.stats.compare import compare
+    from cascade_equivalence.stats.numbers import write_comparison
     from cascade_equivalence.tasks.registry import get_task
 
     statistics = study.config.statistics
@@ -35,6 +33,5 @@ with node(snakemake) as study:
         if sides
         else "unknown"
     )
-    result[OF] = {name: snakemake.wildcards[name] for name in ("system", "reference", "task", "condition")}
-    text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    write_text(Path(snakemake.output.agreement), text)
+    of = {name: snakemake.wildcards[name] for name in ("system", "reference", "task", "condition")}
+    write_comparison(result, of, Path(snakemake.output.agreement))

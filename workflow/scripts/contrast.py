@@ -1,6 +1,5 @@
 """Compare a system's agreement with two references on one task in one condition."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,11 +8,10 @@ from cascade_equivalence.jobs.script import node
 with node(snakemake) as study:
     import polars as pl
 
-    from cascade_equivalence.files import write_text
-    from cascade_equivalence.identity import OF
     from cascade_equivalence.models.sources.manifest import read_manifest
     from cascade_equivalence.stats.backbone import Match, backbone_match
     from cascade_equivalence.stats.contrast import contrast
+    from cascade_equivalence.stats.numbers import OF, write_comparison
     from cascade_equivalence.tasks.registry import get_task
 
     def match(manifests: Iterable[str]) -> Match:
@@ -30,6 +28,5 @@ with node(snakemake) as study:
     )
     result["match_first"] = match(snakemake.input.first_manifests)
     result["match_second"] = match(snakemake.input.second_manifests)
-    result[OF] = {name: snakemake.wildcards[name] for name in ("system", "first", "second", "task", "condition")}
-    text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    write_text(Path(snakemake.output.contrast), text)
+    names = (snakemake.wildcards[name] for name in ("system", "first", "second", "task", "condition"))
+    write_comparison(result, dict(zip(OF, names, strict=True)), Path(snakemake.output.contrast))

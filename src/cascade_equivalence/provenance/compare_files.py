@@ -202,11 +202,17 @@ def _read_json(path: Path) -> Any:
 
 
 COMPARISONS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
-    "tables": (compare_tables, ("tables/*.csv", "paper/*.csv", "comparison.csv", "claims.csv", "replication.csv")),
+    "tables": (
+        compare_tables,
+        (
+            *("tables/*.csv", "paper/*.csv", "comparison.csv", "claims.csv", "replication.csv"),
+            *("agreement/**/*.csv", "contrasts/**/*.csv"),
+        ),
+    ),
     "documents": (
         compare_documents,
         (
-            *("agreement/**/*.json", "contrasts/**/*.json", "surplus/*.json", "preflight/*.json"),
+            *("agreement/**/*.json", "surplus/*.json", "preflight/*.json"),
             *("probes/**/*.json", "erasers/**/*.json"),
         ),
     ),

@@ -6,12 +6,14 @@ from pathlib import Path
 import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Outline, nodes
 from cascade_equivalence.report.results import Results
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.stats.numbers import LONG, OF, read_comparison
 
 NOTHING_OPENED = MechanismFiles()
 
@@ -36,8 +38,8 @@ def build_tables(
 
     Args:
         answer_files: Answers of a system, task and condition each.
-        agreement_files: What ``compare`` gives of each pair, and ``match``.
-        contrast_files: What ``contrast`` gives of each, and ``match_first`` and ``match_second``.
+        agreement_files: Numbers that ``compare`` gives of each pair, and ``match``.
+        contrast_files: Numbers that ``contrast`` gives of each, and ``match_first`` and ``match_second``.
         transcript_files: Transcripts of an origin, task and condition each.
         labels: Closed label set of each task; empty for open answers.
         outline: Names and order.
@@ -56,14 +58,13 @@ def build_tables(
         StudyError: A file is about something outside the study, or the files of one study do not fit together.
     """
     answer_nodes, transcript_nodes = nodes(answer_files, "system"), nodes(transcript_files, "asr")
-    agreement_nodes = nodes(agreement_files, "system", "reference")
-    contrast_nodes = nodes(contrast_files, "system", "first", "second")
-    outline.check([*answer_nodes, *agreement_nodes, *contrast_nodes, *transcript_nodes])
+    agreement, contrasts = (_comparisons(files) for files in (agreement_files, contrast_files))
+    outline.check([*answer_nodes, *transcript_nodes])
     results = Results(
         answers={node: pl.read_parquet(path) for node, path in answer_nodes.items()},
         transcripts={node: pl.read_parquet(path) for node, path in transcript_nodes.items()},
-        agreement=agreement_nodes,
-        contrasts=contrast_nodes,
+        agreement=agreement,
+        contrasts=contrasts,
         labels=labels,
         outline=outline,
         statistics=statistics,
@@ -75,3 +76,17 @@ def build_tables(
         mechanism=mechanism,
     )
     return Tables(**{name: results[name] for name in TABLES})
+
+
+def _comparisons(files: Iterable[Path]) -> pl.DataFrame:
+    """The numbers of all files.
+
+    Raises:
+        StudyError: Two files are about the same.
+    """
+    tables = [read_comparison(path) for path in files]
+    numbers = pl.concat([pl.DataFrame(schema=LONG), *tables])
+    if (twice := numbers.filter(numbers.select(*OF, "statistic").is_duplicated())).height:
+        of = " ".join(name for name in twice.row(0)[: len(OF)] if name)
+        raise StudyError(f"two files hold the comparison {of}; remove the one that is not the study's")
+    return numbers

@@ -98,7 +98,7 @@ def _row(
     return {
         "system": node.who,
         **outline.parts(node.who),
-        **place_values(node),
+        **place_values(node.task, node.condition),
         "rows": table.height,
         "audio_seconds": length,
         "transcription_seconds": hearing,

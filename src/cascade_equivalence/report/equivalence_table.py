@@ -1,13 +1,12 @@
 """Which systems are shown to be equivalent, as tidy columns and as a reader sees them."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report import retest_table
-from cascade_equivalence.report.columns import ENDS, PAIR, Schema, estimate_schema
+from cascade_equivalence.report.columns import ENDS, PairColumn, estimate, later, number, reason, text
 from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, interval, p_value, points_interval
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.table import Table
@@ -15,32 +14,27 @@ from cascade_equivalence.report.table import Table
 if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
 
-SCHEMA: Schema = {
-    "accuracy_margin": pl.Float64,
-    "kappa_bound": pl.Float64,
-    **estimate_schema("accuracy_difference"),
-    "tango_low": pl.Float64,
-    "tango_high": pl.Float64,
-    "p_equivalence": pl.Float64,
-    "p_difference": pl.Float64,
-    "p_difference_adjusted": pl.Float64,
-    "accuracy_verdict": pl.String,
-    "accuracy_reason": pl.String,
-    **estimate_schema("kappa"),
-    "p_below": pl.Float64,
-    "p_below_adjusted": pl.Float64,
-    "kappa_verdict": pl.String,
-    "kappa_reason": pl.String,
-    "ceiling": pl.String,
-    "ceiling_margin": pl.Float64,
-    **estimate_schema("gap"),
-    "p_gap": pl.Float64,
-    "p_gap_adjusted": pl.Float64,
-    "gap_verdict": pl.String,
-    "gap_reason": pl.String,
-    "verdict": pl.String,
-    "reason": pl.String,
-    **retest_table.BESIDE,
+COLUMNS: dict[str, PairColumn] = {
+    "accuracy_margin": number("equivalence.accuracy.margin"),
+    "kappa_bound": number("equivalence.kappa.bound"),
+    "accuracy_difference": number("equivalence.accuracy.difference"),
+    "accuracy_difference_low": number("equivalence.accuracy.low"),
+    "accuracy_difference_high": number("equivalence.accuracy.high"),
+    **{name: number(f"equivalence.accuracy.{name}") for name in ("tango_low", "tango_high")},
+    **{name: number(f"equivalence.accuracy.{name}") for name in ("p_equivalence", "p_difference")},
+    "p_difference_adjusted": later(pl.Float64),
+    "accuracy_verdict": later(pl.String),
+    "accuracy_reason": text("equivalence.accuracy.reason"),
+    **estimate("kappa", "equivalence.kappa"),
+    "p_below": later(pl.Float64),
+    "p_below_adjusted": later(pl.Float64),
+    "kappa_verdict": later(pl.String),
+    "kappa_reason": reason("equivalence.kappa"),
+    "ceiling": later(pl.String),
+    "ceiling_margin": later(pl.Float64),
+    **{name: later(pl.Float64) for name in ("gap", "gap_low", "gap_high", "p_gap", "p_gap_adjusted")},
+    **{name: later(pl.String) for name in ("gap_verdict", "gap_reason", "verdict", "reason")},
+    **{name: later(kind) for name, kind in retest_table.BESIDE.items()},
 }
 """Limits are those of the study's intervals; ``tango_low`` and ``tango_high`` take rows as independent. ``gap`` is
 kappa minus that of the ``ceiling``, another pair. Verdicts are those of ``stats.equivalence``, and ``ceiling`` of a
@@ -67,28 +61,6 @@ WORDS = {
     "inconclusive": "not shown",
     "undefined": UNDEFINED,
 }
-
-
-def row(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a pair, from what ``stats.equivalence.judge`` gives; verdicts need the study's other pairs."""
-    judged = found["equivalence"]
-    accuracy, kappa = judged["accuracy"], judged["kappa"]
-    return dict.fromkeys(SCHEMA) | {
-        "accuracy_margin": accuracy["margin"],
-        "kappa_bound": kappa["bound"],
-        "accuracy_difference": accuracy["difference"],
-        "accuracy_difference_low": accuracy["low"],
-        "accuracy_difference_high": accuracy["high"],
-        "tango_low": accuracy["tango_low"],
-        "tango_high": accuracy["tango_high"],
-        "p_equivalence": accuracy["p_equivalence"],
-        "p_difference": accuracy["p_difference"],
-        "accuracy_reason": accuracy["reason"],
-        "kappa": kappa["value"],
-        "kappa_low": kappa["low"],
-        "kappa_high": kappa["high"],
-        "kappa_reason": kappa["reason"],
-    }
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
@@ -172,8 +144,7 @@ def _judged(results: "Results") -> pl.DataFrame:
 TABLE = Table(
     name="equivalence",
     section="verdict",
-    schema=PAIR | SCHEMA,
-    row=row,
+    columns=COLUMNS,
     build=_judged,
     display=lambda tables, confidence: display(tables.equivalence, confidence),
 )

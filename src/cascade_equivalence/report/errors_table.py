@@ -6,95 +6,77 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import PAIR, Schema, estimate_schema, estimate_values
+from cascade_equivalence.report.columns import Numbers, PairColumn, count, estimate, flag, number, reason, text
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, interval, p_value, percent
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.pair_tables import OVERLAP_LIMITS
 from cascade_equivalence.report.table import Table
 
-NO_VALUE = {"value": None, "low": None, "high": None}
-TRANSCRIPTS = {"same_wrong": "shared_errors", "both_wrong": "joint_errors", "all": "clips"}
-SCHEMA: Schema = {
-    "both_wrong": pl.Int64,
-    "same_wrong": pl.Int64,
-    **estimate_schema("overlap"),
-    "overlap_reason": pl.String,
-    "overlap_informative": pl.Boolean,
-    "overlap_with_invalid_pairs": pl.Float64,
-    "overlap_chance": pl.Float64,
-    "overlap_chance_empirical": pl.Float64,
-    **estimate_schema("overlap_permuted"),
-    "permutation_p": pl.Float64,
-    "permutation_texts": pl.Int64,
-    "permutation_exchanged": pl.Int64,
-    "permutation_reason": pl.String,
-    **estimate_schema("overlap_ratio"),
-    "overlap_ratio_reason": pl.String,
-    **estimate_schema("overlap_ratio_even"),
-    **estimate_schema("consistency_observed"),
-    "consistency_expected": pl.Float64,
-    **estimate_schema("error_consistency"),
-    "error_consistency_lowest": pl.Float64,
-    "error_consistency_highest": pl.Float64,
-    "error_consistency_reason": pl.String,
-    **estimate_schema("copied"),
-    **estimate_schema("capa"),
-    "capa_with_invalid_pairs": pl.Float64,
-    "capa_reason": pl.String,
-    **{column: kind for name in TRANSCRIPTS.values() for column, kind in estimate_schema(f"correct_{name}").items()},
-    **estimate_schema("degraded_risk_ratio"),
-    "induced_reason": pl.String,
+OVERLAP: dict[str, PairColumn] = {
+    **estimate("overlap"),
+    "overlap_reason": reason("overlap"),
+    "overlap_informative": flag("overlap.informative"),
+}
+CHANCE: dict[str, PairColumn] = {
+    "overlap_chance": number("overlap.chance.uniform"),
+    "overlap_chance_empirical": number("overlap.chance.empirical"),
 }
 
 
-def row(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of one pair, task and condition.
+def _by_even_chance(end: str) -> PairColumn:
+    """Overlap by that of wrong answers that are evenly spread."""
 
-    Args:
-        found: An agreement node's JSON, of which ``overlap`` (see ``stats.compare``) and ``errors`` (see
-            ``stats.errors``) are read.
-    """
-    overlap, errors = found["overlap"], found["errors"]
-    permutation, ratio, capa, induced = (errors[name] for name in ("permutation", "ratio", "capa", "induced"))
-    consistency = errors["consistency"]
-    even = overlap["chance"]["uniform"]["value"] if overlap["informative"] else None
+    def read(found: Numbers) -> float | None:
+        value = getattr(found["overlap"], end)
+        even = found["overlap.chance.uniform"].value if found["overlap.informative"].value else None
+        return None if value is None or even is None else value / even
+
+    return PairColumn(pl.Float64, read)
+
+
+def _heard(name: str, statistic: str) -> dict[str, PairColumn]:
+    """An estimate that there is only where a transcript is read."""
+    cells = estimate(name, statistic)
     return {
-        "both_wrong": overlap["both_wrong"],
-        "same_wrong": overlap["same_wrong"],
-        **estimate_values("overlap", overlap),
-        "overlap_reason": overlap["reason"],
-        "overlap_informative": overlap["informative"],
-        "overlap_with_invalid_pairs": overlap["with_invalid_pairs"],
-        "overlap_chance": overlap["chance"]["uniform"]["value"],
-        "overlap_chance_empirical": overlap["chance"]["empirical"]["value"],
-        **estimate_values("overlap_permuted", permutation | {"value": permutation["mean"]}),
-        "permutation_p": permutation["p"],
-        "permutation_texts": permutation["texts"],
-        "permutation_exchanged": permutation["exchanged"],
-        "permutation_reason": permutation["reason"],
-        **estimate_values("overlap_ratio", ratio),
-        "overlap_ratio_reason": ratio["reason"],
-        **_by(estimate_values("overlap_ratio_even", overlap), even),
-        **estimate_values("consistency_observed", consistency["observed"]),
-        "consistency_expected": consistency["expected"],
-        **estimate_values("error_consistency", consistency["kappa"]),
-        "error_consistency_lowest": consistency["lowest"],
-        "error_consistency_highest": consistency["highest"],
-        "error_consistency_reason": consistency["kappa"]["reason"],
-        **estimate_values("copied", consistency["copied"]),
-        **estimate_values("capa", capa),
-        "capa_with_invalid_pairs": capa["with_invalid_pairs"],
-        "capa_reason": capa["reason"],
-        **{
-            column: value
-            for part, name in TRANSCRIPTS.items()
-            for column, value in estimate_values(
-                f"correct_{name}", induced[part]["share"] if part in induced else NO_VALUE
-            ).items()
-        },
-        **estimate_values("degraded_risk_ratio", induced.get("risk_ratio", NO_VALUE)),
-        "induced_reason": induced["reason"],
+        column: PairColumn(kind, lambda found, read=read: read(found) if statistic in found else None)  # type: ignore[misc]
+        for column, (kind, read) in cells.items()
     }
+
+
+COLUMNS: dict[str, PairColumn] = {
+    "both_wrong": count("overlap.both_wrong"),
+    "same_wrong": count("overlap.same_wrong"),
+    **OVERLAP,
+    "overlap_with_invalid_pairs": number("overlap.with_invalid_pairs"),
+    **CHANCE,
+    "overlap_permuted": number("errors.permutation.mean"),
+    "overlap_permuted_low": number("errors.permutation.low"),
+    "overlap_permuted_high": number("errors.permutation.high"),
+    "permutation_p": number("errors.permutation.p"),
+    "permutation_texts": count("errors.permutation.texts"),
+    "permutation_exchanged": count("errors.permutation.exchanged"),
+    "permutation_reason": text("errors.permutation.reason"),
+    **estimate("overlap_ratio", "errors.ratio"),
+    "overlap_ratio_reason": reason("errors.ratio"),
+    "overlap_ratio_even": _by_even_chance("value"),
+    "overlap_ratio_even_low": _by_even_chance("low"),
+    "overlap_ratio_even_high": _by_even_chance("high"),
+    **estimate("consistency_observed", "errors.consistency.observed"),
+    "consistency_expected": number("errors.consistency.expected"),
+    **estimate("error_consistency", "errors.consistency.kappa"),
+    "error_consistency_lowest": number("errors.consistency.lowest"),
+    "error_consistency_highest": number("errors.consistency.highest"),
+    "error_consistency_reason": reason("errors.consistency.kappa"),
+    **estimate("copied", "errors.consistency.copied"),
+    **estimate("capa", "errors.capa"),
+    "capa_with_invalid_pairs": number("errors.capa.with_invalid_pairs"),
+    "capa_reason": reason("errors.capa"),
+    **_heard("correct_shared_errors", "errors.induced.same_wrong.share"),
+    **_heard("correct_joint_errors", "errors.induced.both_wrong.share"),
+    **_heard("correct_clips", "errors.induced.all.share"),
+    **_heard("degraded_risk_ratio", "errors.induced.risk_ratio"),
+    "induced_reason": text("errors.induced.reason"),
+}
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
@@ -158,10 +140,6 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
     )
 
 
-def _by(values: Mapping[str, float | None], divisor: float | None) -> dict[str, float | None]:
-    return {name: None if value is None or divisor is None else value / divisor for name, value in values.items()}
-
-
 def _interval(row: Mapping[str, Any], name: str) -> str:
     return interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
@@ -189,7 +167,6 @@ def _transcript_cells(row: Mapping[str, Any]) -> list[str]:
 TABLE = Table(
     name="errors",
     section="errors",
-    schema=PAIR | SCHEMA,
-    row=row,
+    columns=COLUMNS,
     display=lambda tables, confidence: display(tables.errors, confidence),
 )

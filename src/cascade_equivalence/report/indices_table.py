@@ -1,64 +1,56 @@
 """Other indices of agreement beside kappa, and how much wider the intervals of whole texts are than those of clips."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import PAIR, Schema, estimate_schema, estimate_values
+from cascade_equivalence.report.columns import Numbers, PairColumn, estimate, number
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval, percent
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.table import Table
 
-BY_ROWS = ("kappa", "observed_agreement")
 INDICES = {"kappa_max": "kappa max", "pabak": "PABAK", "ac1": "AC1"}
-SCHEMA: Schema = {
-    **estimate_schema("kappa"),
-    "kappa_max": pl.Float64,
-    "share_of_max": pl.Float64,
-    **estimate_schema("pabak"),
-    **estimate_schema("ac1"),
-    **estimate_schema("observed_agreement"),
-    **{f"{name}_{column}": pl.Float64 for name in BY_ROWS for column in ("by_rows_low", "by_rows_high", "width_ratio")},
-    "indices_reason": pl.String,
-}
 
 
-def row(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of one pair on one task in one condition.
+def _share_of_max(found: Numbers) -> float | None:
+    """Kappa over kappa max; None where kappa max is 0 or missing."""
+    kappa, largest = found["kappa"].value, found["indices.kappa_max"].value
+    return kappa / largest if largest and kappa is not None else None
 
-    Args:
-        found: Its agreement node: ``kappa``, ``observed_agreement``, ``indices``, ``by_rows``.
 
-    Returns:
-        The columns of ``SCHEMA``. ``share_of_max``: kappa over kappa max, None where kappa max is 0 or missing.
-        ``*_width_ratio``: width of the interval of whole texts over that of rows, None where either has no width.
-        ``indices_reason``: why indices are missing.
-    """
-    kappa, indices, by_rows = found["kappa"], found["indices"], found["by_rows"]
-    largest = indices["kappa_max"]["value"]
-    columns = {"kappa": kappa, "observed_agreement": found["observed_agreement"]}
-    columns |= {name: indices[name] for name in INDICES if name != "kappa_max"}
+def _by_rows(name: str) -> dict[str, PairColumn]:
+    """The interval of rows, and by how much that of whole texts is wider; None where either has no width."""
+
+    def width_ratio(found: Numbers) -> float | None:
+        wide, narrow = (
+            None if low is None or high is None else high - low
+            for _, low, high, *_ in (found[name], found[f"by_rows.{name}"])
+        )
+        return wide / narrow if wide and narrow and wide > 0 and narrow > 0 else None
+
+    ends = {f"{name}_by_rows_{end}": number(f"by_rows.{name}", end) for end in ("low", "high")}
+    return ends | {f"{name}_width_ratio": PairColumn(pl.Float64, width_ratio)}
+
+
+def _reasons(found: Numbers) -> str | None:
+    """Why indices are missing."""
     reasons: dict[str, list[str]] = {}
     for name, title in INDICES.items():
-        if reason := indices[name]["reason"]:
+        if reason := found[f"indices.{name}"].reason:
             reasons.setdefault(reason, []).append(title)
-    return {
-        **{key: value for name, each in columns.items() for key, value in estimate_values(name, each).items()},
-        "kappa_max": largest,
-        "share_of_max": kappa["value"] / largest if largest and kappa["value"] is not None else None,
-        **{
-            f"{name}_{column}": value
-            for name in BY_ROWS
-            for column, value in (
-                ("by_rows_low", by_rows[name]["low"]),
-                ("by_rows_high", by_rows[name]["high"]),
-                ("width_ratio", _width_ratio(found[name], by_rows[name])),
-            )
-        },
-        "indices_reason": "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items()) or None,
-    }
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items()) or None
+
+
+COLUMNS: dict[str, PairColumn] = {
+    **estimate("kappa"),
+    "kappa_max": number("indices.kappa_max"),
+    "share_of_max": PairColumn(pl.Float64, _share_of_max),
+    **estimate("pabak", "indices.pabak"),
+    **estimate("ac1", "indices.ac1"),
+    **estimate("observed_agreement"),
+    **_by_rows("kappa"),
+    **_by_rows("observed_agreement"),
+    "indices_reason": PairColumn(pl.String, _reasons),
+}
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
@@ -115,13 +107,6 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
     )
 
 
-def _width_ratio(texts: Mapping[str, Any], rows: Mapping[str, Any]) -> float | None:
-    if texts["low"] is None or rows["low"] is None:
-        return None
-    wide, narrow = texts["high"] - texts["low"], rows["high"] - rows["low"]
-    return wide / narrow if wide > 0 and narrow > 0 else None
-
-
 def _ends(low: float | None, high: float | None) -> str:
     return UNDEFINED if low is None else f"[{decimal(low)}, {decimal(high)}]"
 
@@ -133,7 +118,6 @@ def _ratio(ratio: float | None) -> str:
 TABLE = Table(
     name="indices",
     section="agreement",
-    schema=PAIR | SCHEMA,
-    row=row,
+    columns=COLUMNS,
     display=lambda tables, confidence: display(tables.indices, confidence),
 )

@@ -93,12 +93,10 @@ class Outline:
         """Refuse nodes that are not part of the study.
 
         Raises:
-            StudyError: A node names a system, pair, contrast, ASR or task that the study does not have.
+            StudyError: A node names a system, ASR or task that the study does not have.
         """
-        pairs = (f"{pair.system}~{pair.reference}" for pair in self.pairs)
-        contrasts = (f"{contrast.system}~{contrast.first}~{contrast.second}" for contrast in self.contrasts)
         asrs = (spec.asr for spec in self.systems.values() if not isinstance(spec, ByItself))
-        known = {*self.systems, *asrs, *pairs, *contrasts}
+        known = {*self.systems, *asrs}
         for node in found:
             for name, names in ((node.who, known), (node.task, self.tasks)):
                 if name not in names:
@@ -127,7 +125,7 @@ class NodeFile(NamedTuple):
     """What a file is of.
 
     Attributes:
-        who: System, ASR, ``system~reference`` or ``system~first~second``.
+        who: System, or origin of transcripts.
         task: Task.
         condition: ``clean``, ``snr<dB>`` or another name that ``conditions.py`` knows.
     """
@@ -136,24 +134,18 @@ class NodeFile(NamedTuple):
     task: str
     condition: str
 
-    @property
-    def names(self) -> list[str]:
-        """The systems of a comparison, in order."""
-        return self.who.split("~")
 
-
-def nodes(paths: Iterable[Path], *who: str) -> dict[NodeFile, Path]:
+def nodes(paths: Iterable[Path], who: str) -> dict[NodeFile, Path]:
     """Files by what they are of.
 
     Args:
         paths: The files.
-        who: What they say of whom they are: ``system``, or ``asr``, or the names of those that are compared.
+        who: What they say of whom they are: ``system`` or ``asr``.
 
     Raises:
         StudyError: A file does not say it, or two are of the same.
     """
-    found = files_about(paths, (*who, "task", "condition"))
-    return {NodeFile("~".join(names), task, condition): path for (*names, task, condition), path in found.items()}
+    return {NodeFile(*of): path for of, path in files_about(paths, (who, "task", "condition")).items()}
 
 
 def _ranked(name: pl.Expr, order: Sequence[str]) -> pl.Expr:

@@ -1,96 +1,69 @@
-"""The tidy tables of agreement and of contrasts, from the agreement and the contrast nodes' files."""
+"""The tidy tables of agreement and of contrasts, from the numbers of comparisons."""
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report import pair_tables, retest_table
-from cascade_equivalence.report.columns import PAIR, PLACE, Schema, estimate_schema, estimate_values, place_values
-from cascade_equivalence.report.naming import NodeFile, Outline
+from cascade_equivalence.report.columns import (
+    PLACE,
+    SIZE,
+    PairColumn,
+    Schema,
+    count,
+    estimate,
+    later,
+    number,
+    place_values,
+    reason,
+    text,
+)
+from cascade_equivalence.report.errors_table import CHANCE, OVERLAP
+from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.table import Table
-from cascade_equivalence.report.tests_table import CORRECTED
+from cascade_equivalence.report.tests_table import CORRECTED, DISCORDANT
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
+    from cascade_equivalence.stats.numbers import Number
 
-CONTRAST_ARMS = ("system", "first", "second")
-AGREEMENT: Schema = {
-    **PAIR,
-    **estimate_schema("kappa"),
-    "kappa_reason": pl.String,
-    **estimate_schema("observed_agreement"),
-    **estimate_schema("accuracy_difference"),
-    "only_system_right": pl.Int64,
-    "only_reference_right": pl.Int64,
-    "mcnemar_p": pl.Float64,
-    "mcnemar_method": pl.String,
-    "mcnemar_p_adjusted": pl.Float64,
-    "row_test_size": pl.Float64,
-    "clustered_p": pl.Float64,
-    "clustered_p_adjusted": pl.Float64,
-    "accuracies_differ": pl.Boolean,
-    "both_wrong": pl.Int64,
-    "same_wrong": pl.Int64,
-    **estimate_schema("overlap"),
-    "overlap_reason": pl.String,
-    "overlap_informative": pl.Boolean,
-    "overlap_chance": pl.Float64,
-    "overlap_chance_empirical": pl.Float64,
-    "system_against_chance": pl.String,
-    "reference_against_chance": pl.String,
-    **retest_table.BESIDE,
+AGREEMENT: dict[str, PairColumn] = {
+    **estimate("kappa"),
+    "kappa_reason": reason("kappa"),
+    **estimate("observed_agreement"),
+    **estimate("accuracy_difference"),
+    **DISCORDANT,
+    "mcnemar_p_adjusted": later(pl.Float64),
+    "row_test_size": number("tests.row_test.size"),
+    "clustered_p": number("tests.clustered.p"),
+    "clustered_p_adjusted": later(pl.Float64),
+    "accuracies_differ": later(pl.Boolean),
+    "both_wrong": count("overlap.both_wrong"),
+    "same_wrong": count("overlap.same_wrong"),
+    **OVERLAP,
+    **CHANCE,
+    "system_against_chance": text("system.against_chance"),
+    "reference_against_chance": text("reference.against_chance"),
+    **{name: later(kind) for name, kind in retest_table.BESIDE.items()},
 }
-CONTRASTS: Schema = {
-    "contrast": pl.String,
-    "system": pl.String,
-    "first": pl.String,
-    "second": pl.String,
-    "match_first": pl.String,
-    "match_second": pl.String,
-    **PLACE,
-    "rows": pl.Int64,
-    "groups": pl.Int64,
-    **estimate_schema("kappa_first"),
-    **estimate_schema("kappa_second"),
-    **estimate_schema("kappa_difference"),
-    "p": pl.Float64,
-    "p_adjusted": pl.Float64,
-    "agreements_differ": pl.Boolean,
-    "reason": pl.String,
-    **estimate_schema("observed_difference"),
-    "system_against_chance": pl.String,
-    "first_against_chance": pl.String,
-    "second_against_chance": pl.String,
+CONTRASTS: dict[str, PairColumn] = {
+    "match_first": text("match_first"),
+    "match_second": text("match_second"),
+    **{name: PairColumn(kind, lambda _: None) for name, kind in PLACE.items()},
+    **SIZE,
+    **estimate("kappa_first", "first.kappa"),
+    **estimate("kappa_second", "second.kappa"),
+    **estimate("kappa_difference"),
+    "p": later(pl.Float64),
+    "p_adjusted": later(pl.Float64),
+    "agreements_differ": later(pl.Boolean),
+    "reason": reason("kappa_difference"),
+    **estimate("observed_difference"),
+    **{f"{arm}_against_chance": text(f"{arm}.against_chance") for arm in ("system", "first", "second")},
 }
-
-
-def _agreement(found: Mapping[str, Any]) -> dict[str, Any]:
-    test, overlap = found["mcnemar"], found["overlap"]
-    return {
-        **estimate_values("kappa", found["kappa"]),
-        "kappa_reason": found["kappa"]["reason"],
-        **estimate_values("observed_agreement", found["observed_agreement"]),
-        **estimate_values("accuracy_difference", found["accuracy_difference"]),
-        "only_system_right": test["b"],
-        "only_reference_right": test["c"],
-        "mcnemar_p": test["p"],
-        "mcnemar_method": test["method"],
-        "row_test_size": found["tests"]["row_test"]["size"],
-        "clustered_p": found["tests"]["clustered"]["p"],
-        "both_wrong": overlap["both_wrong"],
-        "same_wrong": overlap["same_wrong"],
-        **estimate_values("overlap", overlap),
-        "overlap_reason": overlap["reason"],
-        "overlap_informative": overlap["informative"],
-        "overlap_chance": overlap["chance"]["uniform"]["value"],
-        "overlap_chance_empirical": overlap["chance"]["empirical"]["value"],
-        "system_against_chance": found["system"]["against_chance"],
-        "reference_against_chance": found["reference"]["against_chance"],
-    }
+CONTRAST_OF = ("contrast", "system", "first", "second")
+CONTRAST_SCHEMA: Schema = dict.fromkeys(CONTRAST_OF, pl.String) | {name: cell.kind for name, cell in CONTRASTS.items()}
 
 
 def _compared(results: "Results") -> pl.DataFrame:
@@ -106,62 +79,46 @@ def _compared(results: "Results") -> pl.DataFrame:
     return retest_table.beside(results.in_order(AGREEMENT_TABLE), results["retest"])
 
 
-def contrasts_frame(files: Mapping[NodeFile, Path], outline: Outline, statistics: StatisticsConfig) -> pl.DataFrame:
+def contrasts_frame(numbers: pl.DataFrame, outline: Outline, statistics: StatisticsConfig) -> pl.DataFrame:
     """The table of contrasts, sorted for a reader.
 
     Args:
-        files: What ``contrast`` gave, and the matches.
+        numbers: Numbers of each contrast.
         outline: Names and order.
         statistics: False discovery rate and families of the tests.
     """
     from cascade_equivalence.report.families import correct
+    from cascade_equivalence.stats.numbers import by_comparison
 
     rows: list[dict[str, Any]] = []
-    for node, path in files.items():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        system, first, second = node.names
-        row = {
-            "contrast": outline.contrast_label(system, first, second),
-            "system": system,
-            "first": first,
-            "second": second,
-            "match_first": found["match_first"],
-            "match_second": found["match_second"],
-            **place_values(node),
-            "rows": found["rows"],
-            "groups": found["groups"],
-            **estimate_values("kappa_first", found["first"]["kappa"]),
-            **estimate_values("kappa_second", found["second"]["kappa"]),
-            **estimate_values("kappa_difference", found["kappa_difference"]),
-            "p": _p_of_zero(found["kappa_difference"], statistics.confidence),
-            "reason": found["kappa_difference"]["reason"],
-            **estimate_values("observed_difference", found["observed_difference"]),
-        }
-        rows.append(row | {f"{arm}_against_chance": found[arm]["against_chance"] for arm in CONTRAST_ARMS})
+    for (system, first, second, task, condition), found in by_comparison(numbers):
+        label = outline.contrast_label(system, first, second)
+        row = dict(zip(CONTRAST_OF, (label, system, first, second), strict=True))
+        row |= {name: cell.read(found) for name, cell in CONTRASTS.items()} | place_values(task, condition)
+        rows.append(row | {"p": _p_of_zero(found["kappa_difference"], statistics.confidence)})
     correct(rows, ("p",), statistics)
     for row in rows:
         row["agreements_differ"] = None if row["p_adjusted"] is None else row["p_adjusted"] <= statistics.fdr
-    return outline.sort(pl.DataFrame(rows, schema=CONTRASTS, orient="row"))
+    return outline.sort(pl.DataFrame(rows, schema=CONTRAST_SCHEMA, orient="row"))
 
 
-def _p_of_zero(found: Mapping[str, Any], confidence: float) -> float | None:
+def _p_of_zero(found: "Number", confidence: float) -> float | None:
     from cascade_equivalence.stats.equivalence import p_of_interval
 
-    return p_of_interval(found["value"], found["low"], found["high"], 0.0, confidence)
+    return p_of_interval(found.value, found.low, found.high, 0.0, confidence)
 
 
 AGREEMENT_TABLE = Table(
     name="agreement",
     section="agreement",
-    schema=AGREEMENT,
-    row=_agreement,
+    columns=AGREEMENT,
     build=_compared,
     display=lambda tables, confidence: pair_tables.agreement(tables.agreement, confidence),
 )
 CONTRASTS_TABLE = Table(
     name="contrasts",
     section="agreement",
-    schema=CONTRASTS,
+    schema=CONTRAST_SCHEMA,
     build=lambda results: contrasts_frame(results.contrasts, results.outline, results.statistics),
     display=lambda tables, confidence: pair_tables.contrasts(tables.contrasts, tables.agreement, confidence),
     planned=lambda study: bool(study.config.contrasts),

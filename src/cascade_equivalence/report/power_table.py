@@ -1,40 +1,25 @@
 """How much each comparison can show with its items, as tidy columns and as a reader sees them."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import PAIR, Schema
+from cascade_equivalence.report.columns import PairColumn, count, number, text
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, percent
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.table import Table
 
-SCHEMA: Schema = {
-    "margin": pl.Float64,
-    "alpha": pl.Float64,
-    "discordance": pl.Float64,
-    "icc": pl.Float64,
-    "design_effect": pl.Float64,
-    "difference_half_width": pl.Float64,
-    "difference_half_width_planned": pl.Float64,
-    "detectable_difference": pl.Float64,
-    "equivalence_power": pl.Float64,
-    "groups_for_80": pl.Int64,
-    "groups_for_90": pl.Int64,
-    "kappa_design_effect": pl.Float64,
-    "kappa_half_width": pl.Float64,
-    "kappa_half_width_planned": pl.Float64,
-    "power_reason": pl.String,
+NUMBERS = (
+    *("margin", "alpha", "discordance", "icc", "design_effect", "difference_half_width"),
+    *("difference_half_width_planned", "detectable_difference", "equivalence_power"),
+)
+OF_KAPPA = ("kappa_design_effect", "kappa_half_width", "kappa_half_width_planned")
+COLUMNS: dict[str, PairColumn] = {
+    **{name: number(f"power.{name}") for name in NUMBERS},
+    **{name: count(f"power.{name}") for name in ("groups_for_80", "groups_for_90")},
+    **{name: number(f"power.{name}") for name in OF_KAPPA},
+    "power_reason": text("power.reason"),
 }
 """Planned half-widths take rows as independent; all else is explained at ``stats.power.power``."""
-
-
-def row(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a pair, from what ``stats.power.power`` gives."""
-    power = found["power"]
-    return {name: power[name] for name in SCHEMA if name != "power_reason"} | {"power_reason": power["reason"]}
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
@@ -106,7 +91,6 @@ def _count(value: int | None) -> str:
 TABLE = Table(
     name="power",
     section="controls",
-    schema=PAIR | SCHEMA,
-    row=row,
+    columns=COLUMNS,
     display=lambda tables, confidence: display(tables.power, confidence),
 )

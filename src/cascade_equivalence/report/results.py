@@ -1,6 +1,5 @@
 """What the nodes of a study found, and the tables that are made of it."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,10 +10,11 @@ import polars as pl
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report.columns import place_values
+from cascade_equivalence.report.columns import SIZE, place_values
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.report.table import TABLES, Table
+from cascade_equivalence.stats.numbers import LONG, Number, by_comparison
 
 
 @dataclass(kw_only=True)
@@ -26,8 +26,8 @@ class Results:
         statistics: Draws, level and seed of the intervals that are made here; false discovery rate of the tests.
         answers: Answers by system, task and condition.
         transcripts: Transcripts by origin, task and condition.
-        agreement: What ``compare`` gave of each pair, and ``match``, as JSON.
-        contrasts: What ``contrast`` gave, and ``match_first`` and ``match_second``, as JSON.
+        agreement: Numbers of each pair: what ``compare`` gave, and ``match``.
+        contrasts: Numbers of each contrast: what ``contrast`` gave, and ``match_first`` and ``match_second``.
         labels: Closed label set of each task; empty for open answers.
         items: Items of each task.
         speech: Clips, for the costs of a second of speech.
@@ -41,8 +41,8 @@ class Results:
     statistics: StatisticsConfig
     answers: Mapping[NodeFile, pl.DataFrame] = field(default_factory=dict)
     transcripts: Mapping[NodeFile, pl.DataFrame] = field(default_factory=dict)
-    agreement: Mapping[NodeFile, Path] = field(default_factory=dict)
-    contrasts: Mapping[NodeFile, Path] = field(default_factory=dict)
+    agreement: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LONG))
+    contrasts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LONG))
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     items: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     speech: Iterable[Path] = ()
@@ -64,36 +64,27 @@ class Results:
 
     @cached_property
     def pairs(self) -> dict[str, list[dict[str, Any]]]:
-        """Rows of each table of pairs, as the nodes' files follow each other; each file is read once.
+        """Rows of each table of pairs.
 
         Raises:
-            StudyError: A file lacks what a table is read from.
+            StudyError: A comparison lacks what a table is read from.
         """
-        tables = {table.name: table.row for table in TABLES.values() if table.row is not None}
+        tables = {table.name: table.columns for table in TABLES.values() if table.columns is not None}
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in tables}
-        for node, path in self.agreement.items():
-            found = json.loads(path.read_text(encoding="utf-8"))
-            pair = _pair(node, found, self.outline)
-            for name, read in tables.items():
+        for (system, reference, _, task, condition), found in by_comparison(self.agreement):
+            pair = _pair(system, reference, task, condition, found, self.outline)
+            for name, columns in tables.items():
                 try:
-                    rows[name].append(pair | read(found))
+                    rows[name].append(pair | {column: cell.read(found) for column, cell in columns.items()})
                 except KeyError as error:
-                    raise StudyError(f"{path} has no {error}, which the table {name!r} is read from") from error
+                    raise StudyError(
+                        f"the agreement of {system} with {reference} on {task} ({condition}) has no {error}, which the "
+                        f"table {name!r} is read from: run snakemake again to renew it"
+                    ) from error
         return rows
 
     def in_order(self, table: Table) -> pl.DataFrame:
-        """A table of pairs, sorted for a reader.
-
-        Raises:
-            StudyError: Its rows have other columns than it says.
-        """
-        for row in self.pairs[table.name]:
-            given, named = row.keys(), table.schema.keys()
-            # `build` may add columns to the rows.
-            if wrong := sorted(given ^ named if table.build is None else given - named):
-                raise StudyError(
-                    f"the table {table.name!r}: {', '.join(wrong)} must be in both its `schema` and what `row` gives"
-                )
+        """A table of pairs, sorted for a reader."""
         return self.outline.sort(pl.DataFrame(self.pairs[table.name], schema=table.schema, orient="row"))
 
     @cached_property
@@ -104,16 +95,16 @@ class Results:
         return erasure_tables(self.mechanism.erasure, self.labels, self.statistics)
 
 
-def _pair(node: NodeFile, found: Mapping[str, Any], outline: Outline) -> dict[str, Any]:
-    system, reference = node.names
+def _pair(
+    system: str, reference: str, task: str, condition: str, found: Mapping[str, Number], outline: Outline
+) -> dict[str, Any]:
     return {
         "pair": outline.pair_label(system, reference),
         "system": system,
         "reference": reference,
         "system_kind": outline.parts(system)["kind"],
         "reference_kind": outline.parts(reference)["kind"],
-        "match": found["match"],
-        **place_values(node),
-        "rows": found["rows"],
-        "groups": found["groups"],
+        "match": found["match"].text,
+        **place_values(task, condition),
+        **{name: cell.read(found) for name, cell in SIZE.items()},
     }

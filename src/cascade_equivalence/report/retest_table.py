@@ -1,6 +1,5 @@
 """How far systems that are asked again agree with themselves, as tidy columns and as a reader sees it."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,30 +7,25 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.config.names import VARIANTS
-from cascade_equivalence.report.columns import Schema, estimate_schema, estimate_values
+from cascade_equivalence.report.columns import SIZE, PairColumn, Schema, estimate, reason, text
 from cascade_equivalence.report.display import NOT_RUN, Display, decimal, interval, points_interval
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.table import Table
 
-SCHEMA: Schema = {
-    "system": pl.String,
-    "task": pl.String,
-    "condition": pl.String,
-    "variant": pl.String,
-    "setting": pl.String,
-    "rows": pl.Int64,
-    "groups": pl.Int64,
-    **estimate_schema("kappa"),
-    **estimate_schema("observed_agreement"),
-    **estimate_schema("accuracy_difference"),
-    "reason": pl.String,
+COLUMNS: dict[str, PairColumn] = {
+    "variant": text("variant"),
+    "setting": text("setting"),
+    **SIZE,
+    **estimate("kappa"),
+    **estimate("observed_agreement"),
+    **estimate("accuracy_difference"),
+    "reason": reason("kappa"),
 }
+PLACE = ("system", "task", "condition")
+SCHEMA: Schema = dict.fromkeys(PLACE, pl.String) | {name: cell.kind for name, cell in COLUMNS.items()}
 """``setting`` says what was changed; the difference of accuracies is again minus usual; ``reason`` is kappa's."""
 BESIDE: Schema = {"retest_kappa": pl.Float64}
 """Column of the tables of pairs: the lowest kappa of either of the two with itself, over the variants."""
-PLACE = ("system", "task", "condition")
-NAMES = ("system", "task", "condition", "variant", "setting", "rows", "groups")
-ESTIMATES = ("kappa", "observed_agreement", "accuracy_difference")
 LIMIT = (
     "The retest κ says how far a system's answers depend on what should not matter. It is no ceiling of a pair whose "
     "two systems are asked in the same way: they may agree more than either agrees with itself when asked in another."
@@ -42,16 +36,16 @@ def frame(files: Iterable[Path], outline: Outline) -> pl.DataFrame:
     """One row a system, task and variant, in a reader's order.
 
     Args:
-        files: What ``stats.retest.retest`` gives, with what it is of.
+        files: Numbers that ``stats.retest.retest`` gives, with ``variant`` and ``setting``.
         outline: Names and order.
     """
+    from cascade_equivalence.stats.numbers import by_comparison, read_comparison
+
     rows: list[dict[str, Any]] = []
     for path in files:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        row = {name: found[name] for name in NAMES} | {"reason": found["kappa"]["reason"]}
-        for name in ESTIMATES:
-            row |= estimate_values(name, found[name])
-        rows.append(row)
+        for (system, _, _, task, condition), found in by_comparison(read_comparison(path)):
+            row = dict(zip(PLACE, (system, task, condition), strict=True))
+            rows.append(row | {name: cell.read(found) for name, cell in COLUMNS.items()})
     orders = [list(outline.systems), outline.ordered_tasks(), list(VARIANTS)]
     names = ("system", "task", "variant")
     rows.sort(key=lambda row: [order.index(row[name]) for order, name in zip(orders, names, strict=True)])

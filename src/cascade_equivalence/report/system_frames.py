@@ -84,7 +84,7 @@ def _accuracy_row(
     return {
         "system": node.who,
         **outline.parts(node.who),
-        **place_values(node),
+        **place_values(node.task, node.condition),
         **{name: found[name] for name in COPIED},
         **estimate_values("accuracy", found["accuracy"]),
         **estimate_values("parse_rate", found["parse_rate"]),
@@ -146,7 +146,7 @@ def transcription_frame(transcripts: Mapping[NodeFile, pl.DataFrame], outline: O
                 {
                     "asr": node.who,
                     "kind": outline.asr_kind(node.who),
-                    **place_values(node),
+                    **place_values(node.task, node.condition),
                     **found,
                     "word_error_rate": found["word_errors"] / words if (words := found["reference_words"]) else None,
                 }

@@ -1,14 +1,14 @@
 """What a tidy table is: its columns, how it is made and shown, where it stands, and which studies have it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.registry import Registry
-from cascade_equivalence.report.columns import Schema
+from cascade_equivalence.report.columns import PAIR, PairColumn, Schema
 from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.shown import MORE, PlannedStudy, check_shown, every_study
 
@@ -42,9 +42,9 @@ class Table:
 
     Attributes:
         name: Its name, in small letters: of files, and in the page.
-        schema: Its columns.
         display: The table as a reader sees it, from all tables and the level of their intervals.
-        row: Of a table of pairs: the columns beside ``PAIR``, from what an agreement node found.
+        schema: Its columns; those of a table of pairs follow from ``columns``.
+        columns: Of a table of pairs: those beside ``PAIR``, each with what a comparison has for it.
         build: The table, from what the nodes found; None of a table of pairs that is its rows in a reader's order.
         section: Its section of the page.
         planned: Whether a study declares its files before anything has run; where it need not, an empty table has no
@@ -56,9 +56,9 @@ class Table:
     """
 
     name: str
-    schema: Schema
     display: "Callable[[Tables, float], Display]"
-    row: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    schema: Schema = field(default_factory=dict)
+    columns: Mapping[str, PairColumn] | None = None
     build: "Callable[[Results], pl.DataFrame] | None" = None
     section: str = MORE
     planned: Callable[[PlannedStudy], bool] = every_study
@@ -66,8 +66,10 @@ class Table:
 
     def __post_init__(self) -> None:
         check_shown("table", self.name, self.section)
-        if self.row is None and self.build is None:
-            raise StudyError(f"the table {self.name!r} needs `row`, for a table of pairs, or `build`")
+        if self.columns is not None:
+            object.__setattr__(self, "schema", PAIR | {name: cell.kind for name, cell in self.columns.items()})
+        elif self.build is None:
+            raise StudyError(f"the table {self.name!r} needs `columns`, for a table of pairs, or `build`")
 
     @property
     def optional(self) -> bool:

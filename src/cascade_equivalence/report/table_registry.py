@@ -5,6 +5,7 @@ from cascade_equivalence.report import (
     errors_table,
     groupings_table,
     indices_table,
+    numbers_table,
     power_table,
     ranking_table,
     retest_table,
@@ -47,4 +48,5 @@ OWN: tuple[Table, ...] = (
     ERASURE_TABLE,
     CONTROLS_TABLE,
     ERASERS_TABLE,
+    numbers_table.TABLE,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.columns import PAIR, Schema
+from cascade_equivalence.report.columns import PairColumn, count, later, number, text
 from cascade_equivalence.report.display import UNDEFINED, Display, decimal, p_value, percent, span
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.table import Table
@@ -17,45 +17,26 @@ if TYPE_CHECKING:
 CORRECTED = ("mcnemar_p", "clustered_p")
 """Tests of which a study makes many: the same of one item set and family are corrected together."""
 TOLERANCE = 1.1  # a test that errs a tenth more often than it should does its work
-SCHEMA: Schema = {
-    "only_system_right": pl.Int64,
-    "only_reference_right": pl.Int64,
-    "mcnemar_p": pl.Float64,
-    "mcnemar_method": pl.String,
-    "mcnemar_p_adjusted": pl.Float64,
-    "exact_p": pl.Float64,
-    "mid_p": pl.Float64,
-    "clustered_statistic": pl.Float64,
-    "clustered_p": pl.Float64,
-    "clustered_p_adjusted": pl.Float64,
-    "clustered_reason": pl.String,
-    "permutation_p": pl.Float64,
-    "row_test_alpha": pl.Float64,
-    "row_test_design_effect": pl.Float64,
-    "row_test_size": pl.Float64,
+DISCORDANT: dict[str, PairColumn] = {
+    "only_system_right": count("tests.b"),
+    "only_reference_right": count("tests.c"),
+    "mcnemar_p": number("tests.p"),
+    "mcnemar_method": text("tests.method"),
+}
+COLUMNS: dict[str, PairColumn] = {
+    **DISCORDANT,
+    "mcnemar_p_adjusted": later(pl.Float64),
+    "exact_p": number("tests.exact"),
+    "mid_p": number("tests.mid_p"),
+    "clustered_statistic": number("tests.clustered.statistic"),
+    "clustered_p": number("tests.clustered.p"),
+    "clustered_p_adjusted": later(pl.Float64),
+    "clustered_reason": text("tests.clustered.reason"),
+    "permutation_p": number("tests.permutation.p"),
+    **{f"row_test_{name}": number(f"tests.row_test.{name}") for name in ("alpha", "design_effect", "size")},
 }
 """``mcnemar_p``, ``exact_p`` and ``mid_p`` take rows as independent; ``clustered_p`` and ``permutation_p``, groups. The
 adjusted p-values are null for pairs outside the family of tests. ``row_test_*``: see ``stats.equivalence.tests``."""
-
-
-def row(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a pair, from what ``stats.equivalence.tests`` gives; adjusted p-values are left open."""
-    tests = found["tests"]
-    return {
-        "only_system_right": tests["b"],
-        "only_reference_right": tests["c"],
-        "mcnemar_p": tests["p"],
-        "mcnemar_method": tests["method"],
-        "mcnemar_p_adjusted": None,
-        "exact_p": tests["exact"],
-        "mid_p": tests["mid_p"],
-        "clustered_statistic": tests["clustered"]["statistic"],
-        "clustered_p": tests["clustered"]["p"],
-        "clustered_p_adjusted": None,
-        "clustered_reason": tests["clustered"]["reason"],
-        "permutation_p": tests["permutation"]["p"],
-        **{f"row_test_{name}": tests["row_test"][name] for name in ("alpha", "design_effect", "size")},
-    }
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
@@ -154,8 +135,7 @@ def _corrected(results: "Results") -> pl.DataFrame:
 TABLE = Table(
     name="tests",
     section="accuracy",
-    schema=PAIR | SCHEMA,
-    row=row,
+    columns=COLUMNS,
     build=_corrected,
     display=lambda tables, confidence: display(tables.tests, confidence),
 )

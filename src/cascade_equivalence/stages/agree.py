@@ -15,12 +15,12 @@ DRAWING = 4e-7
 
 def file(study: Study, pair: str, task: str, condition: str) -> str:
     """Agreement of a pair on a task in one condition."""
-    return f"{study.results}/agreement/{pair}/{task}/{condition}.json"
+    return f"{study.results}/agreement/{pair}/{task}/{condition}.csv"
 
 
 def contrast(study: Study, system: str, first: str, second: str, task: str, condition: str) -> str:
     """Difference of a system's agreements with two references."""
-    return f"{study.results}/contrasts/{system}~{first}~{second}/{task}/{condition}.json"
+    return f"{study.results}/contrasts/{system}~{first}~{second}/{task}/{condition}.csv"
 
 
 def all_files(study: Study) -> list[str]:

@@ -28,7 +28,7 @@ AGREEMENT = (
         "intervals",
         "jackknife",
     ),
-    *("join", "kappa_interval", "mcnemar", "overlap", "overlap_permutation", "pair_statistic"),
+    *("join", "kappa_interval", "mcnemar", "numbers", "overlap", "overlap_permutation", "pair_statistic"),
     *("pair_statistics", "paired", "power", "statistic"),
     *("tango", "wilson"),
 )

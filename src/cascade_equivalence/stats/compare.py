@@ -10,7 +10,6 @@ import polars as pl
 
 from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.identity import OF
 from cascade_equivalence.stats import agreement, overlap
 from cascade_equivalence.stats.accuracy import (
     accuracy,
@@ -58,7 +57,7 @@ def compare(
         seed: Seed of both.
 
     Returns:
-        What the agreement node's JSON holds. An estimate is ``{value, low, high, reason}``; its
+        What the agreement node writes, see ``numbers``. An estimate is ``{value, low, high, reason}``; its
         interval counts whole groups, see ``intervals``.
 
         - ``rows``, ``groups``, ``confidence``
@@ -143,7 +142,7 @@ def compare(
     pair = Pair(joined, paired, labels, heard, found)
     settings = Settings(accuracy_margin, kappa_bound, draws, confidence, seed)
     for name, statistic in PAIR_STATISTICS.items():
-        if name in result or name in (MATCH, OF):
+        if name in result or name == MATCH:
             raise StudyError(f"the pair statistic {name!r} needs another name: a part of each comparison has it")
         result[name] = statistic.compute(pair, settings)
         try:
