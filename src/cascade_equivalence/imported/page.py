@@ -92,7 +92,8 @@ def _remarks(remarks: Iterable[str]) -> Iterator[str]:
 
 def _summary(found: AgreementFound) -> Iterator[str]:
     heads, rows = summary_of(found)
-    yield '<h2>Task by task</h2><div class="scroll" tabindex="0"><table><thead><tr>'
+    yield '<h2>Task by task</h2><div class="scroll" role="region" aria-label="Task by task" tabindex="0">'
+    yield "<table><thead><tr>"
     yield from (f'<th scope="col">{escape(head)}</th>' for head in heads)
     yield "</tr></thead><tbody>"
     for number, (first, *rest) in enumerate(rows, 1):

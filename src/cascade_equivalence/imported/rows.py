@@ -116,6 +116,11 @@ def gold_option(target: str | None, options: tuple[str, ...]) -> str | None:
     return target
 
 
+def one_line(text: str) -> str:
+    """A text on one line without what a terminal would obey."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
 def as_text(value: object) -> str | None:
     """A cell as a text: None where it is empty."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
