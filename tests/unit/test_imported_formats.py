@@ -80,6 +80,15 @@ def test_scores_that_only_say_how_good_are_refused_and_some_are_told(tmp_path: P
     path = write_lines(tmp_path / "b.jsonl", [{"id": n, "correct": n / 2} for n in range(3)])
     (remark,) = read_answers(path).remarks
     assert "1 of 3" in remark and "0.5" in remark
+    graded = [{"id": n, "answer": "x", "label": "x", "correct": n + 2.5} for n in range(3)]
+    found = read_answers(write_lines(tmp_path / "c.jsonl", graded))
+    assert found.table["score"].null_count() == 3 and "gold label" in found.remarks[0]
+
+
+def test_a_metric_that_tells_right_from_wrong_goes_before_one_that_says_how_good(tmp_path: Path) -> None:
+    rows = [lm_eval_text(n, "4", "4", f1=0.4, metrics=["f1", "exact_match"]) for n in range(3)]
+    found = read_answers(write_lines(tmp_path / "s.jsonl", rows))
+    assert found.table["score"].to_list() == [1.0] * 3 and "exact_match is taken, not f1" in found.remarks[0]
 
 
 def test_choices_by_likelihood_are_the_likeliest_option(tmp_path: Path) -> None:

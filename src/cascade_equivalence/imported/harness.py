@@ -51,8 +51,12 @@ def _rows(head: FileHead, asked: FileOptions, reading: FileReading, task: str) -
     metrics = list(dict.fromkeys([*(head.first.get("metrics") or []), *_metrics(head.first)]))
     if metric and metric not in metrics:
         raise StudyError(f"{head.path} has no metric {metric!r}; it has {', '.join(metrics) or 'none'}")
-    chosen = metric or next((name for name in metrics if _is_scored(head.first.get(name))), "")
-    for where, row in rows_of(head):
+    rows = list(rows_of(head))
+    scored = [name for name in metrics if _is_scored(head.first.get(name))]
+    # One that tells right from wrong, before one that says how good.
+    clear = [name for name in scored if all(_value(row.get(name)) in (0, 1) for _, row in rows)]
+    chosen = metric or next(iter(clear or scored), "")
+    for where, row in rows:
         used = str(row.get("filter", "none"))
         filters[used] = None
         if used == (wanted or next(iter(filters))):
@@ -67,7 +71,7 @@ def _rows(head: FileHead, asked: FileOptions, reading: FileReading, task: str) -
         reading.remarks.append(
             f"several filters of the answers: {first} is taken, not {', '.join(rest)} (--score {chosen},{rest[0]})"
         )
-    if len(scored := [name for name in metrics if _is_scored(head.first.get(name))]) > 1 and not metric:
+    if len(scored) > 1 and not metric:
         others = ", ".join(name for name in scored if name != chosen)
         reading.remarks.append(f"several metrics: {chosen} is taken, not {others} (--score chooses)")
 
@@ -80,10 +84,14 @@ def _is_scored(value: Any) -> bool:
     return isinstance(value, bool | int | float) or (isinstance(value, Mapping) and "score" in value)
 
 
+def _value(value: Any) -> Any:
+    return value.get("score") if isinstance(value, Mapping) else value
+
+
 def _row(where: str, row: Mapping[str, Any], task: str, metric: str) -> AnswerRow:
     answers, target = row["filtered_resps"], as_text(row["target"])
     value = row.get(metric)
-    score = as_score(value.get("score") if isinstance(value, Mapping) else value, where)
+    score = as_score(_value(value), where)
     options = _options(row)
     answer, raw = _said(answers), _said(row.get("resps"))
     if (likelihoods := _likelihoods(answers)) is not None:
