@@ -134,6 +134,13 @@ def test_samples_of_lmms_eval_are_told_from_those_of_lm_eval(tmp_path: Path) -> 
     assert found.table.row(0, named=True)["answer"] == "A" and found.table["score"].to_list() == [1.0] * 3
 
 
+def test_the_likelihood_of_a_single_text_is_no_answer(tmp_path: Path) -> None:
+    for name, pair in (("a", [["-1.5", "True"]]), ("b", ["-1.5", "True"])):
+        rows = [lmms_eval(n, "x", "x") | {"filtered_resps": pair, "some_acc": float(n)} for n in range(2)]
+        row = only(write_lines(tmp_path / f"{name}.jsonl", rows)).row(1, named=True)
+        assert (row["answer"], row["raw"], row["score"]) == (None, None, 1)
+
+
 def test_every_eval_ever_has_a_line_a_result_of_which_one_is_taken(tmp_path: Path) -> None:
     rows = [every_eval_ever(n, "x", "x" if n else "z", result) for n in range(3) for result in ("exact", "close")]
     path = write_lines(tmp_path / "uuid_samples.jsonl", rows)
@@ -230,7 +237,9 @@ BROKEN = {
     "a row without an id": b'{"id": 1, "answer": "x"}\n{"answer": "x"}\n',
     "a score in words": b"id,correct\n1,maybe\n",
     "no columns that say anything": b"name,value\n1,2\n",
-    "half a sample of a harness": b'{"doc_id": 1, "target": "x", "filtered_resps": [], "arguments": 3, "acc": {}}\n',
+    "half a sample of a harness": (
+        json.dumps(lm_eval_text(1, "x", "x")) + '\n{"doc_id": 2, "filter": "strict-match"}\n'
+    ).encode(),
     "half a sample of Every Eval Ever": json.dumps(every_eval_ever(1, "x", "x", input=None)).encode(),
 }
 

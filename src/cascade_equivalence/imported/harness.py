@@ -24,6 +24,9 @@ _NO_METRICS = {
 }
 _OF_NORMALISED = "acc_norm"
 """The metric of lm-evaluation-harness that divides the likelihood of an option by its letters."""
+PAIR = 2
+"""Of a choice by likelihood: the likelihood of a text, and whether it is the likeliest that there is."""
+GREEDY = ("True", "False", "0", "1")
 _UNREAD = "[invalid]"
 """What a filter of lm-evaluation-harness gives where it finds no answer."""
 _PREDICTED = ("parsed_pred", "pred_answer", "pred")
@@ -113,10 +116,16 @@ def _row(where: str, row: Mapping[str, Any], task: str, metric: str) -> AnswerRo
 
 def _likelihoods(answers: Any) -> list[float] | None:
     """The likelihoods of options; None of answers that are texts. That of a single text chooses nothing."""
-    pairs = isinstance(answers, list) and all(isinstance(each, list) and len(each) == 2 for each in answers)  # noqa: PLR2004 - likelihood and whether it is the likeliest text
-    if not pairs or not all(str(each[1]) in ("True", "False", "0", "1") for each in answers):
+    if not isinstance(answers, list) or not answers:
         return None
-    return [float(each[0]) for each in answers]
+    # lmms-eval writes a single one without the list around it.
+    pairs = answers if isinstance(answers[0], list) else [answers]
+    if not all(isinstance(each, list) and len(each) == PAIR and str(each[1]) in GREEDY for each in pairs):
+        return None
+    try:
+        return [float(each[0]) for each in pairs]
+    except (TypeError, ValueError):
+        return None
 
 
 def _chosen(
