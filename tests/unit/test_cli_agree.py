@@ -174,6 +174,17 @@ def test_what_is_wrong_is_one_line_and_the_status_of_a_users_error(
     assert message.startswith("Error: ") and len(message.splitlines()) == 1 and re.search(said, message)
 
 
+def test_a_message_obeys_nothing_in_a_file_either(command: Command, tmp_path: Path) -> None:
+    paths = [write_csv(tmp_path / f"{n}.csv", [{"id": f"\x1b[31m\n{n}", "answer": "x", "label": "x"}]) for n in "ab"]
+    with pytest.raises(SystemExit, match="no item has an answer") as caught:
+        command("agree", *paths)
+    assert str(caught.value.code).isprintable()
+    headless = write_csv(tmp_path / "c.csv", [{"\x1b[31m": 1, "answer": "x"}])
+    with pytest.raises(SystemExit, match="no column id") as caught:
+        command("agree", headless, paths[0])
+    assert str(caught.value.code).isprintable()
+
+
 @pytest.mark.parametrize("words", [["--margin", "3"], ["--confidence", "0"], ["--margin", "nan"]])
 def test_a_share_that_is_none_is_named(
     words: list[str], command: Command, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]

@@ -80,6 +80,15 @@ def test_scores_that_only_say_how_good_are_refused_and_some_are_told(tmp_path: P
     path = write_lines(tmp_path / "b.jsonl", [{"id": n, "correct": n / 2} for n in range(3)])
     (remark,) = read_answers(path).remarks
     assert "1 of 3" in remark and "0.5" in remark
+    graded = [{"id": n, "answer": "x", "label": "x", "correct": n + 2.5} for n in range(3)]
+    found = read_answers(write_lines(tmp_path / "c.jsonl", graded))
+    assert found.table["score"].null_count() == 3 and "gold label" in found.remarks[0]
+
+
+def test_a_metric_that_tells_right_from_wrong_goes_before_one_that_says_how_good(tmp_path: Path) -> None:
+    rows = [lm_eval_text(n, "4", "4", f1=0.4, metrics=["f1", "exact_match"]) for n in range(3)]
+    found = read_answers(write_lines(tmp_path / "s.jsonl", rows))
+    assert found.table["score"].to_list() == [1.0] * 3 and "exact_match is taken, not f1" in found.remarks[0]
 
 
 def test_choices_by_likelihood_are_the_likeliest_option(tmp_path: Path) -> None:
@@ -123,6 +132,13 @@ def test_samples_of_lmms_eval_are_told_from_those_of_lm_eval(tmp_path: Path) -> 
     found = read_answers(path)
     assert (found.format, found.name, found.tasks()) == ("lmms_eval", "model", ["sounds"])
     assert found.table.row(0, named=True)["answer"] == "A" and found.table["score"].to_list() == [1.0] * 3
+
+
+def test_the_likelihood_of_a_single_text_is_no_answer(tmp_path: Path) -> None:
+    for name, pair in (("a", [["-1.5", "True"]]), ("b", ["-1.5", "True"])):
+        rows = [lmms_eval(n, "x", "x") | {"filtered_resps": pair, "some_acc": float(n)} for n in range(2)]
+        row = only(write_lines(tmp_path / f"{name}.jsonl", rows)).row(1, named=True)
+        assert (row["answer"], row["raw"], row["score"]) == (None, None, 1)
 
 
 def test_every_eval_ever_has_a_line_a_result_of_which_one_is_taken(tmp_path: Path) -> None:
@@ -221,7 +237,9 @@ BROKEN = {
     "a row without an id": b'{"id": 1, "answer": "x"}\n{"answer": "x"}\n',
     "a score in words": b"id,correct\n1,maybe\n",
     "no columns that say anything": b"name,value\n1,2\n",
-    "half a sample of a harness": b'{"doc_id": 1, "target": "x", "filtered_resps": [], "arguments": 3, "acc": {}}\n',
+    "half a sample of a harness": (
+        json.dumps(lm_eval_text(1, "x", "x")) + '\n{"doc_id": 2, "filter": "strict-match"}\n'
+    ).encode(),
     "half a sample of Every Eval Ever": json.dumps(every_eval_ever(1, "x", "x", input=None)).encode(),
 }
 

@@ -24,6 +24,9 @@ _NO_METRICS = {
 }
 _OF_NORMALISED = "acc_norm"
 """The metric of lm-evaluation-harness that divides the likelihood of an option by its letters."""
+PAIR = 2
+"""Of a choice by likelihood: the likelihood of a text, and whether it is the likeliest that there is."""
+GREEDY = ("True", "False", "0", "1")
 _UNREAD = "[invalid]"
 """What a filter of lm-evaluation-harness gives where it finds no answer."""
 _PREDICTED = ("parsed_pred", "pred_answer", "pred")
@@ -51,8 +54,12 @@ def _rows(head: FileHead, asked: FileOptions, reading: FileReading, task: str) -
     metrics = list(dict.fromkeys([*(head.first.get("metrics") or []), *_metrics(head.first)]))
     if metric and metric not in metrics:
         raise StudyError(f"{head.path} has no metric {metric!r}; it has {', '.join(metrics) or 'none'}")
-    chosen = metric or next((name for name in metrics if _is_scored(head.first.get(name))), "")
-    for where, row in rows_of(head):
+    rows = list(rows_of(head))
+    scored = [name for name in metrics if _is_scored(head.first.get(name))]
+    # One that tells right from wrong, before one that says how good.
+    clear = [name for name in scored if all(_value(row.get(name)) in (0, 1) for _, row in rows)]
+    chosen = metric or next(iter(clear or scored), "")
+    for where, row in rows:
         used = str(row.get("filter", "none"))
         filters[used] = None
         if used == (wanted or next(iter(filters))):
@@ -67,7 +74,7 @@ def _rows(head: FileHead, asked: FileOptions, reading: FileReading, task: str) -
         reading.remarks.append(
             f"several filters of the answers: {first} is taken, not {', '.join(rest)} (--score {chosen},{rest[0]})"
         )
-    if len(scored := [name for name in metrics if _is_scored(head.first.get(name))]) > 1 and not metric:
+    if len(scored) > 1 and not metric:
         others = ", ".join(name for name in scored if name != chosen)
         reading.remarks.append(f"several metrics: {chosen} is taken, not {others} (--score chooses)")
 
@@ -80,10 +87,14 @@ def _is_scored(value: Any) -> bool:
     return isinstance(value, bool | int | float) or (isinstance(value, Mapping) and "score" in value)
 
 
+def _value(value: Any) -> Any:
+    return value.get("score") if isinstance(value, Mapping) else value
+
+
 def _row(where: str, row: Mapping[str, Any], task: str, metric: str) -> AnswerRow:
     answers, target = row["filtered_resps"], as_text(row["target"])
     value = row.get(metric)
-    score = as_score(value.get("score") if isinstance(value, Mapping) else value, where)
+    score = as_score(_value(value), where)
     options = _options(row)
     answer, raw = _said(answers), _said(row.get("resps"))
     if (likelihoods := _likelihoods(answers)) is not None:
@@ -105,10 +116,16 @@ def _row(where: str, row: Mapping[str, Any], task: str, metric: str) -> AnswerRo
 
 def _likelihoods(answers: Any) -> list[float] | None:
     """The likelihoods of options; None of answers that are texts. That of a single text chooses nothing."""
-    pairs = isinstance(answers, list) and all(isinstance(each, list) and len(each) == 2 for each in answers)  # noqa: PLR2004 - likelihood and whether it is the likeliest text
-    if not pairs or not all(str(each[1]) in ("True", "False", "0", "1") for each in answers):
+    if not isinstance(answers, list) or not answers:
         return None
-    return [float(each[0]) for each in answers]
+    # lmms-eval writes a single one without the list around it.
+    pairs = answers if isinstance(answers[0], list) else [answers]
+    if not all(isinstance(each, list) and len(each) == PAIR and str(each[1]) in GREEDY for each in pairs):
+        return None
+    try:
+        return [float(each[0]) for each in pairs]
+    except (TypeError, ValueError):
+        return None
 
 
 def _chosen(

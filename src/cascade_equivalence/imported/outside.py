@@ -8,6 +8,7 @@ from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.imported.format import FileOptions
 from cascade_equivalence.imported.read import read_answers
+from cascade_equivalence.imported.rows import one_line
 
 SHOWN = 3
 
@@ -37,7 +38,7 @@ def outside_answers(
             spec.answers[task], FileOptions({str(k): v for k, v in spec.columns.items()}), spec.format or ""
         )
     except StudyError as error:
-        raise StudyError(f"{key}: {error}") from error
+        raise StudyError(one_line(f"{key}: {error}")) from error
     table = found.table
     if (named := table.filter(pl.col("task") != "")).height:
         table = table.filter(pl.col("task").is_in(["", task]))
@@ -59,7 +60,7 @@ def outside_answers(
     ):
         lines.append(f"no answer to {_some([_place(item, voice) for item, voice in missing])}")
     if lines:
-        raise StudyError(f"{key}: {found.path} has {' and '.join(lines)}")
+        raise StudyError(one_line(f"{key}: {found.path} has {' and '.join(lines)}"))
     return {place: row for place, row in rows.items() if place[1] in voices}
 
 

@@ -38,6 +38,7 @@ th, td { padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); t
 th:first-child, td:first-child, th:last-child, td:last-child { text-align: left; }
 summary { cursor: pointer; color: var(--accent); padding: .4rem 0; }
 .item { border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem; margin: .6rem 0; }
+.item h3 { margin: 0 0 .4rem; }
 .item p { margin: 0 0 .4rem; white-space: pre-wrap; }
 .said { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .6rem; }
 .said div { background: var(--tint); padding: .4rem .6rem; border-radius: 4px; white-space: pre-wrap; }
@@ -92,7 +93,8 @@ def _remarks(remarks: Iterable[str]) -> Iterator[str]:
 
 def _summary(found: AgreementFound) -> Iterator[str]:
     heads, rows = summary_of(found)
-    yield '<h2>Task by task</h2><div class="scroll" tabindex="0"><table><thead><tr>'
+    yield '<h2>Task by task</h2><div class="scroll" role="region" aria-label="Task by task" tabindex="0">'
+    yield "<table><thead><tr>"
     yield from (f'<th scope="col">{escape(head)}</th>' for head in heads)
     yield "</tr></thead><tbody>"
     for number, (first, *rest) in enumerate(rows, 1):

@@ -9,7 +9,7 @@ from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.imported.format import AnswerFormat, FileOptions
 from cascade_equivalence.imported.head import FileHead, read_head
 from cascade_equivalence.imported.plain import what_is_missing
-from cascade_equivalence.imported.rows import AnswerSet, as_table, check_scores
+from cascade_equivalence.imported.rows import AnswerSet, as_table, with_clear_scores
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".eval")
 """What is looked into in a folder."""
@@ -60,8 +60,8 @@ def _read_file(head: FileHead, asked: FileOptions, format_name: str) -> AnswerSe
     table = as_table(reading.rows)
     if not table.height:
         raise StudyError(f"{head.path} has no answers")
-    remarks = [*reading.remarks, *check_scores(table, head.path)]
-    return AnswerSet(head.path, known.name, reading.name, table, tuple(remarks))
+    table, remarks = with_clear_scores(table, head.path)
+    return AnswerSet(head.path, known.name, reading.name, table, (*reading.remarks, *remarks))
 
 
 def _format_of(head: FileHead, asked: FileOptions) -> AnswerFormat | None:

@@ -116,6 +116,11 @@ def gold_option(target: str | None, options: tuple[str, ...]) -> str | None:
     return target
 
 
+def one_line(text: str) -> str:
+    """A text on one line without what a terminal would obey."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
 def as_text(value: object) -> str | None:
     """A cell as a text: None where it is empty."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
@@ -152,20 +157,26 @@ def as_score(value: object, where: str) -> float | None:
     return None if math.isnan(number) else number
 
 
-def check_scores(table: pl.DataFrame, path: Path) -> list[str]:
-    """What to know of scores that are neither 0 nor 1: a line, or none.
+def with_clear_scores(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[str]]:
+    """A table whose scores tell right from wrong, and what to know of them: a line, or none.
+
+    Where none of the scores is 0 or 1 they are left out if answers and gold labels are there to compare instead.
 
     Raises:
-        StudyError: None of them is 0 or 1, so that nothing is told right from wrong.
+        StudyError: Nothing tells right from wrong.
     """
     scores = table["score"].drop_nulls()
     between = scores.filter(~scores.is_in([0.0, 1.0]))
     if not len(between):
-        return []
+        return table, []
     shown = some_of([f"{value:g}" for value in between.unique().sort().to_list()], 3)
-    if len(between) == len(scores):
-        raise StudyError(
-            f"{path}: its scores are neither 0 nor 1 ({shown}), so right cannot be told from wrong; "
-            "choose another with --score"
-        )
-    return [f"{len(between):,} of {len(scores):,} scores are neither 0 nor 1 ({shown}); only 1 counts as right"]
+    if len(between) < len(scores):
+        some = f"{len(between):,} of {len(scores):,} scores are neither 0 nor 1 ({shown})"
+        return table, [f"{some}; only 1 counts as right"]
+    if table["answer"].is_not_null().any() and table["label"].is_not_null().all():
+        plain = table.with_columns(score=pl.lit(None, pl.Float64))
+        return plain, [f"no score is 0 or 1 ({shown}); right is an answer that is its gold label"]
+    raise StudyError(
+        f"{path}: its scores are neither 0 nor 1 ({shown}), so right cannot be told from wrong; choose another "
+        "with --score"
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from cascade_equivalence.imported.agree import AgreementFound
 from cascade_equivalence.imported.comparison import TaskAgreement
 from cascade_equivalence.imported.facts import facts_of, legend, summary_of, systems, title
+from cascade_equivalence.imported.rows import one_line
 
 PLAIN_WIDTH = 78
 SMALLEST = 50
@@ -24,9 +25,9 @@ def as_text(found: AgreementFound, width: int = PLAIN_WIDTH, items: int = 5) -> 
     lines: list[str] = []
     for letter, name, form in systems(found):
         otherwise = ", A asked otherwise: the ceiling" if letter == "C" else ""
-        lines += _wrapped(f"{letter}: {printable(name)} ({form}){otherwise}", width, "   ")
+        lines += _wrapped(f"{letter}: {one_line(name)} ({form}){otherwise}", width, "   ")
     for remark in found.remarks:
-        lines += _wrapped(f"! {printable(remark)}", width, "  ")
+        lines += _wrapped(f"! {one_line(remark)}", width, "  ")
     if len(found.tasks) > 1:
         lines += ["", *_table(*summary_of(found), width)]
     for task in found.tasks:
@@ -37,32 +38,27 @@ def as_text(found: AgreementFound, width: int = PLAIN_WIDTH, items: int = 5) -> 
     return "\n".join(line.rstrip() for line in lines)
 
 
-def printable(text: str) -> str:
-    """A text on one line without what a terminal would obey."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-
-
 def _task(task: TaskAgreement, found: AgreementFound, width: int, items: int) -> Iterator[str]:
     facts = facts_of(task, found.statistics, several=len(found.tasks) > 1, third=len(found.names) > 2)  # noqa: PLR2004 - A and B
-    yield from _wrapped(printable(title(task)), width, "")
+    yield from _wrapped(one_line(title(task)), width, "")
     for remark in task.remarks:
-        yield from _wrapped(f"  ! {printable(remark)}", width, "    ")
+        yield from _wrapped(f"  ! {one_line(remark)}", width, "    ")
     wide = max(len(fact.name) for fact in facts) + 4
     for fact in facts:
-        yield from _wrapped(f"  {fact.name:{wide - 2}}{printable(fact.value)}", width, " " * wide)
+        yield from _wrapped(f"  {fact.name:{wide - 2}}{one_line(fact.value)}", width, " " * wide)
     if items and task.wrong.height:
         shown = min(items, task.wrong.height)
         yield f"  Both wrong, {'all' if shown == task.wrong.height else f'the first {shown}'}:"
         for row in task.wrong.head(items).iter_rows(named=True):
             where = f"{row['id']} ({row['voice']})" if row["voice"] else row["id"]
             said = [_said(row[side]) for side in ("label", "a", "b")]
-            yield _cut(f"    {printable(where)}: gold {said[0]} | A {said[1]} | B {said[2]}", width)
+            yield _cut(f"    {one_line(where)}: gold {said[0]} | A {said[1]} | B {said[2]}", width)
             if row["text"]:
-                yield _cut(f"      {printable(row['text'][:LONGEST_SAID])}", width)
+                yield _cut(f"      {one_line(row['text'][:LONGEST_SAID])}", width)
 
 
 def _said(text: str | None) -> str:
-    return "(nothing)" if text is None else printable(text[:LONGEST_SAID]) or "(nothing)"
+    return "(nothing)" if text is None else one_line(text[:LONGEST_SAID]) or "(nothing)"
 
 
 def _cut(line: str, width: int) -> str:
@@ -82,7 +78,7 @@ def _wrapped(line: str, width: int, indent: str) -> list[str]:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
-    cells = [[printable(cell) for cell in row] for row in (heads, *rows)]
+    cells = [[one_line(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     # The first and the last column give way where the line is too long.
     for i in (0, -1):

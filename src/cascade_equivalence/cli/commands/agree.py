@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cascade_equivalence.files import write_text
     from cascade_equivalence.imported.agree import Wanted, agree
     from cascade_equivalence.imported.page import as_page
+    from cascade_equivalence.imported.rows import one_line
     from cascade_equivalence.imported.tables import both_wrong, content, numbers
     from cascade_equivalence.imported.text import PLAIN_WIDTH, as_text
     from cascade_equivalence.report.tables import write_csv
@@ -71,7 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
         strict=arguments.strict,
     )
     paths = [path for path in (arguments.a, arguments.b, arguments.c) if path is not None]
-    found = agree(paths, wanted, StatisticsConfig(equivalence=bounds, **level))
+    try:
+        found = agree(paths, wanted, StatisticsConfig(equivalence=bounds, **level))
+    except StudyError as error:
+        # It quotes files of others.
+        raise StudyError(one_line(str(error))) from error
     if arguments.json:
         print(json.dumps(content(found), indent=1, ensure_ascii=False, allow_nan=False))
     else:
