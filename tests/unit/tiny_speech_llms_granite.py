@@ -36,8 +36,12 @@ GRANITE_TEMPLATE = (
 )
 
 
-def save_granite(folder: Path, seed: int = 0) -> Path:
-    """Write a Granite Speech with its adapter beside its weights, named as the published one is."""
+def save_granite(folder: Path, seed: int = 0, **text: Any) -> Path:
+    """Write a Granite Speech with its adapter beside its weights, named as the published one is.
+
+    Further arguments change its text LLM's shape.
+    """
+    folder.mkdir(exist_ok=True)
     ids = save_tokenizer(folder, GRANITE, GRANITE_TEMPLATE)
     more = {"embedding_multiplier": 3.0, "attention_multiplier": 0.2, "residual_multiplier": 0.5, "logits_scaling": 4.0}
     more |= {"tie_word_embeddings": True}
@@ -47,7 +51,7 @@ def save_granite(folder: Path, seed: int = 0) -> Path:
         | {"context_size": 50, "feedforward_mult": 2},
         projector_config={"model_type": "blip_2_qformer", "hidden_size": 16, "vocab_size": 8, **qformer},
         text_config={"model_type": "granite", "vocab_size": ids[""] + 2, "bos_token_id": 0, "eos_token_id": 0}
-        | {**TEXT, **more, "eos_token_id": ids["<|end_of_text|>"]},
+        | {**TEXT, **more, "eos_token_id": ids["<|end_of_text|>"], **text},
         audio_token_index=ids["<|audio|>"],
         initializer_range=0.02,
     )
