@@ -194,14 +194,10 @@ def test_reduced_precision(folder: Path) -> None:
 
 
 def test_the_preflight_runs(model: SpeechLLM) -> None:
-    """Of a random model no word means anything: it may pass, or be refused as one that does not speak."""
+    """What a random model says means nothing, but differs from clip to clip and not in a batch."""
     prompt = model.text.render([{"role": "user", "content": f"{PLACEHOLDER} What is said?"}])
-    try:
-        record = preflight(model, [clip(0), clip(2)], ["a dog", "a bridge"], prompt)
-    except StudyError as refused:
-        assert re.search("degenerate|every clip alike", str(refused))
-    else:
-        assert min(record["vectors"]) > 0 and record["words_moved_by_batching"] == 0
+    record = preflight(model, [clip(0), clip(2)], ["a dog", "a bridge"], prompt)
+    assert min(record["vectors"]) > 0 and record["words_moved_by_batching"] == 0
 
 
 def test_backbones_are_compared_by_config(folder: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from own_text_checks import CONFIG, clip, files_of
 from safetensors.torch import load_file
 from tiny_llm import byte_level_tokenizer
 from tiny_speech_llms import TINY
+from tiny_speech_llms_granite import granite_library, save_granite
 from tiny_speech_llms_voxtral import MISTRAL
 from transformers import GraniteConfig, GraniteForCausalLM
 
@@ -75,6 +76,19 @@ def test_a_granite_hears_through_its_adapter_or_not_at_all(granite: Path, tmp_pa
     change_config(copy, has_lora_adapter=False)
     _, merged = open_model(files_of(copy), CONFIG)
     assert merged is not None and merged.typed is merged.text
+
+
+def test_a_granite_around_a_text_llm_of_the_fourth_generation(tmp_path: Path) -> None:
+    """Its blocks are of a class that may mix attention with others; here all attend."""
+    text = {"num_local_experts": 0, "num_experts_per_tok": 0, "shared_intermediate_size": 64, "mamba_n_heads": 4}
+    text |= {"layer_types": ["attention"] * 3, "position_embedding_type": "rope", "mamba_d_state": 8}
+    folder = save_granite(tmp_path / "granite", model_type="granitemoehybrid", **text)
+    _, speech = open_model(files_of(folder), CONFIG)
+    assert speech is not None
+    library = granite_library(folder)
+    checks.check_against(speech, checks.reference_of(library))
+    checks.check_capture(speech, checks.reference_of(library), tmp_path)
+    checks.check_own_text(speech.typed, library)
 
 
 def test_a_granite_with_another_spectrogram_is_refused(granite: Path, tmp_path: Path) -> None:

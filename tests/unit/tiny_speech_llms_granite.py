@@ -28,6 +28,7 @@ def without_adapter(model: Any) -> Iterator[None]:
     model.enable_adapters()
 
 
+PLUS = "GraniteSpeechPlus"
 GRANITE = ["<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>", "<|audio|>"]
 GRANITE_TEMPLATE = (
     "{%- for message in messages %}{{- '<|start_of_role|>' + message['role'] + '<|end_of_role|>' + message['content'] "
@@ -36,22 +37,29 @@ GRANITE_TEMPLATE = (
 )
 
 
-def save_granite(folder: Path, seed: int = 0) -> Path:
-    """Write a Granite Speech with its adapter beside its weights, named as the published one is."""
+def save_granite(folder: Path, seed: int = 0, kind: str = "GraniteSpeech", **text: Any) -> Path:
+    """Write a Granite Speech with its adapter beside its weights, named as the published one is.
+
+    A Plus also hands the states within its encoder on. Further arguments change its text LLM's shape.
+    """
+    folder.mkdir(exist_ok=True)
     ids = save_tokenizer(folder, GRANITE, GRANITE_TEMPLATE)
     more = {"embedding_multiplier": 3.0, "attention_multiplier": 0.2, "residual_multiplier": 0.5, "logits_scaling": 4.0}
     more |= {"tie_word_embeddings": True}
-    qformer = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "encoder_hidden_size": 16}
-    config = transformers.GraniteSpeechConfig(
-        encoder_config={"num_layers": 2, "hidden_dim": 16, "num_heads": 2, "output_dim": 8, "max_pos_emb": 64}
+    qformer = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    within = {"cat_hidden_layers": [1]} if kind == PLUS else {}
+    qformer |= {"encoder_hidden_size": 16 * (1 + len(within))}
+    config = getattr(transformers, f"{kind}Config")(
+        encoder_config=within
+        | {"num_layers": 2, "hidden_dim": 16, "num_heads": 2, "output_dim": 8, "max_pos_emb": 64}
         | {"context_size": 50, "feedforward_mult": 2},
         projector_config={"model_type": "blip_2_qformer", "hidden_size": 16, "vocab_size": 8, **qformer},
         text_config={"model_type": "granite", "vocab_size": ids[""] + 2, "bos_token_id": 0, "eos_token_id": 0}
-        | {**TEXT, **more, "eos_token_id": ids["<|end_of_text|>"]},
+        | {**TEXT, **more, "eos_token_id": ids["<|end_of_text|>"], **text},
         audio_token_index=ids["<|audio|>"],
         initializer_range=0.02,
     )
-    model = transformers.GraniteSpeechForConditionalGeneration(config)
+    model = getattr(transformers, f"{kind}ForConditionalGeneration")(config)
     saved(folder, model, ids, ["<|end_of_text|>"], seed)
     (folder / "preprocessor_config.json").write_text(
         json.dumps(
@@ -82,20 +90,19 @@ def save_granite(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-class Scaled(transformers.GraniteSpeechForConditionalGeneration):
-    """The library's class, with its logits divided as its text LLM's own class divides them.
+def scaled(network: Any) -> Any:
+    """A class of the library, with its logits divided as its text LLM's own class divides them.
 
     ``test_granite_is_its_base_model_for_text`` compares with that class.
     """
 
-    @wraps(transformers.GraniteSpeechForConditionalGeneration.forward)
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        found = super().forward(*args, **kwargs)
+    @wraps(network.forward)
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = network.forward(self, *args, **kwargs)
         found.logits = found.logits / self.config.text_config.logits_scaling
         return found
 
-
-Scaled.__name__, Scaled.__module__ = Scaled.__base__.__name__, Scaled.__base__.__module__
+    return type(network.__name__, (network,), {"forward": forward, "__module__": network.__module__})
 
 
 class PlainSpectrogram:
@@ -122,7 +129,7 @@ class PlainSpectrogram:
         return torch.from_numpy((power @ self.bands).swapaxes(1, 2)).float()
 
 
-def granite_library(folder: Path) -> Library:
+def granite_library(folder: Path, kind: str = "GraniteSpeech") -> Library:
     """Granite's own processor and class; the class's documentation has the adapter off for text alone."""
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left")
     with patch.multiple(
@@ -142,8 +149,12 @@ def granite_library(folder: Path) -> Library:
     shot = [f"<|start_of_role|>{turn['role']}<|end_of_role|>{turn['content']}<|end_of_text|>\n" for turn in SHOT]
     asked = f"<|start_of_role|>user<|end_of_role|>{BEFORE}<|audio|>{AFTER}<|end_of_text|>\n"
     prompt = f"{''.join(shot)}{asked}<|start_of_role|>assistant<|end_of_role|>{PREFIX}"
-    model = Scaled.from_pretrained(folder).eval()
+    model = scaled(getattr(transformers, f"{kind}ForConditionalGeneration")).from_pretrained(folder).eval()
     return Library(model, inputs, prompt, model.config.audio_token_id, partial(without_adapter, model))
 
 
-GRANITE_SPEECH = Tiny(save_granite, granite_library, BLOCKS, WIDTH, "encoder.layers.1.ff1.up_proj.bias", batches=False)
+HEARD = "encoder.layers.1.ff1.up_proj.bias"
+GRANITE_SPEECH = Tiny(save_granite, granite_library, BLOCKS, WIDTH, HEARD, batches=False)
+GRANITE_SPEECH_PLUS = Tiny(
+    partial(save_granite, kind=PLUS), partial(granite_library, kind=PLUS), BLOCKS, WIDTH, HEARD, batches=False
+)

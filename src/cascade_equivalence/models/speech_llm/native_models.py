@@ -86,6 +86,16 @@ NATIVE = (
         ),
     ),
     native_architecture(
+        "granite_speech_plus",
+        "Granite Speech Plus",
+        Native(
+            network="GraniteSpeechPlusForConditionalGeneration",
+            sound="granite",
+            ears=("encoder", "projector"),
+            adapter=True,
+        ),
+    ),
+    native_architecture(
         "audioflamingo3",
         "Audio Flamingo 3",
         Native(network="AudioFlamingo3ForConditionalGeneration", sound="audio_flamingo"),

@@ -74,7 +74,7 @@ def text_class(native: Native) -> Any:
         found = super(made, self).forward(*args, **kwargs)
         # Granite's text LLM divides its logits, as it was trained to; the library's class around it leaves that out.
         # Answers are the same, likelihoods are not.
-        found.logits = found.logits / self.config.get_text_config().logits_scaling
+        found.logits = found.logits / getattr(self.config.get_text_config(), "logits_scaling", 1.0)
         return found
 
     def all_columns(self: Any, logits_to_keep: int = 0, **kwargs: Any) -> Any:
