@@ -1,6 +1,6 @@
 """Coverage of the intervals of R2 and of the difference of two, as the report shows them, over simulated probes.
 
-    python benchmarks/probe_intervals.py --runs 600
+    python benchmarks/probe_intervals.py --runs 2000
 
 Targets of independent columns are a signal that the probe predicts in part, and noise; the centre is the mean of 50
 training utterances. The truth is that of the predictions as they are. The difference is that of two probes that miss
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rows = []
-    for items in (13, 50, 200):
+    for items in (10, 13, 20, 50, 200):
         for columns in (1, 27, 48):
             for share in (0.1, 0.9):
                 rng = np.random.default_rng([options.seed, items, columns, int(10 * share)])

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cascade_equivalence.speech.noise_kinds.base import NoiseKind
 
 CLEAN = "clean"
+SILENCE = "silence"
+"""Clips of silence, as long as the spoken ones: what is answered there is owed to the prompt alone."""
 NOISE_KINDS: "Registry[NoiseKind]" = Registry(
     "noise kind", home="cascade_equivalence.speech.noise_kinds.registry", unique="prefix"
 )
@@ -93,12 +95,14 @@ class Condition:
     """What the audio went through.
 
     Attributes:
-        kind: Kind of noise; None for clean speech.
-        level: Its level, such as a signal-to-noise ratio in dB; None for clean speech.
+        kind: Kind of noise; None for clean speech, and for silence.
+        level: Its level, such as a signal-to-noise ratio in dB; None where there is no noise.
+        is_silent: Whether nothing is said.
     """
 
     kind: str | None = None
     level: float | None = None
+    is_silent: bool = False
 
     @property
     def scale(self) -> Scale | None:
@@ -149,14 +153,14 @@ def parse_condition(name: str) -> Condition:
     """Read a condition off its name.
 
     Args:
-        name: A name as :func:`condition_name` writes it, or ``clean``.
+        name: A name as :func:`condition_name` writes it, ``clean``, or ``silence``.
 
     Raises:
         StudyError: If it is neither. Other spellings of a level (``snr10.0``) are refused: a name is also a path, and
             one condition must not have two.
     """
-    if name == CLEAN:
-        return Condition()
+    if name in (CLEAN, SILENCE):
+        return Condition(is_silent=name == SILENCE)
     for kind in NOISE_KINDS.values():
         if not name.startswith(kind.prefix):
             continue
@@ -174,11 +178,13 @@ def parse_condition(name: str) -> Condition:
 
 
 def sort_conditions(names: Iterable[str]) -> list[str]:
-    """Conditions, each once, in a reader's order: clean, then kind by kind from the mildest to the hardest."""
+    """Conditions, each once, in a reader's order: clean, kind by kind from the mildest to the hardest, silence."""
     kinds = list(NOISE_KINDS)
 
     def rank(name: str) -> tuple[int, float]:
         found = parse_condition(name)
+        if found.is_silent:
+            return len(kinds), 0.0
         return (-1 if found.kind is None else kinds.index(found.kind)), found.severity
 
     return sorted(set(names), key=rank)

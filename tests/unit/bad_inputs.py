@@ -37,6 +37,7 @@ systems:
   second: {kind: cascade, asr: oracle, llm: words}
   heard: {kind: e2e, model: hears}
   shown: {kind: implicit, model: hears}
+  theirs: {kind: imported, answers: {sst2: theirs.csv}, columns: {id: doc}, format: table, model: M}
   asked:
     {kind: api, provider: openai, model: m, base_url: "http://localhost:1/v1", key_env: "", seed: 1, timeout: 2.0}
 voices:

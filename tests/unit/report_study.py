@@ -164,7 +164,11 @@ def write_study(root: Path, outline: Outline = OUTLINE) -> Study:
                     "voice",
                     text=pl.lit("heard as <b>"),
                     reference_words=pl.lit(12),
-                    word_errors=pl.lit(errors + (condition != "clean" and asr != "oracle")),
+                    word_errors=pl.lit(wrong := errors + (condition != "clean" and asr != "oracle")),
+                    substituted=pl.lit(wrong // 2),
+                    deleted=pl.lit(0),
+                    inserted=pl.lit(wrong - wrong // 2),
+                    looped=pl.lit(wrong > 3),
                 )
                 study.transcripts.append(save(heard, root / "transcripts" / asr / task / f"{condition}.parquet"))
     return study

@@ -16,9 +16,9 @@ from cascade_equivalence import stages
 from cascade_equivalence.__main__ import main
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.costs import speed
+from cascade_equivalence.costs.figures import FIGURES, read_figures
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.estimate import speed
-from cascade_equivalence.estimate.figures import FIGURES, read_figures
 from cascade_equivalence.estimate.study import StudyEstimate, estimate_study
 from cascade_equivalence.estimate.work import Work, Workload
 from cascade_equivalence.models.sources.manifest import Manifest, write_manifest
@@ -244,8 +244,10 @@ def test_the_command_prints_a_table_or_all_numbers(
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--json"])
     main()
     found = json.loads(capsys.readouterr().out)
-    assert found["clips"] == {"clean": 27_300, "noise": 24_000} and found["api"]["calls"] == 51_300
+    assert (
+        found["clips"] == {"clean": 27_300, "noise": 24_000} and found["api"]["calls"] == 27_300 + 24_000 + 7_300
+    )  # and once more over silence
     stages = found["gpu"]["stages"]
     assert found["gpu"]["hours"] == pytest.approx(sum(each["loading"] + each["working"] for each in stages) / 3600)
-    assert {each["stage"]: each["nodes"] for each in stages}["answer"] == 204
+    assert {each["stage"]: each["nodes"] for each in stages}["answer"] == 204 + 18 * 6
     assert not found["gpu"]["models_of_unknown_size"] and not found["api"]["problems"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade_equivalence.models.transcription.answers import transcript_of, without_loops
+from cascade_equivalence.models.transcription.answers import has_loop, transcript_of, without_loops
 
 WORDS = st.lists(
     st.sampled_from(["alpha", "beta", "gamma", "delta", "it's", "4,000"]), unique=True, min_size=1, max_size=6
@@ -32,6 +32,7 @@ def test_a_loop_is_said_once(words: list[str], before: list[str], times: int, co
     text = f"{' '.join(before)} {comma.join([phrase] * times)}"
     assert without_loops(text).split()[: len(before) + 1] == [*before, "loop"]
     assert without_loops(text).lower().count("loop") == 1
+    assert has_loop(text) and not has_loop(without_loops(text))
 
 
 @given(words=st.lists(st.sampled_from("abcdefgh"), unique=True, min_size=1), times=st.integers(1, 3))

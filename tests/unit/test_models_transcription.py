@@ -168,6 +168,6 @@ def test_the_table_says_what_was_said_and_heard(tmp_path: Path) -> None:
         clips, [Transcript("too small dogs", 0.5), Transcript("a cat")], tmp_path / "new" / "clean.parquet", {}
     )
     assert pl.read_parquet(tmp_path / "new" / "clean.parquet").rows() == [
-        ("i0", "us", "too small dogs", 3, 1, 0.5, clips[0].sha256),
-        ("i1", "us", "a cat", 2, 0, None, clips[1].sha256),
+        ("i0", "us", "too small dogs", 3, 1, 1, 0, 0, False, 0.5, clips[0].sha256),
+        ("i1", "us", "a cat", 2, 0, 0, 0, 0, False, None, clips[1].sha256),
     ]

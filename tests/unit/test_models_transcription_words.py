@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade_equivalence.models.transcription.words import word_errors
+from cascade_equivalence.models.transcription.words import word_edits, word_errors
 
 WORDS = st.lists(st.sampled_from(["cat", "dog", "bird", "tree"]), max_size=7)
 
@@ -27,6 +27,17 @@ def edits(said: Sequence[str], heard: Sequence[str]) -> int:
 def test_word_errors_are_the_fewest_edits(pairs: list[tuple[list[str], list[str]]]) -> None:
     counts = word_errors([" ".join(said) for said, _ in pairs], [" ".join(heard) for _, heard in pairs])
     assert counts == [(len(said), edits(said, heard)) for said, heard in pairs]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=3))
+def test_edits_of_all_kinds_make_one_text_of_the_other(pairs: list[tuple[list[str], list[str]]]) -> None:
+    there = word_edits([" ".join(said) for said, _ in pairs], [" ".join(heard) for _, heard in pairs])
+    back = word_edits([" ".join(heard) for _, heard in pairs], [" ".join(said) for said, _ in pairs])
+    for (said, heard), found, turned in zip(pairs, there, back, strict=True):
+        assert found.errors == edits(said, heard) == turned.errors
+        assert min(found) >= 0 and found.words - found.deleted + found.inserted == len(heard)
+        assert found.substituted + found.deleted <= found.words == len(said)
 
 
 PLAIN = st.text().map(lambda text: text.translate(str.maketrans("()[]<>", "      ")))

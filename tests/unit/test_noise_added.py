@@ -16,8 +16,8 @@ from cascade_equivalence.cli.commands.names import run as list_names
 from cascade_equivalence.conditions import NOISE_KINDS, RATIO, Condition, Scale, parse_condition, sort_conditions
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.speech import EspeakVoice, NoiseConfig
+from cascade_equivalence.costs.figures import read_figures
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.estimate.figures import read_figures
 from cascade_equivalence.estimate.study import estimate_study
 from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.figures.write import write_figures

@@ -26,7 +26,7 @@ from cascade_equivalence.models.sources.files import Fetched
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.speech_llm.model import SpeechLLM, open_speech_llm
-from cascade_equivalence.models.speech_llm.phi4_adapter import ADAPTER_FILES
+from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER_FILES
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.stats.backbone import backbone_match
 
@@ -129,16 +129,6 @@ def test_adapters_with_either_kind_of_names(folder: Path, tmp_path: Path, model:
     for name, weight in original.items():
         place = name if name in found else name.replace(".weight", ".base_layer.weight")
         assert torch.equal(found[place], weight)
-
-
-def test_bfloat16(folder: Path) -> None:
-    config = CONFIG.model_copy(update={"dtype": "bfloat16"})
-    _, model = open_model(files_of(folder), config)
-    assert model is not None
-    assert {weight.dtype for weight in model.text.model.parameters()} == {torch.bfloat16}
-    rows, heard = checks.read(model, QUESTIONS[:2])
-    assert {vectors.dtype for vectors in heard} == {torch.bfloat16}
-    assert len(model.text.generate(rows, 3, heard=heard)) == 2
 
 
 def broken(folder: Path, target: Path, how: str) -> Path:

@@ -4,12 +4,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import own_text_checks as checks
 import pytest
 import torch
-from own_text_checks import CONFIG, PREFIX, QUESTIONS, clip, files_of
-from tiny_qwen2_audio import SECONDS, native_prompt, processor_of, save_qwen2_audio
-from transformers import Qwen2AudioForConditionalGeneration
+from own_text_checks import CONFIG, clip, files_of
+from tiny_qwen2_audio import SECONDS, processor_of, save_qwen2_audio
 
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.question import SpeechFiles
@@ -31,20 +29,6 @@ def model(folder: Path) -> SpeechLLM:
     text, speech = open_model(files_of(folder), CONFIG)
     assert speech is not None and speech.text is text
     return speech
-
-
-def test_a_batch_of_the_library_gives_the_same(model: SpeechLLM, folder: Path) -> None:
-    whole, processor = Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval(), processor_of(folder)
-    prompts, clips = [native_prompt(processor) + PREFIX] * 4, [clip(number) for number in range(4)]
-    inputs = processor(text=prompts, audio=clips, sampling_rate=16000, padding=True, return_tensors="pt")
-    with torch.no_grad():
-        expected = whole(**inputs).logits[:, -1]
-    rows, heard = checks.read(model, QUESTIONS[:4])
-    torch.testing.assert_close(checks.logits_of(model.text, rows, 1, heard)[:, 0], expected, atol=1e-4, rtol=0)
-    greedy = {"do_sample": False, "repetition_penalty": 1.0, "top_k": None, "top_p": None, "temperature": None}
-    new = whole.generate(**inputs, max_new_tokens=8, **greedy)[:, inputs["input_ids"].shape[1] :]
-    said = processor.batch_decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    assert [answer.text for answer in model.text.generate(rows, 8, heard=heard)] == list(map(checks.first_line, said))
 
 
 def test_the_prompt(model: SpeechLLM, folder: Path) -> None:
@@ -84,21 +68,6 @@ def test_the_pretrained_model_has_no_turns(folder: Path) -> None:
     before, after = MARKED.split(PLACEHOLDER)
     expected = [*text.tokenize(before), *[AUDIO] * len(vectors), *text.tokenize(f"{after}\nAnswer:")]
     assert row == expected
-
-
-def test_the_text_llm_alone_is_the_one_inside(folder: Path) -> None:
-    """The own-weights cascade: the same weights, no ears, and the library's logits for typed words."""
-    text = TextLLM(folder, "cpu", torch.float32, chat=True)
-    whole = Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval()
-    assert not any("audio" in name or "projector" in name for name in text.model.state_dict())
-    assert text.model.get_decoder().state_dict().keys() == whole.model.language_model.state_dict().keys()
-    row = text.tokenize(text.render([{"role": "user", "content": "Story: The hosts reached the cup final."}]))
-    with torch.no_grad():
-        expected = whole(input_ids=torch.tensor([row])).logits[0]
-    torch.testing.assert_close(checks.logits_of(text, [row], len(row))[0], expected, atol=1e-4, rtol=0)
-    # Its generation config samples and penalises; the ends of an answer are both of its end tokens.
-    ends = [text.tokenizer.convert_tokens_to_ids(token) for token in ("<|endoftext|>", "<|im_end|>")]
-    assert text.model.generation_config.do_sample and text.model.generation_config.eos_token_id == ends
 
 
 def test_vectors_of_each_length(model: SpeechLLM, folder: Path) -> None:

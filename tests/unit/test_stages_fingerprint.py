@@ -26,6 +26,7 @@ RUN_BY = {
     "answer_again": ("answer_again",),
     "answer_vllm": ("answer",),
     "answer_api": ("answer_api",),
+    "answer_imported": ("answer_imported",),
     "preflight": ("preflight",),
     "training_texts": ("connector_texts",),
     "training_shards": ("connector_shard",),
@@ -41,6 +42,7 @@ RUN_BY = {
     "erasure": ("answer_erased",),
     "surplus": ("measure_surplus",),
     "agree": ("agree", "agree_again", "contrast"),
+    "floor": ("compare_over_silence",),
     "tables": ("collect_tables",),
     "paper": ("compare_with_paper",),
     "figures": ("draw_figures",),
@@ -98,6 +100,7 @@ BESIDE = {
     "connector/*.py": "a stage's input is made by the stages before it, which are made again first",
 }
 SHOWN = {
+    "models/transcription/words.py": "names of columns of transcripts, whose nodes are made again first",
     "mechanism/concept.py": "the node counts the module of the concepts themselves",
     "models/sources/*.py": "reads manifests, whose nodes are made again first",
     "tasks/*.py": "labels; the answers, which depend on the task's module, are made again first",
@@ -123,6 +126,9 @@ ELSEWHERE = {
         "tasks/parsing.py": "how answers are read decides no item",
         "tasks/sources/fetch.py": "the archive's node is made again first",
     },
+    "answer_imported": dict.fromkeys(
+        ("tasks/items.py", "tasks/published.py"), "reads the items file, whose node is made again first"
+    ),
     "speech": {"tasks/*.py": "reads the items file, whose node is made again first"},
     "answer_again": BESIDE,
     "answer_vllm": {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.sources import HubSource, PathSource
-from cascade_equivalence.estimate.figures import read_figures
+from cascade_equivalence.costs.figures import read_figures
 from cascade_equivalence.estimate.texts import TaskSize
 from cascade_equivalence.estimate.work import Workload
 from cascade_equivalence.jobs.work import study_of

@@ -1,6 +1,7 @@
 """The interval of each statistic: against other implementations, bounds, invariances and planted truths."""
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from cascade_equivalence.stats.agreement import kappa, observed_agreement
 from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.indices import ac1, pabak
 from cascade_equivalence.stats.intervals import correlation, difference, paired_difference, recovered, share
-from cascade_equivalence.stats.jackknife import smooth
+from cascade_equivalence.stats.jackknife import degrees_of_freedom, smooth
 from cascade_equivalence.stats.kappa_interval import KappaScore
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
@@ -141,6 +142,28 @@ def test_the_jackknife_of_many_groups_leaves_out_parts() -> None:
     found = only(smooth(lambda w: (w @ values) / w.sum(axis=1), 5_000, "", rests_on=5_000), 5_000)
     expected = stats.norm.interval(0.95, values.mean(), stats.sem(values))
     assert [found.low, found.high] == pytest.approx(list(expected), abs=0.15 * 1.96 / np.sqrt(5_000))
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 0, 0, 1), (0, 1, 1, 5, 9)])
+def test_degrees_of_freedom_are_those_of_the_variance_of_a_sample(values: tuple[float, ...]) -> None:
+    """By enumeration: all samples, with replacement, of as many values."""
+    deviations = np.array(values) - np.mean(values)
+    variances = [np.var(sample, ddof=1) for sample in product(values, repeat=len(values))]
+    assert degrees_of_freedom(deviations) == pytest.approx(2 * np.mean(variances) ** 2 / np.var(variances))
+
+
+@given(st.lists(st.floats(-10, 10), min_size=FEWEST_GROUPS, max_size=60, unique=True))
+@settings(deadline=None)
+def test_long_tails_widen_an_interval_and_never_narrow_it(drawn: list[float]) -> None:
+    values = np.array(drawn)
+    count = len(values)
+    narrow, wide = (
+        only(smooth(lambda w: (w @ values) / w.sum(axis=1), count, "", rests_on=count, long_tailed=long), count)
+        for long in (False, True)
+    )
+    if narrow.low is not None and narrow.high is not None:
+        assert wide.low is not None and wide.high is not None
+        assert wide.high - wide.low >= narrow.high - narrow.low
 
 
 def test_no_jackknife_where_one_group_carries_the_value() -> None:

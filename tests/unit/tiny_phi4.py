@@ -1,12 +1,15 @@
 """A random Phi-4-multimodal of a few hundred kilobytes, with its speech adapter, in the layout of the published one."""
 
 import json
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from own_text_checks import AFTER, BEFORE, PREFIX, QUESTIONS, SHOT, Read, Reference, clip
+from own_text_checks import AFTER, BEFORE, PREFIX, SHOT, Library, Tiny
 from peft import LoraConfig
 from safetensors.torch import save_file
 from tiny_llm import byte_level_tokenizer
@@ -20,9 +23,6 @@ from transformers import (
     Phi4MultimodalProcessor,
 )
 from transformers.image_processing_base import ImageProcessingMixin
-
-from cascade_equivalence.models.question import sound_of
-from cascade_equivalence.models.rows import AUDIO
 
 BLOCKS, WIDTH, HEADS = 2, 48, 4
 SPECIAL = ["<|endoftext|>", "<|image|>", "<|audio|>", "<|assistant|>", "<|end|>", "<|user|>", "<|system|>"]
@@ -150,24 +150,38 @@ def library_model(folder: Path, adapter: bool = True) -> Phi4MultimodalForCausal
     return model.eval()
 
 
+@contextmanager
+def typed(model: Any) -> Iterator[None]:
+    """A model of the library without its adapter, as long as the context lasts."""
+    model.disable_adapters()
+    yield
+    model.enable_adapters()
+
+
 def native_prompt() -> str:
     """The conversation of the checks as the model's card writes it."""
     shot = f"<|user|>{SHOT[0]['content']}<|end|><|assistant|>{SHOT[1]['content']}<|end|>"
     return f"{shot}<|user|>{BEFORE}<|audio|>{AFTER}<|end|><|assistant|>{PREFIX}"
 
 
-def reference_of(folder: Path) -> Reference:
-    """The library's model after the library's processor."""
+def library_of(folder: Path) -> Library:
+    """The library's model, its adapter on, after the library's processor; beside longer clips a clip hears padding."""
     model, processor = library_model(folder), processor_of(folder)
 
-    @cache
-    def cached(sha256: str, more: str) -> Read:
-        number = [each.audio.sha256 for each in QUESTIONS].index(sha256)  # type: ignore[union-attr]
-        text = native_prompt() + more
-        inputs = processor(text=text, audio=[clip(number)], sampling_rate=16000, return_tensors="pt")
-        with torch.no_grad():
-            made = model(**inputs, output_hidden_states=True)
-        row = [AUDIO if token == processor.audio_token_id else token for token in inputs["input_ids"][0].tolist()]
-        return Read(row, made.logits[0], tuple(states[0] for states in made.hidden_states))
+    def inputs(prompts: Sequence[str], clips: Sequence[np.ndarray]) -> Mapping[str, torch.Tensor]:
+        made: Mapping[str, torch.Tensor] = processor(
+            text=list(prompts), audio=list(clips), sampling_rate=16000, padding=True, return_tensors="pt"
+        )
+        return made
 
-    return lambda question, more: cached(sound_of(question).sha256, more)
+    return Library(model, inputs, native_prompt(), processor.audio_token_id, partial(typed, model))
+
+
+TINY = Tiny(
+    save_phi4,
+    library_of,
+    BLOCKS,
+    WIDTH,
+    "model.embed_tokens_extend.audio_embed.encoder.encoders.1.self_attn.q_proj.bias",
+    batches=False,
+)

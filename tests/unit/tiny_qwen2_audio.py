@@ -1,12 +1,13 @@
 """A random Qwen2-Audio of a few hundred kilobytes in the layout of the published one. Its window is 2 s."""
 
 import json
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from own_text_checks import AFTER, BEFORE, PREFIX, QUESTIONS, SHOT, Read, Reference, clip
+from own_text_checks import AFTER, BEFORE, PREFIX, SHOT, Library, Tiny
 from tiny_llm import byte_level_tokenizer
 from tiny_ultravox import randomize
 from tokenizers import AddedToken
@@ -19,8 +20,6 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from cascade_equivalence.models.question import sound_of
-from cascade_equivalence.models.rows import AUDIO as SOUND
 from cascade_equivalence.models.speech_llm.qwen2_audio_text import library_chat_template
 
 SECONDS = 2
@@ -101,19 +100,17 @@ def native_prompt(processor: Any) -> str:
     return str(processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False))
 
 
-def reference_of(folder: Path) -> Reference:
+def library_of(folder: Path) -> Library:
     """The library's model after the library's processor, on the prompt that its template writes for a list of parts."""
     model, processor = Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval(), processor_of(folder)
 
-    @cache
-    def cached(sha256: str, more: str) -> Read:
-        number = [each.audio.sha256 for each in QUESTIONS].index(sha256)  # type: ignore[union-attr]
-        prompt = native_prompt(processor) + PREFIX + more
-        inputs = processor(text=[prompt], audio=[clip(number)], sampling_rate=16000, padding=True, return_tensors="pt")
-        with torch.no_grad():
-            made = model(**inputs, output_hidden_states=True)
-        audio = model.config.audio_token_id
-        row = [SOUND if token == audio else token for token in inputs["input_ids"][0].tolist()]
-        return Read(row, made.logits[0], tuple(states[0] for states in made.hidden_states))
+    def inputs(prompts: Sequence[str], clips: Sequence[np.ndarray]) -> Mapping[str, torch.Tensor]:
+        made: Mapping[str, torch.Tensor] = processor(
+            text=list(prompts), audio=list(clips), sampling_rate=16000, padding=True, return_tensors="pt"
+        )
+        return made
 
-    return lambda question, more: cached(sound_of(question).sha256, more)
+    return Library(model, inputs, native_prompt(processor) + PREFIX, model.config.audio_token_id)
+
+
+TINY = Tiny(save_qwen2_audio, library_of, BLOCKS, WIDTH, "audio_tower.layers.1.fc1.bias")

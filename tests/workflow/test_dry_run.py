@@ -208,3 +208,15 @@ def test_a_lost_file_is_made_again_when_it_is_asked_for(finished: Checkout, stud
         assert planned(finished, study, "all_answers") == {("answer", "first", "sst2", "snr10"), ("all_answers",)}
     finally:
         hidden.rename(file)
+
+
+def test_silence_asks_every_system_once_more_and_nothing_else(finished: Checkout, study: Config) -> None:
+    study["speech"]["silence"] = True
+    silent = [(task, "silence") for task in study["tasks"]]
+    assert planned(finished, study) == {
+        *(("mix_noise", task, "us", "silence") for task in study["tasks"]),
+        *transcripts(*silent),
+        *answers(*silent),
+        *(("compare_over_silence", task) for task in study["tasks"]),
+        *END,
+    }

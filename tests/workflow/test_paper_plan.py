@@ -28,6 +28,8 @@ def test_each_stage_has_the_nodes_that_the_config_asks_for(plan: Plan, study: St
     models, layers, opened, concepts = 9, 9, 3, 5
     # Nine systems on six tasks and, in four noises, on three; ten more on clean speech only, one system behind an API.
     noisy = 6 + 3 * 4
+    # All of them once more over silence, in one voice a task.
+    silent = 6
     inside = len(study.config.noise.systems)
     pairs = sum(
         noisy if {pair.system, pair.reference} <= set(study.config.noise.systems) else 6 for pair in study.config.pairs
@@ -42,13 +44,14 @@ def test_each_stage_has_the_nodes_that_the_config_asks_for(plan: Plan, study: St
         "unpack_musan": 1,
         "prepare_items": 6,
         "synthesize_speech": 4 * 6 + 2,
-        "mix_noise": 3 * 2 * 4,
+        "mix_noise": 3 * 2 * 4 + silent,
         "preflight": 3,
         # Two Whispers in noise, three speech LLMs' own transcripts and the true texts on clean speech.
-        "transcribe": 2 * noisy + (3 + 1) * 6,
-        "implicit_transcripts": 2 * 6,
-        "answer": (inside - 1) * noisy + 10 * 6,
-        "answer_api": noisy,
+        "transcribe": 2 * (noisy + silent) + (3 + 1) * (6 + silent),
+        "implicit_transcripts": 2 * (6 + silent),
+        "answer": (inside - 1) * (noisy + silent) + 10 * (6 + silent),
+        "answer_api": noisy + silent,
+        "compare_over_silence": silent,
         "agree": pairs,
         "contrast": len(stages.agree.all_contrasts(study)),
         "measure_surplus": 5,
@@ -64,14 +67,14 @@ def test_each_stage_has_the_nodes_that_the_config_asks_for(plan: Plan, study: St
         "answer_erased": 2 * (1 + concepts) * 5,
         **dict.fromkeys(("collect_tables", "compare_with_paper", "draw_figures", "write_report"), 1),
     }
-    assert 600 <= sum(found.values()) <= 1_100
+    assert 600 <= sum(found.values()) <= 1_300
 
 
 def test_every_answer_and_every_clip_is_a_node_of_its_own(plan: Plan, study: Study) -> None:
     answers = {
         f"results/answers/{'/'.join(names)}.parquet" for rule, *names in plan.jobs if rule in ("answer", "answer_api")
     }
-    assert answers == set(stages.answer.all_files(study))
+    assert answers == {*stages.answer.all_files(study), *stages.silence.all_answers(study)}
     assert {job[1] for job in plan.jobs if job[0] == "answer_api"} == {"gemini"}
     spoken = {Path(path).parts[2:4] for path in stages.speech.all_files(study)}
     assert {(job[1], job[2]) for job in plan.jobs if job[0] == "synthesize_speech"} == spoken

@@ -53,6 +53,35 @@ rule answer:
         "../scripts/answer.py"
 
 
+rule answer_imported:
+    """Take over answers that others produced."""
+    input:
+        item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
+    output:
+        answers=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
+    log:
+        f"{RESULTS}/logs/answer/{{system}}/{{task}}/{{condition}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/answer/{{system}}/{{task}}/{{condition}}.tsv"
+    wildcard_constraints:
+        system=stages.wildcards.answered_by(STUDY, "imported"),
+    # The file lies where the study is started from.
+    localrule: True
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        made_by=MADE_BY("answer_imported", "statistics"),
+        settings=lambda wildcards: stages.imported.params(STUDY, wildcards.system, wildcards.task),
+    message:
+        "Reading {wildcards.system}'s answers to {wildcards.task}"
+    script:
+        "../scripts/answer_imported.py"
+
+
 use rule answer as answer_vllm with:
     wildcard_constraints:
         system=stages.wildcards.answered_by(STUDY, "vllm"),

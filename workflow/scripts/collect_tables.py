@@ -23,6 +23,7 @@ with node(snakemake) as study:
         item_files=[Path(path) for path in snakemake.input.item_tables],
         surplus_files=[Path(path) for path in snakemake.input.surplus],
         retest_files=[Path(path) for path in snakemake.input.retests],
+        silence_files=[Path(path) for path in snakemake.input.silence],
         mechanism=MechanismFiles.of(
             {name: getattr(snakemake.input, name) for name in stages.report.mechanism_files(study)}
         ),

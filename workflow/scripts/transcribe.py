@@ -1,4 +1,4 @@
-"""Transcribe one task in one condition, all voices, with an ASR, with a speech LLM, or by the true texts."""
+"""Transcribe one task in one condition, all voices, with an ASR, with a speech LLM, or by a text that is given."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ with node(snakemake) as study:
     store = study.store("transcripts", asr, task, f"{condition}.jsonl")
     label = f"{asr}: {task}, {condition}"
     if not manifests:
-        from cascade_equivalence.nodes.transcripts import true_texts
+        from cascade_equivalence.nodes.transcripts import given_texts
 
-        transcripts = true_texts(clips)
+        transcripts = given_texts(asr, clips)
     elif study.is_speech_llm(asr):
         import torch
 

@@ -66,3 +66,18 @@ def tolerance(text: str) -> float:
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no tolerance: give a number from 0 to below 1, such as 1e-6")
     return value
+
+
+def share(text: str) -> float:
+    """A number between 0 and 1, for an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1, such as 0.03")
+    return value

@@ -10,11 +10,12 @@ from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.check_noise import noise_problems, noises_of_voices
 from cascade_equivalence.config.check_prompts import prompt_problems
 from cascade_equivalence.config.explain import repeated, unknown
+from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.spoken import clean_voices, own_voices
-from cascade_equivalence.config.study import ORACLE, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
+from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
@@ -119,12 +120,17 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
     for name in study.systems:
         match study.definitions.systems.get(name):
             case CascadeSpec() as system:
-                if system.asr != ORACLE:
+                if system.asr not in GIVEN:
                     yield from _model_problems(study, f"systems.{name}.asr", system.asr, ("asr", "speech-llm"))
                     yield from _transcription_problems(study, system.asr)
                 yield from _model_problems(study, f"systems.{name}.llm", system.llm, ("llm", "speech-llm"))
             case E2ESpec() | ImplicitSpec() as system:
                 yield from _model_problems(study, f"systems.{name}.model", system.model, ("speech-llm",))
+            case ImportedSpec() as system:
+                if system.answers.keys().isdisjoint(study.tasks):
+                    yield f"systems.{name}.answers: there are none to {', '.join(study.tasks)}; leave the system out"
+                if name in study.noise.systems:
+                    yield f"noise.systems: {name!r} answered elsewhere, to clean speech; leave it out"
 
 
 def _connector_problems(study: StudyConfig) -> Iterator[str]:

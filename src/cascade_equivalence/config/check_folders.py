@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
-from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.config.spoken import all_voices
-from cascade_equivalence.config.study import CascadeSpec, StudyConfig
+from cascade_equivalence.config.study import CascadeSpec, Elsewhere, StudyConfig
 from cascade_equivalence.errors import StudyError
 
 SOURCES = ("src", "workflow", "config", "tests", "docs", "profiles", "requirements", ".git")
@@ -150,7 +149,7 @@ def _models(study: StudyConfig) -> list[str]:
     for system in (study.definitions.systems[name] for name in study.systems):
         if isinstance(system, CascadeSpec):
             names += [system.asr, system.llm]
-        elif not isinstance(system, ApiSpec):
+        elif not isinstance(system, Elsewhere):
             names.append(system.model)
     known = study.definitions.models
     found = dict.fromkeys(name for name in names if name in known)

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, PositiveInt
 from cascade_equivalence.registry import NameIn, Registry
 
 if TYPE_CHECKING:
+    from cascade_equivalence.imported.format import AnswerFormat
     from cascade_equivalence.mechanism.concept import Concept
     from cascade_equivalence.speech.provider import VoiceProvider
     from cascade_equivalence.tasks.base import Task
@@ -18,6 +19,8 @@ TaskName = Annotated[str, NameIn(TASKS)]
 VOICES: "Registry[VoiceProvider]" = Registry("voice provider", home="cascade_equivalence.speech.voices.registry")
 VARIANTS: "Registry[Variant]" = Registry("variant", home="cascade_equivalence.tasks.repeats")
 """What is changed when a system is asked again."""
+FORMATS: "Registry[AnswerFormat]" = Registry("format of answers", home="cascade_equivalence.imported.registry")
+"""In what others write answers."""
 BINARY = 2
 """Labels of a task with which there is one wrong answer only."""
 FEWEST_GROUPS = 10

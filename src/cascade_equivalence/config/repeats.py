@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.names import TASKS, VARIANTS
-from cascade_equivalence.config.study import StudyConfig
+from cascade_equivalence.config.study import Elsewhere, StudyConfig
 
 
 def asked_again(study: StudyConfig) -> Iterator[tuple[str, str, str]]:
@@ -25,10 +24,10 @@ def repeat_problems(study: StudyConfig) -> Iterator[str]:
     for key in sorted(chosen.asked_again()):
         yield from repeated(f"statistics.{key}", getattr(chosen, key))
     for name in chosen.repeat_systems:
-        if isinstance(study.definitions.systems.get(name), ApiSpec):
-            yield f"statistics.repeat_systems: {name!r} is behind an API, which nothing is asked twice; leave it out"
+        if isinstance(study.definitions.systems.get(name), Elsewhere):
+            yield f"statistics.repeat_systems: {name!r} answers elsewhere, where nothing is asked twice; leave it out"
     if chosen.repeats and not _systems(study):
-        yield "statistics.repeats: all systems of this study are behind an API, which nothing is asked twice"
+        yield "statistics.repeats: all systems of this study answer elsewhere, where nothing is asked twice"
     for name in chosen.repeats:
         if name in VARIANTS:
             yield from _task_problems(study, name)
@@ -49,7 +48,7 @@ def _task_problems(study: StudyConfig, name: str) -> Iterator[str]:
 
 def _systems(study: StudyConfig) -> list[str]:
     names = study.statistics.repeat_systems or study.systems
-    return [name for name in names if not isinstance(study.definitions.systems.get(name), ApiSpec)]
+    return [name for name in names if not isinstance(study.definitions.systems.get(name), Elsewhere)]
 
 
 def _tasks(study: StudyConfig) -> list[str]:

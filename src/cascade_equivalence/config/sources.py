@@ -98,7 +98,7 @@ class ModelSpec(Closed):
     text_model: Name | None = Field(
         default=None,
         description="Of a speech LLM: the text LLM it speaks through, by name (`text_model_id`); none for one whose "
-        "checkpoint holds its own (Qwen2-Audio, Phi-4-multimodal).",
+        "checkpoint holds its own (all but Ultravox's).",
     )
     audio_model: Name | None = Field(
         default=None,

@@ -118,6 +118,11 @@ class SpeechConfig(Closed):
         default=[],
         description="Voices for items that carry their label in the voice; their provider must control prosody.",
     )
+    silence: bool = Field(
+        default=False,
+        description="Ask every system also over silence, in clips as long as those of each task's first voice: what is "
+        "right there, or agreed, is owed to the prompt.",
+    )
     max_seconds: float = Field(default=30.0, gt=0, description="Longer clips are reported (Whisper's window is 30 s).")
 
 

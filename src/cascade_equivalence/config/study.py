@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.config.names import Label, Name, NewTokens, TaskName
 from cascade_equivalence.config.paper import PaperConfig
@@ -88,8 +89,12 @@ class TaskSpec(Closed):
 
 ORACLE = "oracle"
 """The ASR that makes no mistakes: it gives the text that was spoken."""
+PRIOR = "prior"
+"""The ASR that hears nothing: its transcripts are empty, and what is answered is the prompt's own."""
+GIVEN = {ORACLE: "the text that was spoken", PRIOR: "no text at all"}
+"""What a cascade can read without a recogniser, and what each is."""
 LOGS = "logs"
-RESERVED = {ORACLE: "the true text", LOGS: "the folder of the logs beside the models"}
+RESERVED = {**GIVEN, LOGS: "the folder of the logs beside the models"}
 """Names that no model can have, and what each stands for."""
 LENS = "+lens"
 """Behind a speech LLM's name: the text that its logit lens shows, as a source of transcripts."""
@@ -100,8 +105,8 @@ class CascadeSpec(Closed):
 
     kind: Literal["cascade"] = Field(description="An ASR followed by a text LLM.")
     asr: Name = Field(
-        description="Model that transcribes: an ASR; a speech LLM, for its own transcription; or `oracle`, for the "
-        "text that was spoken."
+        description="Model that transcribes: an ASR; a speech LLM, for its own transcription; `oracle`, for the text "
+        "that was spoken; or `prior`, for no text at all: what the prompt alone is answered."
     )
     llm: Name = Field(
         description="Model that answers, the backbone: a text LLM; or a speech LLM, for its own text LLM (the "
@@ -133,7 +138,11 @@ class ImplicitSpec(Closed):
         return self.model
 
 
-SystemSpec = Annotated[CascadeSpec | E2ESpec | ImplicitSpec | ApiSpec, Field(discriminator="kind")]
+SystemSpec = Annotated[CascadeSpec | E2ESpec | ImplicitSpec | ApiSpec | ImportedSpec, Field(discriminator="kind")]
+ByItself: TypeAlias = E2ESpec | ApiSpec | ImportedSpec
+"""Systems that read no transcript of the study's."""
+Elsewhere: TypeAlias = ApiSpec | ImportedSpec
+"""Systems whose weights are not here."""
 
 
 class ContrastSpec(Closed):

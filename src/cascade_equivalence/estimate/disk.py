@@ -7,8 +7,8 @@ from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.names import CONCEPTS, VOICES
-from cascade_equivalence.estimate import speed
-from cascade_equivalence.estimate.figures import Figures
+from cascade_equivalence.costs import speed
+from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.estimate.texts import TaskSize
 from cascade_equivalence.estimate.work import UnknownSizeError, Workload
 
@@ -38,7 +38,11 @@ def disk(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> di
     seconds = {True: 0.0, False: 0.0}
     for node in study.nodes:
         seconds[node.condition == CLEAN] += work.rows(node.task, node.condition) * spoken[node.task].seconds
-    heard = [work.rows(node.task, node.condition) for asr in study.asrs for node in study.heard_nodes(asr)]
+    heard = [
+        work.rows(node.task, node.condition)
+        for asr in study.asrs
+        for node in [*study.heard_nodes(asr), *study.silent_nodes]
+    ]
     asked = work.answers() + work.answers_again()
     found = {
         "models": sum(_known(work, model) for model in _models(study)) * speed.BILLION * sizes.weight,

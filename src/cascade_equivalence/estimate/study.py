@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence import stages
+from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.estimate.disk import disk, service_calls
-from cascade_equivalence.estimate.figures import Figures
 from cascade_equivalence.estimate.texts import TaskSize, task_size
 from cascade_equivalence.estimate.work import Work, Workload
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cascade_equivalence import stages
 from cascade_equivalence.config.names import VOICES
-from cascade_equivalence.estimate.figures import Figures
+from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.tasks.planned import Basis
 from cascade_equivalence.tasks.registry import get_task
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.study import ORACLE, E2ESpec
-from cascade_equivalence.estimate import speed
-from cascade_equivalence.estimate.figures import Figures
+from cascade_equivalence.config.study import GIVEN, E2ESpec, Elsewhere
+from cascade_equivalence.costs import speed
+from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.estimate.texts import TaskSize
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class Workload:
     def _stages(self) -> list[Callable[[], Work]]:
         study = self.study
         answering, transcribing = stages.needs.gpus(study, "answer"), stages.needs.gpus(study, "transcribe")
-        asrs = [asr for asr in study.asrs if asr != ORACLE]
+        asrs = [asr for asr in study.asrs if asr not in GIVEN]
         listeners = [asr for asr in asrs if study.is_speech_llm(asr)]
         specs = [study.system(name) for name in study.config.systems]
         checked = [spec.model for spec in specs if isinstance(spec, E2ESpec)]
@@ -106,7 +105,7 @@ class Workload:
             partial(self._transcription, asr) for asr in asrs if (answering if asr in listeners else transcribing)
         ]
         if answering:
-            found += [partial(self._answer, name) for name in study.config.systems if name not in study.apis]
+            found += [partial(self._answer, name) for name in study.config.systems if study.is_here(name)]
             again = dict.fromkeys(each.system for each in stages.repeat.retests(study))
             found += [partial(self._answer_again, name) for name in again]
         if study.config.mechanism is None:
@@ -125,7 +124,7 @@ class Workload:
         return self._work("preflight", model, 1, 0, self.study.transcribing_models(model), 0.0)
 
     def _transcription(self, asr: str) -> Work:
-        study, nodes = self.study, self.study.heard_nodes(asr)
+        study, nodes = self.study, [*self.study.heard_nodes(asr), *self.study.silent_nodes]
         rows = [(node.task, self.rows(node.task, node.condition)) for node in nodes]
         seconds = sum(count * self._transcribing(asr, task) for task, count in rows)
         stage = "implicit_transcripts" if study.is_lens(asr) else "transcribe"
@@ -147,7 +146,10 @@ class Workload:
         """Answers of all systems, without those that are asked again."""
         study = self.study
         return sum(
-            self.rows(node.task, node.condition) for name in study.config.systems for node in study.nodes_of(name)
+            self.rows(node.task, node.condition)
+            for name in study.config.systems
+            if name not in study.imported
+            for node in study.asked_nodes(name)
         )
 
     def answers_again(self) -> int:
@@ -155,7 +157,7 @@ class Workload:
         return sum(self.rows(each.task, CLEAN) for each in stages.repeat.retests(self.study))
 
     def _answer(self, system: str) -> Work:
-        nodes = self.study.nodes_of(system)
+        nodes = self.study.asked_nodes(system)
         return self._answering("answer", system, [(node.task, self.rows(node.task, node.condition)) for node in nodes])
 
     def _answer_again(self, system: str) -> Work:
@@ -164,7 +166,7 @@ class Workload:
 
     def _answering(self, stage: str, system: str, rows: Sequence[tuple[str, int]]) -> Work:
         study, spec = self.study, self.study.system(system)
-        assert not isinstance(spec, ApiSpec), f"{system} runs elsewhere"
+        assert not isinstance(spec, Elsewhere), f"{system} runs elsewhere"
         model, heard = (spec.model, True) if isinstance(spec, E2ESpec) else (spec.llm, False)
         seconds = sum(
             count * self._asking(model, task, heard=heard, written=study.task(task).max_new_tokens)

@@ -15,11 +15,20 @@ from transformers.modeling_outputs import MoeModelOutputWithPast
 from transformers.utils import logging
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import own_text_in
 from cascade_equivalence.models.causal_lm import load_causal_lm, read_config
 from cascade_equivalence.models.text_llm import TIE_CANDIDATES
 
 BYTES_AT_ONCE = 256 * 2**20
 """Memory for logits; the number of frames that are read at once follows from it."""
+
+
+class _Normed(MoeModelOutputWithPast):
+    """What a decoder gives, as far as it is known; a field of one class's own is empty."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("_"):
+            raise AttributeError(name)
 
 
 class _OnlyNorm(nn.Module):
@@ -29,9 +38,8 @@ class _OnlyNorm(nn.Module):
         super().__init__()
         self.norm = norm
 
-    def forward(self, inputs_embeds: torch.Tensor, **_: object) -> MoeModelOutputWithPast:
-        # Of the library's outputs this one has every field that a language model reads.
-        return MoeModelOutputWithPast(last_hidden_state=self.norm(inputs_embeds))
+    def forward(self, inputs_embeds: torch.Tensor, **_: object) -> _Normed:
+        return _Normed(last_hidden_state=self.norm(inputs_embeds))
 
 
 class Unembedding:
@@ -128,10 +136,12 @@ def open_unembedding(folder: Path, device: str, dtype: torch.dtype) -> Unembeddi
         StudyError: Weights are missing, or the model is of a kind whose final norm is not known.
     """
     config = read_config(folder)
-    text = config.get_text_config()
-    text.num_hidden_layers = 0
-    if getattr(text, "layer_types", None):
-        text.layer_types = []
+    own = own_text_in(folder)
+    if own is None or not getattr(own.network(), "blocks_in_one", False):
+        text = config.get_text_config()
+        text.num_hidden_layers = 0
+        if getattr(text, "layer_types", None):
+            text.layer_types = []
     loudness = logging.get_verbosity()
     # The library would list every block's weights as unexpected.
     logging.set_verbosity_error()

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from transformers import AutoTokenizer
 
 from cascade_equivalence.config.mechanism import LensConfig
 from cascade_equivalence.errors import StudyError
@@ -18,6 +17,7 @@ from cascade_equivalence.mechanism.states import States, frame_owner, read_index
 from cascade_equivalence.mechanism.tuned_lens import TunedLens, fit_tuned_lens
 from cascade_equivalence.mechanism.utterances import TEST, TRAIN
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
+from cascade_equivalence.models.prompting import open_tokenizer
 from cascade_equivalence.progress import progress
 
 VALIDATION_SHARE = 0.1
@@ -83,7 +83,7 @@ def lens_layer(
         )
     index = read_index(index_path, states)
     spoken = _spoken(index, utterances_path)
-    pieces = Pieces(AutoTokenizer.from_pretrained(text_folder, trust_remote_code=False))
+    pieces = Pieces(open_tokenizer(text_folder))
     references = [pieces.reference(text) for text in spoken["text"]]
     heard = audio_frames(index)
 

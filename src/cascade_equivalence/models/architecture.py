@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from cascade_equivalence.models.text_llm import TextLLM
 
 CONFIG = "config.json"
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+"""Files in which the library looks for what makes spectrograms."""
+SECTIONS = ("feature_extractor", "audio_processor")
+"""What may stand in them by a name."""
 ARCHITECTURES: "Registry[Architecture]" = Registry(
     "architecture", home="cascade_equivalence.models.speech_llm.architectures"
 )
@@ -46,7 +50,9 @@ class OwnText:
 
     Attributes:
         network: Gives its class; its ``from_pretrained`` opens it out of the whole checkpoint, its ``config_class``
-            reads the whole's config.
+            reads the whole's config. One whose blocks read token ids beside the vectors has ``beside_sound``: from
+            tokens (rows, columns), ``AUDIO`` where sound stands, to what ``forward`` takes beside them. One that
+            cannot be built without its blocks has a true ``blocks_in_one``.
         config: Its config out of the whole's, with the keys of a text LLM's.
         model_type: What kind of network it is, where its config does not say that; it decides which text LLMs are of
             its family.
@@ -143,6 +149,24 @@ def check_files(architecture: Architecture, folder: Path) -> None:
             "entry match (a source of kind `path` takes files of the top folder only: use the hub's), and fetch the "
             "model again"
         )
+
+
+def sound_settings(folder: Path) -> Mapping[str, Any]:
+    """What a checkpoint says of its feature extractor.
+
+    Raises:
+        StudyError: Neither of the files in which the library looks for one names one: its processor makes nothing of
+            sound.
+    """
+    found = [read_json(folder / name) for name in PROCESSORS if (folder / name).is_file()]
+    found += [part for each in found for key in SECTIONS if isinstance(part := each.get(key), dict)]
+    for section in found:
+        if "feature_extractor_type" in section:
+            return section
+    raise StudyError(
+        f"{folder}: neither {' nor '.join(PROCESSORS)} is there and names a feature extractor, so its processor makes "
+        "nothing of sound: fetch the model again, with these files"
+    )
 
 
 def check_own_text(text: "TextLLM", folder: Path, own: OwnText) -> None:

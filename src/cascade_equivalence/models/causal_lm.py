@@ -10,6 +10,7 @@ from transformers.cache_utils import CacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import own_text_in
+from cascade_equivalence.models.checkpoint import weight_files
 
 
 def read_config(folder: Path) -> Any:
@@ -28,8 +29,9 @@ def load_causal_lm(folder: Path, dtype: torch.dtype, config: Any = None) -> Any:
         config: What `read_config` gives, where it was changed since.
 
     Raises:
-        StudyError: Weights are missing or have other shapes than the config says.
+        StudyError: There are no safetensors; or weights are missing, or have other shapes than the config says.
     """
+    weight_files({path.name: path for path in folder.iterdir()}, str(folder))
     own = own_text_in(folder)
     opener = own.network() if own else AutoModelForCausalLM
     more = {} if config is None else {"config": config}

@@ -8,7 +8,16 @@ from transformers import AutoTokenizer
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import own_text_in
+from cascade_equivalence.models.checkpoint import read_json
 from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
+
+PROCESSORS_TEMPLATE = "chat_template.json"
+"""Where older checkpoints of models that hear have the template that their tokenizer lacks."""
+
+
+def open_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder; one of Mistral's without mistral-common, whether or not that is installed."""
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, mistral_format=False)
 
 
 class PromptWriter:
@@ -23,8 +32,10 @@ class PromptWriter:
     """
 
     def __init__(self, folder: Path, chat: bool) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        self.tokenizer = open_tokenizer(folder)
         own = own_text_in(folder)
+        if chat and not self.tokenizer.chat_template and (folder / PROCESSORS_TEMPLATE).is_file():
+            self.tokenizer.chat_template = read_json(folder / PROCESSORS_TEMPLATE).get("chat_template")
         if chat and not self.tokenizer.chat_template and own is not None and own.chat_template is not None:
             self.tokenizer.chat_template = own.chat_template()
         if chat and not self.tokenizer.chat_template:

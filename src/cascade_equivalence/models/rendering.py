@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -41,21 +42,34 @@ def defuse(text: str, tokens: Sequence[str]) -> str:
 def render_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]]) -> str:
     """Write a conversation with the tokenizer's chat template, up to where the model's turn begins.
 
+    Some templates of models that hear or see take a turn's content as text, some as a list of parts; it is given as one
+    part of text where the other way loses it.
+
     Raises:
         StudyError: The template refuses the conversation.
     """
     template = _DATE.sub(lambda match: repr(TODAY.strftime(match[2])), tokenizer.get_chat_template())
-    try:
-        text = tokenizer.apply_chat_template(
-            [dict(turn) for turn in messages], chat_template=template, tokenize=False, add_generation_prompt=True
-        )
-    except TemplateError as error:
-        roles = ", ".join(dict.fromkeys(turn["role"] for turn in messages))
-        raise StudyError(
-            f"the model's chat template refuses turns of {roles} ({error}): leave answer.system_prompt empty, or set "
-            "`chat: false` for this model"
-        ) from error
-    return str(text)
+    plain: list[dict[str, Any]] = [dict(turn) for turn in messages]
+    parts = [turn | {"content": [{"type": "text", "text": turn["content"]}]} for turn in plain]
+    written, refusal = [], None
+    for turns in (plain, parts):
+        try:
+            text = tokenizer.apply_chat_template(
+                turns, chat_template=template, tokenize=False, add_generation_prompt=True
+            )
+        except (TemplateError, TypeError) as error:
+            refusal = refusal or error
+            continue
+        written.append(str(text))
+        if messages[-1]["content"].strip() in written[-1]:
+            return written[-1]
+    if written:
+        return written[0]
+    roles = ", ".join(dict.fromkeys(turn["role"] for turn in messages))
+    raise StudyError(
+        f"the model's chat template refuses turns of {roles} ({refusal}): leave answer.system_prompt empty, or set "
+        "`chat: false` for this model"
+    ) from refusal
 
 
 def render_plain(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]]) -> str:

@@ -106,6 +106,9 @@ class TextLLM(PromptWriter):
         if heard is not None:
             words = self.model.get_input_embeddings()(ids.where(ids != AUDIO, PADDING))
             newest = {"inputs_embeds": write_audio(words, ids, heard)}
+            # Some networks' blocks read ids beside the vectors.
+            if (beside := getattr(self.model, "beside_sound", None)) is not None:
+                newest |= beside(ids)
         return network(**newest, attention_mask=mask, position_ids=at, past_key_values=cache, use_cache=True, **more)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, heard: Heard = None) -> torch.Tensor:

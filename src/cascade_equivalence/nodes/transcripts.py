@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cascade_equivalence.config.sources import ModelSpec, TranscriptionPrompt
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, AnswerConfig
+from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, ORACLE, AnswerConfig
 from cascade_equivalence.models.answering import answer_questions
 from cascade_equivalence.models.question import ModelFiles, Question
-from cascade_equivalence.models.transcription.answers import transcript_of
+from cascade_equivalence.models.transcription.answers import has_loop, transcript_of
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.speech.clips import Clip
@@ -16,9 +16,14 @@ PLAIN_REQUEST = TranscriptionPrompt(prompt="Transcribe the speech.\n{speech}")
 """What a speech LLM is asked whose entry has no prompt for it."""
 
 
-def true_texts(clips: Sequence[Clip]) -> list[Transcript]:
-    """What was spoken, for the oracle cascade."""
-    return [Transcript(clip.text) for clip in clips]
+def given_texts(asr: str, clips: Sequence[Clip]) -> list[Transcript]:
+    """What a cascade without a recogniser reads: what was spoken, or nothing.
+
+    Args:
+        asr: A name of ``GIVEN``.
+        clips: The clips.
+    """
+    return [Transcript(clip.text if asr == ORACLE else "") for clip in clips]
 
 
 def own_transcripts(
@@ -42,7 +47,10 @@ def own_transcripts(
     questions = [Question(tuple(turns), prefix, {}, recording) for recording in recordings(clips)]
     free = config.model_copy(update={"mode": "generate", "engine": "transformers"})
     answers = answer_questions(questions, model, free, longest, store, label)
-    return [Transcript(transcript_of(answer.text, prefix), answer.seconds) for answer in answers]
+    return [
+        Transcript(transcript_of(answer.text, prefix), answer.seconds, looped=has_loop(answer.text))
+        for answer in answers
+    ]
 
 
 def transcription_prompt(spec: ModelSpec) -> tuple[list[dict[str, str]], str]:

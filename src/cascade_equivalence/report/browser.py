@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, families
-from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import INVALID
-from cascade_equivalence.config.study import LENS, ORACLE, E2ESpec, PairSpec, SystemSpec
+from cascade_equivalence.config.study import LENS, ORACLE, PRIOR, ByItself, PairSpec, SystemSpec
 from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.audio import read_some, within
 from cascade_equivalence.report.naming import NodeFile, Outline, condition_title, nodes, task_title
@@ -223,8 +222,8 @@ def _draw(
 def _sides(
     answers: pl.DataFrame, spec: SystemSpec, transcripts: Mapping[NodeFile, Path], task: str, condition: str
 ) -> dict[tuple[str, str], Side]:
-    speaks = isinstance(spec, E2ESpec | ApiSpec)
-    source = spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.asr
+    speaks = isinstance(spec, ByItself)
+    source = spec.model if isinstance(spec, ByItself) else spec.asr
     path = transcripts.get(NodeFile(source, task, condition))
     heard: dict[tuple[str, str], str] = {}
     if path is not None:
@@ -233,7 +232,7 @@ def _sides(
     if speaks:
         origin = "Own transcription, asked for separately" if heard else "Heard"
     else:
-        origins = {ORACLE: "Read, as it was spoken"}
+        origins = {ORACLE: "Read, as it was spoken", PRIOR: "Read nothing"}
         origin = origins.get(source, "Read off the last layer" if source.endswith(LENS) else "Heard")
     missing = BY_ITSELF if speaks else NOT_KEPT
     return {

@@ -32,6 +32,7 @@ def build_tables(
     item_files: Iterable[Path] = (),
     surplus_files: Iterable[Path] = (),
     retest_files: Iterable[Path] = (),
+    silence_files: Iterable[Path] = (),
 ) -> Tables:
     """Build a study's tables.
 
@@ -48,6 +49,7 @@ def build_tables(
         item_files: Items of each task, for examples of shared errors and for wider groups.
         surplus_files: What the audio tells beyond the transcripts.
         retest_files: How far systems that are asked again agree with themselves.
+        silence_files: What systems answer over silence, a file a task.
 
     Returns:
         The tables, sorted for a reader.
@@ -70,6 +72,7 @@ def build_tables(
         speech=speech_files,
         surplus=surplus_files,
         retests=retest_files,
+        silence=silence_files,
         mechanism=mechanism,
     )
     return Tables(**{name: results[name] for name in TABLES})

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.study import ORACLE, E2ESpec
+from cascade_equivalence.config.study import GIVEN, ByItself
 from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.columns import place_values
 from cascade_equivalence.report.costs_table import KEY as ROW
@@ -89,10 +88,10 @@ def _row(
     answering = _sum(table, "seconds")
     reasons = [] if answering is not None else [NOT_TIMED.format(f"what {node.who} answered")]
     hearing: float | None = None
-    if not isinstance(spec, E2ESpec | ApiSpec):
+    if not isinstance(spec, ByItself):
         heard = transcripts.get(NodeFile(spec.asr, node.task, node.condition))
-        # The true text is there without any work.
-        hearing = 0.0 if spec.asr == ORACLE else None if heard is None else _total(table.select(KEY), heard, "seconds")
+        # A text that is given is there without any work.
+        hearing = 0.0 if spec.asr in GIVEN else None if heard is None else _total(table.select(KEY), heard, "seconds")
         if hearing is None:
             reasons.append(NOT_TIMED.format(f"what {spec.asr} transcribed"))
     whole = None if answering is None or reasons else answering + (hearing or 0.0)
@@ -112,7 +111,7 @@ def _row(
         "money": _sum(table, "cost"),
         "currency": _currency(table),
         "accuracy": table["correct"].mean(),
-        "hears": isinstance(spec, E2ESpec | ApiSpec) or spec.asr != ORACLE,
+        "hears": isinstance(spec, ByItself) or spec.asr not in GIVEN,
         "reason": "; ".join(reasons) or None,
     }
 

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import polars as pl
 
 from cascade_equivalence.conditions import NOISE_KINDS, Condition, parse_condition, sort_conditions
-from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.config.study import LENS, ORACLE, ContrastSpec, E2ESpec, PairSpec, SystemSpec
+from cascade_equivalence.config.study import GIVEN, LENS, PRIOR, ByItself, ContrastSpec, PairSpec, SystemSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import files_about
 
@@ -19,7 +18,7 @@ HEARING = (E2E, API)
 """Kinds of systems that hear the audio themselves: the speech LLMs."""
 SPEECH_LLM = "speech-llm"
 LENS_TEXT = "lens"
-ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, ORACLE]
+ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, *GIVEN]
 
 
 @dataclass(frozen=True)
@@ -66,23 +65,28 @@ class Outline:
         raise StudyError(f"the contrast {system}~{first}~{second} is not among the study's contrasts")
 
     def parts(self, system: str) -> dict[str, str | None]:
-        """What a system is made of: ``kind``, and ``asr`` and ``llm`` of a cascade or ``model`` of a speech LLM."""
+        """What a system is made of: ``kind``, and ``asr`` and ``llm`` of a cascade or ``model`` of a speech LLM.
+
+        The kind of a cascade that reads no transcript is ``prior``.
+        """
         spec = self.systems[system]
-        made = {} if isinstance(spec, E2ESpec | ApiSpec) else {"asr": spec.asr, "llm": spec.llm}
+        made = {} if isinstance(spec, ByItself) else {"asr": spec.asr, "llm": spec.llm}
         parts = {"kind": None, "asr": None, "llm": None, "model": None}
-        return parts | made | spec.model_dump(include=set(parts))
+        # Without a transcript it is no cascade to hold others against, and a floor to all.
+        kind = {"kind": PRIOR} if made.get("asr") == PRIOR else {}
+        return parts | made | spec.model_dump(include=set(parts)) | kind
 
     def asr_kind(self, asr: str) -> str:
-        """Where transcripts come from: an ``asr``, a ``speech-llm`` (own transcription), a ``lens`` or the ``oracle``.
+        """Where transcripts come from: ``asr``, ``speech-llm`` (own transcription), ``lens``, ``oracle`` or ``prior``.
 
         A speech LLM is known by a system that answers through it: from audio, or from its own transcripts.
         """
-        if asr == ORACLE:
-            return ORACLE
+        if asr in GIVEN:
+            return asr
         if asr.endswith(LENS):
             return LENS_TEXT
         specs = self.systems.values()
-        answers = {spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.llm for spec in specs}
+        answers = {spec.model if isinstance(spec, ByItself) else spec.llm for spec in specs}
         return SPEECH_LLM if asr in answers else "asr"
 
     def check(self, found: Iterable["NodeFile"]) -> None:
@@ -91,7 +95,7 @@ class Outline:
         Raises:
             StudyError: A node names a system, ASR or task that the study does not have.
         """
-        asrs = (spec.asr for spec in self.systems.values() if not isinstance(spec, E2ESpec | ApiSpec))
+        asrs = (spec.asr for spec in self.systems.values() if not isinstance(spec, ByItself))
         known = {*self.systems, *asrs}
         for node in found:
             for name, names in ((node.who, known), (node.task, self.tasks)):
@@ -152,7 +156,7 @@ def condition_title(condition: str) -> str:
     """A condition as a reader sees it: ``clean``, ``10 dB`` for the paper's babble, ``music 10 dB``."""
     known = parse_condition(condition)
     if known.kind is None:
-        return "clean"
+        return "silence" if known.is_silent else "clean"
     heading = NOISE_KINDS[known.kind].heading
     return f"{known.kind if heading is None else heading} {level_title(known)}".strip()
 

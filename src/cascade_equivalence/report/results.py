@@ -33,6 +33,7 @@ class Results:
         speech: Clips, for the costs of a second of speech.
         surplus: Of each task, what the audio tells beyond the transcripts.
         retests: How far systems that are asked again agree with themselves.
+        silence: What systems answer over silence, a file a task.
         mechanism: Files about the inside of opened models.
     """
 
@@ -47,6 +48,7 @@ class Results:
     speech: Iterable[Path] = ()
     surplus: Iterable[Path] = ()
     retests: Iterable[Path] = ()
+    silence: Iterable[Path] = ()
     mechanism: MechanismFiles = field(default_factory=MechanismFiles)
     _made: dict[str, pl.DataFrame | None] = field(default_factory=dict)
 

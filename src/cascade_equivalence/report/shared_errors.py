@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.names import INVALID
-from cascade_equivalence.config.study import E2ESpec, PairSpec
+from cascade_equivalence.config.study import ByItself, PairSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.display import NOT_RUN, Display
@@ -132,9 +131,9 @@ def _preferred(outline: Outline, matches: Mapping[PairNames, str]) -> list[tuple
     for pair in outline.ordered_pairs():
         names = pair.system, pair.reference
         specs = [outline.systems[name] for name in reversed(names)]
-        sources = [spec.asr for spec in specs if not isinstance(spec, E2ESpec | ApiSpec)]
+        sources = [spec.asr for spec in specs if not isinstance(spec, ByItself)]
         if sources:
-            own = len({spec.model if isinstance(spec, E2ESpec | ApiSpec) else spec.llm for spec in specs}) == 1
+            own = len({spec.model if isinstance(spec, ByItself) else spec.llm for spec in specs}) == 1
             match = matches.get(names, MATCHES[0] if own else MATCHES[2])
             kind = outline.asr_kind(sources[0])
             rank = outline.speech_llms.isdisjoint(names), MATCHES.index(match), ASR_KINDS.index(kind)

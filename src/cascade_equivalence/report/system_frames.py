@@ -8,6 +8,7 @@ import polars as pl
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.transcription.words import EDITS
 from cascade_equivalence.report.columns import PLACE, Schema, estimate_schema, estimate_values, place_values
 from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.report.system_tables import accuracy, noise, transcription
@@ -44,7 +45,10 @@ TRANSCRIPTION: Schema = {
     "reference_words": pl.Int64,
     "word_errors": pl.Int64,
     "word_error_rate": pl.Float64,
+    **dict.fromkeys((*EDITS, "looped"), pl.Int64),
 }
+COUNTED = ("reference_words", "word_errors", *EDITS, "looped")
+"""Columns of transcripts that are summed over clips; ``looped`` is a number of clips then."""
 COPIED = ("voices", "rows", "groups", "correct", "parsed", "own_chance", "against_chance")
 
 
@@ -136,19 +140,15 @@ def transcription_frame(transcripts: Mapping[NodeFile, pl.DataFrame], outline: O
     rows = []
     for node, table in transcripts.items():
         by_voice = table.group_by("voice")
-        for voice, clips, words, errors in by_voice.agg(
-            pl.len(), pl.sum("reference_words"), total=pl.sum("word_errors")
-        ).iter_rows():
+        counted = by_voice.agg(clips=pl.len(), **{name: pl.sum(name) for name in COUNTED})
+        for found in counted.iter_rows(named=True):
             rows.append(
                 {
                     "asr": node.who,
                     "kind": outline.asr_kind(node.who),
                     **place_values(node.task, node.condition),
-                    "voice": voice,
-                    "clips": clips,
-                    "reference_words": words,
-                    "word_errors": errors,
-                    "word_error_rate": errors / words if words else None,
+                    **found,
+                    "word_error_rate": found["word_errors"] / words if (words := found["reference_words"]) else None,
                 }
             )
     return outline.sort(pl.DataFrame(rows, schema=TRANSCRIPTION, orient="row"))

@@ -7,7 +7,8 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, families, sort_conditions
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.config.study import ORACLE
+from cascade_equivalence.config.study import GIVEN, ORACLE, PRIOR
+from cascade_equivalence.models.transcription.words import EDITS
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
 from cascade_equivalence.report.naming import (
     API,
@@ -91,7 +92,7 @@ def noise(table: pl.DataFrame, confidence: float) -> Display:
 
 def transcription(table: pl.DataFrame) -> Display:
     """Word error rates: one row an ASR, task and condition, one column a voice; the oracle is only named."""
-    shown = table.filter(pl.col("kind") != ORACLE)
+    shown = table.filter(~pl.col("kind").is_in(list(GIVEN)))
     voices = shown["voice"].unique().sort().to_list()
     rows = []
     for (asr, kind, task, condition), part in shown.group_by("asr", "kind", "task", "condition", maintain_order=True):
@@ -103,10 +104,16 @@ def transcription(table: pl.DataFrame) -> Display:
                 task_title(str(task)),
                 condition_title(str(condition)),
                 percent(sum(part["word_errors"]) / words if words else None),
+                _edits(part, words),
+                f"{sum(part['looped']):,}",
                 *(percent(found[voice]) if voice in found else NOT_RUN for voice in voices),
             ]
         )
-    remarks = ["Word errors (substituted, left out, added) by words spoken, summed over clips; can exceed 100 %."]
+    remarks = [
+        "Word errors (substituted, left out, added) by words spoken, summed over clips; can exceed 100 %.",
+        "Loops: transcripts in which a phrase stands four times or more in a row, as a decoder writes that has lost "
+        "its thread. A speech LLM's own transcription then keeps it once. Words that nobody said are what is added.",
+    ]
     if SPEECH_LLM in shown["kind"]:
         remarks.append(
             "Own transcription: what a speech LLM writes down when it is asked to; it does not see this when it "
@@ -114,16 +121,33 @@ def transcription(table: pl.DataFrame) -> Display:
         )
     if LENS_TEXT in shown["kind"]:
         remarks.append("Off the last layer: what the logit lens shows of a speech LLM's last layer, taken as text.")
-    if shown.height < table.height:
+    if ORACLE in table["kind"]:
         remarks.append(f"The {ORACLE} is left out: it gives the text that was spoken, so it makes no errors.")
+    if PRIOR in table["kind"]:
+        remarks.append(f"The {PRIOR} is left out: it gives no text at all.")
     return Display(
         name="transcription",
         title="Word error rate",
-        columns=["ASR", "Task", "Speech", "all voices %", *(f"{voice} %" for voice in voices)],
+        columns=[
+            "ASR",
+            "Task",
+            "Speech",
+            "all voices %",
+            "of these: other / left out / added %",
+            "loops",
+            *(f"{voice} %" for voice in voices),
+        ],
         rows=rows,
         remarks=remarks,
         text_columns=3,
     )
+
+
+def _edits(part: pl.DataFrame, words: int) -> str:
+    """Word errors by kind; where nothing was said, the words a clip that were written all the same."""
+    if words:
+        return " / ".join(percent(sum(part[kind]) / words) for kind in EDITS)
+    return f"{sum(part['inserted']) / max(1, sum(part['clips'])):.1f} words a clip"
 
 
 def _accuracy_cell(row: dict | None) -> str:

@@ -10,6 +10,7 @@ from cascade_equivalence.report import (
     ranking_table,
     retest_table,
     shared_errors,
+    silence_table,
     surplus_table,
     tests_table,
 )
@@ -32,6 +33,8 @@ OWN: tuple[Table, ...] = (
     errors_table.TABLE,
     groupings_table.TABLE,
     retest_table.TABLE,
+    silence_table.TABLE,
+    silence_table.PAIRS_TABLE,
     CONTRASTS_TABLE,
     shared_errors.TABLE,
     NOISE_TABLE,

@@ -3,6 +3,7 @@
 import polars as pl
 
 from cascade_equivalence.conditions import NOISE_KINDS, families, parse_condition
+from cascade_equivalence.config.study import PRIOR
 from cascade_equivalence.report.naming import HEARING, Outline, level_title
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.prose import say
@@ -29,7 +30,8 @@ def verdict(tables: Tables, outline: Outline) -> list[str]:
     paragraphs = [paragraph for name in speech_llms for paragraph in speech_llm(name, standing)]
     if speech_llms:
         paragraphs.append(closing(tables.equivalence, speech_llms))
-    cascades = clean.filter(~pl.col("system_kind").is_in(HEARING) & ~pl.col("reference_kind").is_in(HEARING))
+    apart = [*HEARING, PRIOR]
+    cascades = clean.filter(~pl.col("system_kind").is_in(apart) & ~pl.col("reference_kind").is_in(apart))
     sentences = _cascades(cascades.filter(pl.col("kappa").is_not_null() & ~pl.col("guesses")))
     others = standing.contrasts.filter(~pl.col("system").is_in(speech_llms))
     for _, part in others.group_by("system", "first", "second", maintain_order=True):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cascade_equivalence.config.study import ORACLE
+from cascade_equivalence.config.study import GIVEN, ORACLE
 from cascade_equivalence.stages import transcribe
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.needs import Need, counting_need
@@ -41,9 +41,9 @@ def all_contrasts(study: Study) -> list[str]:
 def transcripts_of_pair(study: Study, system: str, reference: str, task: str, condition: str) -> list[str]:
     """Transcripts of the recogniser that a pair's cascade reads, the reference's first; none if neither has one."""
     asrs = [getattr(study.system(name), "asr", ORACLE) for name in (reference, system)]
-    return [transcribe.file(study, asr, task, condition) for asr in asrs if asr != ORACLE and not study.is_lens(asr)][
-        :1
-    ]
+    return [
+        transcribe.file(study, asr, task, condition) for asr in asrs if asr not in GIVEN and not study.is_lens(asr)
+    ][:1]
 
 
 def params(study: Study) -> dict[str, Any]:

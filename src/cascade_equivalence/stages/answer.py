@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.study import E2ESpec
+from cascade_equivalence.config.study import ByItself, E2ESpec
 from cascade_equivalence.stages import needs, speech, transcribe
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need
@@ -23,7 +22,7 @@ def all_files(study: Study) -> list[str]:
 def heard(study: Study, system: str, task: str, condition: str) -> list[str]:
     """What a system answers from: a cascade from transcripts, a speech LLM from speech."""
     spec = study.system(system)
-    if isinstance(spec, E2ESpec | ApiSpec):
+    if isinstance(spec, ByItself):
         return speech.files_of(study, task, condition)
     return [transcribe.file(study, spec.asr, task, condition)]
 

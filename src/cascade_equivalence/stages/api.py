@@ -40,7 +40,7 @@ def estimate(study: Study) -> "ApiEstimate":
     """
     from cascade_equivalence.models.api.estimate import ApiEstimate
 
-    parts = [_part(study, system, node) for system in study.apis for node in study.nodes_of(system)]
+    parts = [_part(study, system, node) for system in study.apis for node in study.asked_nodes(system)]
     used = (0, 0.0)
     if study.apis:
         ledger = service(study, next(iter(study.apis))).ledger()

@@ -67,7 +67,7 @@ STAGES = {
     ),
     "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "make", "prosody", "synthesize", "waveform")),
     # A node names the modules of its own kind of noise.
-    "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "sound_files", "waveform")),
+    "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "silence", "sound_files", "waveform")),
     "musan": tuple(f"tasks/sources/{name}.py" for name in ("archives", "http", "musan")),
     "transcribe": (
         "models/transcription/*.py",
@@ -100,6 +100,12 @@ STAGES = {
         *(f"models/api/{name}.py" for name in ("exchange", "records")),
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         *("nodes/answers.py", "nodes/api_answers.py"),
+    ),
+    "answer_imported": (
+        *(f"imported/{name}.py" for name in ("every_eval_ever", "format", "harness", "head", "inspect_log")),
+        *(f"imported/{name}.py" for name in ("outside", "own", "plain", "read", "rows")),
+        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "remarks")),
+        "nodes/imported_answers.py",
     ),
     "preflight": ("models/speech_llm/preflight.py",),
     "training_texts": (
@@ -141,6 +147,7 @@ STAGES = {
         "nodes/surplus.py",
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
+    "floor": tuple(f"stats/{name}.py" for name in (*AGREEMENT, "floor", "retest")),
     "tables": (*SHOWING, *PAPER, *PAGE, "!report/paper_index.py"),
     "paper": (*SHOWING, *ON_FIGURES, *PAGE),
     "figures": (*SHOWING, *FIGURES, *PAPER, *PAGE),

@@ -1,10 +1,11 @@
 """What a node asks a scheduler for: memory, minutes, processors and batch, from the work it has to do.
 
-Limits, not expectations: several times what ``cascade-equivalence estimate`` says, since a job over its limit is ended.
-In the demo (bfloat16, one core a node) an answer takes about 0.6 s and a transcript 7 to 9 s for each billion
-parameters. For a GPU nothing was measured; older and slower ones than that of the estimate are allowed for. A profile's
-``set-resources`` overrides any of it. A second attempt asks for more and takes a smaller batch. None of it decides what
-comes out: a store knows no batch, and Snakemake makes nothing again because a resource changed.
+Limits, not expectations, since a job over its limit is ended: on a GPU ``SLACK`` times what the formulas and figures
+of ``costs/`` give for a clip of a whole window, which ``cascade-equivalence estimate`` takes for the clips as they
+are. In the demo (on a processor, bfloat16, one core a node) an answer takes about 0.6 s and a transcript 7 to 9 s for
+each billion parameters. A profile's ``set-resources`` overrides any of it. A second attempt asks for more and takes a
+smaller batch. None of it decides what comes out: a store knows no batch, and Snakemake makes nothing again because a
+resource changed.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from cascade_equivalence.config.sources import PathSource, Source
+from cascade_equivalence.costs import speed
+from cascade_equivalence.costs.figures import read_figures
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stages import resolve
 from cascade_equivalence.stages.study import Study
@@ -29,11 +32,10 @@ START = 10.0
 """Minutes for a cold start: libraries read from a shared file system, a queue that is slow to begin."""
 LONGEST = 24 * 60
 """No job asks for more minutes: partitions have limits, and what was answered until then is in the store."""
-LOADED = 2e8
-"""Bytes of weights a second, from a shared file system."""
-# Seconds a clip for each billion parameters, and beside them.
+SLACK = 4.0
+"""Times the expected time on a GPU: older and slower ones than that of the figures, and a shared file system."""
+# Seconds a clip on a processor, for each billion parameters and beside them.
 SECONDS_CPU = {"asr": 15.0, "llm": 4.0, "speech-llm": 8.0}
-SECONDS_GPU = {"asr": 0.25, "llm": 0.04, "speech-llm": 0.08}
 OVERHEAD = 0.05
 
 WEIGHTS = ("*.safetensors", "model.bin", "*.gguf")
@@ -118,8 +120,12 @@ def model_need(role: str, billions: float, clips: float, batch_size: int, gpu: b
         batch_size: Clips at once.
         gpu: Whether they run on a GPU.
     """
-    seconds = (SECONDS_GPU if gpu else SECONDS_CPU)[role] * billions + OVERHEAD
-    loading = 2 * billions * BILLION / LOADED
+    figures = read_figures()
+    loading = SLACK * speed.loading_seconds(billions, figures)
+    if gpu:
+        seconds = SLACK * speed.clip_seconds(role, billions, batch_size, figures)
+    else:
+        seconds = SECONDS_CPU[role] * billions + OVERHEAD
     held = billions * BILLION * (BYTES_GPU if gpu else BYTES_CPU) / MEGA
     beside = LIBRARIES + (CONTEXT if gpu else BATCHED * batch_size)
     threads = 4 if gpu else 8 if billions >= LARGE else 2

@@ -26,7 +26,7 @@ def transcribing_manifests(study: Study, asr: str) -> list[str]:
 
 def pair_manifests(study: Study, *systems: str) -> list[str]:
     """Manifests of some systems' text LLMs, each once, in their order; none where one is not known."""
-    if not study.apis.keys().isdisjoint(systems):
+    if not all(map(study.is_here, systems)):
         return []
     return list(dict.fromkeys(manifest(study, study.backbone(name)) for name in systems))
 

@@ -8,18 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.conditions import CLEAN, SILENCE
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.spoken import clean_voices
 from cascade_equivalence.config.study import (
+    GIVEN,
     LENS,
-    ORACLE,
     AnswerConfig,
+    ByItself,
     CascadeSpec,
     E2ESpec,
+    Elsewhere,
     ImplicitSpec,
     StudyConfig,
     SystemSpec,
@@ -68,9 +71,10 @@ class Study:
 
     def voices_of(self, task: str, condition: str = CLEAN) -> list[str]:
         """Voices of a task in a condition."""
-        if condition != CLEAN:
-            return list(self.config.noise.voices)
-        return list(clean_voices(self.config, task))
+        spoken = list(clean_voices(self.config, task))
+        if condition == SILENCE:
+            return spoken[:1]
+        return spoken if condition == CLEAN else list(self.config.noise.voices)
 
     def babble_voices(self, voice: str) -> list[str]:
         """Voices that babble behind a voice: never itself."""
@@ -85,7 +89,22 @@ class Study:
     def nodes_of(self, *systems: str) -> list[Node]:
         """Every (task, condition) that all of some systems answer."""
         noisy = set(systems) <= set(self.config.noise.systems or self.config.systems)
-        return [node for node in self.nodes if noisy or node.condition == CLEAN]
+        outside = [spec for name in systems if isinstance(spec := self.system(name), ImportedSpec)]
+        return [
+            node
+            for node in self.nodes
+            if ((noisy and not outside) or node.condition == CLEAN)
+            and all(node.task in spec.answers for spec in outside)
+        ]
+
+    @cached_property
+    def silent_nodes(self) -> list[Node]:
+        """Every task over silence, for all systems; none where the study does not ask for it."""
+        return [Node(task, SILENCE) for task in self.config.tasks] if self.config.speech.silence else []
+
+    def asked_nodes(self, *systems: str) -> list[Node]:
+        """Every (task, condition) that all of some systems answer, silence among them."""
+        return [*self.nodes_of(*systems), *self.silent_nodes]
 
     def heard_nodes(self, asr: str) -> list[Node]:
         """Every (task, condition) that some system reads transcripts of."""
@@ -95,9 +114,9 @@ class Study:
 
     @cached_property
     def asrs(self) -> list[str]:
-        """Where transcripts come from, each once: ASR models, speech LLMs, their lenses, or ``oracle``."""
+        """Where transcripts come from, each once: ASR models, speech LLMs, their lenses, or a text that is given."""
         systems = [self.system(name) for name in self.config.systems]
-        return list(dict.fromkeys(system.asr for system in systems if not isinstance(system, E2ESpec | ApiSpec)))
+        return list(dict.fromkeys(system.asr for system in systems if not isinstance(system, ByItself)))
 
     def system(self, name: str) -> SystemSpec:
         """A system's definition."""
@@ -112,8 +131,8 @@ class Study:
         return self.model(name).text_model or name
 
     def hearing_models(self, name: str) -> list[str]:
-        """Models that hear for an ASR, a speech LLM or ``oracle``: the model, and the audio tower it borrows."""
-        if name == ORACLE:
+        """Models that hear for an ASR, a speech LLM or a given text: the model, and the audio tower it borrows."""
+        if name in GIVEN:
             return []
         model = self.listener(name)
         audio = self.model(model).audio_model
@@ -122,13 +141,13 @@ class Study:
     def backbone(self, system: str) -> str:
         """The text LLM inside a system whose weights are known."""
         spec = self.system(system)
-        assert not isinstance(spec, ApiSpec), f"{system} has no weights"
+        assert not isinstance(spec, Elsewhere), f"{system} has no weights"
         return self.text_model(spec.model if isinstance(spec, E2ESpec) else spec.llm)
 
     def answering_models(self, system: str) -> list[str]:
-        """Models that a system's answers need: its text LLM and, of a speech LLM, what hears; none behind an API."""
+        """Models that a system's answers need: its text LLM and, of a speech LLM, what hears; none elsewhere."""
         spec = self.system(system)
-        if isinstance(spec, ApiSpec):
+        if isinstance(spec, Elsewhere):
             return []
         return [self.backbone(system), *(self.hearing_models(spec.model) if isinstance(spec, E2ESpec) else [])]
 
@@ -147,7 +166,7 @@ class Study:
 
     def is_speech_llm(self, name: str) -> bool:
         """Whether a model is a speech LLM."""
-        return name != ORACLE and self.model(self.listener(name)).role == "speech-llm"
+        return name not in GIVEN and self.model(self.listener(name)).role == "speech-llm"
 
     def opened_by(self, model: str) -> tuple[Path, ...]:
         """Files of plugins that a model's checkpoint may be opened by: its architecture shows only when it is there."""
@@ -158,6 +177,16 @@ class Study:
         """The study's systems behind an API, by name."""
         specs = {name: self.system(name) for name in self.config.systems}
         return {name: spec for name, spec in specs.items() if isinstance(spec, ApiSpec)}
+
+    @cached_property
+    def imported(self) -> dict[str, ImportedSpec]:
+        """The study's systems that answered elsewhere, by name."""
+        specs = {name: self.system(name) for name in self.config.systems}
+        return {name: spec for name, spec in specs.items() if isinstance(spec, ImportedSpec)}
+
+    def is_here(self, system: str) -> bool:
+        """Whether a system is one whose weights are here."""
+        return not isinstance(self.system(system), Elsewhere)
 
     def task(self, name: str) -> TaskSpec:
         """How a task is asked."""
@@ -250,4 +279,4 @@ class Study:
 
     def engines(self) -> set[str]:
         """What runs the study's text LLMs."""
-        return {self.engine_of(system) for system in self.config.systems if system not in self.apis}
+        return {self.engine_of(system) for system in self.config.systems if self.is_here(system)}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cascade_equivalence.config.study import ORACLE
+from cascade_equivalence.config.study import GIVEN
 from cascade_equivalence.stages import needs
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.needs import Need, counting_need, model_need
@@ -38,7 +38,7 @@ def params(study: Study, asr: str) -> dict[str, Any]:
 def need(study: Study, asr: str, task: str, condition: str) -> Need:
     """Of an ASR, a speech LLM or the true texts, as transcripts."""
     clips = study.clip_count(task, condition)
-    if asr == ORACLE:
+    if asr in GIVEN:
         return counting_need(0, 0).clips_kept(clips)
     if study.is_speech_llm(asr):
         return needs.asking_need(study, "speech-llm", study.transcribing_models(asr), clips)

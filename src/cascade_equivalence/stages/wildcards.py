@@ -11,7 +11,8 @@ from cascade_equivalence.stages.study import Study
 
 def constraints(study: Study) -> dict[str, str]:
     """Wildcard constraints: only names of this study, so that a misspelt path is no file."""
-    noise = [name for name in study.conditions if name != CLEAN]
+    silent = [node.condition for node in study.silent_nodes][:1]
+    noise = [name for name in study.conditions if name != CLEAN] + silent
     erased = study.config.mechanism is not None and study.config.mechanism.erasure is not None
     return {
         "model": _either(study.config.definitions.models),
@@ -22,7 +23,7 @@ def constraints(study: Study) -> dict[str, str]:
         "lens": _either(name for name in study.asrs if study.is_lens(name)),
         "task": _either(study.config.tasks),
         "voice": _either(all_voices(study.config)),
-        "condition": _either(study.conditions),
+        "condition": _either([*study.conditions, *silent]),
         "variant": _either(study.config.statistics.repeats),
         "noise": _either(noise),
         "part": "speech|music",
@@ -38,9 +39,11 @@ def answered_by(study: Study, engine: str) -> str:
 
     Args:
         study: The study.
-        engine: ``transformers``, ``vllm``, or ``api`` for the systems behind one.
+        engine: ``transformers``, ``vllm``, ``api`` for the systems behind one, or ``imported``.
     """
-    engines = {name: "api" if name in study.apis else study.engine_of(name) for name in study.config.systems}
+    engines = {
+        name: study.engine_of(name) if study.is_here(name) else study.system(name).kind for name in study.config.systems
+    }
     return _either(name for name, known in engines.items() if known == engine)
 
 

@@ -69,9 +69,10 @@ class Explained:
         return np.maximum(explained, 0) if self.floored else explained
 
     def statistic(self, undefined: str) -> Statistic:
-        """The share that is explained; its interval is the jackknife's over items, with t.
+        """The share that is explained; its interval is the jackknife's over items.
 
-        On log(missed / there), on which an R2 is nearly normal; a floored share as it is, for it can be all there is.
+        With t, its degrees of freedom by the kurtosis of what items contribute: squared errors of one number have long
+        tails. On log(missed / there), on which an R2 is nearly normal; a floored share stays: it can be all there is.
 
         Args:
             undefined: Why there may be nothing to explain.
@@ -105,4 +106,4 @@ class Explained:
         return self._smooth(lambda weights: self.share(weights) - other.share(weights), undefined)
 
     def _smooth(self, of: Callable[[Floats], Floats], undefined: str, **scale: Any) -> Statistic:
-        return smooth(of, self.count, undefined, rests_on=int(np.count_nonzero(self.there)), **scale)
+        return smooth(of, self.count, undefined, rests_on=int(np.count_nonzero(self.there)), long_tailed=True, **scale)

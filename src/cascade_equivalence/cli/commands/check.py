@@ -82,8 +82,17 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
         raise StudyError(f"{path}: {error}") from error
     if not elsewhere:
         _check_places(path, study)
+        _check_imported(path, study)
     systems, pairs = len(study.config.systems), len(study.config.pairs)
     return f"valid study ({len(study.nodes)} task x condition, {systems} systems, {pairs} pairs)"
+
+
+def _check_imported(path: Path, study: "Study") -> None:
+    from cascade_equivalence.config.explain import block
+    from cascade_equivalence.stages import imported
+
+    if lines := list(imported.problems(study)):
+        raise StudyError(block(f"{path} has answers that do not fit:", lines))
 
 
 def _check_places(path: Path, study: "Study") -> None:

@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Say what a study takes: GPU hours, disk, calls of services, and what its API systems cost at most."""
     from cascade_equivalence.cli.study import read_study
-    from cascade_equivalence.estimate.figures import FIGURES, read_figures
+    from cascade_equivalence.costs.figures import FIGURES, read_figures
     from cascade_equivalence.estimate.study import estimate_study
 
     found = estimate_study(read_study(arguments.config), read_figures(arguments.figures or FIGURES))

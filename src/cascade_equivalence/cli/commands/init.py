@@ -30,6 +30,7 @@ items:
   per_task: 8
 speech:
   voices: [us]
+  silence: true # every system is also asked over silence: what the prompt alone gives
 
 systems: [tiny-smollm2, base-smollm2]
 pairs:
@@ -133,7 +134,7 @@ def _own(items: Path, recordings: Path | None) -> tuple[dict[str, str], tuple[st
         return yaml.safe_dump(section, sort_keys=False, allow_unicode=True, width=10_000)
 
     found = own_study(items, recordings)
-    speech = written(speech={"voices": list(found.voices) or ["us"]})
+    speech = written(speech={"voices": list(found.voices) or ["us"], "silence": True})
     if found.voices:
         speech += written(definitions={"voices": found.voices})
     parts = {

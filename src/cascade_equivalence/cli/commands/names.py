@@ -49,6 +49,7 @@ def _definitions(config: Path | None) -> "Definitions":
 
 def _systems(defined: "Definitions") -> dict[str, str]:
     from cascade_equivalence.config.api import ApiSpec
+    from cascade_equivalence.config.imported import ImportedSpec
     from cascade_equivalence.config.study import CascadeSpec
 
     found = {}
@@ -57,6 +58,8 @@ def _systems(defined: "Definitions") -> dict[str, str]:
             found[name] = f"cascade: {system.asr} -> {system.llm}"
         elif isinstance(system, ApiSpec):
             found[name] = f"api: {system.model} by {system.provider}"
+        elif isinstance(system, ImportedSpec):
+            found[name] = f"imported: {system.model}, {', '.join(system.answers)}"
         else:
             found[name] = f"{system.kind}: {system.model}"
     return found

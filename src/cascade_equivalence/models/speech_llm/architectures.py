@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.models.architecture import Architecture, OwnText
-from cascade_equivalence.models.speech_llm.phi4_adapter import ADAPTER_FILES, ADAPTER_FOLDER
+from cascade_equivalence.models.architecture import PROCESSORS, Architecture, OwnText
+from cascade_equivalence.models.speech_llm.native_models import NATIVE
+from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER_FILES
 
 if TYPE_CHECKING:
     import torch
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
     from cascade_equivalence.models.question import SpeechFiles
     from cascade_equivalence.models.speech_llm.model import SpeechLLM
     from cascade_equivalence.models.text_llm import TextLLM
-
-SPECTROGRAM = "preprocessor_config.json"
 
 
 def _ultravox(files: "SpeechFiles", text: "TextLLM", device: str, dtype: "torch.dtype") -> "SpeechLLM":
@@ -59,19 +58,20 @@ OWN = (
         title="Qwen2-Audio",
         open=_qwen2_audio,
         own_text=OwnText(network=_qwen2_audio_text, chat_template=_qwen2_audio_template),
-        files=(SPECTROGRAM,),
+        files=PROCESSORS[:1],
     ),
     Architecture(
         name="phi4_multimodal",
         title="Phi-4-multimodal",
         open=_phi4_multimodal,
         own_text=OwnText(network=_phi4_multimodal_text, model_type="phi3"),
-        files=(SPECTROGRAM, *(f"{ADAPTER_FOLDER}/{name}" for name in ADAPTER_FILES)),
+        files=(PROCESSORS[0], *(f"speech-lora/{name}" for name in ADAPTER_FILES)),
         refused={
             "phi4mm": "Phi-4-multimodal in a layout that needs the repository's own code, which is never run: take "
             "`revision: refs/pr/70` of microsoft/Phi-4-multimodal-instruct, the same weights in the layout of the "
             "transformers library"
         },
     ),
+    *NATIVE,
 )
 """The architectures of the package."""

@@ -14,14 +14,17 @@ import torch
 from transformers import Phi4MultimodalFeatureExtractor
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import sound_settings
 from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.rendering import control_tokens, defuse
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.audio_encoder import SAMPLE_RATE, check_audio
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
-from cascade_equivalence.models.speech_llm.phi4_adapter import adapter_off, load_speech_adapter
+from cascade_equivalence.models.speech_llm.speech_adapter import load_speech_adapter
+from cascade_equivalence.models.speech_llm.typed_text import TypedText
 from cascade_equivalence.models.text_llm import TextLLM
 
+ADAPTER_FOLDER = "speech-lora"
 ANSWER_ROOM = 256
 """Tokens kept free for an answer below the length at which the model changes its positions."""
 
@@ -71,21 +74,6 @@ class Phi4FrontEnd:
         nothing = torch.zeros(1, count, weight.shape[0], dtype=weight.dtype, device=weight.device)
         written: torch.Tensor = self.audio(tokens, nothing, made["audio_input_features"], made["audio_embed_sizes"])
         return written[0]
-
-
-class TypedText(TextLLM):
-    """The same text LLM, with the same weights, whose adapter is off whenever it runs.
-
-    Args:
-        text: The text LLM with its adapter on.
-    """
-
-    def __init__(self, text: TextLLM) -> None:
-        vars(self).update(vars(text))
-
-    def _run(self, *args: Any, **kwargs: Any) -> Any:
-        with adapter_off(self.model):
-            return super()._run(*args, **kwargs)
 
 
 class Phi4MultimodalLLM(SpeechLLM):
@@ -150,6 +138,7 @@ def open_phi4_multimodal(files: SpeechFiles, text: TextLLM, device: str, dtype: 
     Raises:
         StudyError: The adapter is missing or does not fit, or the checkpoint is incomplete.
     """
+    sound_settings(files.folder)
     features = Phi4MultimodalFeatureExtractor.from_pretrained(files.folder)
-    load_speech_adapter(text.model, files.folder)
+    load_speech_adapter(text.model, files.folder / ADAPTER_FOLDER)
     return Phi4MultimodalLLM(Phi4FrontEnd(text.model.get_decoder().embed_tokens_extend.audio_embed, features), text)

@@ -25,6 +25,11 @@ def transcript_of(answer: str, answer_prefix: str) -> str:
     return without_loops(match[1].strip() if match else text.strip())
 
 
+def has_loop(text: str) -> bool:
+    """Whether a phrase is said four times or more in a row: a decoder that has lost its thread."""
+    return _LOOP.search(text) is not None
+
+
 def without_loops(text: str) -> str:
     """A text in which a phrase that is said four times or more in a row stands once."""
     return _LOOP.sub(r"\1", text)

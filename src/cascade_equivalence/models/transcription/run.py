@@ -47,7 +47,7 @@ def transcribe_recordings(
                 began = time.perf_counter()
                 texts = engine.transcribe([clip.decode() for _, clip in batch])
                 seconds = (time.perf_counter() - began) / len(batch)
-                heard = [asdict(Transcript(text, seconds)) for text in texts]
+                heard = [{"text": text, "seconds": seconds} for text in texts]
                 records.add(zip([key for key, _ in batch], heard, strict=True))
                 advance(len(batch))
         return [_transcript(records[key]) for key in keys]

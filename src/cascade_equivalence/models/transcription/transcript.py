@@ -10,7 +10,9 @@ class Transcript:
     Attributes:
         text: The words.
         seconds: Its share of the batch's time; None where nobody measured it, or nothing had to be heard.
+        looped: Whether a loop was taken out of it.
     """
 
     text: str
     seconds: float | None = None
+    looped: bool = False

@@ -8,6 +8,7 @@ as is the field's custom.
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 # The brackets of Whisper's normaliser, in its order.
 _BRACKETED = (re.compile(r"[<\[][^>\]]*[>\]]"), re.compile(r"\([^)]+?\)"))
@@ -16,16 +17,50 @@ _ENDING = re.compile(r"(?<=\w)\((\w{1,2})\)")
 _BRACKETS = str.maketrans(dict.fromkeys("()[]<>", " "))
 
 
+class WordEdits(NamedTuple):
+    """The fewest edits that make a transcript of what was said.
+
+    Attributes:
+        words: Words that were said.
+        substituted: Words that another stands for.
+        deleted: Words that were left out.
+        inserted: Words that nobody said.
+    """
+
+    words: int
+    substituted: int
+    deleted: int
+    inserted: int
+
+    @property
+    def errors(self) -> int:
+        """All edits."""
+        return self.substituted + self.deleted + self.inserted
+
+
+EDITS = WordEdits._fields[1:]
+"""The kinds of word errors."""
+
+
 def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[tuple[int, int]]:
-    """Count words and word errors of each clip.
+    """Count words and word errors of each clip, as :func:`word_edits` does.
+
+    Returns:
+        For each clip: words of the normalised reference, and all edits. The word error rate of a set of clips is the
+        ratio of the sums.
+    """
+    return [(found.words, found.errors) for found in word_edits(references, hypotheses)]
+
+
+def word_edits(references: Sequence[str], hypotheses: Sequence[str]) -> list[WordEdits]:
+    """Count words and word errors of each clip, by kind.
 
     Args:
         references: What was said, in brackets or not.
         hypotheses: What was transcribed, in the same order.
 
     Returns:
-        For each clip: words of the normalised reference, and substitutions + deletions + insertions. The word error
-        rate of a set of clips is the ratio of the sums.
+        The edits of each clip, between normalised texts.
     """
     from jiwer import process_words
     from whisper.normalizers import EnglishTextNormalizer
@@ -40,10 +75,10 @@ def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[tu
         said, heard = words(_joined(reference)), words(_without_asides(hypothesis, reference, words))
         if not said:
             # jiwer refuses an empty reference; every word heard is an insertion then.
-            counts.append((0, len(heard)))
+            counts.append(WordEdits(0, 0, 0, len(heard)))
             continue
-        result = process_words(" ".join(said), " ".join(heard))
-        counts.append((len(said), result.substitutions + result.deletions + result.insertions))
+        found = process_words(" ".join(said), " ".join(heard))
+        counts.append(WordEdits(len(said), found.substitutions, found.deletions, found.insertions))
     return counts
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cascade_equivalence.conditions import CLEAN, Scale
+from cascade_equivalence.conditions import CLEAN, SILENCE, Scale
 from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class NoiseKind:
 
     def __post_init__(self) -> None:
         """Refuse a prefix of which no condition's name can be made."""
-        if not PREFIX.fullmatch(self.prefix) or self.prefix == CLEAN:
+        if not PREFIX.fullmatch(self.prefix) or self.prefix in (CLEAN, SILENCE):
             raise StudyError(f"the noise kind {self.name!r} has the prefix {self.prefix!r}: give it small letters only")
 
     @property

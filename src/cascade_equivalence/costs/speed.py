@@ -6,12 +6,14 @@ weights once for the whole batch, and cannot be quicker than its kernels are lau
 
 import math
 
-from cascade_equivalence.estimate.figures import Figures
+from cascade_equivalence.costs.figures import Figures
 
 BILLION = 1e9
 TERA = 1e12
 OPERATIONS = 2
 """A multiplication and an addition for each parameter and token."""
+MOST_WRITTEN = 128
+"""Tokens of a long transcript of one window; answers have fewer."""
 
 
 def reading_seconds(billions: float, tokens: float, figures: Figures) -> float:
@@ -59,6 +61,31 @@ def hearing_seconds(billions: float, seconds: float, figures: Figures) -> float:
     windows = max(1, math.ceil(seconds / network.window_seconds))
     frames = windows * network.window_seconds * network.frames_per_second
     return reading_seconds(billions, frames, figures)
+
+
+def clip_seconds(role: str, billions: float, batch: int, figures: Figures) -> float:
+    """The most that a clip of one window is expected to take: heard, its prompt read, ``MOST_WRITTEN`` tokens written.
+
+    Args:
+        role: ``asr``, ``llm`` or ``speech-llm``. What a text LLM reads of a clip is taken for no more than
+            a speech LLM's vectors of a whole window.
+        billions: Parameters of all models that it goes through.
+        batch: Clips at once.
+        figures: Speeds.
+
+    Returns:
+        Seconds.
+    """
+    network = figures.network
+    beside = figures.use.row_milliseconds / 1000
+    if role == "asr":
+        hearing = hearing_seconds(network.encoder_share * billions, network.window_seconds, figures)
+        decoder = (1 - network.encoder_share) * billions
+        return beside + hearing + writing_seconds(decoder, MOST_WRITTEN, batch, figures)
+    heard = hearing_seconds(network.tower_billions, network.window_seconds, figures) if role == "speech-llm" else 0.0
+    tokens = network.prompt_tokens + network.vectors_per_second * network.window_seconds
+    read = reading_seconds(billions, tokens, figures)
+    return beside + heard + read + writing_seconds(billions, MOST_WRITTEN, batch, figures)
 
 
 def loading_seconds(billions: float, figures: Figures) -> float:

@@ -1,5 +1,6 @@
 """The assumptions of the estimate (resources/estimate.yaml), each group with its source."""
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -97,6 +98,7 @@ class Figures(Closed):
         return {name: f"{group.basis}: {group.note.strip()}" for name, group in groups.items()}
 
 
+@cache
 def read_figures(path: Path = FIGURES) -> Figures:
     """Read the figures.
 

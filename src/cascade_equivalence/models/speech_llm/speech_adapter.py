@@ -1,4 +1,4 @@
-"""The speech adapter of Phi-4-multimodal: a LoRA on the text LLM, without which the model does not hear."""
+"""A speech adapter: a LoRA on the text LLM, without which some models do not hear. For typed prompts it is off."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,6 @@ from typing import Any
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.checkpoint import read_header
 
-ADAPTER_FOLDER = "speech-lora"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 # No weight of the model has this in its name: the library takes weights that do for the adapter's.
 ADAPTER = "hearing"
@@ -24,24 +23,21 @@ def adapter_off(model: Any) -> Iterator[None]:
         model.enable_adapters()
 
 
-def load_speech_adapter(model: Any, folder: Path) -> None:
+def load_speech_adapter(model: Any, where: Path) -> None:
     """Load the speech LoRA into a model, and turn it on.
 
     Args:
         model: The model without an adapter.
-        folder: The checkpoint, with the adapter in ``speech-lora``.
+        where: The folder that the adapter is in.
 
     Raises:
         StudyError: The adapter is damaged, of another model or without effect, or peft is not installed.
     """
-    where = folder / ADAPTER_FOLDER
     read_header(where / ADAPTER_FILES[1])
     try:
         found = model.load_adapter(str(where), adapter_name=ADAPTER, use_safetensors=True)
     except ImportError as error:
-        raise StudyError(
-            "Phi-4-multimodal hears through a LoRA adapter, which needs peft: install the pinned peft"
-        ) from error
+        raise StudyError("the model hears through a LoRA adapter, which needs peft: install the pinned peft") from error
     except (ValueError, RuntimeError) as error:
         raise StudyError(f"{where} is not an adapter of this model ({error}): fetch the model again") from error
     wrong = sorted(map(str, [*found.missing_keys, *found.unexpected_keys, *found.mismatched_keys]))

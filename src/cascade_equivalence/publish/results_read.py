@@ -1,0 +1,80 @@
+"""What an export needs of a results folder: its study, and each system's answers beside the items that were asked."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.provenance.record import CONFIGS, read_records, read_shared
+from cascade_equivalence.tasks.items import SCHEMA
+from cascade_equivalence.tasks.repeats import AGAIN
+
+
+@dataclass(frozen=True)
+class ScoredNode:
+    """The answers of one system to one task in one condition.
+
+    Attributes:
+        task: The task.
+        condition: The condition.
+        answers: The answers file's table, and the items' ``text``, ``options`` and ``aliases`` beside it.
+        when: When the file was written, in seconds since 1970.
+    """
+
+    task: str
+    condition: str
+    answers: pl.DataFrame
+    when: int
+
+    @property
+    def name(self) -> str:
+        """How an evaluation of it is called."""
+        return f"{self.task}/{self.condition}"
+
+
+def recorded_study(results: Path) -> Mapping[str, Any]:
+    """The config of a results folder's study with its definitions, as its records hold it.
+
+    Raises:
+        StudyError: The folder has no records.
+    """
+    for record in read_records(results).values():
+        if "definitions" in (held := read_shared(results, CONFIGS, record.config)):
+            return held
+    raise StudyError(f"{results} holds no record of its study's config: run the study first")
+
+
+def systems_of(results: Path, study: Mapping[str, Any]) -> Iterator[tuple[str, list[ScoredNode]]]:
+    """The systems that have answered, with what they answered, in the order of the study.
+
+    Raises:
+        StudyError: No system has, or a file does not fit its items.
+    """
+    items = {task: _items(results, task) for task in study["tasks"]}
+    found = False
+    for system in study["systems"]:
+        paths = sorted((results / "answers" / system).glob("*/*.parquet"))
+        nodes = [_node(path, items[path.parent.name]) for path in paths if path.parent.name in items]
+        if nodes and AGAIN not in system:
+            found = True
+            yield system, nodes
+    if not found:
+        raise StudyError(f"{results} has no answers yet: run the study first")
+
+
+def _items(results: Path, task: str) -> pl.DataFrame:
+    path = results / "tasks" / task / "items.parquet"
+    columns = ["id", "text", "options", "aliases"]
+    if not path.is_file():
+        return pl.DataFrame(schema={name: SCHEMA[name] for name in columns})
+    return pl.read_parquet(path, columns=columns)
+
+
+def _node(path: Path, items: pl.DataFrame) -> ScoredNode:
+    answers = pl.read_parquet(path).join(items, on="id", how="left", maintain_order="left")
+    if answers["text"].null_count():
+        raise StudyError(f"{path} has answers to items that {path.parent.name} does not have: run the study again")
+    return ScoredNode(path.parent.name, path.stem, answers, int(path.stat().st_mtime))

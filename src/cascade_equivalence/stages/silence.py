@@ -1,0 +1,55 @@
+"""The stage that asks every system over silence: the floor under accuracy and agreement, a node a task."""
+
+from typing import Any
+
+from cascade_equivalence.conditions import SILENCE
+from cascade_equivalence.stages import answer, transcribe
+from cascade_equivalence.stages.fingerprint import code_fingerprint
+from cascade_equivalence.stages.study import Study
+
+
+def file(study: Study, task: str) -> str:
+    """What the study's systems answer to a task over silence, and how far pairs of them agree there."""
+    return f"{study.results}/silence/{task}.json"
+
+
+def all_files(study: Study) -> list[str]:
+    """Every file on answers over silence."""
+    return [file(study, node.task) for node in study.silent_nodes]
+
+
+def systems(study: Study) -> list[str]:
+    """Systems that are asked over silence: what others have answered is there once."""
+    return [name for name in study.config.systems if name not in study.imported]
+
+
+def pairs(study: Study) -> list[tuple[str, str]]:
+    """System and reference of the pairs that are compared over silence."""
+    asked = systems(study)
+    found = [(pair.system, pair.reference) for pair in study.config.pairs]
+    return [pair for pair in found if set(pair) <= set(asked)]
+
+
+def answers(study: Study, task: str, condition: str) -> list[str]:
+    """Answers to a task, in the order of the systems: over silence, or to clean speech."""
+    return [answer.file(study, system, task, condition) for system in systems(study)]
+
+
+def all_answers(study: Study) -> list[str]:
+    """Every answers file over silence."""
+    return [path for node in study.silent_nodes for path in answers(study, node.task, SILENCE)]
+
+
+def all_transcripts(study: Study) -> list[str]:
+    """What every recogniser writes down over silence."""
+    return [transcribe.file(study, asr, node.task, node.condition) for asr in study.asrs for node in study.silent_nodes]
+
+
+def params(study: Study) -> dict[str, Any]:
+    """What a node depends on, beside the answers."""
+    settings = study.config.statistics.model_dump(mode="json", include={"confidence"})
+    return settings | {
+        "systems": systems(study),
+        "pairs": [list(pair) for pair in pairs(study)],
+        "code": code_fingerprint("floor"),
+    }

@@ -1,0 +1,55 @@
+"""A study that is also asked over silence, and a cascade that reads nothing, for real, on tiny models."""
+
+import json
+
+import polars as pl
+import pytest
+from checkout import Checkout, tiny_config
+
+from cascade_equivalence.config.load import load_study
+from cascade_equivalence.stages.study import Study
+
+
+def test_silence_and_the_prior_reach_the_report(finished: Checkout, tiny_models: object) -> None:
+    config = tiny_config(tiny_models) | {"results": "results/silent", "tasks": ["sst2", "commonsense_qa"]}
+    del config["noise"]
+    config["items"]["per_task"] = 12
+    config["speech"]["silence"] = True
+    config["definitions"]["systems"]["unheard"] = {"kind": "cascade", "asr": "prior", "llm": "llama-a"}
+    config["systems"] = ["first", "heard", "unheard"]
+    config["pairs"] = [
+        {"system": "heard", "reference": "first", "label": "matched"},
+        {"system": "first", "reference": "unheard", "label": "the floor"},
+    ]
+    done = finished.run(config)
+    assert done.returncode == 0, done.stdout
+    results = finished.root / config["results"]
+    assert Study(load_study(config, finished.root)).silent_nodes
+
+    # What is heard is silence, of one voice; what the prior gives is nothing, in both.
+    silent = pl.read_parquet(results / "speech/sst2/us/silence.parquet")
+    assert silent.height == 12 and not (results / "speech/sst2/gb/silence.parquet").exists()
+    assert pl.read_parquet(results / "transcripts/prior/sst2/clean.parquet")["text"].to_list() == [""] * 24
+
+    table = pl.read_csv(results / "tables/silence.csv")
+    assert table.select("system", "task").rows() == [
+        (system, task) for system in config["systems"] for task in config["tasks"]
+    ]
+    # Whatever is heard, a system that reads nothing answers the same.
+    unheard = table.filter(system="unheard")
+    assert unheard["observed_agreement"].to_list() == [1, 1] and unheard["accuracy_difference"].to_list() == [0, 0]
+    pairs = pl.read_csv(results / "tables/silence_pairs.csv")
+    assert pairs.height == 4 and set(pairs["rows"]) == {12}
+    for row in table.iter_rows(named=True):
+        answers = pl.read_parquet(results / "answers" / row["system"] / row["task"] / "silence.parquet")
+        assert row["accuracy"] == pytest.approx(answers["correct"].mean())
+        assert row["rows"] == answers.height == 12
+    # The usual tables are of speech alone.
+    for name in ("agreement", "errors"):
+        assert set(pl.read_csv(results / f"tables/{name}.csv")["condition"]) == {"clean"}
+    # Nothing was said: all words are the recogniser's own.
+    written = pl.read_csv(results / "tables/transcription.csv").filter(condition="silence", asr="whisper-a")
+    assert set(written["reference_words"]) == {0} and written["inserted"].equals(written["word_errors"])
+    page = (results / "report.html").read_text()
+    assert "When nothing is said" in page and "How alike they answer when nothing is said" in page
+    assert json.loads((results / "silence/sst2.json").read_text())["of"] == {"task": "sst2"}
