@@ -5,12 +5,12 @@ import re
 import pytest
 from jinja2 import UndefinedError
 
-from cascade_equivalence.report import verdict, verdict_speech
-from cascade_equivalence.report.prose import _environment, say
+from cascade_equivalence.report import verdict, verdict_equivalence, verdict_speech
+from cascade_equivalence.report.prose import environment, say
 from cascade_equivalence.report.shown import TEMPLATES
 
 HOSTILE = "{{ 7 * 7 }} {% raw %} <b> & \\1"
-USED = {module.SENTENCES: module.__file__ for module in (verdict, verdict_speech)}
+USED = {module.SENTENCES: module.__file__ for module in (verdict, verdict_equivalence, verdict_speech)}
 
 
 @pytest.mark.parametrize("file", [path.name for path in TEMPLATES.glob("*.txt")])
@@ -21,7 +21,7 @@ def test_every_sentence_is_asked_for_and_every_one_that_is_asked_for_is_there(fi
     there = set(re.findall(r"{% macro (\w+)", text))
     assert asked <= there
     assert all(name in asked or text.count(f"{name}(") > 1 for name in there)
-    assert _environment().get_template(file)
+    assert environment().get_template(file)
 
 
 def test_what_a_sentence_is_told_stays_as_it_is() -> None:

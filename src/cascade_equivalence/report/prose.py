@@ -13,22 +13,23 @@ from cascade_equivalence.report.wording import counted, kappa_on, listed, listed
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What the templates are read by, with their filters."""
     # Plain text: what shows it escapes it.
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined)  # noqa: S701
-    environment.filters |= {"task": task_title, "tasks": listed_tasks, "listed": listed, "counted": counted}
-    environment.filters |= {"kappa": kappa_on, "decimal": decimal, "points": points}
-    return environment
+    made = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined)  # noqa: S701
+    made.filters |= {"task": task_title, "tasks": listed_tasks, "listed": listed, "counted": counted}
+    made.filters |= {"kappa": kappa_on, "decimal": decimal, "points": points}
+    return made
 
 
 def say(file: str, sentence: str, **facts: Any) -> str:
     """A sentence, or several.
 
     Args:
-        file: The file of templates; ends of lines count as spaces, and before a point or comma as nothing.
+        file: The file of templates; ends of lines count as spaces, and before a point, comma or bracket as nothing.
         sentence: The macro.
         facts: What it is told.
     """
-    macro = getattr(_environment().get_template(file).module, sentence)
-    text = re.sub(r"[ \n]*\n[ \n]*(?=[.,;:])", "", macro(**facts))
+    macro = getattr(environment().get_template(file).module, sentence)
+    text = re.sub(r"[ \n]*\n[ \n]*(?=[.,;:)])", "", macro(**facts))
     return re.sub(r"[ \n]+", " ", text).strip()
