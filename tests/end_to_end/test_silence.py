@@ -1,22 +1,28 @@
-"""A study that is also asked over silence, and a cascade that reads nothing, for real, on tiny models."""
+"""Silence, a cascade that reads nothing, and a recogniser that is not Whisper, for real, on tiny models."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
 from checkout import Checkout, tiny_config
+from tiny_recognisers import TINY
 
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.stages.study import Study
 
 
-def test_silence_and_the_prior_reach_the_report(finished: Checkout, tiny_models: object) -> None:
+def test_silence_and_the_prior_reach_the_report(finished: Checkout, tiny_models: Path, tmp_path: Path) -> None:
     config = tiny_config(tiny_models) | {"results": "results/silent", "tasks": ["sst2", "commonsense_qa"]}
     del config["noise"]
     config["items"]["per_task"] = 12
     config["speech"]["silence"] = True
     config["definitions"]["systems"]["unheard"] = {"kind": "cascade", "asr": "prior", "llm": "llama-a"}
-    config["systems"] = ["first", "heard", "unheard"]
+    # A recogniser that is not Whisper is an entry like others.
+    letters = {"kind": "path", "path": str(TINY["wav2vec2"](tmp_path / "letters", 3))}
+    config["definitions"]["models"]["letters"] = {"role": "asr", "licence": "none: random numbers", "source": letters}
+    config["definitions"]["systems"]["spelt"] = {"kind": "cascade", "asr": "letters", "llm": "llama-a"}
+    config["systems"] = ["first", "heard", "unheard", "spelt"]
     config["pairs"] = [
         {"system": "heard", "reference": "first", "label": "matched"},
         {"system": "first", "reference": "unheard", "label": "the floor"},
@@ -48,7 +54,9 @@ def test_silence_and_the_prior_reach_the_report(finished: Checkout, tiny_models:
     for name in ("agreement", "errors"):
         assert set(pl.read_csv(results / f"tables/{name}.csv")["condition"]) == {"clean"}
     # Nothing was said: all words are the recogniser's own.
-    written = pl.read_csv(results / "tables/transcription.csv").filter(condition="silence", asr="whisper-a")
+    transcription = pl.read_csv(results / "tables/transcription.csv")
+    assert set(transcription["asr"]) == {"whisper-a", "letters", "prior"}
+    written = transcription.filter(condition="silence", asr="whisper-a")
     assert set(written["reference_words"]) == {0} and written["inserted"].equals(written["word_errors"])
     page = (results / "report.html").read_text()
     assert "When nothing is said" in page and "How alike they answer when nothing is said" in page

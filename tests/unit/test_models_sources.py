@@ -263,7 +263,7 @@ def test_a_pickle_under_the_name_of_ctranslate2_is_refused(checkpoint: Path, tar
 
 
 def test_a_text_model_does_not_transcribe(checkpoint: Path, target: Path, tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="'llama' is not Whisper"):
+    with pytest.raises(StudyError, match="'llama' is no recogniser"):
         resolve_model("tiny", llm(checkpoint, role="asr"), target, tmp_path / "cache")
 
 

@@ -53,6 +53,7 @@ STAGES = {
     "resolve": (
         "models/sources/*.py",
         *("config/model_files.py", "models/architecture.py", "models/speech_llm/architectures.py"),
+        "models/transcription/recognisers.py",
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
     ),
     "items": (

@@ -10,6 +10,7 @@ from cascade_equivalence.models.architecture import OwnText, find_architecture
 from cascade_equivalence.models.checkpoint import read_header, read_json, weight_files
 from cascade_equivalence.models.openai_whisper import WEIGHTS, read_dimensions, transformers_dimensions
 from cascade_equivalence.models.sources.manifest import Fact
+from cascade_equivalence.models.transcription.recognisers import TRANSFORMERS, WHISPER, find_recogniser
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 # Fact: the names that the configs of different architectures give it.
@@ -89,26 +90,34 @@ def _own_llm(own: OwnText, config: dict[str, Any], name: str) -> dict[str, Fact]
 
 
 def asr_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
-    """Shape of a Whisper model.
+    """Shape of a recogniser.
 
     Args:
         files: Name in the model folder to file.
         name: The model, for messages.
 
     Returns:
-        Layers, width, heads, mel bins, vocabulary, stored parameters, and the `engines` that can read the folder.
+        Of Whisper layers, width, heads, mel bins, vocabulary, stored parameters, and the `engines` that can read the
+        folder. Of another recogniser its model type, stored parameters and engine.
 
     Raises:
-        StudyError: A file the model needs is missing or damaged, or the model is not Whisper.
+        StudyError: A file the model needs is missing or damaged, or it is of a kind that cannot be opened.
     """
     _need(files, name, "config.json")
+    config = read_json(files["config.json"])
+    # CTranslate2's configs do not say it.
+    if (recogniser := find_recogniser(config.get("model_type", WHISPER), name)) is not None:
+        _need(files, name, "preprocessor_config.json", "processor_config.json")
+        _need(files, name, *_TOKENIZERS, "tekken.json")
+        count = _parameters(weight_files(files, name))
+        return {"model_type": recogniser.name, "engines": [TRANSFORMERS], "parameters": count}
     if WEIGHTS in files:
         _need(files, name, "tokenizer.json")
         _need(files, name, "vocabulary.txt", "vocabulary.json")
         dimensions, weights = read_dimensions(files[WEIGHTS]), [files[WEIGHTS]]
         engines = ["faster-whisper", "hybrid", "openai-whisper"]
     else:
-        dimensions = transformers_dimensions(read_json(files["config.json"]))
+        dimensions = transformers_dimensions(config)
         weights, engines = weight_files(files, name), ["openai-whisper"]
     facts: dict[str, Fact] = {fact: dimensions[field] for fact, field in _ASR_FACTS.items()}
     return facts | {"model_type": "whisper", "engines": engines, "parameters": _parameters(weights)}

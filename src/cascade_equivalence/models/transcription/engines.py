@@ -1,8 +1,9 @@
-"""The three ways to run Whisper: torch, CTranslate2, or torch's encoder before CTranslate2's decoder.
+"""The engines that transcribe: three ways to run Whisper, and one for the transformers library's other recognisers.
 
-All are greedy, force English, take one 30 s window a clip and give the same text but for rounding. On a processor with
-bfloat16 matrix units the hybrid is the fastest: the encoder, half of the work, runs in bfloat16, which CTranslate2 does
-not do on a processor, and CTranslate2's decoder is faster than torch's.
+Whisper runs in torch, in CTranslate2, or in torch's encoder before CTranslate2's decoder. All three are greedy, force
+English, take one 30 s window a clip and give the same text but for rounding. On a processor with bfloat16 matrix
+units the hybrid is the fastest: the encoder, half of the work, runs in bfloat16, which CTranslate2 does not do on a
+processor, and CTranslate2's decoder is faster than torch's.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,11 @@ import torch
 
 from cascade_equivalence.config.study import TranscribeConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.checkpoint import read_json
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.transcription.features import window
+from cascade_equivalence.models.transcription.library_engine import LibraryEngine, arithmetic
+from cascade_equivalence.models.transcription.recognisers import TRANSFORMERS, WHISPER, Recogniser, find_recogniser
 
 CONTEXT = 448
 """Positions of every Whisper's decoder: the prompt and the transcript."""
@@ -171,14 +175,37 @@ class EngineIdentity:
     max_new_tokens: int
 
 
+def recogniser_in(folder: Path) -> Recogniser | None:
+    """The kind of recogniser of a checkpoint; None for Whisper.
+
+    Raises:
+        StudyError: There is none of its kind.
+    """
+    path = folder / "config.json"
+    return find_recogniser(read_json(path).get("model_type", WHISPER), str(folder)) if path.is_file() else None
+
+
 def open_engine(folder: Path, config: TranscribeConfig) -> Engine:
-    """Load the engine that the config names."""
+    """Load a checkpoint: Whisper in the engine that the config names, any other recogniser in its own.
+
+    Raises:
+        StudyError: It cannot be opened.
+    """
+    if (recogniser := recogniser_in(folder)) is not None:
+        return LibraryEngine(folder, recogniser, config)
     engine: Engine = ENGINES[config.engine](folder, config)
     return engine
 
 
-def identity(config: TranscribeConfig) -> EngineIdentity:
-    """The engine's part of a transcript's key; ``auto`` is resolved, so another machine's arithmetic is another key."""
+def identity(config: TranscribeConfig, recogniser: Recogniser | None = None) -> EngineIdentity:
+    """The engine's part of a transcript's key; ``auto`` is resolved, so another machine's arithmetic is another key.
+
+    Args:
+        config: What the study says.
+        recogniser: The kind of recogniser; None for Whisper.
+    """
+    if recogniser is not None:
+        return EngineIdentity(TRANSFORMERS, arithmetic(config), config.max_new_tokens)
     device = resolve_device(config.device)
     if config.engine == "faster-whisper":
         dtype = _compute_type(config, device, "int8")

@@ -9,7 +9,7 @@ from typing import Any
 from cascade_equivalence.config.study import TranscribeConfig
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.store import Store, key_of
-from cascade_equivalence.models.transcription.engines import Engine, identity, open_engine
+from cascade_equivalence.models.transcription.engines import Engine, identity, open_engine, recogniser_in
 from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.progress import progress
 
@@ -33,7 +33,12 @@ def transcribe_recordings(
     Returns:
         One transcript a clip, in order.
     """
-    settings = {"kind": "transcript", "format": TRANSCRIPT_FORMAT, "revision": revision, **asdict(identity(config))}
+    settings = {
+        "kind": "transcript",
+        "format": TRANSCRIPT_FORMAT,
+        "revision": revision,
+        **asdict(identity(config, recogniser_in(folder))),
+    }
     keys = [key_of(settings | {"audio": recording.sha256}) for recording in recordings]
     with Store(store) as records:
         missing = {key: clip for key, clip in zip(keys, recordings, strict=True) if key not in records}
