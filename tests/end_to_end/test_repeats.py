@@ -1,6 +1,5 @@
 """Systems that are asked again, for real, on tiny models."""
 
-import json
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +9,7 @@ from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.names import VARIANTS
 from cascade_equivalence.stages.study import Study
+from cascade_equivalence.stats.numbers import by_comparison, read_comparison
 
 
 def test_a_cascade_and_a_speech_llm_are_asked_again(finished: Checkout, tiny_models: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_cascade_and_a_speech_llm_are_asked_again(finished: Checkout, tiny_mod
     done = finished.run(config, *files)
     assert done.returncode == 0, done.stdout
     for each, file in zip(stages.repeat.retests(study), files, strict=True):
-        found = json.loads((finished.root / file).read_text())
+        ((of, found),) = by_comparison(read_comparison(finished.root / file))
         usual, other = (
             pl.read_parquet(finished.root / path)
             for path in (
@@ -31,9 +31,9 @@ def test_a_cascade_and_a_speech_llm_are_asked_again(finished: Checkout, tiny_mod
                 stages.repeat.answers(study, each.system, each.variant, each.task),
             )
         )
-        assert (found["system"], found["variant"], found["task"]) == (each.system, each.variant, each.task)
-        assert found["rows"] == usual.height == other.height
-        assert found["setting"] == other["setting"].unique().item()
+        assert (of[0], found["variant"].text, of[3]) == (each.system, each.variant, each.task)
+        assert found["rows"].value == usual.height == other.height
+        assert found["setting"].text == other["setting"].unique().item()
         assert usual.select("id", "voice", "label").equals(other.select("id", "voice", "label"))
         same_prompt = usual["prompt_sha256"].equals(other["prompt_sha256"])
         assert same_prompt is (each.variant in ("batch", "precision"))

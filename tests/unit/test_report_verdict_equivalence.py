@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.config import names
 from cascade_equivalence.report.naming import task_title
+from cascade_equivalence.report.prose import environment
 from cascade_equivalence.report.table import TABLES
-from cascade_equivalence.report.verdict_equivalence import SHOWN, closing, grid, judged
+from cascade_equivalence.report.verdict_equivalence import SENTENCES, closing, grid, judged
 
 TASKS = list(names.TASKS)
+SHOWN: dict[str, str] = vars(environment().get_template(SENTENCES).module)["verdicts"]
 UNSURE = dict(zip(TASKS, ("at", "below", "unknown") * 2, strict=True))
 VERDICTS = st.dictionaries(st.sampled_from(TASKS), st.sampled_from(list(SHOWN)), min_size=1)
 
@@ -31,7 +33,7 @@ def test_every_task_is_said_once_under_its_verdict(verdicts: dict[str, str]) -> 
     assert len(clauses) == len(set(verdicts.values()))
     for task, verdict in verdicts.items():
         own = [clause for clause in clauses if task_title(task) in clause]
-        assert len(own) == 1 and SHOWN[verdict].format("") in own[0]
+        assert len(own) == 1 and SHOWN[verdict] in own[0]
 
 
 def test_each_task_is_told_by_the_rule_that_it_was_judged_by() -> None:

@@ -4,14 +4,14 @@ import polars as pl
 
 from cascade_equivalence.conditions import NOISE_KINDS, families, parse_condition
 from cascade_equivalence.config.study import PRIOR
-from cascade_equivalence.report.display import decimal, points
-from cascade_equivalence.report.naming import HEARING, Outline, level_title, task_title
+from cascade_equivalence.report.naming import HEARING, Outline, level_title
 from cascade_equivalence.report.pair_tables import ceilings
+from cascade_equivalence.report.prose import say
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_equivalence import closing
 from cascade_equivalence.report.verdict_speech import Standing, contrast_sentence, speech_llm
-from cascade_equivalence.report.wording import counted, kappa_on, listed_tasks
 
+SENTENCES = "cascades.txt"
 LISTED = 4  # differences spelt out; the table has them all
 
 
@@ -38,14 +38,13 @@ def verdict(tables: Tables, outline: Outline) -> list[str]:
         sentences.append(contrast_sentence(part, outline))
     guessing = clean.filter(pl.col("kappa").is_not_null() & pl.col("guesses"))
     if guessing.height:
-        sentences.append(
-            f"On {_by_task(guessing)} at least one system of a pair is not shown to be above chance, so its κ can "
-            "show shared habits of guessing, not shared understanding (‡)."
-        )
+        by_task = guessing.group_by("task", maintain_order=True).agg(pl.min("kappa"), highest=pl.max("kappa"))
+        ends = {task: kappas for task, *kappas in by_task.iter_rows()}
+        sentences.append(say(SENTENCES, "guessing", tasks=ends))
     undefined = clean.filter(pl.col("kappa").is_null())
     if undefined.height:
-        tasks = listed_tasks(undefined["task"].unique(maintain_order=True).to_list())
-        sentences.append(f"κ is undefined on {tasks} where {undefined['kappa_reason'][0]}.")
+        tasks = undefined["task"].unique(maintain_order=True).to_list()
+        sentences.append(say(SENTENCES, "undefined", tasks=tasks, reason=undefined["kappa_reason"][0]))
     paragraphs.append(" ".join(sentences))
     sentences = [_differences(clean)] if clean.height else []
     sentences += _tasks(tables.accuracy)
@@ -53,10 +52,7 @@ def verdict(tables: Tables, outline: Outline) -> list[str]:
         sentences.append(_noise(tables.noise))
     paragraphs.append(" ".join(sentences))
     if not speech_llms:
-        paragraphs.append(
-            "No speech LLM is among the systems, so these numbers say how alike cascades are; they neither support nor "
-            "refute that a speech LLM behaves like one."
-        )
+        paragraphs.append(say(SENTENCES, "no_speech_llm"))
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
@@ -64,57 +60,20 @@ def _cascades(telling: pl.DataFrame) -> list[str]:
     tops = set(ceilings(telling).select("system", "reference").iter_rows())
     sentences = []
     for (system, reference, label), part in telling.group_by("system", "reference", "pair", maintain_order=True):
-        if (system, reference) in tops:
-            sentences.append(
-                f"{system} and {reference} share their LLM and differ only in the transcript it reads: their agreement "
-                f"on clean speech, {_kappa_range(part)}, is a ceiling: about the most to expect of a system "
-                "with this LLM that hears no better than the weaker of the two."
-            )
-        else:
-            sentences.append(f"{system} and {reference} ({label}) agree with {_kappa_range(part)}.")
+        facts = {"label": label, "ceiling": (system, reference) in tops, "rows": part.sort("kappa").rows(named=True)}
+        sentences.append(say(SENTENCES, "agreement", system=system, reference=reference, **facts))
     return sentences
-
-
-def _kappa_range(part: pl.DataFrame) -> str:
-    ordered = part.sort("kappa")
-    lowest, highest = ordered.row(0, named=True), ordered.row(-1, named=True)
-    if part.height == 1:
-        return f"κ = {kappa_on(lowest)}"
-    return f"κ from {kappa_on(lowest)} to {kappa_on(highest)}"
-
-
-def _by_task(part: pl.DataFrame) -> str:
-    found = []
-    for (task,), rows in part.group_by("task", maintain_order=True):
-        kappas = rows["kappa"].sort()
-        ends = list(dict.fromkeys((decimal(kappas[0]), decimal(kappas[-1]))))
-        found.append(f"{task_title(str(task))} (κ {' to '.join(ends)})")
-    return ", ".join(found)
 
 
 def _differences(clean: pl.DataFrame) -> str:
     differ = clean.filter("accuracies_differ").sort(pl.col("accuracy_difference").abs(), descending=True)
-    if not differ.height:
-        compared = counted(clean.height, "comparison")
-        return f"Of {compared} none shows a difference in accuracy, which does not prove equality."
-    found = [
-        f"{row['system']} against {row['reference']} on {task_title(row['task'])} "
-        f"({points(row['accuracy_difference'])} points)"
-        for row in differ.head(LISTED).iter_rows(named=True)
-    ]
-    most = ", the largest of them" if differ.height > LISTED else ""
-    return (
-        "After correction for the number of tests, which count a text as one, accuracies differ in "
-        f"{differ.height} of {counted(clean.height, 'comparison')}{most}: {'; '.join(found)}."
-    )
+    return say(SENTENCES, "differences", compared=clean.height, differ=differ.rows(named=True), listed=LISTED)
 
 
 def _tasks(accuracy: pl.DataFrame) -> list[str]:
     best = accuracy.group_by("task", maintain_order=True).agg(pl.max("accuracy_low"), pl.first("majority"))
     weak = best.filter(pl.col("accuracy_low") <= pl.col("majority"))["task"].to_list()
-    if not weak:
-        return []
-    return [f"On {listed_tasks(weak)} no system is clearly better than giving the commonest label every time."]
+    return [say(SENTENCES, "commonest_label", tasks=weak)] if weak else []
 
 
 def _noise(noise: pl.DataFrame) -> str:
@@ -123,14 +82,7 @@ def _noise(noise: pl.DataFrame) -> str:
 
 def _hardest(noise: pl.DataFrame, kind: str, condition: str) -> str:
     """What the hardest condition of a kind does to accuracies."""
-    hardest = noise.filter(condition=condition).sort("change")
-    worst, best = hardest.row(0, named=True), hardest.row(-1, named=True)
-
-    def shown(row: dict) -> str:
-        return f"{points(row['change'])} points ({row['system']}, {task_title(row['task'])})"
-
-    noise_kind = NOISE_KINDS[kind]
-    where = (
-        f"In {noise_kind.shown} {noise_kind.scale.link} {level_title(parse_condition(condition))} accuracy changes by"
-    )
-    return f"{where} {shown(worst)}." if hardest.height == 1 else f"{where} {shown(worst)} to {shown(best)}."
+    rows = noise.filter(condition=condition).sort("change").rows(named=True)
+    noise_kind, level = NOISE_KINDS[kind], level_title(parse_condition(condition))
+    ends = rows if len(rows) == 1 else [rows[0], rows[-1]]
+    return say(SENTENCES, "noise", shown=noise_kind.shown, link=noise_kind.scale.link, level=level, rows=ends)

@@ -1,22 +1,14 @@
 """Whether two systems are equivalent, in words: what the bounds of the study show, task by task."""
 
+from typing import Any
+
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report import retest_table
-from cascade_equivalence.report.wording import listed_tasks
+from cascade_equivalence.report.prose import say
 
-SHOWN = {
-    "equivalent": "are shown to be equivalent on {}",
-    "accuracy only": "are shown to be equally good, but with other answers, on {}",
-    "different": "are shown to differ on {}",
-    "ceiling": "are a ceiling, not shown to be equivalent, on {}",
-    "inconclusive": "are shown neither to be equivalent nor to differ on {}",
-    "undefined": "cannot be judged on {}",
-}
-"""What is said of the tasks with each verdict, the plainest first."""
-
-
+SENTENCES = "equivalence.txt"
 GUESSING = "guessing"
 PLACE = ["system", "reference", "task"]
 
@@ -61,31 +53,20 @@ def judged(equivalence: pl.DataFrame, system: str, reference: str, tasks: list[s
     mine = equivalence.filter(pl.col("task").is_in(tasks), condition=CLEAN, system=system, reference=reference)
     if not mine.height:
         return ""
-    by_verdict = {verdict: mine.filter(verdict=verdict)["task"].to_list() for verdict in SHOWN}
-    clauses = [
-        words.format(listed_tasks(by_verdict[verdict])) for verdict, words in SHOWN.items() if by_verdict[verdict]
-    ]
-    margin = mine["accuracy_margin"][0]
-    answers = _answers(mine)
-    told = (
-        f"By the bounds set before it ran (accuracies within ±{100 * margin:g} points and {answers}), {system} and "
-        f"{reference} {'; they '.join(clauses)}."
-    )
+    parts = mine.group_by("verdict", maintain_order=True)
+    tasks_of = {verdict: part["task"].to_list() for (verdict,), part in parts}
+    facts = {"margin": mine["accuracy_margin"][0], "rules": _rules(mine), "tasks": tasks_of}
+    told = say(SENTENCES, "judged", system=system, reference=reference, **facts)
     return " ".join(filter(None, (told, retest_table.sentence(mine))))
 
 
-def _answers(mine: pl.DataFrame) -> str:
-    """What is asked of the answers of one pair; task by task, where it is not one thing for all."""
-    rules: dict[str, list[str]] = {}
-    for task, gap, ceiling, margin, bound in mine.select(
-        "task", "gap", "ceiling", "ceiling_margin", "kappa_bound"
-    ).iter_rows():
-        # As in ``equivalence_verdicts``: by the ceiling where the gap to it is known.
-        rule = f"κ above {bound:g}" if gap is None else f"κ at most {margin:g} below that of {ceiling}"
-        rules.setdefault(rule, []).append(task)
-    if len(rules) == 1:
-        return next(iter(rules))
-    return " and ".join(f"{rule} on {listed_tasks(tasks)}" for rule, tasks in rules.items())
+def _rules(mine: pl.DataFrame) -> list[tuple[dict[str, Any], list[str]]]:
+    """What is asked of the answers of one pair, with the tasks of which it is asked."""
+    # As in ``equivalence_verdicts``: by the ceiling where the gap to it is known.
+    by_gap = pl.col("gap").is_not_null()
+    of_ceiling = (pl.when(by_gap).then(name).alias(name) for name in ("ceiling", "ceiling_margin"))
+    keys = [pl.when(~by_gap).then("kappa_bound").alias("kappa_bound"), *of_ceiling]
+    return [(part.row(0, named=True), part["task"].to_list()) for _, part in mine.group_by(keys, maintain_order=True)]
 
 
 def closing(equivalence: pl.DataFrame, speech_llms: list[str]) -> str:
@@ -94,11 +75,5 @@ def closing(equivalence: pl.DataFrame, speech_llms: list[str]) -> str:
         pl.col("system").is_in(speech_llms) | pl.col("reference").is_in(speech_llms), condition=CLEAN
     )
     if theirs.filter(verdict="equivalent").height:
-        return (
-            "Equivalent means within those bounds, on these items and voices; answers that are alike do not show that "
-            "they come about alike."
-        )
-    return (
-        "None of this shows that a speech LLM and a cascade are equivalent: a difference that is not shown may be "
-        "there, and answers that are alike do not show that they come about alike."
-    )
+        return say(SENTENCES, "some_equivalent")
+    return say(SENTENCES, "none_equivalent")

@@ -6,21 +6,14 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.imported import ImportedSpec
-from cascade_equivalence.config.study import GIVEN, E2ESpec, ImplicitSpec
+from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec
 from cascade_equivalence.report.naming import HEARING, Outline
 from cascade_equivalence.report.pair_tables import ceilings
+from cascade_equivalence.report.prose import say
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_equivalence import judged
-from cascade_equivalence.report.wording import kappa_on, listed, listed_tasks
 
-OVERLAPS = "overlaps"
-BACKBONES = {
-    "exact": "the same LLM",
-    "family": "an LLM of the same kind and shape",
-    "none": "another LLM",
-    "unknown": "an LLM that cannot be compared with its own",
-}
+SENTENCES = "speech_llm.txt"
 
 
 @dataclass(frozen=True)
@@ -80,34 +73,24 @@ def speech_llm(name: str, standing: Standing) -> list[str]:
         contrasts.
     """
     weak = [task for task in standing.tasks if (name, task) in standing.weak]
-    what = f"{name} is a speech LLM{_behind(name, standing.outline)}"
-    if len(weak) == len(standing.tasks):
-        return [
-            f"{what} and shown to be above chance on no task, so its agreement with other systems says nothing about "
-            "how it works: it can show shared habits of guessing."
-        ]
-    paragraphs = [f"{what}."]
-    if weak:
-        paragraphs[0] += (
-            f" On {listed_tasks(weak)} it is not shown to be above chance, and its agreement there says "
-            "nothing about how it works."
-        )
     mine = standing.pairs.filter(
         (pl.col("system") == name) | ((pl.col("reference") == name) & ~pl.col("system_kind").is_in(HEARING))
     )
-    if not mine.height:
-        paragraphs[0] += " It is compared with no other system."
+    spec = standing.outline.systems[name]
+    api = spec.model if isinstance(spec, ApiSpec) else None
+    facts = {"api": api, "tasks": standing.tasks, "weak": weak, "compared": mine.height > 0}
+    paragraphs = [say(SENTENCES, "standing", name=name, **facts)]
+    if weak == standing.tasks:
+        return paragraphs
     said: set[tuple[str, str]] = set()
     for (system, reference, match), part in mine.group_by("system", "reference", "match", maintain_order=True):
         other = str(reference if system == name else system)
         told = part.filter(pl.col("kappa").is_not_null() & ~pl.col("guesses"))
         who = f"{other} ({described(other, name, str(match), standing.outline)})"
         if not told.height:
-            paragraphs.append(
-                f"On no task are both {name} and {who} shown to be above chance, so their agreement is not read."
-            )
+            paragraphs.append(say(SENTENCES, "not_read", name=name, who=who))
             continue
-        sentences = [f"{name} agrees with {who} with κ = {_kappas(told)}."]
+        sentences = [say(SENTENCES, "agrees", name=name, who=who, rows=told.rows(named=True))]
         if match == "exact":
             tasks = told["task"].to_list()
             sentences.append(judged(standing.equivalence, str(system), str(reference), tasks))
@@ -119,32 +102,16 @@ def speech_llm(name: str, standing: Standing) -> list[str]:
     return paragraphs
 
 
-def _behind(name: str, outline: Outline) -> str:
-    """What else is to be said of a speech LLM that nobody can open."""
-    spec = outline.systems[name]
-    return f" behind an API ({spec.model}), so whose LLM it has is not known" if isinstance(spec, ApiSpec) else ""
-
-
-def _kappas(rows: pl.DataFrame) -> str:
-    return listed([kappa_on(row) for row in rows.iter_rows(named=True)])
-
-
 def described(other: str, name: str, match: str, outline: Outline) -> str:
     """What a system is, seen from another: whose LLM it has and what that reads."""
     spec, own = outline.systems[other], outline.systems[name]
-    backbone = BACKBONES[match]
-    if isinstance(spec, ApiSpec | ImportedSpec):
-        where = "behind an API, a speech LLM whose LLM" if isinstance(spec, ApiSpec) else "elsewhere, whose inside"
-        return f"{spec.model} {where} is not known"
-    if isinstance(spec, E2ESpec):
-        return f"a speech LLM with {backbone}"
-    if spec.asr in GIVEN:
-        return f"{backbone} reading {GIVEN[spec.asr]}"
-    if isinstance(spec, ImplicitSpec):
-        return f"{backbone} reading the text on the last layer of {spec.model}"
-    if isinstance(own, E2ESpec) and spec.asr == own.model:
-        return f"{backbone} reading {name}'s own transcription"
-    return f"{backbone} reading the transcript of {spec.asr}"
+    kind: str = spec.kind
+    source = spec.asr if isinstance(spec, CascadeSpec) else spec.model
+    if isinstance(spec, CascadeSpec) and source in GIVEN:
+        kind, source = "given", GIVEN[source]
+    elif isinstance(spec, CascadeSpec) and isinstance(own, E2ESpec) and source == own.model:
+        kind = "own"
+    return say(SENTENCES, "system", kind=kind, match=match, name=name, source=source)
 
 
 def _against_ceilings(
@@ -164,15 +131,10 @@ def _against_ceilings(
         places: dict[str, list[str]] = {}
         for row in part.iter_rows(named=True):
             places.setdefault(_place(mine[row["task"]], row), []).append(row["task"])
-        where = listed([f"{place} on {listed_tasks(tasks)}" for place, tasks in places.items()])
         pair = (str(system), str(reference))
-        values = "" if pair in said else f", κ = {_kappas(part)}"
+        facts = {"rows": part.rows(named=True), "new": pair not in said, "places": places}
         said.add(pair)
-        caution = "; overlap shows neither a difference nor equality" if OVERLAPS in places else ""
-        sentences.append(
-            f"Against the ceiling of {system} and {reference}, one LLM and two transcripts{values}, the interval of "
-            f"{name}'s κ {where}{caution}."
-        )
+        sentences.append(say(SENTENCES, "against_ceiling", name=name, system=system, reference=reference, **facts))
     return sentences
 
 
@@ -184,11 +146,12 @@ def _is_pair(name: str) -> pl.Expr:
 
 
 def _place(row: dict, ceiling: dict) -> str:
+    """Where the interval of a pair lies beside that of a ceiling, by the words that the template has for it."""
     if row["kappa_low"] is None or ceiling["kappa_low"] is None:
-        return "cannot be placed"
+        return "unknown"
     if row["kappa_high"] < ceiling["kappa_low"]:
-        return "lies lower"
-    return "lies higher" if row["kappa_low"] > ceiling["kappa_high"] else OVERLAPS
+        return "lower"
+    return "higher" if row["kappa_low"] > ceiling["kappa_high"] else "overlaps"
 
 
 def contrast_sentence(part: pl.DataFrame, outline: Outline) -> str:
@@ -209,34 +172,12 @@ def contrast_sentence(part: pl.DataFrame, outline: Outline) -> str:
     )
     told = part.filter(pl.col("kappa_difference").is_not_null() & ~pl.col("guesses"))
     if not told.height:
-        return (
-            f"On no task are {system}, {row['first']} and {row['second']} all shown to be above chance, so the "
-            f"difference of its two agreements ({row['contrast']}) is not read."
-        )
-    rows = list(told.iter_rows(named=True))
-    shown = [each for each in rows if each["agreements_differ"]]
-    more = [each for each in shown if each["kappa_difference"] > 0]
-    less = [each for each in shown if each["kappa_difference"] < 0]
-    unclear = [each for each in rows if each not in shown]
-
-    def differences(found: list[dict]) -> str:
-        return listed([kappa_on(each, "kappa_difference", signed=True) for each in found])
-
-    clauses = []
-    if more:
-        clauses.append(f"{system} agrees more with {first} than with {second}: κ differs by {differences(more)}.")
-    if less:
-        clauses.append(f"{system} agrees less with {first} than with {second}: κ differs by {differences(less)}.")
-    if unclear:
-        between = "" if shown else f" between {system}'s agreement with {first} and with {second}"
-        clauses.append(
-            f"No difference{between} is shown where κ differs by {differences(unclear)}, which does not prove that "
-            "there is none."
-        )
-    if more and row["match_first"] == "exact" != row["match_second"]:
-        tasks = listed_tasks([each["task"] for each in more])
-        clauses.append(
-            f"So on {tasks} a comparison with {row['second']} alone would have understated how far {system} answers "
-            "as a cascade does."
-        )
-    return " ".join(clauses)
+        names = {name: row[name] for name in ("first", "second", "contrast")}
+        return say(SENTENCES, "contrast_not_read", system=system, **names)
+    rows = told.rows(named=True)
+    more = [each for each in rows if each["agreements_differ"] and each["kappa_difference"] > 0]
+    less = [each for each in rows if each["agreements_differ"] and each["kappa_difference"] < 0]
+    confounded = row["match_first"] == "exact" != row["match_second"]
+    found = {"more": more, "less": less, "unclear": [each for each in rows if each not in more + less]}
+    found["understated"] = [each["task"] for each in more if confounded]
+    return say(SENTENCES, "contrast", system=system, first=first, second=second, other=row["second"], **found)

@@ -44,7 +44,7 @@ PAPER = (
 )
 PAGE = (
     *("!report/verdict*.py", "!report/browser.py", "!report/decisions.py", "!report/finding.py"),
-    *("!report/headline.py", "!report/html.py", "!report/services.py"),
+    *("!report/headline.py", "!report/html.py", "!report/prose.py", "!report/services.py"),
 )
 
 # Modules each stage depends on, as globs below the package; `!` takes modules away again. A node names its own further
