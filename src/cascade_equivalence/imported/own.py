@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.names import INVALID
+from cascade_equivalence.identity import names_in
 from cascade_equivalence.imported.format import AnswerFormat, FileOptions, FileReading
 from cascade_equivalence.imported.head import FileHead, rows_of
 from cascade_equivalence.imported.rows import AnswerRow
@@ -13,13 +15,16 @@ def _is_own(head: FileHead, _: FileOptions) -> bool:
 
 
 def _read(head: FileHead, _: FileOptions) -> FileReading:
-    return FileReading(_rows(head))
+    of = names_in(head.path)
+    heard = [f"heard in {of['condition']}"] if of.get("condition", CLEAN) != CLEAN else []
+    return FileReading(_rows(head, of.get("task", "")), name=of.get("system", ""), remarks=heard)
 
 
-def _rows(head: FileHead) -> Iterator[AnswerRow]:
+def _rows(head: FileHead, task: str) -> Iterator[AnswerRow]:
     for _, row in rows_of(head):
         yield AnswerRow(
             id=row["id"],
+            task=task,
             voice=row["voice"],
             group=row["group"],
             label=row["label"],
