@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.identity import names_in
 from cascade_equivalence.imported.format import AnswerFormat, FileOptions, FileReading
@@ -16,8 +15,9 @@ def _is_own(head: FileHead, _: FileOptions) -> bool:
 
 def _read(head: FileHead, _: FileOptions) -> FileReading:
     of = names_in(head.path)
-    heard = [f"heard in {of['condition']}"] if of.get("condition", CLEAN) != CLEAN else []
-    return FileReading(_rows(head, of.get("task", "")), name=of.get("system", ""), remarks=heard)
+    # As the files of a folder are told apart: a task that was heard in noise is another one.
+    task = f"{of['task']}/{of['condition']}" if {"task", "condition"} <= of.keys() else ""
+    return FileReading(_rows(head, task), name=of.get("system", ""))
 
 
 def _rows(head: FileHead, task: str) -> Iterator[AnswerRow]:
