@@ -94,7 +94,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             return self[name]
         close = difflib.get_close_matches(name, self, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise StudyError(f"There is no {self.kind} {name!r}.{hint} {self.kind.capitalize()}s: {', '.join(self)}.")
+        raise StudyError(f"There is no {self.kind} {name!r}.{hint} Known: {', '.join(self)}.")
 
     def added(self) -> dict[str, Thing]:
         """The things that are not the package's."""

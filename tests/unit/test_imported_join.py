@@ -99,3 +99,21 @@ def test_tasks_are_joined_by_name_and_a_file_without_names_is_of_each_that_is_as
         join_sets([named, bare], NAMES[:2])
     with pytest.raises(StudyError, match="--task gone: the files have sums, names"):
         join_sets([named, named], NAMES[:2], ["gone"])
+
+
+def test_a_study_of_the_project_on_clean_speech_joins_by_the_plain_name_of_its_task() -> None:
+    own = answers(*(AnswerRow("a", f"sst2/{heard}", label="x", answer=heard) for heard in ("clean", "snr0")))
+    plain, bare = answers(AnswerRow("a", "sst2", answer="z")), answers(AnswerRow("a", answer="z"))
+    for other, asked in ((plain, []), (plain, ["sst2"]), (bare, ["sst2"]), (own, ["sst2"])):
+        for sets in ([own, other], [other, own]):
+            (joined,), _ = join_sets(sets, NAMES[:2], asked)
+            assert joined.task == "sst2" and "clean" in [table["answer"][0] for table in joined.tables]
+    assert [each.task for each in join_sets([own, own], NAMES[:2])[0]] == ["sst2/clean", "sst2/snr0"]
+    both = answers(AnswerRow("a", "sst2", answer="z"), AnswerRow("a", "sst2/clean", answer="y"))
+    assert [each.task for each in join_sets([both, both], NAMES[:2])[0]] == ["sst2", "sst2/clean"]
+
+
+def test_a_task_without_a_name_is_told_as_such() -> None:
+    several = answers(AnswerRow("a", "one"), AnswerRow("a", "two"))
+    with pytest.raises(StudyError, match=r"other: \w"):
+        join_sets([several, answers(AnswerRow("a"))], NAMES[:2])

@@ -14,6 +14,7 @@ from study_config import ROOT, changed, lines_of
 from cascade_equivalence.cli.commands.check import check_file
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import write_table
 from cascade_equivalence.nodes.imported_answers import write_imported
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.stages import answer, imported, resolve, wildcards
@@ -166,3 +167,14 @@ def test_answers_are_taken_over_anew_when_the_file_changes_and_not_when_it_moves
 def test_an_entry_that_cannot_be_is_a_line(tmp_path: Path, entry: Any, more: Any, said: str) -> None:
     raw = raw_study(tmp_path / "a.csv", **entry) | more
     assert any(said in line for line in lines_of(raw))
+
+
+def test_the_answers_of_another_study_of_the_project_are_taken(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    first = written(study_of(write_csv(tmp_path / "a.csv", rows)), tmp_path)
+    # Where they are heard in noise too, those to clean speech count.
+    noisy = first.with_columns(raw=pl.lit("nothing"), parsed=pl.lit("invalid"), correct=pl.lit(value=False))
+    folder = tmp_path / "answers"
+    for condition, table in (("clean", first), ("snr0", noisy)):
+        write_table(table, folder / f"{condition}.parquet", {"system": "s", "task": TASK, "condition": condition})
+    for path in (folder, folder / "clean.parquet"):
+        assert written(study_of(path), tmp_path)["correct"].to_list() == first["correct"].to_list()

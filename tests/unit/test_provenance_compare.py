@@ -192,3 +192,23 @@ def test_leaves_of_json() -> None:
     value = {"a": [1, {"b": None}], "c": {}, "d": []}
     assert dict(flat(value)) == {"a.0": 1, "a.1.b": None, "c": {}, "d": []}
     assert dict(flat(3)) == {"": 3}
+
+
+def test_rows_of_the_long_table_are_told_apart_by_all_that_they_are_of(pair: tuple[Path, Path]) -> None:
+    names = ("system", "asr", "grouping", "of", "task", "statistic")
+    rows = [
+        *({"asr": asr, "statistic": "transcription.clips"} for asr in ("a", "b")),
+        *(
+            {"system": "x", "grouping": each, "of": "kappa", "statistic": "groupings.value"}
+            for each in ("show", "item")
+        ),
+        *({"system": "x", "grouping": "show", "of": of, "statistic": "groupings.value"} for of in ("accuracy", "mean")),
+    ]
+    table = pl.DataFrame(
+        [dict.fromkeys(names) | row | {"value": n} for n, row in enumerate(rows)],
+        schema_overrides=dict.fromkeys(names, pl.String),
+    )
+    write(pair[0] / "tables/numbers.csv", table)
+    for number in range(table.height):
+        write(pair[1] / "tables/numbers.csv", table.filter(pl.col("value") != number))
+        assert where(*pair) == [("tables/numbers.csv", "the row")]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 import yaml
 from recorded_study import GOLD, OPTIONS, QUIZ, TEXTS, make_study
 
+from cascade_equivalence.cli.study import recorded_statistics
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.imported.agree import Wanted, agree
+from cascade_equivalence.provenance.record import CONFIGS, read_record, read_shared, record_files, shared_file
 from cascade_equivalence.publish import eval_results, every_eval_ever
 from cascade_equivalence.publish.eval_results import write_eval_results
 from cascade_equivalence.publish.every_eval_ever import model_of, write_every_eval_ever
@@ -160,3 +163,40 @@ def test_the_command_says_what_it_wrote(
     assert command("export", results, "--to", "every-eval-ever", "-o", tmp_path / "out") == 0
     said = [line.removeprefix("Written: ") for line in capsys.readouterr().out.splitlines()]
     assert said and all(Path(line).is_file() for line in said)
+
+
+def test_an_answer_that_is_none_is_none_where_words_are_hashed_too(tmp_path: Path) -> None:
+    results = made(tmp_path, published=True)
+    path = next(results.glob("answers/first/trivia_qa/*"))
+    pl.read_parquet(path).with_columns(parsed=pl.lit("invalid"), correct=pl.lit(value=False)).write_parquet(path)
+    samples, _ = write_every_eval_ever(results, tmp_path / "out", "somebody")
+    name = f"trivia_qa/{path.stem}"
+    found = next(each for each in agree([samples] * 2, Wanted(tasks=[name]), StatisticsConfig()).tasks)
+    assert found.estimates["parsed_a"]["value"] == 0 == found.same_wrong
+
+
+def test_a_study_that_grew_is_exported_as_it_was_made_last(results: Path, tmp_path: Path) -> None:
+    record_file = max(record_files(results), key=lambda path: read_record(path).ended)
+    latest = read_record(record_file)
+    grown = read_shared(results, CONFIGS, latest.config)
+    grown["systems"].append("second")
+    grown["definitions"]["systems"]["second"] = grown["definitions"]["systems"]["first"]
+    grown["statistics"]["confidence"] = 0.5
+    shared_file(results, CONFIGS, "f" * 64).write_text(json.dumps(grown))
+    # Its record is the last by time, wherever it stands by name.
+    for name in ("aaa", "zzz"):
+        file = results / "records" / name / "node.json"
+        file.parent.mkdir()
+        file.write_text(
+            latest.model_copy(update={"config": "f" * 64, "ended": "2999-01-01T00:00:00Z"}).model_dump_json()
+        )
+        shutil.copytree(results / "answers" / "first", results / "answers" / "second", dirs_exist_ok=True)
+        names = {json.loads(path.read_text())["model_info"]["name"] for path in whole_files(results, tmp_path / name)}
+        assert names == {"first", "second"}
+        assert recorded_statistics(results).confidence == grown["statistics"]["confidence"]
+        file.unlink()
+
+
+def whole_files(results: Path, folder: Path) -> list[Path]:
+    """The files on scores of an export."""
+    return [path for path in write_every_eval_ever(results, folder, "somebody") if path.suffix == ".json"]

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from report_study import build, write_study
 from study_config import ROOT, changed
 
 from cascade_equivalence import stages
@@ -171,3 +172,12 @@ def test_no_model_can_be_called_prior(tmp_path: Path) -> None:
     entry = {"role": "llm", "licence": "none", "source": {"kind": "path", "path": str(tmp_path)}}
     with pytest.raises(StudyError, match="no text at all"):
         study(definitions={"models": {"prior": entry}})
+
+
+def test_a_floor_of_an_older_version_is_told(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    old = tmp_path / "silence.json"
+    for content, said in (('{"task": "sst2", "systems": [], "pairs": []}', "another version"), ("{", "again")):
+        old.write_text(content)
+        with pytest.raises(StudyError, match=said):
+            build(study, silence_files=[old])

@@ -55,10 +55,9 @@ def recorded_statistics(results: Path) -> "StatisticsConfig":
         StudyError: There is no such record.
     """
     from cascade_equivalence.config.statistics import StatisticsConfig
-    from cascade_equivalence.provenance.record import CONFIGS, read_records, read_shared
+    from cascade_equivalence.provenance.record import latest_config
 
-    for record in read_records(results).values():
-        held = read_shared(results, CONFIGS, record.config).get("statistics", {})
-        if isinstance(held.get("confidence"), float):
-            return StatisticsConfig(**{name: held[name] for name in ("confidence", "fdr") if name in held})
+    held = latest_config(results, "statistics").get("statistics", {})
+    if isinstance(held.get("confidence"), float):
+        return StatisticsConfig(**{name: held[name] for name in ("confidence", "fdr") if name in held})
     raise StudyError(f"{results} holds no record of its study's config: name the config instead")

@@ -1,10 +1,11 @@
 """Joins the answers of two or three systems item by item, and says what does not join."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.imported.rows import HASHED, AnswerSet
 
@@ -46,30 +47,44 @@ def join_sets(
         StudyError: A chosen task is in none of the files, or no item is in all of them.
     """
     named = {task for each in sets for task in each.tasks() if task}
+    plain = {task for task in {*named, *tasks} if not task.endswith(f"/{CLEAN}")}
+    named = {_plainly(task, plain) for task in named}
     # A file that names no task is of the one that the others name, where that is one.
-    held = [_named(each, tasks or (tuple(named) if len(named) == 1 else ())) for each in sets]
+    held = [_named(each, tasks or (tuple(named) if len(named) == 1 else ()), plain) for each in sets]
     known = list(dict.fromkeys(task for each in held for task in each))
     if missing := [task for task in tasks if task not in known]:
         raise StudyError(f"--task {missing[0]}: the files have {some_of([each or 'no name' for each in known])}")
     chosen = [task for task in known if not tasks or task in tasks]
     common = [task for task in chosen if all(task in each for each in held)]
     if not common:
-        told = "; ".join(f"{name}: {some_of(list(each), SHOWN)}" for name, each in zip(names, held, strict=True))
+        told = "; ".join(
+            f"{name}: {some_of([task or 'no name' for task in each], SHOWN)}"
+            for name, each in zip(names, held, strict=True)
+        )
         raise StudyError(f"the files have no task in common ({told})")
-    lines = [
-        f"task {task}: only in {' and '.join(name for name, each in zip(names, held, strict=True) if task in each)}"
-        for task in chosen
-        if task not in common
-    ]
+    lines = []
+    for task in (task for task in chosen if task not in common):
+        there = [name for name, each in zip(names, held, strict=True) if task in each]
+        lines.append(f"task {task or 'without a name'}: only in {' and '.join(there)}")
     return [_join(task, [each[task] for each in held], names, ignore_texts) for task in common], lines
 
 
-def _named(answers: AnswerSet, tasks: Sequence[str]) -> dict[str, pl.DataFrame]:
+def _named(answers: AnswerSet, tasks: Sequence[str], plain: Collection[str]) -> dict[str, pl.DataFrame]:
     """A set's tasks by name; answers of no named task are of every one that is asked for."""
-    parts = {str(name): part for (name,), part in answers.table.group_by("task", maintain_order=True)}
+    own = answers.tasks()
+    parts = {}
+    for (task,), part in answers.table.group_by("task", maintain_order=True):
+        name = _plainly(str(task), plain)
+        parts[str(task) if name in own else name] = part
     if tasks and set(parts) == {""}:
         return dict.fromkeys(tasks, parts[""])
     return parts
+
+
+def _plainly(task: str, plain: Collection[str]) -> str:
+    """A task of this project on clean speech as the user, or somebody else's file, calls it: without the condition."""
+    name = task.removesuffix(f"/{CLEAN}")
+    return name if name in plain else task
 
 
 def _join(task: str, tables: Sequence[pl.DataFrame], names: Sequence[str], ignore_texts: bool) -> JoinedTask:

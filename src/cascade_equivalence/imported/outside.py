@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
+from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.imported.format import FileOptions
@@ -41,7 +42,7 @@ def outside_answers(
         raise StudyError(one_line(f"{key}: {error}")) from error
     table = found.table
     if (named := table.filter(pl.col("task") != "")).height:
-        table = table.filter(pl.col("task").is_in(["", task]))
+        table = table.filter(pl.col("task").is_in(["", task, f"{task}/{CLEAN}"]))
         if not table.height:
             told = some_of(named["task"].unique(maintain_order=True).to_list(), SHOWN)
             raise StudyError(f"{key}: {found.path} has no answers to {task}, but to {told}")

@@ -30,9 +30,10 @@ IDENTITY = (
     ),
     *("system", "systems", "reference", "first", "second", "model", "implicit", "explicit", "untrained", "layer"),
     *("probe", "measure", "task", "condition", "voice", "id", "arm", "positions", "concept", "variant", "control"),
+    *("of", "grouping", "other_model"),
 )
 SOURCES = ("asr", "llm", "transcript")
-"""They tell rows apart where there is no system; of a system they are a property."""
+"""They tell rows apart where there is no system, as in some rows of a long table; of a system they are a property."""
 ROW_KEYS = ("concept", "variant", "positions", "arm", "id", "voice")
 SECONDS = "seconds"
 MEASURED: dict[str, Collection[str]] = {
@@ -161,7 +162,7 @@ def _only(file: str, row: str, in_first: bool) -> Difference:
 def _key(columns: Sequence[str], others: Sequence[str]) -> list[str]:
     both = [name for name in columns if name in others]
     key = [name for name in both if name.lower() in IDENTITY]
-    if "system" not in both:
+    if "system" not in both or "statistic" in both:
         key += [name for name in both if name in SOURCES]
     return key
 

@@ -161,6 +161,20 @@ def read_records(folder: Path) -> dict[Path, Record]:
     return {path: read_record(path) for path in record_files(folder)}
 
 
+def latest_config(folder: Path, key: str) -> dict[str, Any]:
+    """The config that the node made last was made with, of those that are kept and have a key; empty where none has.
+
+    A study that grew has older records beside it, whose config knows nothing of what was added.
+
+    Raises:
+        StudyError: There is no such folder, or a record is damaged.
+    """
+    for record in sorted(read_records(folder).values(), key=lambda record: record.ended, reverse=True):
+        if key in (held := read_shared(folder, CONFIGS, record.config)):
+            return held
+    return {}
+
+
 def shared_file(folder: Path, kind: str, sha256: str) -> Path:
     """Where what many records share is kept: a config or an environment, named by its hash."""
     return folder / RECORDS / kind / f"{sha256[:DIGITS]}.json"

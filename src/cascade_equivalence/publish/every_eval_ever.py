@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence import __version__
-from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.names import INVALID, TASKS
 from cascade_equivalence.files import write_text
 from cascade_equivalence.publish.results_read import ScoredNode, recorded_study, systems_of
 from cascade_equivalence.stats.accuracy import summarise
@@ -137,7 +137,7 @@ def _lines(node: ScoredNode, evaluation: str, model: str, quoting: bool) -> Iter
         show = (lambda text: text) if quoting else _hashed
         show_label = show if free else (lambda text: text)
         references = [show_label(row["label"]), *map(show, row["aliases"])]
-        raw, parsed = show(row["text"]), show_label(row["parsed"])
+        raw, parsed = show(row["text"]), row["parsed"] if row["parsed"] == INVALID else show_label(row["parsed"])
         said = row["raw"] if quoting else parsed
         line = {
             "schema_version": SCHEMA_VERSION,

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.provenance.record import CONFIGS, read_records, read_shared
+from cascade_equivalence.provenance.record import latest_config
 from cascade_equivalence.tasks.items import SCHEMA
 from cascade_equivalence.tasks.repeats import AGAIN
 
@@ -41,9 +41,8 @@ def recorded_study(results: Path) -> Mapping[str, Any]:
     Raises:
         StudyError: The folder has no records.
     """
-    for record in read_records(results).values():
-        if "definitions" in (held := read_shared(results, CONFIGS, record.config)):
-            return held
+    if held := latest_config(results, "definitions"):
+        return held
     raise StudyError(f"{results} holds no record of its study's config: run the study first")
 
 

@@ -1,6 +1,5 @@
 """What systems answer when nothing is said, and how far pairs agree there: the floor under accuracy and agreement."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.identity import OF
+from cascade_equivalence.identity import about
 from cascade_equivalence.report.columns import Schema, estimate_schema, estimate_values
 from cascade_equivalence.report.display import (
     MARKS,
@@ -21,6 +20,7 @@ from cascade_equivalence.report.display import (
     percent,
     points_interval,
 )
+from cascade_equivalence.report.mechanism_frames import read_json
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.table import Table
 
@@ -63,9 +63,9 @@ def _frame(
 ) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for path in files:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        (task,), found = about(path, ["task"]), read_json(path)
         for each in found[part]:
-            row = {**found[OF]} | {name: each[name] for name in schema.keys() & each.keys()}
+            row = {"task": task} | {name: each[name] for name in schema.keys() & each.keys()}
             for name in estimates:
                 row |= estimate_values(name, each[name])
             rows.append(row | {"reason": each["kappa"]["reason"]})
