@@ -151,6 +151,10 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "another format": (["log.eval"], "pip install inspect_ai"),
     "no answers": (["scores.csv", "--by", "answers"], "no answers"),
     "a folder of nothing": (["empty"], "without a file of answers"),
+    "a column that no file has": (["b.csv", "--map", "answer=predicted"], "--map answer=predicted"),
+    "an output that is compared": (["b.csv", "--wrong", "b.csv"], r"b\.csv holds answers"),
+    "an output that is a folder": (["b.csv", "--html", "empty"], "empty is a folder"),
+    "two outputs in one file": (["b.csv", "--csv", "x.csv", "--wrong", "x.csv"], "different files"),
     "labels that are not all": (["b.csv", "--labels", "yes"], "--labels"),
 }
 

@@ -64,6 +64,21 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
     assert (row["id"], row["answer"], row["label"]) == ("7", "x", "y")
 
 
+def test_a_column_that_is_named_and_not_there_is_said(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [{"id": "q1", "answer": "yes", "label": "yes"}])
+    found = read_answers(path, FileOptions({"answer": "predicted", "id": "id"}))
+    assert found.lacking == ("answer",) and len(found.remarks) == 1 and "'predicted'" in found.remarks[0]
+
+
+def test_a_row_of_json_may_leave_out_what_others_have(tmp_path: Path) -> None:
+    rows = [{"id": "q1", "correct": 0}, {"id": "q2", "correct": 1, "said": "yes", "answer": "no", "label": "yes"}]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = read_answers(path).table
+    assert table.select("answer", "label").rows() == [(None, None), ("no", "yes")]
+    assert read_answers(path, FileOptions({"answer": "said"})).table["answer"].to_list() == [None, "yes"]
+
+
 @pytest.mark.parametrize(
     ("written", "score"),
     [(True, 1), (0, 0), ("1.0", 1), ("C", 1), ("I", 0), ("no", 0), ("True", 1), ("P", 0.5), (None, None), ("", None)],

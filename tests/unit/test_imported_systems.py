@@ -178,3 +178,9 @@ def test_the_answers_of_another_study_of_the_project_are_taken(tmp_path: Path, r
         write_table(table, folder / f"{condition}.parquet", {"system": "s", "task": TASK, "condition": condition})
     for path in (folder, folder / "clean.parquet"):
         assert written(study_of(path), tmp_path)["correct"].to_list() == first["correct"].to_list()
+
+
+def test_a_column_that_is_named_and_not_there_is_told(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    study = study_of(write_csv(tmp_path / "a.csv", rows), columns={"answer": "predicted"})
+    with pytest.raises(StudyError, match=r"systems\.theirs\.columns\.answer: .*a\.csv has no column 'predicted'"):
+        written(study, tmp_path)

@@ -75,6 +75,9 @@ def agree(paths: Sequence[Path], wanted: Wanted, statistics: StatisticsConfig) -
     _check_columns(wanted.columns)
     asked = FileOptions(wanted.columns, wanted.score)
     sets = [read_answers(path, asked, wanted.formats) for path in paths]
+    for field_name, column in wanted.columns.items():
+        if all(field_name in each.lacking for each in sets):
+            raise StudyError(f"--map {field_name}={column}: no file has a column {column!r}")
     names = _names([each.name for each in sets], paths, wanted.names)
     said: dict[str, list[str]] = {}
     for name, each in zip(names, sets, strict=True):

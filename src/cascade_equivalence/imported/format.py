@@ -30,11 +30,13 @@ class FileReading:
         rows: The answers.
         name: What the system is called; empty where nothing says so.
         remarks: What a reader of the numbers has to know of it, a line each.
+        lacking: Fields whose column the user names, and the file does not have; known when all rows are taken.
     """
 
     rows: "Iterable[AnswerRow]"
     name: str = ""
     remarks: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

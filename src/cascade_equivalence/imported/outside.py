@@ -40,6 +40,10 @@ def outside_answers(
         )
     except StudyError as error:
         raise StudyError(one_line(f"{key}: {error}")) from error
+    if found.lacking:
+        field = found.lacking[0]
+        column = next(value for name, value in spec.columns.items() if name == field)
+        raise StudyError(one_line(f"systems.{name}.columns.{field}: {found.path} has no column {column!r}"))
     table = found.table
     if (named := table.filter(pl.col("task") != "")).height:
         table = table.filter(pl.col("task").is_in(["", task, f"{task}/{CLEAN}"]))

@@ -1,6 +1,6 @@
 """Plain tables: CSV, JSON lines, JSON or Parquet with a column ``id``, and ``answer`` or ``correct`` or both."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator
 from typing import Any, get_args
 
 from cascade_equivalence.config.imported import AnswerField
@@ -16,19 +16,17 @@ BETWEEN = "|"
 """Between options in one cell."""
 
 
-def columns_of(head: FileHead, asked: FileOptions) -> dict[str, str]:
-    """The column of each field that a file has: the one that the user names, else the field's own."""
+def columns_of(there: Container[str], asked: FileOptions) -> dict[str, str]:
+    """The column of each field that is there: the one that the user names, else the field's own."""
     named = {name: asked.columns.get(name, name) for name in FIELDS}
     return {
-        name: column if column in head.first else name
-        for name, column in named.items()
-        if column in head.first or name in head.first
+        name: column if column in there else name for name, column in named.items() if column in there or name in there
     }
 
 
 def what_is_missing(head: FileHead, asked: FileOptions) -> str:
     """Why a file is no plain table of answers: empty where it is one."""
-    there = columns_of(head, asked)
+    there = columns_of(head.first, asked)
     missing = [] if "id" in there else ["id"]
     missing += [] if any(name in there for name in SAYS) else ["answer"]
     if not missing or head.kind == "zip":
@@ -44,11 +42,22 @@ def _is_plain(head: FileHead, asked: FileOptions) -> bool:
 def _read(head: FileHead, asked: FileOptions) -> FileReading:
     if problem := what_is_missing(head, asked):
         raise StudyError(f"{head.path} has {problem}")
-    return FileReading(_rows(head, columns_of(head, asked)))
+    reading = FileReading(())
+    reading.rows = _rows(head, asked, reading)
+    return reading
 
 
-def _rows(head: FileHead, columns: Mapping[str, str]) -> Iterator[AnswerRow]:
-    for where, row in rows_of(head):
+def _rows(head: FileHead, asked: FileOptions, reading: FileReading) -> Iterator[AnswerRow]:
+    rows = list(rows_of(head))
+    # In JSON a row may leave out what it has nothing for, the first one too.
+    there = {name for _, row in rows for name in row}
+    columns = columns_of(there, asked)
+    for name, column in asked.columns.items():
+        if column not in there:
+            reading.lacking.append(name)
+            taken = f"{name!r} is taken" if name in there else f"there is no {name}"
+            reading.remarks.append(f"no column {column!r}; {taken}")
+    for where, row in rows:
         if columns["id"] not in row:
             raise StudyError(f"{where}: there is no {columns['id']!r}, which the first row has")
         cell = {name: row.get(column) for name, column in columns.items()}

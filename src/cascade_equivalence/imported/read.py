@@ -47,6 +47,7 @@ def read_answers(path: Path, asked: FileOptions | None = None, format_name: str 
         name=names.pop() if len(names) == 1 else "",
         table=pl.concat([own for _, own in sets]),
         remarks=tuple(dict.fromkeys(remarks)),
+        lacking=tuple(field for field in asked.columns if all(field in found.lacking for found, _ in sets)),
     )
 
 
@@ -61,7 +62,7 @@ def _read_file(head: FileHead, asked: FileOptions, format_name: str) -> AnswerSe
     if not table.height:
         raise StudyError(f"{head.path} has no answers")
     table, remarks = with_clear_scores(table, head.path)
-    return AnswerSet(head.path, known.name, reading.name, table, (*reading.remarks, *remarks))
+    return AnswerSet(head.path, known.name, reading.name, table, (*reading.remarks, *remarks), tuple(reading.lacking))
 
 
 def _format_of(head: FileHead, asked: FileOptions) -> AnswerFormat | None:

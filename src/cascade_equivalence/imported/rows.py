@@ -69,6 +69,7 @@ class AnswerSet:
         name: What the system is called there; empty where nothing says so.
         table: A row an answer, with the columns in ``SCHEMA``; ids may occur more than once.
         remarks: What a reader of the numbers has to know of how the file was read, a line each.
+        lacking: Fields whose column the user names, and no file has.
     """
 
     path: Path
@@ -76,6 +77,7 @@ class AnswerSet:
     name: str
     table: pl.DataFrame
     remarks: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
     def tasks(self) -> list[str]:
         """Its tasks in the file's order."""

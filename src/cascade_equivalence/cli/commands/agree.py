@@ -72,6 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
         strict=arguments.strict,
     )
     paths = [path for path in (arguments.a, arguments.b, arguments.c) if path is not None]
+    outputs = [path for path in (arguments.csv, arguments.wrong, arguments.html) if path is not None]
+    for path in outputs:
+        if path.is_dir():
+            raise StudyError(f"{path} is a folder: name a file to write")
+        if any(path.exists() and each.exists() and path.samefile(each) for each in paths):
+            raise StudyError(f"{path} holds answers that are compared: name another file to write")
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise StudyError("--csv, --wrong and --html need different files")
     try:
         found = agree(paths, wanted, StatisticsConfig(equivalence=bounds, **level))
     except StudyError as error:
