@@ -160,6 +160,19 @@ def test_another_kind_of_model_is_no_recogniser(tmp_path: Path, checkpoint: Call
             refused()
 
 
+def test_a_config_that_is_none_is_told(tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(checkpoint("hubert"), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").unlink()
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_size": "wide"}))
+    with pytest.raises(StudyError, match="cannot be opened as HuBERT"):
+        open_engine(folder, CONFIG)
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(StudyError, match=r"^m: .*no recogniser that can be opened"):
+        resolve_model("m", spec(folder), tmp_path / "m", tmp_path / "c")
+
+
 def test_a_checkpoint_without_its_processor_is_refused(tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
     folder = tmp_path / "deaf"
     shutil.copytree(checkpoint("hubert"), folder)

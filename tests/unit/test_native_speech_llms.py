@@ -20,6 +20,7 @@ from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.architecture import find_architecture
 from cascade_equivalence.models.question import ModelFiles
 from cascade_equivalence.models.rows import AUDIO
+from cascade_equivalence.models.sources.facts import speech_facts
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER
 from cascade_equivalence.models.speech_llm.native import NativeFrontEnd, NativeSpeechLLM
 from cascade_equivalence.models.speech_llm.native_models import NATIVE
@@ -137,6 +138,15 @@ def test_a_gemma_that_only_sees_is_refused(tmp_path: Path) -> None:
         open_model(files_of(folder), CONFIG)
     with pytest.raises(StudyError, match="is a Gemma 3n"):
         find_architecture("gemma3n", folder)
+
+
+@pytest.mark.parametrize("section", [5, {"model_type": "llama", "hidden_size": 8}])
+def test_a_config_that_is_none_is_one_line(section: object, tmp_path: Path) -> None:
+    folder = TINY["voxtral"].save(tmp_path)
+    change_config(folder, text_config=section)
+    with pytest.raises(StudyError, match=r"^m: config\.json is not that of a voxtral model") as caught:
+        speech_facts({path.name: path for path in folder.iterdir()}, "m")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_mistrals_tokenizer_is_read_without_its_library(tmp_path: Path) -> None:

@@ -84,8 +84,9 @@ def _own_llm(own: OwnText, config: dict[str, Any], name: str) -> dict[str, Fact]
     kind = config["model_type"]
     try:
         text = own.config(config)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StudyError(f"{name}: config.json is not that of a {kind} model ({error}); fetch it again") from error
+    except Exception as error:  # what the library raises on a config that is none is its own affair
+        reason = " ".join(str(error).split())
+        raise StudyError(f"{name}: config.json is not that of a {kind} model ({reason}); fetch it again") from error
     return _llm_shape(text) | {"model_type": own.model_type or text.get("model_type")}
 
 
@@ -106,7 +107,8 @@ def asr_facts(files: dict[str, Path], name: str) -> dict[str, Fact]:
     _need(files, name, "config.json")
     config = read_json(files["config.json"])
     # CTranslate2's configs do not say it.
-    if (recogniser := find_recogniser(config.get("model_type", WHISPER), name)) is not None:
+    kind = config.get("model_type", WHISPER if WEIGHTS in files else None)
+    if (recogniser := find_recogniser(kind, name)) is not None:
         _need(files, name, "preprocessor_config.json", "processor_config.json")
         _need(files, name, *_TOKENIZERS, "tekken.json")
         count = _parameters(weight_files(files, name))
