@@ -200,3 +200,14 @@ def test_a_study_that_grew_is_exported_as_it_was_made_last(results: Path, tmp_pa
 def whole_files(results: Path, folder: Path) -> list[Path]:
     """The files on scores of an export."""
     return [path for path in write_every_eval_ever(results, folder, "somebody") if path.suffix == ".json"]
+
+
+@pytest.mark.parametrize("name", ["answers/first/sst2/clean.parquet", "tasks/sst2/items.parquet"])
+def test_a_damaged_file_and_one_of_another_version_are_one_line(name: str, results: Path, tmp_path: Path) -> None:
+    path = results / name
+    last = pl.read_parquet(path).columns[-1]
+    pl.read_parquet(path).drop(last).write_parquet(path)
+    for said in (rf"{path.name} has no {last}.*run again", rf"{path.name} cannot be read"):
+        with pytest.raises(StudyError, match=said):
+            write_every_eval_ever(results, tmp_path / "out", "somebody")
+        path.write_bytes(b"PAR1")

@@ -1,6 +1,6 @@
 """What an export needs of a results folder: its study, and each system's answers beside the items that were asked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.record import latest_config
 from cascade_equivalence.tasks.items import SCHEMA
 from cascade_equivalence.tasks.repeats import AGAIN
+
+ASKED = ("id", "text", "options", "aliases")
+ANSWERED = ("id", "voice", "group", "label", "raw", "parsed", "correct")
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,24 @@ def systems_of(results: Path, study: Mapping[str, Any]) -> Iterator[tuple[str, l
 
 def _items(results: Path, task: str) -> pl.DataFrame:
     path = results / "tasks" / task / "items.parquet"
-    columns = ["id", "text", "options", "aliases"]
     if not path.is_file():
-        return pl.DataFrame(schema={name: SCHEMA[name] for name in columns})
-    return pl.read_parquet(path, columns=columns)
+        return pl.DataFrame(schema={name: SCHEMA[name] for name in ASKED})
+    return _table(path, ASKED).select(ASKED)
+
+
+def _table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+    """A file with all of some columns."""
+    try:
+        table = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StudyError(f"{path} cannot be read ({error}): remove it and run the study again") from error
+    if missing := [name for name in columns if name not in table.columns]:
+        raise StudyError(f"{path} has no {', '.join(missing)}: another version of this project made it; run again")
+    return table
 
 
 def _node(path: Path, items: pl.DataFrame) -> ScoredNode:
-    answers = pl.read_parquet(path).join(items, on="id", how="left", maintain_order="left")
+    answers = _table(path, ANSWERED).join(items, on="id", how="left", maintain_order="left")
     if answers["text"].null_count():
         raise StudyError(f"{path} has answers to items that {path.parent.name} does not have: run the study again")
     return ScoredNode(path.parent.name, path.stem, answers, int(path.stat().st_mtime))
