@@ -14,6 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from cascade_equivalence.config.statistics import EquivalenceConfig, StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.imported.agree import AgreementFound, Wanted, agree
+from cascade_equivalence.imported.page import as_page
 from cascade_equivalence.imported.tables import both_wrong, content, numbers
 
 LABELS = ("cat", "dog", "bird")
@@ -123,6 +124,14 @@ def test_a_gold_label_may_be_called_invalid(tmp_path: Path) -> None:
     right = np.mean([bool(n % 3 and n % 2) for n in range(30)])
     assert found.estimates["accuracy_a"]["value"] == pytest.approx(right)
     assert found.estimates["parsed_a"]["value"] == pytest.approx(2 / 3)
+
+
+def test_right_and_wrong_alone_call_no_two_wrong_answers_the_same(tmp_path: Path) -> None:
+    scored = [[row | {"correct": 0, "answer": f"{side} {row['id']}"} for row in rows(1)] for side in "ab"]
+    found = compared(tmp_path, *scored, by="scores")
+    (task,) = found.tasks
+    assert task.both_wrong == task.wrong.height == task.wrong["same"].null_count() > 0 and task.same_wrong is None
+    assert 'class="same"' not in as_page(found) and numbers(found)["same_wrong"][0] is None
 
 
 def test_where_there_are_scores_alone_these_are_compared_and_it_is_said(tmp_path: Path) -> None:

@@ -46,12 +46,12 @@ class TaskAgreement:
             each {value, low, high, reason}.
         tests: What ``stats.equivalence.tests`` gives, of A and B.
         both_wrong: Answers that both got wrong.
-        same_wrong: Those of them that are one and the same wrong answer.
+        same_wrong: Those of them that are one and the same wrong answer; None where scores alone were compared.
         overlap_chance: Overlap by chance, if each keeps its own favourite errors; None where there is none.
         p: P-values of the tests that verdicts rest on: ``difference``, ``kappa`` and ``gap``.
         adjusted: The same, corrected over the tasks.
         verdicts: ``accuracy``, ``answers`` and ``together``, see ``stats.equivalence``.
-        wrong: Items that both got wrong: id, voice, text, label, a, b, same.
+        wrong: Items that both got wrong: id, voice, text, label, a, b, same (null where scores alone were compared).
         remarks: What does not join, and how answers were read: a line each.
     """
 
@@ -63,7 +63,7 @@ class TaskAgreement:
     estimates: dict[str, dict[str, Any]]
     tests: dict[str, Any]
     both_wrong: int
-    same_wrong: int
+    same_wrong: int | None
     overlap_chance: float | None
     p: dict[str, float | None]
     adjusted: dict[str, float | None]
@@ -115,6 +115,7 @@ def compare_task(joined: JoinedTask, judged: JudgedAnswers, statistics: Statisti
         confidence=statistics.confidence,
     )
     wrong = overlap.both_wrong(paired)
+    same = overlap.same_wrong(paired) if judged.by == "answers" else None
     return TaskAgreement(
         task=joined.task,
         by=judged.by,
@@ -124,7 +125,7 @@ def compare_task(joined: JoinedTask, judged: JudgedAnswers, statistics: Statisti
         estimates=estimates,
         tests=tests(paired, round(1 - statistics.confidence, 12)),
         both_wrong=int(wrong.sum()),
-        same_wrong=int(overlap.same_wrong(paired).sum()),
+        same_wrong=None if same is None else int(same.sum()),
         overlap_chance=overlap.empirical_chance(paired)[0] if estimates["overlap"]["value"] is not None else None,
         p={
             "difference": judgement["accuracy"]["p_difference"],
@@ -133,7 +134,7 @@ def compare_task(joined: JoinedTask, judged: JudgedAnswers, statistics: Statisti
         },
         adjusted={},
         verdicts={},
-        wrong=_wrong(joined, pair, wrong, overlap.same_wrong(paired)),
+        wrong=_wrong(joined, pair, wrong, same),
         remarks=(*joined.apart, *judged.remarks),
     )
 
@@ -181,13 +182,14 @@ def _below(found: dict[str, Any], bound: float, confidence: float) -> float | No
     return p if p is None or value is None or value < bound else 1.0
 
 
-def _wrong(joined: JoinedTask, pair: pl.DataFrame, wrong: np.ndarray, same: np.ndarray) -> pl.DataFrame:
-    """The items that both got wrong, with what each said."""
+def _wrong(joined: JoinedTask, pair: pl.DataFrame, wrong: np.ndarray, same: np.ndarray | None) -> pl.DataFrame:
+    """The items that both got wrong, with what each said, and whether that is the same where that is known."""
     said = [
         table.select("id", "voice", pl.coalesce("raw", "answer").alias(name))
         for name, table in zip("ab", joined.tables, strict=False)
     ]
-    rows = pair.select("id", "voice").with_columns(same=pl.Series(same)).filter(pl.Series(wrong))
+    alike = pl.lit(None, pl.Boolean) if same is None else pl.Series(same)
+    rows = pair.select("id", "voice").with_columns(same=alike).filter(pl.Series(wrong))
     text = joined.tables[0].select("id", "voice", "text", "label")
     for table in (text, *said):
         rows = rows.join(table, on=["id", "voice"], how="left", maintain_order="left")
