@@ -3,8 +3,10 @@
 import csv
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,6 +16,7 @@ from report_study import (
     MINUS_FIVE,
     NOISE_VOICES,
     OUTLINE,
+    STATISTICS,
     SYSTEMS,
     VOICES,
     Study,
@@ -22,12 +25,17 @@ from report_study import (
     write_study,
 )
 
+from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.report import display, numbers_table
+from cascade_equivalence.report import costs_table, display, numbers_table
 from cascade_equivalence.report.columns import ENDS
 from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.naming import condition_title, nodes
+from cascade_equivalence.report.paper_layout_behaviour import table1
+from cascade_equivalence.report.prose import say
+from cascade_equivalence.report.system_tables import accuracy
 from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict import verdict
 from cascade_equivalence.stats.accuracy import summarise
 from cascade_equivalence.stats.numbers import by_comparison, read_comparison
 
@@ -213,3 +221,35 @@ def test_every_number_of_every_table_is_a_row_of_the_long_one(tables: Tables) ->
     there = set(tables.numbers["statistic"])
     assert {"accuracy.accuracy", "noise.change", "transcription.word_error_rate", "errors.capa"} <= there
     assert not {"costs.seconds", "agreement.kappa_low", "agreement.layer", "agreement.match"} & there
+
+
+def test_a_number_of_the_long_table_says_why_it_is_missing_and_only_then(tables: Tables) -> None:
+    long = tables.numbers
+    assert not long["statistic"].str.contains(r"\.(snr_db|rt60_ms)$").any()
+    bounded = pl.col("statistic").is_in(long.filter(pl.col("value_low").is_not_null())["statistic"].unique().to_list())
+    whole = pl.col("value").is_not_null() & (pl.col("value_low").is_not_null() | ~bounded)
+    assert not long.filter(whole & pl.col("reason").is_not_null()).height
+    undefined = tables.agreement.filter(pl.col("kappa").is_null())
+    said = long.filter(pl.col("value").is_null(), statistic="agreement.kappa")
+    assert said["reason"].to_list() == undefined["kappa_reason"].to_list() and undefined.height
+
+
+def test_what_answered_elsewhere_is_called_by_its_model_and_not_taken_for_a_cascade(tmp_path: Path) -> None:
+    theirs = ImportedSpec(kind="imported", answers={"sst2": Path("a.csv")}, model="their model")
+    study = write_study(tmp_path, replace(OUTLINE, systems=OUTLINE.systems | {"tiny-qwen": theirs}))
+    tables = build(study)
+    shown = [*tables_displays(tables)]
+    for rows in shown:
+        assert not [cell for row in rows for cell in row if "None" in str(cell)]
+    assert any("their model" in map(str, row) for rows in shown for row in rows)
+    alone = say("cascades.txt", "no_speech_llm")
+    assert alone in verdict(build(write_study(tmp_path / "cascades")), OUTLINE)
+    assert alone not in verdict(tables, study.outline)
+
+
+def tables_displays(tables: Tables) -> Iterator[list[Any]]:
+    """The rows of tables that say what a system is made of."""
+    yield accuracy(tables.accuracy, STATISTICS.confidence).rows
+    yield costs_table.display(tables.costs, STATISTICS.confidence).rows
+    yield costs_table.totals(tables.costs).rows
+    yield list(table1(tables).rows)

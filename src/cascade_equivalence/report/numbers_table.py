@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 OTHERWISE = {"first": "reference", "second": "second_reference", "statistic": "of"}
 """Columns of other tables that are called so here."""
+LEVELS = ("snr_db", "rt60_ms")
+"""What a condition is called by says them."""
 OF: Schema = {
     **dict.fromkeys(("system", "reference", "second_reference", "implicit", "explicit", "asr", "model"), pl.String),
     **dict.fromkeys(("other_model", "task", "condition", "voice", "grouping", "of", "probe", "arm"), pl.String),
@@ -31,20 +33,21 @@ def long(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     measured = table.measured.columns if table.measured else ()
     known = rows.rename(OTHERWISE, strict=False)
     ends = {f"{name}{end}" for name in known.columns for end in ("_low", "_high")}
-    parts = [
-        known.select(
-            *(of for of in OF if of in known.columns),
-            pl.lit(f"{table.name}.{name}").alias("statistic"),
-            *(
-                pl.col(column).cast(pl.Float64).alias(f"value{end}")
-                for end in ("", "_low", "_high")
-                if (column := f"{name}{end}") in known.columns
-            ),
-            *(pl.col(why).alias("reason") for why in _reason(name, known.columns)),
+    parts = []
+    for name, kind in known.schema.items():
+        if not kind.is_numeric() or name in (*OF, *LEVELS, *ends, *measured):
+            continue
+        has = [end for end in ("", "_low", "_high") if f"{name}{end}" in known.columns]
+        # A table says of one number why it is missing; where another is there with its interval nothing is.
+        missing = pl.any_horizontal(pl.col(f"{name}{end}").is_null() for end in has)
+        parts.append(
+            known.select(
+                *(of for of in OF if of in known.columns),
+                pl.lit(f"{table.name}.{name}").alias("statistic"),
+                *(pl.col(f"{name}{end}").cast(pl.Float64).alias(f"value{end}") for end in has),
+                *(pl.when(missing).then(pl.col(why)).alias("reason") for why in _reason(name, known.columns)),
+            )
         )
-        for name, kind in known.schema.items()
-        if kind.is_numeric() and name not in (*OF, *ends, *measured)
-    ]
     return pl.concat([pl.DataFrame(schema=SCHEMA), *parts], how="diagonal")
 
 

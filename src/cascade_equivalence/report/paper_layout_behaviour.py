@@ -11,11 +11,12 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.report.comparison_study import pair_row
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent
-from cascade_equivalence.report.naming import API, CASCADE, E2E, HEARING, in_order, short_title, task_title
+from cascade_equivalence.report.naming import API, CASCADE, E2E, in_order, short_title, task_title
 from cascade_equivalence.report.paper_layout_beside import Beside
 from cascade_equivalence.report.paper_layout_table import Cell, LayoutRow, PaperTable, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import IMPLICIT
 from cascade_equivalence.report.shared_errors import ASR, LLM
+from cascade_equivalence.report.system_tables import made_of
 from cascade_equivalence.report.tables import Tables
 
 TYPES = {CASCADE: "Cascade", E2E: "End-to-end", API: "End-to-end (API)", "implicit": IMPLICIT}
@@ -50,7 +51,7 @@ def table1(tables: Tables, sizes: Mapping[str, str] = MappingProxyType({})) -> P
     rows: list[LayoutRow] = []
     for row in tables.accuracy.unique("system", keep="first", maintain_order=True).iter_rows(named=True):
         is_matched = row["system"] in matched
-        made = row["model"] if row["kind"] in HEARING else f"{row['asr']} → {row['llm']}"
+        made = made_of(row, " → ")
         kind = MATCHED if is_matched else TYPES.get(row["kind"], row["kind"])
         rows.append([row["system"], kind, f"{made} †" if is_matched else made, sizes.get(row["system"], NOT_RUN)])
     return paper_table(

@@ -13,7 +13,6 @@ from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_leg
 from cascade_equivalence.report.naming import (
     API,
     E2E,
-    HEARING,
     LENS_TEXT,
     SPEECH_LLM,
     condition_title,
@@ -24,9 +23,9 @@ from cascade_equivalence.report.wording import listed
 FROM_WITHIN = {SPEECH_LLM: "own transcription", LENS_TEXT: "off the last layer"}
 
 
-def made_of(parts: Mapping[str, Any]) -> str:
-    """What a system is made of, from its row of the accuracy table."""
-    return parts["model"] if parts["kind"] in HEARING else f"{parts['asr']} + {parts['llm']}"
+def made_of(parts: Mapping[str, Any], between: str = " + ") -> str:
+    """What a system is made of, from its row of the accuracy table: its model, or what transcribes and its LLM."""
+    return str(parts["model"]) if parts["asr"] is None else f"{parts['asr']}{between}{parts['llm']}"
 
 
 def accuracy(table: pl.DataFrame, confidence: float) -> Display:

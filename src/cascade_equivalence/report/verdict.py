@@ -3,6 +3,7 @@
 import polars as pl
 
 from cascade_equivalence.conditions import NOISE_KINDS, families, parse_condition
+from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.study import PRIOR
 from cascade_equivalence.report.naming import HEARING, Outline, level_title
 from cascade_equivalence.report.pair_tables import ceilings
@@ -51,7 +52,8 @@ def verdict(tables: Tables, outline: Outline) -> list[str]:
     if tables.noise.height:
         sentences.append(_noise(tables.noise))
     paragraphs.append(" ".join(sentences))
-    if not speech_llms:
+    # Of those that answered elsewhere nobody knows what they are.
+    if not speech_llms and not any(isinstance(spec, ImportedSpec) for spec in outline.systems.values()):
         paragraphs.append(say(SENTENCES, "no_speech_llm"))
     return [paragraph for paragraph in paragraphs if paragraph]
 
