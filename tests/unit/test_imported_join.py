@@ -28,7 +28,7 @@ def test_an_item_is_compared_if_and_only_if_each_has_one_answer_and_the_rest_is_
     sets, names = [of_ids(each) for each in ids], NAMES[: len(ids)]
     expected = set.intersection(*({name for name in each if each.count(name) == 1} for each in ids))
     if not expected:
-        with pytest.raises(StudyError, match="no item has an answer in all files"):
+        with pytest.raises(StudyError, match="no item has an answer in all files|more than one answer"):
             join_sets(sets, names)
         return
     (joined,), lines = join_sets(sets, names)
@@ -117,3 +117,8 @@ def test_a_task_without_a_name_is_told_as_such() -> None:
     several = answers(AnswerRow("a", "one"), AnswerRow("a", "two"))
     with pytest.raises(StudyError, match=r"other: \w"):
         join_sets([several, answers(AnswerRow("a"))], NAMES[:2])
+
+
+def test_answers_of_several_systems_in_one_file_are_told_as_that() -> None:
+    with pytest.raises(StudyError, match=r"other has more than one answer to 2 items.*one system"):
+        join_sets([of_ids(["a", "b"]), of_ids(["a", "b", "a", "b"])], NAMES[:2])

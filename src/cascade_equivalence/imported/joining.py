@@ -90,6 +90,7 @@ def _plainly(task: str, plain: Collection[str]) -> str:
 def _join(task: str, tables: Sequence[pl.DataFrame], names: Sequence[str], ignore_texts: bool) -> JoinedTask:
     lines: list[str] = []
     single = [_without_doubled(table, name, lines) for table, name in zip(tables, names, strict=True)]
+    doubled = list(lines)
     single = _in_every_voice(single, names, lines)
     keys = single[0].select(KEY)
     for table in single[1:]:
@@ -97,7 +98,7 @@ def _join(task: str, tables: Sequence[pl.DataFrame], names: Sequence[str], ignor
     everywhere = keys.height
     _say_missing(single, names, lines)
     if not everywhere:
-        raise StudyError(_nothing_common(task, single, names))
+        raise StudyError(_nothing_common(task, single, names, doubled))
     rows = [keys.join(table, on=KEY, how="left", maintain_order="left") for table in single]
     same = pl.repeat(True, everywhere, eager=True)
     for number in range(1, len(rows)):
@@ -193,7 +194,9 @@ def _items(rows: pl.DataFrame) -> str:
     return f"{count} ({', '.join(shown)}{', ...' if rows.height > SHOWN else ''})"
 
 
-def _nothing_common(task: str, tables: Sequence[pl.DataFrame], names: Sequence[str]) -> str:
+def _nothing_common(task: str, tables: Sequence[pl.DataFrame], names: Sequence[str], doubled: Sequence[str]) -> str:
+    if not all(table.height for table in tables):
+        return f"{_of(task)}{'; '.join(doubled)}: give the answers of one system, each once"
     like = "; ".join(
         f"{name}: {', '.join(map(repr, table['id'].head(SHOWN).to_list()))}"
         for name, table in zip(names, tables, strict=True)

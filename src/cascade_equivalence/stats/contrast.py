@@ -40,7 +40,7 @@ def contrast(
         confidence: Level of the intervals.
 
     Returns:
-        What the contrast node's JSON holds. An estimate is ``{value, low, high, reason}``; those of one number are the
+        What the contrast node writes, see ``numbers``. An estimate is ``{value, low, high, reason}``; those of one number are the
         same as in the agreement nodes.
 
         - ``rows``, ``groups``, ``confidence``

@@ -47,7 +47,7 @@ def errors(
         seed: Seed of the permutations.
 
     Returns:
-        A section of the agreement node's JSON; intervals count whole groups.
+        A section of what the agreement node writes; intervals count whole groups.
         An estimate is ``{value, low, high, reason}``.
 
         - ``permutation``: a ``Permutation``

@@ -111,7 +111,7 @@ def why_not(*, closed: bool) -> str | None:
 
 
 def indices(found: Mapping[str, Estimate], *, closed: bool) -> dict[str, dict[str, Any]]:
-    """The three for a node's JSON.
+    """The three as a node writes them.
 
     Args:
         found: Estimates of ``index_statistics``, among others.

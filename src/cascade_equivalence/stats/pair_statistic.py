@@ -56,8 +56,8 @@ class PairStatistic:
     """A statistic of a pair of systems.
 
     Attributes:
-        name: Its key in the JSON of an agreement node.
-        compute: The statistic, as JSON has it: numbers that are finite, text, None, lists and mappings of them.
+        name: What the names of its numbers begin with in the file of an agreement node.
+        compute: The statistic, see ``numbers``: numbers that are finite, text, None, lists and mappings of them.
     """
 
     name: str
