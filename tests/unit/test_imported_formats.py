@@ -168,6 +168,39 @@ def test_every_eval_ever_has_a_line_a_result_of_which_one_is_taken(tmp_path: Pat
         only(path, score="other")
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"evaluation_name": None},
+        {"model_id": None},
+        {"metadata": {"item": "q", "voice": 5, "group": 3}},
+        {"input": {"raw": "q", "reference": "positive"}},
+        {"output": {"raw": "positive"}},
+    ],
+)
+def test_values_of_every_eval_ever_without_their_list_or_as_numbers_are_read(
+    changed: dict[str, Any], tmp_path: Path
+) -> None:
+    row = {"schema_version": "0.3.0", "evaluation_id": "e", "model_id": "m", "evaluation_name": "n", "sample_id": "1"}
+    row |= {"evaluation": {"is_correct": True}, "input": {"raw": "q", "reference": ["positive"]}}
+    row |= {"output": {"raw": ["positive"]}} | changed
+    read = read_answers(write_lines(tmp_path / "a_samples.jsonl", [row]))
+    found = read.table.row(0, named=True)
+    assert (found["label"], found["raw"]) == ("positive", "positive")
+    assert "None" not in (read.name, found["task"]) and found["voice"] in ("", "5") and found["group"] in (None, "3")
+
+
+@pytest.mark.parametrize("changed", [{"arguments": {"a": 5}}, {"metrics": 5}, {"metrics": [["a"]]}])
+def test_a_sample_of_the_harness_that_is_none_is_one_line_or_read(changed: dict[str, Any], tmp_path: Path) -> None:
+    row = {"doc_id": 0, "target": "a", "filtered_resps": ["a"], "arguments": {}, "resps": [["a"]], "acc": 1.0}
+    path = write_lines(tmp_path / "samples_x.jsonl", [row | changed])
+    if "metrics" in changed:
+        assert read_answers(path).table["score"].to_list() == [1.0]
+    else:
+        with pytest.raises(StudyError, match="line 1 is no sample of the harness"):
+            read_answers(path)
+
+
 def test_a_log_of_inspect_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "inspect_ai", None)
     log = tmp_path / "log.json"

@@ -28,7 +28,7 @@ def test_an_item_is_compared_if_and_only_if_each_has_one_answer_and_the_rest_is_
     sets, names = [of_ids(each) for each in ids], NAMES[: len(ids)]
     expected = set.intersection(*({name for name in each if each.count(name) == 1} for each in ids))
     if not expected:
-        with pytest.raises(StudyError, match="no item has an answer in all files|more than one answer"):
+        with pytest.raises(StudyError, match=r"no item has an answer in all files|more than one answer"):
             join_sets(sets, names)
         return
     (joined,), lines = join_sets(sets, names)

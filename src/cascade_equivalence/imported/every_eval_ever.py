@@ -14,7 +14,7 @@ def _is_samples(head: FileHead, _: FileOptions) -> bool:
 
 
 def _read(head: FileHead, asked: FileOptions) -> FileReading:
-    reading = FileReading((), name=str(head.first["model_id"]))
+    reading = FileReading((), name=as_text(head.first["model_id"]) or "")
     reading.rows = _rows(head, asked, reading)
     return reading
 
@@ -24,7 +24,7 @@ def _rows(head: FileHead, asked: FileOptions, reading: FileReading) -> Iterator[
     others: dict[str, None] = {}
     found = False
     for where, row in rows_of(head):
-        task, result = str(row.get("evaluation_name", "")), row.get("evaluation_result_id")
+        task, result = as_text(row.get("evaluation_name")) or "", row.get("evaluation_result_id")
         # One line for each result that a sample counts in: more would be the same sample again.
         if (asked.score or taken.setdefault(task, result)) != result:
             others[str(result)] = None
@@ -44,8 +44,7 @@ def _row(where: str, row: Mapping[str, Any], task: str) -> AnswerRow:
     try:
         asked, judged = row["input"], row["evaluation"]
         final = [each for each in row.get("answer_attribution") or [] if each.get("is_terminal")]
-        raw = ((row.get("output") or {}).get("raw") or [None])[0]
-        references = asked["reference"]
+        raw = _first((row.get("output") or {}).get("raw"))
         text, more = as_text(asked["raw"]), row.get("metadata") or {}
         known = more.get("doc_hash")
         options = tuple(map(str, asked.get("choices") or ()))
@@ -53,9 +52,9 @@ def _row(where: str, row: Mapping[str, Any], task: str) -> AnswerRow:
             # In an export of this project the item, the voice that spoke it and its group stand apart.
             id=as_id(more.get("item", row["sample_id"]), where),
             task=task,
-            voice=more.get("voice", "") if "item" in more else "",
-            group=more.get("group") if "item" in more else None,
-            label=gold_option(as_text(references[0]), options) if references else None,
+            voice=as_text(more.get("voice")) or "" if "item" in more else "",
+            group=as_text(more.get("group")) if "item" in more else None,
+            label=gold_option(as_text(_first(asked["reference"])), options),
             answer=as_text(final[-1].get("extracted_value")) if final else None,
             raw=as_text(raw),
             score=as_score(judged["is_correct"], where),
@@ -67,6 +66,11 @@ def _row(where: str, row: Mapping[str, Any], task: str) -> AnswerRow:
         raise StudyError(
             f"{where} is not as Every Eval Ever's schema has it ({type(error).__name__}: {error})"
         ) from error
+
+
+def _first(values: Any) -> Any:
+    """The first of several; one that stands without a list around it is itself."""
+    return next(iter(values), None) if isinstance(values, list) else values
 
 
 EVERY_EVAL_EVER = AnswerFormat("every_eval_ever", "Every Eval Ever (*_samples.jsonl)", _is_samples, _read)

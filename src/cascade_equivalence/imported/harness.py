@@ -51,7 +51,9 @@ def _read(head: FileHead, asked: FileOptions) -> FileReading:
 def _rows(head: FileHead, asked: FileOptions, reading: FileReading, task: str) -> Iterator[AnswerRow]:
     metric, _, wanted = asked.score.partition(",")
     filters: dict[str, None] = {}
-    metrics = list(dict.fromkeys([*(head.first.get("metrics") or []), *_metrics(head.first)]))
+    named = head.first.get("metrics")
+    named = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    metrics = list(dict.fromkeys([*named, *_metrics(head.first)]))
     if metric and metric not in metrics:
         raise StudyError(f"{head.path} has no metric {metric!r}; it has {', '.join(metrics) or 'none'}")
     rows = list(rows_of(head))
@@ -65,7 +67,7 @@ def _rows(head: FileHead, asked: FileOptions, reading: FileReading, task: str) -
         if used == (wanted or next(iter(filters))):
             try:
                 yield _row(where, row, task, chosen)
-            except (KeyError, TypeError, IndexError, ValueError) as error:
+            except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
                 raise StudyError(f"{where} is no sample of the harness ({type(error).__name__}: {error})") from error
     if wanted and wanted not in filters:
         raise StudyError(f"{head.path} has no filter {wanted!r}; it has {', '.join(filters)}")

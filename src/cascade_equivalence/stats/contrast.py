@@ -40,8 +40,8 @@ def contrast(
         confidence: Level of the intervals.
 
     Returns:
-        What the contrast node writes, see ``numbers``. An estimate is ``{value, low, high, reason}``; those of one number are the
-        same as in the agreement nodes.
+        What the contrast node writes, see ``numbers``. An estimate is ``{value, low, high, reason}``; those of one
+        number are the same as in the agreement nodes.
 
         - ``rows``, ``groups``, ``confidence``
         - ``kappa_difference``, ``observed_difference``: with the first reference minus with the second, estimates
