@@ -40,12 +40,13 @@ def names_in(path: Path) -> dict[str, Any]:
 
     try:
         if path.suffix == ".json":
-            found = json.loads(path.read_text(encoding="utf-8")).get(OF, {})
+            held = json.loads(path.read_text(encoding="utf-8"))
+            found = held.get(OF, {}) if isinstance(held, dict) else {}
         else:
             found = json.loads(pl.read_parquet_metadata(path).get(OF, "{}"))
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise StudyError(f"{path} cannot be read ({error}): remove it and run again") from error
-    return dict(found)
+    return found if isinstance(found, dict) else {}
 
 
 def about(path: Path, names: Sequence[str]) -> tuple[Any, ...]:
