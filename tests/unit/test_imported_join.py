@@ -1,5 +1,6 @@
 """Joining answers: every pair of answers to one item is compared once, and whatever is left out is said."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,18 @@ def test_a_task_without_a_name_is_told_as_such() -> None:
 def test_answers_of_several_systems_in_one_file_are_told_as_that() -> None:
     with pytest.raises(StudyError, match=r"other has more than one answer to 2 items.*one system"):
         join_sets([of_ids(["a", "b"]), of_ids(["a", "b", "a", "b"])], NAMES[:2])
+
+
+def test_a_hash_in_the_place_of_words_is_compared_with_hashes_alone() -> None:
+    said = {word: f"sha256:{hashlib.sha256(word.encode()).hexdigest()}" for word in ("gold", "text", "other")}
+    plain = answers(AnswerRow("a", label="gold", answer="x", text="text", content="text"))
+    hashed, another = (
+        answers(AnswerRow("a", label=said["gold"], answer="x", score=1, text=said[word], content=said[word]))
+        for word in ("text", "other")
+    )
+    for sets in ([plain, hashed], [hashed, plain]):
+        (joined,), _ = join_sets(sets, NAMES[:2])
+        assert not joined.apart
+        assert all(table.select("label", "text").rows() == [("gold", "text")] for table in joined.tables)
+    with pytest.raises(StudyError, match="another text"):
+        join_sets([hashed, another], NAMES[:2])

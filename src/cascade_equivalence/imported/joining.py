@@ -161,7 +161,7 @@ def _agree(
 ) -> pl.Series:
     """Which rows have the same in both tables, where both have something."""
     one, other = (table[column] for table in pair)
-    alike = one.str.starts_with(HASHED) == other.str.starts_with(HASHED)
+    alike = _hashed(one) == _hashed(other)
     differs = (alike & (plain(one) != plain(other))).fill_null(False)
     if differs.any():
         rows = pair[0].filter(differs)
@@ -179,11 +179,17 @@ def _squeezed(texts: pl.Series) -> pl.Series:
     return texts.str.replace_all(r"\s+", " ").str.strip_chars()
 
 
+def _hashed(texts: pl.Series) -> pl.Series:
+    """Where a hash stands in the place of a text, which is compared with no text."""
+    return texts.str.contains(f"^(?:{HASHED}|sha256:[0-9a-f]{{64}}$)")
+
+
 def _first(tables: Sequence[pl.DataFrame], column: str) -> pl.Series:
-    """What the first table that has something says."""
+    """What the first table that has something says: words before a hash of them."""
     found = tables[0][column]
     for table in tables[1:]:
-        found = found.zip_with(found.is_not_null(), table[column])
+        worse = found.is_null() | (_hashed(found) & ~_hashed(table[column])).fill_null(False)
+        found = table[column].zip_with(worse, found)
     return found.alias(column)
 
 
