@@ -165,6 +165,7 @@ WORKS = {
     ("completion", "fish"): "complete",
     ("verify", "RESULTS"): "",
     ("compare", "RESULTS", "RESULTS"): "",
+    ("agree", "ANSWERS/speech-llm.csv", "ANSWERS/cascade.csv"): "κ of A and B",
 }
 REFUSES = {
     ("lock",): "checkout",
@@ -173,7 +174,9 @@ REFUSES = {
     ("sets", "."): "none of the sets",
     ("crate", "RESULTS"): "checkout",
     ("pack", "RESULTS"): "checkout",
+    ("export", "mine.yaml", "--to", "hf-eval-results"): "results/mine",
 }
+ANSWERS = str(REPOSITORY / "docs" / "answers")
 
 
 def test_every_command_is_tried() -> None:
@@ -194,7 +197,7 @@ def study(installed: Installed) -> None:
 def test_a_command_works_in_an_empty_folder(words: tuple[str, ...], installed: Installed, results: Path) -> None:
     if words[0] == "init":
         (installed.home / words[1]).unlink()
-    done = installed.command(*(word.replace("RESULTS", str(results)) for word in words))
+    done = installed.command(*(word.replace("RESULTS", str(results)).replace("ANSWERS", ANSWERS) for word in words))
     assert done.returncode == 0, done.stdout + done.stderr
     assert WORKS[words] in done.stdout
 
@@ -202,7 +205,7 @@ def test_a_command_works_in_an_empty_folder(words: tuple[str, ...], installed: I
 @pytest.mark.parametrize("words", REFUSES, ids=" ".join)
 @pytest.mark.usefixtures("study")
 def test_a_command_that_cannot_work_says_why(words: tuple[str, ...], installed: Installed, results: Path) -> None:
-    done = installed.command(*(word.replace("RESULTS", str(results)) for word in words))
+    done = installed.command(*(word.replace("RESULTS", str(results)).replace("ANSWERS", ANSWERS) for word in words))
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("Error: ") and REFUSES[words] in line
