@@ -69,7 +69,7 @@ def tables_shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ]
     answers = {
         node: pl.read_parquet(path).with_columns(seconds=pl.lit(0.9 if node.who == "talker" else 0.2))
-        for node, path in nodes(study.answers).items()
+        for node, path in nodes(study.answers, "system").items()
     }
     costs = costs_table(answers, {}, clip_seconds(speech), IMPLICIT_OUTLINE, tables.accuracy)
     tables = tables.changed(costs=costs)
