@@ -20,7 +20,6 @@ from cascade_equivalence.report.display import (
     percent,
     points_interval,
 )
-from cascade_equivalence.report.mechanism_frames import read_json
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.table import Table
 
@@ -61,6 +60,8 @@ PAIR_ESTIMATES = ("kappa", "observed_agreement")
 def _frame(
     files: Iterable[Path], part: str, schema: Schema, estimates: Iterable[str], outline: Outline
 ) -> pl.DataFrame:
+    from cascade_equivalence.report.mechanism_frames import read_json
+
     rows: list[dict[str, Any]] = []
     for path in files:
         (task,), found = about(path, ["task"]), read_json(path)
