@@ -1,6 +1,7 @@
 """The project's configs, a small study to change, and what is wrong with one."""
 
 import copy
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -15,8 +16,10 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.registry import OneOf
 
 ROOT = Path(__file__).parents[2]
+# Written out and read again: what an anchor shares would change in every place.
 FILES = {
-    path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "config").glob("*.yaml"))
+    path.name: json.loads(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    for path in sorted((ROOT / "config").glob("*.yaml"))
 }
 STUDIES = [name for name, content in FILES.items() if isinstance(content.get("tasks"), list)]
 REGISTRIES = [name for name in FILES if name not in (*STUDIES, schema.DEFAULTS)]

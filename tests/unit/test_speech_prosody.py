@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.config.speech import EspeakVoice
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.speech.prosody import STYLES, apply_style
+from cascade_equivalence.speech.prosody import STYLES, apply_prosody, find_style
 from cascade_equivalence.speech.provider import open_provider
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, rms
 
@@ -112,7 +112,7 @@ def test_no_style_reaches_full_scale(measured: Measures) -> None:
 
 def test_no_style_leaves_the_voice_as_it_is() -> None:
     voice = EspeakVoice(provider="espeak", name="en-gb", rate=150, pitch=40, volume=90)
-    assert apply_style(voice, None) == voice
+    assert apply_prosody(voice, None) == voice
 
 
 @given(
@@ -122,7 +122,7 @@ def test_settings_stay_in_range_and_other_settings_stay(
     style: str, rate: int, pitch: int, width: int, volume: int
 ) -> None:
     voice = EspeakVoice(provider="espeak", name="en-us+m3", rate=rate, pitch=pitch, range=width, volume=volume)
-    styled = apply_style(voice, style)  # the config type refuses what is out of range
+    styled = apply_prosody(voice, find_style(style))  # the config type refuses what is out of range
     assert styled.name == voice.name
     if STYLES[style].pitch > 0:
         assert styled.pitch >= voice.pitch
@@ -132,6 +132,6 @@ def test_settings_stay_in_range_and_other_settings_stay(
 
 def test_unknown_style_suggests_the_nearest() -> None:
     with pytest.raises(StudyError, match=r"'suprise'.*'surprise'"):
-        apply_style(EspeakVoice(provider="espeak"), "suprise")
+        find_style("suprise")
     with pytest.raises(StudyError, match="neutral, joy"):
-        apply_style(EspeakVoice(provider="espeak"), "qqqq")
+        find_style("qqqq")

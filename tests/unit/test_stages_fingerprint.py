@@ -28,10 +28,12 @@ RUN_BY = {
     "answer_api": ("answer_api",),
     "answer_imported": ("answer_imported",),
     "preflight": ("preflight",),
-    "training_texts": ("connector_texts",),
+    "training_texts": ("connector_texts", "adapter_texts"),
     "training_shards": ("connector_shard",),
     "training_frames": ("connector_frames",),
     "training_distil": ("connector_distil", "connector_evaluation"),
+    "adapter_shards": ("adapter_shard",),
+    "adapter_training": ("adapter_training", "adapter_evaluation"),
     "utterances": ("draw_utterances",),
     "states": ("capture_states",),
     "probes": ("probe_layer",),
@@ -97,6 +99,7 @@ BESIDE = {
     "nodes/answers.py": "the stage answer is counted where it runs",
     "nodes/transcripts.py": "the stage transcripts is counted where it runs",
     "tasks/*.py": "prompts and items; the stage answer is counted where they decide",
+    "adapter/*.py": "a stage's input is made by the stages before it, which are made again first",
     "connector/*.py": "a stage's input is made by the stages before it, which are made again first",
 }
 SHOWN = {
@@ -111,6 +114,7 @@ DRAWN = {"mechanism/utterances.py": "says which utterances train; their node is 
 ELSEWHERE = {
     **dict.fromkeys(("transcribe", "transcripts", "listen", "preflight"), BESIDE),
     **{f"training_{stage}": BESIDE for stage in ("texts", "shards", "frames", "distil")},
+    **{f"adapter_{stage}": BESIDE for stage in ("shards", "training")},
     **dict.fromkeys(("utterances", "states", "lens", "implicit", "erasure", "surplus"), BESIDE),
     **dict.fromkeys(("probes", "moments", "erasers"), DRAWN),
     "resolve": {

@@ -1,5 +1,7 @@
 rule resolve_model:
-    """Fetch a model's weights and convert them, with a manifest."""
+    """Fetch a model's weights and convert them, with a manifest; an adapter's with those of its base."""
+    input:
+        parts=lambda wildcards: list(stages.resolve.parts(STUDY, wildcards.model).values()),
     output:
         manifest=f"{MODELS}/{{model}}/manifest.json",
     log:

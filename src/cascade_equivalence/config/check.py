@@ -14,6 +14,7 @@ from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
+from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.spoken import clean_voices, own_voices
 from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
 
@@ -28,6 +29,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     apis = {name: spec for name, spec in chosen.items() if isinstance(spec, ApiSpec)}
     yield from api_problems(apis, study.api, study.answer.mode)
     yield from _connector_problems(study)
+    yield from _adapter_problems(study)
     yield from _engine_problems(study)
     if study.items.source == "demo" and study.items.folder is not None:
         yield "items.folder: the demo's items come with the project; leave it out, or set items.source to published"
@@ -66,6 +68,7 @@ def _name_problems(study: StudyConfig) -> Iterator[str]:
         if len({contrast.system, contrast.first, contrast.second}) < 3:  # noqa: PLR2004
             yield f"contrasts.{index}: name three different systems"
     yield from unknown("connectors", study.connectors, defined.connectors, "connector")
+    yield from unknown("adapters", study.adapters, defined.adapters, "voice adapter")
 
 
 def _statistics_problems(study: StudyConfig) -> Iterator[str]:
@@ -133,6 +136,23 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
                     yield f"noise.systems: {name!r} answered elsewhere, to clean speech; leave it out"
 
 
+def _adapter_problems(study: StudyConfig) -> Iterator[str]:
+    for name in study.adapters:
+        adapter = study.definitions.adapters.get(name)
+        if adapter is None:
+            continue
+        key = f"adapters.{name}"
+        yield from _model_problems(study, f"{key}.base", adapter.base, ("speech-llm",))
+        yield from _transcription_problems(study, adapter.base)
+        yield from unknown(f"{key}.read", [adapter.read], study.definitions.connectors, "connector")
+        for field, tasks in (("voiced_tasks", adapter.voiced_tasks), ("text_tasks", adapter.text_tasks)):
+            yield from repeated(f"{key}.{field}", tasks)
+            yield from unknown(f"{key}.{field}", tasks, study.definitions.tasks, "task with a prompt")
+        for task in adapter.voiced_tasks:
+            if not TASKS.find(task).styles:
+                yield f"{key}.voiced_tasks: the labels of {task} do not lie in the voice"
+
+
 def _connector_problems(study: StudyConfig) -> Iterator[str]:
     for name in study.connectors:
         connector = study.definitions.connectors.get(name)
@@ -169,11 +189,27 @@ def _model_problems(study: StudyConfig, key: str, name: str, roles: Sequence[str
         return
     if model.role != "speech-llm":
         return
-    if model.text_model is None and model.audio_model is not None:
+    if model.base is not None:
+        yield from _base_problems(study, name, model)
+    elif model.text_model is None and model.audio_model is not None:
         yield f"models.{name}.text_model: name the text LLM that this speech LLM speaks through"
     for part, inner, role in (("text_model", model.text_model, "llm"), ("audio_model", model.audio_model, "asr")):
         if inner is not None:
             yield from _model_problems(study, f"models.{name}.{part}", inner, (role,))
+
+
+def _base_problems(study: StudyConfig, name: str, model: ModelSpec) -> Iterator[str]:
+    """What an adapter's base must be: a speech LLM around a text LLM of its own name, no adapter itself."""
+    key = f"models.{name}.base"
+    base = study.definitions.models.get(str(model.base))
+    if base is None or base.role != "speech-llm":
+        yield from _model_problems(study, key, str(model.base), ("speech-llm",))
+    elif base.base is not None or base.text_model is None:
+        yield f"{key}: {model.base!r} does not speak through a text LLM of its own entry; name one that does"
+    else:
+        yield from _model_problems(study, key, str(model.base), ("speech-llm",))
+    if model.text_model is not None:
+        yield f"models.{name}.text_model: leave it out; an adapter changes the text LLM of its base"
 
 
 def _transcription_problems(study: StudyConfig, name: str) -> Iterator[str]:

@@ -105,6 +105,17 @@ class ModelSpec(Closed):
         description="Of a speech LLM whose weights lack the audio tower: the Whisper model it hears with, by name "
         "(`audio_model_id`).",
     )
+    base: Name | None = Field(
+        default=None,
+        description="Of a speech LLM that is an adapter on another: that other one, whose connector and text LLM it "
+        "changes.",
+    )
+    scale: float = Field(
+        default=1.0,
+        ge=0,
+        le=2,
+        description="Of an adapter: how much of its change is made; 0 leaves its base as it was.",
+    )
     transcription: TranscriptionPrompt | None = Field(
         default=None, description="Of a speech LLM: how it is asked for a transcript."
     )

@@ -17,6 +17,7 @@ from cascade_equivalence.config.speech import NoiseConfig, SpeechConfig, VoiceSp
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.config.training import ConnectorSpec
+from cascade_equivalence.config.voice_training import VoiceAdapterSpec
 
 SLOT = re.compile(r"\{(speech|options)\}")
 """What is filled in a prompt."""
@@ -241,6 +242,7 @@ class Definitions(Closed):
     voices: dict[Name, VoiceSpec] = Field(default={}, description="Voices, by name.")
     tasks: dict[TaskName, TaskSpec] = Field(default={}, description="How each task is asked.")
     connectors: dict[Name, ConnectorSpec] = Field(default={}, description="Connectors to train, by name.")
+    adapters: dict[Name, VoiceAdapterSpec] = Field(default={}, description="Voice adapters to train, by name.")
 
 
 class StudyConfig(Closed):
@@ -271,6 +273,9 @@ class StudyConfig(Closed):
     api: ApiConfig = Field(default=ApiConfig(), description="How systems behind an API are used.")
     connectors: list[Name] = Field(
         default=[], description="Connectors that the target `train_connector` trains; no other target needs them."
+    )
+    adapters: list[Name] = Field(
+        default=[], description="Voice adapters that the target `train_adapter` trains; no other target needs them."
     )
     statistics: StatisticsConfig = Field(default=StatisticsConfig(), description="How agreement is judged.")
     surplus: SurplusConfig = Field(default=SurplusConfig(), description="What the audio tells beyond the transcript.")

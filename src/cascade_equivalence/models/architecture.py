@@ -169,19 +169,18 @@ def sound_settings(folder: Path) -> Mapping[str, Any]:
     )
 
 
-def check_own_text(text: "TextLLM", folder: Path, own: OwnText) -> None:
+def check_own_text(text: "TextLLM", folder: Path) -> None:
     """Refuse a text LLM that is not the checkpoint's own: its answers would pass for the speech LLM's.
 
     Args:
         text: The text LLM.
         folder: The speech LLM's checkpoint.
-        own: The text LLM inside.
 
     Raises:
         StudyError: It was loaded from elsewhere.
     """
     given = Path(text.tokenizer.name_or_path)
-    if not isinstance(text.model, own.network()) or given.resolve() != folder.resolve():
+    if given.resolve() != folder.resolve():
         raise StudyError(
             f"{folder} holds its own text LLM, but was given that of {given}: remove `text_model` from its entry"
         )

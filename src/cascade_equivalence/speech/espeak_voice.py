@@ -14,7 +14,7 @@ import numpy as np
 
 from cascade_equivalence.config.speech import EspeakVoice
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.speech.prosody import apply_style
+from cascade_equivalence.speech.prosody import Prosody, apply_prosody, find_style
 from cascade_equivalence.speech.waveform import STEPS, Waveform, resample
 
 WORKER = Path(__file__).with_name("espeak_worker.py")
@@ -59,7 +59,15 @@ class EspeakProvider:
         Raises:
             StudyError: If the style is unknown, or the worker dies twice over the text.
         """
-        settings = apply_style(self._spec, style).model_dump(include={"rate", "pitch", "range", "volume"})
+        return self.speak_as(text, None if style is None else find_style(style))
+
+    def speak_as(self, text: str, change: Prosody | None) -> Waveform:
+        """Speak a text with any changes to the voice's own settings; None speaks it as it is.
+
+        Raises:
+            StudyError: If the worker dies twice over the text.
+        """
+        settings = apply_prosody(self._spec, change).model_dump(include={"rate", "pitch", "range", "volume"})
         request = json.dumps({"text": text, **settings}).encode() + b"\n"
         try:
             sound = self._ask(request)

@@ -72,22 +72,18 @@ def find_style(name: str) -> Prosody:
     return STYLES[name]
 
 
-def apply_style(spec: EspeakVoice, style: str | None) -> EspeakVoice:
-    """A voice's settings in a style, cut to what the engine takes.
+def apply_prosody(spec: EspeakVoice, change: Prosody | None) -> EspeakVoice:
+    """A voice's settings with some changes, cut to what the engine takes.
 
     Args:
         spec: The voice.
-        style: A name of ``STYLES``; None leaves the voice as it is.
+        change: The changes; None leaves the voice as it is.
 
     Returns:
         The voice with new rate, pitch, range and volume.
-
-    Raises:
-        StudyError: If the style is unknown.
     """
-    if style is None:
+    if change is None:
         return spec
-    change = find_style(style)
     settings = {
         "rate": spec.rate * change.rate,
         "pitch": spec.pitch + change.pitch,

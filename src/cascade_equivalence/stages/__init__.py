@@ -5,6 +5,7 @@ A stage is functions that take the study. The rules of the workflow ask them; wh
 # ruff: noqa: F401  (imported to be found as attributes)
 
 from cascade_equivalence.stages import (
+    adapter,
     agree,
     answer,
     api,

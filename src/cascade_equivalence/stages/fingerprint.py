@@ -119,6 +119,15 @@ STAGES = {
         "models/speech_llm/connector.py",
     ),
     "training_distil": ("connector/distil.py", "connector/evaluation.py", "connector/card.md", "models/text_llm.py"),
+    "adapter_shards": (
+        *("adapter/base.py", "adapter/clips.py", "adapter/draws.py", "adapter/plan.py"),
+        *("speech/prosody.py", "speech/espeak_voice.py"),
+        *(f"models/speech_llm/{name}.py" for name in ("audio_encoder", "audio_tower", "connector", "voice")),
+    ),
+    "adapter_training": (
+        *(f"adapter/{name}.py" for name in ("asking", "export", "measure", "run", "train")),
+        *("adapter/card.md", "models/speech_llm/voice.py", "models/speech_llm/voice_adapter.py", "models/text_llm.py"),
+    ),
     "utterances": ("mechanism/utterances.py", "mechanism/acoustics.py", "nodes/utterances.py", "speech/clips.py"),
     "states": (*(f"mechanism/{name}.py" for name in ("capture", "hooks", "states")), "nodes/states.py"),
     "probes": (

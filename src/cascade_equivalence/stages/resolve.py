@@ -38,11 +38,20 @@ def all_manifests(study: Study) -> list[str]:
     return list(dict.fromkeys(manifest(study, model) for model in models))
 
 
+def parts(study: Study, model: str) -> dict[str, str]:
+    """Manifests of what an adapter's folder is put together with: ``base`` and ``text``; none for other models."""
+    base = study.model(model).base
+    if base is None:
+        return {}
+    return {"base": manifest(study, base), "text": manifest(study, study.text_model(base))}
+
+
 def params(study: Study, model: str) -> dict[str, Any]:
     """What resolved weights depend on. A folder of the user's counts as it is now."""
     spec = study.model(model)
+    left_out = {"blocks", "billions", *(() if spec.base else ("base", "scale"))}
     params: dict[str, Any] = {
-        "spec": spec.model_dump(mode="json", exclude={"blocks", "billions"}),
+        "spec": spec.model_dump(mode="json", exclude=left_out),
         "code": code_fingerprint("resolve", *study.opened_by(model)),
     }
     if isinstance(spec.source, PathSource):

@@ -28,7 +28,8 @@ def constraints(study: Study) -> dict[str, str]:
         "noise": _either(noise),
         "part": "speech|music",
         "connector": _either(study.config.definitions.connectors),
-        "shard": r"train-\d{4}|held-[A-Za-z0-9._-]+",
+        "adapter": _either(study.config.definitions.adapters),
+        "shard": r"(train|styled|plain)-\d{4}|held-[A-Za-z0-9._-]+",
         "system": _either(study.config.systems),
         **{role: _either(study.config.systems) for role in ("reference", "first", "second")},
     }

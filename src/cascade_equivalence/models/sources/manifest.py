@@ -43,6 +43,9 @@ class Manifest(BaseModel):
     origin: dict[str, FileRecord] = Field(description="The files as the source gave them, before any conversion.")
     architecture: dict[str, Fact] = Field(description="Shape of the network, read from its files.")
     converters: dict[str, str] = Field(description="Versions of the libraries that converted, if any did.")
+    adapts: dict[str, str] | None = Field(
+        default=None, description="Of an adapter: revisions of its base and of that one's text LLM, and its scale."
+    )
 
 
 def record_files(files: dict[str, Path], label: str) -> dict[str, FileRecord]:

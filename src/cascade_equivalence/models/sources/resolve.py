@@ -2,8 +2,10 @@
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 from filelock import FileLock
 
@@ -13,6 +15,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.ctranslate2_weights import read_tensors, whisper_state_dict
 from cascade_equivalence.models.openai_whisper import WEIGHTS, write_weights
 from cascade_equivalence.models.sources import folder, hub, wheels
+from cascade_equivalence.models.sources.adapted import adapted, put_together
 from cascade_equivalence.models.sources.facts import asr_facts, llm_facts, speech_facts
 from cascade_equivalence.models.sources.files import Fetched
 from cascade_equivalence.models.sources.install import install, refuse_foreign
@@ -25,6 +28,8 @@ from cascade_equivalence.models.sources.manifest import (
     says,
     write_manifest,
 )
+
+NO_PARTS: Mapping[str, Path] = MappingProxyType({})
 
 
 def _fetch(spec: ModelSpec, work: Path, cache: Path) -> Fetched:
@@ -65,9 +70,11 @@ def _convert(spec: ModelSpec, fetched: dict[str, Path], work: Path) -> tuple[dic
     return fetched | {WEIGHTS: work / "converted" / WEIGHTS}, {"safetensors": version("safetensors")}
 
 
-def _is_current(manifest: Manifest, spec: ModelSpec, target: Path) -> bool:
+def _is_current(manifest: Manifest, spec: ModelSpec, parts: Mapping[str, Path], target: Path) -> bool:
     """Whether the folder already holds what the entry asks for, byte for byte."""
     if (manifest.source, manifest.gguf, manifest.role) != (spec.source, spec.gguf, spec.role):
+        return False
+    if manifest.adapts != adapted(spec.scale, parts):
         return False
     if isinstance(spec.source, PathSource):
         listed = folder.fetch(spec.source, spec.gguf).files
@@ -79,9 +86,11 @@ def _is_current(manifest: Manifest, spec: ModelSpec, target: Path) -> bool:
     return not differences(manifest, target)
 
 
-def _build(name: str, spec: ModelSpec, target: Path, work: Path, cache: Path) -> None:
+def _build(name: str, spec: ModelSpec, parts: Mapping[str, Path], target: Path, work: Path, cache: Path) -> None:
     fetched = _fetch(spec, work / "fetched", cache)
     files, converters = _convert(spec, fetched.files, work)
+    if parts:
+        files = put_together(files, spec.scale, parts, work / "adapted")
     facts = {"asr": asr_facts, "llm": llm_facts, "speech-llm": speech_facts}[spec.role]
     architecture = facts(files, name)
     if spec.role == "speech-llm" and spec.text_model is None and "layers" not in architecture:
@@ -103,11 +112,14 @@ def _build(name: str, spec: ModelSpec, target: Path, work: Path, cache: Path) ->
         origin=origin,
         architecture=architecture,
         converters=converters,
+        adapts=adapted(spec.scale, parts),
     )
     install(manifest, files, target, work)
 
 
-def resolve_model(name: str, spec: ModelSpec, target: Path, cache: Path | None = None) -> Path:
+def resolve_model(
+    name: str, spec: ModelSpec, target: Path, cache: Path | None = None, parts: Mapping[str, Path] = NO_PARTS
+) -> Path:
     """Bring a model's weights into a folder, in the formats the engines read, with a manifest.
 
     A second call with the same entry reads the folder against its record and changes nothing (it writes a deleted
@@ -120,6 +132,7 @@ def resolve_model(name: str, spec: ModelSpec, target: Path, cache: Path | None =
         spec: Its entry.
         target: The model folder.
         cache: Folder for downloads that studies share, by default :func:`~.wheels.default_cache`.
+        parts: Of an adapter: the resolved folders of its ``base`` and of that one's ``text`` LLM.
 
     Returns:
         The model folder.
@@ -138,7 +151,7 @@ def resolve_model(name: str, spec: ModelSpec, target: Path, cache: Path | None =
     work = target.with_name(f".{target.name}.partial")
     with FileLock(locks / f"{hashlib.sha256(str(target).encode()).hexdigest()[:32]}.lock"):
         recorded = last_installed(target)
-        if recorded and _is_current(recorded, spec, target):
+        if recorded and _is_current(recorded, spec, parts, target):
             described = recorded.model_copy(update={"name": name, "licence": spec.licence, "chat": spec.chat})
             for file in (RECORD, MANIFEST):
                 if not says(target / file, described):
@@ -149,7 +162,7 @@ def resolve_model(name: str, spec: ModelSpec, target: Path, cache: Path | None =
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         try:
-            _build(name, spec, target, work, cache)
+            _build(name, spec, parts, target, work, cache)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return target

@@ -1,5 +1,6 @@
 """The architectures of speech LLMs that the package opens. What computes is imported when a checkpoint is opened."""
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.models.architecture import PROCESSORS, Architecture, OwnText
@@ -50,6 +51,18 @@ def _phi4_multimodal_text() -> Any:
     return Phi4MultimodalForCausalLM
 
 
+def _voice_adapter(files: "SpeechFiles", text: "TextLLM", device: str, dtype: "torch.dtype") -> "SpeechLLM":
+    from cascade_equivalence.models.speech_llm.voice_adapter import open_voice_adapter
+
+    return open_voice_adapter(files, text, device, dtype)
+
+
+def _adapted_text() -> Any:
+    from cascade_equivalence.models.speech_llm.voice_adapter import AdaptedText
+
+    return AdaptedText
+
+
 KIND = Architecture
 OWN = (
     Architecture(name="ultravox", title="Ultravox", open=_ultravox),
@@ -71,6 +84,13 @@ OWN = (
             "`revision: refs/pr/70` of microsoft/Phi-4-multimodal-instruct, the same weights in the layout of the "
             "transformers library"
         },
+    ),
+    Architecture(
+        name="voice_adapter",
+        title="Voice adapter",
+        open=_voice_adapter,
+        own_text=OwnText(network=_adapted_text, config=itemgetter("text_config")),
+        files=ADAPTER_FILES,
     ),
     *NATIVE,
 )

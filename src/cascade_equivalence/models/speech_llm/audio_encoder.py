@@ -12,6 +12,7 @@ from cascade_equivalence.models.speech_llm.audio_tower import AudioTower, encode
 from cascade_equivalence.models.speech_llm.mel import batch_mels, log_mel
 from cascade_equivalence.models.speech_llm.projector import UltravoxProjector
 from cascade_equivalence.models.speech_llm.settings import UltravoxSettings
+from cascade_equivalence.models.speech_llm.voice import VoicePath, pooled
 
 SAMPLE_RATE = 16_000
 MAX_SECONDS = 600
@@ -81,12 +82,16 @@ class AudioEncoder(nn.Module):
     Args:
         audio_tower: The encoder.
         multi_modal_projector: The connector, see :func:`build_connector`.
+        voice: What carries the voice around the words, if anything does: its vector is added to each of a piece's.
     """
 
-    def __init__(self, audio_tower: AudioTower, multi_modal_projector: nn.Module) -> None:
+    def __init__(
+        self, audio_tower: AudioTower, multi_modal_projector: nn.Module, voice: VoicePath | None = None
+    ) -> None:
         super().__init__()
         self.audio_tower = audio_tower
         self.multi_modal_projector = multi_modal_projector
+        self.voice = voice
 
     @torch.inference_mode()
     def embed(self, audios: Sequence[np.ndarray], batch_size: int = 16) -> list[torch.Tensor]:
@@ -103,11 +108,39 @@ class AudioEncoder(nn.Module):
             StudyError: A clip is not such a waveform; see :func:`check_audio`.
         """
         found: list[list[torch.Tensor]] = [[] for _ in audios]
-        for owners, states, frames in self._encoded(audios, batch_size):
-            tokens, counts = self.multi_modal_projector(states, frames)
-            for owner, row, count in zip(owners, tokens, counts.tolist(), strict=True):
-                found[owner].append(row[:count])
+        for owner, words, statistics in self._heard(audios, batch_size):
+            told = None if self.voice is None else self.voice(statistics[None])
+            found[owner].append(words if told is None else words + told.to(words.dtype))
         return [torch.cat(parts) for parts in found]
+
+    @torch.no_grad()
+    def words_and_voice(
+        self, audios: Sequence[np.ndarray], batch_size: int = 16
+    ) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
+        """What is there to be heard of each clip, as the training of a voice path needs it.
+
+        Args:
+            audios: As for :meth:`embed`.
+            batch_size: As for :meth:`embed`.
+
+        Returns:
+            For each clip, in order, its pieces: the connector's vectors (vectors, text width) without the voice, and
+            the statistics (features,) that a voice path takes.
+        """
+        found: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in audios]
+        for owner, words, statistics in self._heard(audios, batch_size, voice=True):
+            found[owner].append((words, statistics))
+        return found
+
+    def _heard(
+        self, audios: Sequence[np.ndarray], batch_size: int, voice: bool = False
+    ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+        """Pieces: the clip of each, the connector's vectors, and statistics (features,), none where nobody asks."""
+        voice = voice or self.voice is not None
+        for owners, states, frames, statistics in self._encoded(audios, batch_size, voice):
+            tokens, counts = self.multi_modal_projector(states, frames)
+            for owner, row, count, own in zip(owners, tokens, counts.tolist(), statistics, strict=True):
+                yield owner, row[:count], own
 
     @torch.no_grad()
     def encode(self, audios: Sequence[np.ndarray], batch_size: int = 16) -> list[torch.Tensor]:
@@ -125,15 +158,15 @@ class AudioEncoder(nn.Module):
             StudyError: As for :meth:`embed`.
         """
         found: list[list[torch.Tensor]] = [[] for _ in audios]
-        for owners, states, frames in self._encoded(audios, batch_size):
+        for owners, states, frames, _ in self._encoded(audios, batch_size):
             for owner, row, count in zip(owners, states, frames.tolist(), strict=True):
                 found[owner].append(row[:count])
         return [torch.cat(parts) for parts in found]
 
     def _encoded(
-        self, audios: Sequence[np.ndarray], batch_size: int
-    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """Batches of pieces: the clip of each, states (pieces, frames, width) and frames (pieces,)."""
+        self, audios: Sequence[np.ndarray], batch_size: int, voice: bool = False
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Batches of pieces: the clip of each, states (pieces, frames, width), frames (pieces,), and statistics."""
         for index, audio in enumerate(audios):
             check_audio(audio, f"clip {index + 1} of {len(audios)}")
         dtype = self.audio_tower.conv1.weight.dtype
@@ -141,7 +174,13 @@ class AudioEncoder(nn.Module):
         while batch := list(islice(pieces, batch_size)):
             owners, mels = zip(*batch, strict=True)
             mel_frames = torch.tensor([mel.shape[1] for mel in mels], device=mels[0].device)
-            yield list(owners), self.audio_tower(batch_mels(mels).to(dtype), mel_frames), encoder_frames(mel_frames)
+            sound, frames = batch_mels(mels).to(dtype), encoder_frames(mel_frames)
+            if voice:
+                depths = list(self.audio_tower.depths(sound, mel_frames))
+                yield list(owners), self.audio_tower.layer_norm(depths[-1]), frames, pooled(depths, frames)
+            else:
+                # A state of each depth at once would not fit for the large towers.
+                yield list(owners), self.audio_tower(sound, mel_frames), frames, sound.new_zeros(len(owners), 0)
 
     def _pieces(self, audios: Sequence[np.ndarray]) -> Iterator[tuple[int, torch.Tensor]]:
         """Each clip's spectrograms, those of a clip in order; longest clips first, so that batches waste little."""

@@ -1,5 +1,7 @@
 """Whisper's encoder on sound of any length up to 30 s, as Ultravox uses it: padding is not needed nor attended to."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 from transformers import WhisperConfig
@@ -51,6 +53,25 @@ class AudioTower(WhisperEncoder):
         Raises:
             StudyError: A piece is longer than the encoder's positions.
         """
+        for states in self.depths(mel, mel_frames):
+            last = states
+        normed: torch.Tensor = self.layer_norm(last)
+        return normed
+
+    def depths(self, mel: torch.Tensor, mel_frames: torch.Tensor) -> Iterator[torch.Tensor]:
+        """States before the first block and behind each, as :meth:`forward` comes by them.
+
+        Args:
+            mel: As for :meth:`forward`.
+            mel_frames: As for :meth:`forward`.
+
+        Yields:
+            States (pieces, encoder frames, width), without the final norm; behind a piece's ``encoder_frames`` they
+            mean nothing.
+
+        Raises:
+            StudyError: A piece is longer than the encoder's positions.
+        """
         if mel.shape[-1] > self.longest:
             raise StudyError(f"the audio tower takes at most {self.longest} mel frames, not {mel.shape[-1]}: cut it")
         mel_frames = mel_frames.to(mel.device)
@@ -59,10 +80,10 @@ class AudioTower(WhisperEncoder):
         states = nn.functional.gelu(self.conv2(states)).transpose(1, 2)
         states = states + self.embed_positions.weight[: states.shape[1]]
         mask = self._mask(states, encoder_frames(mel_frames))
+        yield states
         for layer in self.layers:
             states = layer(states, mask)
-        normed: torch.Tensor = self.layer_norm(states)
-        return normed
+            yield states
 
     def _mask(self, states: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         """Additive mask (pieces, 1, 1 or queries, keys)."""

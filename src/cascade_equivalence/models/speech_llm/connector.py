@@ -196,17 +196,16 @@ class TokenMixtureConnector(nn.Module):
         run = starts.cumsum(1) - 1
         runs = run.max(1).values + 1
         longest = int(runs.max())
-        words = (logits[..., :blank] * self.focus.float().exp()).softmax(-1)
+        # Most outputs are blank: what is not kept is not mixed.
+        clip, output = kept.nonzero(as_tuple=True)
+        words = (logits[clip, output, :blank] * self.focus.float().exp()).softmax(-1)
         vectors = words.to(self.table.dtype) @ self.table
-        run = torch.where(kept, run, longest)
-        weight = torch.zeros(len(best), longest + 1, device=best.device).scatter_add(
-            1, run, torch.ones_like(vectors[..., 0])
-        )
-        total = vectors.new_zeros(len(best), longest + 1, vectors.shape[-1])
-        total = total.scatter_add(1, run[..., None].expand_as(vectors), vectors)
-        classes = best.new_zeros(len(best), longest + 1).scatter(1, run, best)
-        mean = total / weight.clamp(min=1)[..., None]
-        return mean[:, :longest], runs, classes[:, :longest]
+        place = clip * longest + run[clip, output]
+        weight = vectors.new_zeros(len(best) * longest).index_add(0, place, torch.ones_like(vectors[:, 0]))
+        total = vectors.new_zeros(len(best) * longest, vectors.shape[-1]).index_add(0, place, vectors)
+        mean = (total / weight.clamp(min=1)[:, None]).unflatten(0, (-1, longest))
+        classes = best.new_zeros(len(best) * longest).index_copy(0, place, best[clip, output])
+        return mean, runs, classes.unflatten(0, (-1, longest))
 
     def forward(self, states: torch.Tensor, encoder_frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map encoder states (clips, frames, width) to vectors (clips, longest, text width) and their numbers."""

@@ -141,6 +141,6 @@ def open_speech_llm(files: SpeechFiles, text: TextLLM, device: str, dtype: torch
     """
     architecture = architecture_in(files.folder)
     if architecture.own_text is not None:
-        check_own_text(text, files.folder, architecture.own_text)
+        check_own_text(text, files.folder)
     check_files(architecture, files.folder)
     return architecture.open(files, text, device, dtype)

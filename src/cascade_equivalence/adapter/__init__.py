@@ -1,0 +1,1 @@
+"""Training of a voice adapter, which lets a speech LLM hear how something is said."""
