@@ -36,7 +36,6 @@ def adapter() -> Config:
         "base": "speech-a",
         "voiced_tasks": ["mustard"],
         "text_tasks": ["sst2"],
-        "depths": 3,
         "hidden": 8,
         "clips": 12,
         "plain_clips": 6,

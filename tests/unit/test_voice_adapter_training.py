@@ -44,7 +44,6 @@ def spec(**more: object) -> VoiceAdapterSpec:
         "base": "base",
         "voiced_tasks": ["mustard"],
         "text_tasks": ["sst2"],
-        "depths": 2,
         "hidden": 16,
         "clips": 24,
         "plain_clips": 8,
@@ -79,7 +78,7 @@ def made_up(count: int, seed: int) -> list[VoicedClip]:
         style = ("sincere", "sarcastic")[at % 2]
         sound = rng.normal(size=2 * 3 * WIDTH) + (2.0 if style == "sarcastic" else -2.0)
         words = torch.from_numpy(rng.normal(scale=0.3, size=(3 + at % 3, TEXT_WIDTH))).half()
-        found.append(VoicedClip(str(at), SENTENCES[at // 2 % 4], "v", style, words, torch.from_numpy(sound).float()))
+        found.append(VoicedClip(str(at), SENTENCES[at // 2 % 4], "v", style, words, torch.from_numpy(sound).float(), 2))
     return found
 
 
@@ -225,7 +224,7 @@ def test_a_shard_holds_what_its_base_hears(tmp_path: Path) -> None:
     for clip in found:
         draw = next(draw for draw in draws if draw.id == clip.id)
         assert (clip.text, clip.voice, clip.style) == (draw.text, draw.voice, draw.style)
-        assert clip.words.shape[1] == TEXT_WIDTH and torch.isfinite(clip.sound).all()
+        assert clip.words.shape[1] == TEXT_WIDTH and clip.depths == 3 and torch.isfinite(clip.sound).all()
     (tmp_path / "styled-0000.safetensors").write_bytes(b"no shard")
     with pytest.raises(StudyError, match="styled-0000"):
         list(read_shard(tmp_path / "styled-0000.safetensors"))

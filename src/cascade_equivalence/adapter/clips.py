@@ -36,6 +36,7 @@ class VoicedClip:
         style: Style that it is spoken in; None for a voice as it is.
         words: Vectors (n, text width) that the connector makes of it, float16.
         sound: Statistics (features,) that a voice path takes, float32.
+        depths: Depths of the encoder that they are of.
     """
 
     id: str
@@ -44,6 +45,7 @@ class VoicedClip:
     style: str | None
     words: torch.Tensor
     sound: torch.Tensor
+    depths: int
 
 
 def make_shard(draws: Sequence[Planned], voices: Mapping[str, VoiceSpec], encoder: AudioEncoder, target: Path) -> int:
@@ -79,14 +81,15 @@ def make_shard(draws: Sequence[Planned], voices: Mapping[str, VoiceSpec], encode
                 if len(pieces) == 1:
                     words.append(pieces[0][0].half())
                     sounds.append(pieces[0][1].float())
-                    told = {"id": draw.id, "text": draw.text, "voice": draw.voice, "style": draw.style}
-                    clips.append({**told, "vectors": len(pieces[0][0])})
+                    said = {"id": draw.id, "text": draw.text, "voice": draw.voice, "style": draw.style}
+                    clips.append({**said, "vectors": len(pieces[0][0])})
             advance(len(some))
     if not clips:
         raise StudyError(f"none of the {len(draws)} texts of {target.name} could be spoken")
     tensors = {"words": torch.cat(words), "sound": torch.stack(sounds)}
+    told = {"clips": json.dumps(clips), "depths": str(int(encoder.audio_tower.config.encoder_layers) + 1)}
     with replacing(target) as part:
-        save_file(tensors, part, metadata={"clips": json.dumps(clips)})
+        save_file(tensors, part, metadata=told)
     return len(clips)
 
 
@@ -106,12 +109,12 @@ def read_shard(path: Path) -> Iterator[VoicedClip]:
     """
     try:
         with safe_open(path, "pt") as file:
-            clips = json.loads(file.metadata()["clips"])
+            clips, depths = json.loads(file.metadata()["clips"]), int(file.metadata()["depths"])
             words, sound = file.get_tensor("words"), file.get_tensor("sound")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise StudyError(f"{path} is no shard of a voice adapter ({error}): remove it and run again") from error
     at = 0
     for clip, own in zip(clips, sound, strict=True):
         end = at + clip["vectors"]
-        yield VoicedClip(clip["id"], clip["text"], clip["voice"], clip["style"], words[at:end], own)
+        yield VoicedClip(clip["id"], clip["text"], clip["voice"], clip["style"], words[at:end], own, depths)
         at = end

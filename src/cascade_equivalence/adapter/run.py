@@ -121,9 +121,13 @@ def new_adapter(
     """An adapter that changes nothing yet, put into a text LLM."""
     changed = change_text_llm(text, spec.lora, spec.seed)
     torch.manual_seed(spec.seed)
-    features, depths = len(clips[0].sound), spec.depths
-    shape = VoiceShape(depths=depths, hidden=spec.hidden)
-    return Trained(VoicePath(shape, features // (depths * STATISTICS), embeddings.shape[1]), changed)
+    shape = VoiceShape(depths=clips[0].depths, hidden=spec.hidden)
+    return Trained(VoicePath(shape, encoder_width(clips[0]), embeddings.shape[1]), changed)
+
+
+def encoder_width(clip: VoicedClip) -> int:
+    """Width of the encoder that a clip was heard by."""
+    return len(clip.sound) // (clip.depths * STATISTICS)
 
 
 def evaluate_adapter(spec: VoiceAdapterSpec, material: AdapterMaterial, adapter: Path, name: str) -> None:
@@ -140,7 +144,7 @@ def evaluate_adapter(spec: VoiceAdapterSpec, material: AdapterMaterial, adapter:
     text.model.requires_grad_(False).eval()
     clips, held_out = material.clips(), material.held_out()
     width = input_embeddings(text).shape[1]
-    voice = read_voice(adapter, len(clips[0].sound) // (spec.depths * STATISTICS), width)
+    voice = read_voice(adapter, encoder_width(clips[0]), width)
     asked = prompts_of(text, material, spec)
     styled = sum(clip.style is not None for clip in clips)
     spoken = [clip for own in held_out.values() for clip in own][::CHECKED]

@@ -68,9 +68,6 @@ class VoiceAdapterSpec(Closed):
     text_tasks: list[TaskName] = Field(
         default=[], description="Tasks on which it should go on saying what its text LLM says to the true words."
     )
-    depths: PositiveInt = Field(
-        default=5, description="Depths of the encoder that the voice path reads: one more than it has blocks."
-    )
     hidden: PositiveInt = Field(default=256, description="Hidden layer of the voice path.")
     lora: LoraConfig = Field(default=LoraConfig(), description="The change to the text LLM.")
     clips: PositiveInt = Field(default=16_000, description="Training clips in the styles of the voiced tasks.")
