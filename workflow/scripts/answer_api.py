@@ -11,6 +11,7 @@ with node(snakemake) as study:
 
     from cascade_equivalence.models.api.answers import ask_questions
     from cascade_equivalence.models.api.records import version_changes
+    from cascade_equivalence.models.store import UNANSWERED
     from cascade_equivalence.models.transcription.table import recordings
     from cascade_equivalence.nodes.answers import questions, score_answers, spoken_rows
     from cascade_equivalence.nodes.api_answers import add_service
@@ -27,6 +28,8 @@ with node(snakemake) as study:
         rows, audio = pl.read_parquet(list(snakemake.input.heard)), None
     asked = questions(task, spec, study.config.answer.system_prompt, items, rows, audio)
     store = study.store("answers", system, task, f"{condition}.jsonl")
+    # A text may be read in several conditions: the one that was spoken, or none.
+    others = [path for path in store.parent.glob("*.jsonl") if path != store and not path.name.endswith(UNANSWERED)]
     answers = ask_questions(
         asked,
         [f"item {name} in voice {voice}" for name, voice in rows.select("id", "voice").iter_rows()],
@@ -34,6 +37,7 @@ with node(snakemake) as study:
         spec.max_new_tokens,
         store,
         f"{system}: {task}, {condition}",
+        beside=[] if audio else sorted(others),
     )
     for sentence in version_changes(study.store("answers", system)):
         print(f"Warning: {sentence}", file=sys.stderr)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.errors import StudyError
@@ -107,6 +107,7 @@ def ask_questions(
     label: str,
     environ: Mapping[str, str] = os.environ,
     clock: Clock | None = None,
+    beside: Sequence[Path] = (),
 ) -> list[Answer]:
     """Answer questions with a service, taking from the store what it has.
 
@@ -122,6 +123,8 @@ def ask_questions(
         label: What the progress lines say.
         environ: The environment with the key.
         clock: Time; the real one by default.
+        beside: Other stores of the same system, where the same question may have been answered. What is taken from
+            there was paid for there.
 
     Returns:
         One answer a question, in order. A refusal is an answer without text.
@@ -138,6 +141,7 @@ def ask_questions(
         values = [kept[key] for key in keys]
     else:
         with Store(store) as records:
+            records.add(_paid_elsewhere({key for key in keys if key not in records}, beside))
             missing = {
                 key: (name, question)
                 for key, name, question in zip(keys, names, questions, strict=True)
@@ -151,6 +155,12 @@ def ask_questions(
     found = [StoredAnswer.from_json(value) for value in values]
     print(_summary(system, found), file=sys.stderr, flush=True)
     return [record.answer(spec, question, max_new_tokens) for record, question in zip(found, questions, strict=True)]
+
+
+def _paid_elsewhere(keys: set[str], stores: Sequence[Path]) -> list[tuple[str, dict[str, Any]]]:
+    """Records of other stores, which cost nothing here."""
+    found = {key: value for path in stores for key, value in read_store(path).items() if key in keys}
+    return [(key, value | ({} if value["cost"] is None else {"cost": 0.0})) for key, value in found.items()]
 
 
 def _refuse_offline(missing: int, count: int, system: ApiSystem, store: Path) -> None:
