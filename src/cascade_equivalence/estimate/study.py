@@ -117,7 +117,7 @@ class StudyEstimate:
 
     def _gpu_text(self) -> str:
         if not self.work:
-            return "No node needs a GPU: every device is set to cpu."
+            return "No node needs a GPU: every device is set to cpu, or services run the models."
         rows = [_hours(stage) for stage in (*self.stages, _sum("all", self.work))]
         heads = ("stage", "nodes", "rows", "loading h", "working h", "GPU h")
         share = f"{self.loading_share:.0%} of that is loading of models; nodes that need no GPU are not counted."
