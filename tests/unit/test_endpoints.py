@@ -147,6 +147,15 @@ def test_what_has_to_be_put_right_is_one_line(tmp_path: Path, server: StandIn, r
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_a_server_that_was_not_started_is_told_soon(tmp_path: Path, role: str) -> None:
+    with serving() as gone:
+        nobody = source(gone)
+    with pytest.raises(StudyError, match=r"nothing answers at http://127.*start the server that runs"):
+        ask(tmp_path, role, nobody, range(20))
+    assert not letters(tmp_path)
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_a_budget_ends_a_job_and_keeps_what_was_paid(tmp_path: Path, server: StandIn, role: str) -> None:
     with pytest.raises(StudyError, match="the budget of 2 calls is reached"):
         ask(tmp_path, role, source(server), range(5), budget(calls=2))

@@ -164,7 +164,7 @@ class ApiSpec(Closed):
         """The environment variable with the key; empty if no key is sent."""
         if self.key_env is not None:
             return self.key_env
-        return "" if self.provider == "openai" and _is_loopback(self.endpoint) else _USUAL_KEY[self.provider]
+        return "" if self.provider == "openai" and is_loopback(self.endpoint) else _USUAL_KEY[self.provider]
 
     @property
     def audio_rate(self) -> float:
@@ -217,7 +217,7 @@ def api_problems(
         yield f"systems: prices are in {' and '.join(sorted(currencies))}; one budget needs one currency"
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
     """Whether a URL leads to this machine."""
     try:
         return urlsplit(url).hostname in _LOOPBACK

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
-from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.api import ApiSpec, is_loopback
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api.costs import price
 from cascade_equivalence.models.api.exchange import Client, Reply, Turn, Unanswered, Usage
@@ -16,6 +16,9 @@ from cascade_equivalence.models.api.limits import Clock, RateLimit, pause_before
 
 LONGEST_HOLD = 900.0
 """Seconds a job waits for a provider that wants to be left alone; beyond that it ends."""
+
+KNOCKS = 3
+"""Requests that reach nobody on this machine after which no server is there: one that starts anew takes seconds."""
 
 GRACE = 1.0
 """Seconds beyond the time-out, which the network library counts anew with every byte that arrives."""
@@ -127,6 +130,11 @@ class ApiCaller:
                 else:
                     self._ledger.release(ticket)
                 self._obey(error)
+                if error.unreached and attempt == KNOCKS and is_loopback(self._spec.endpoint):
+                    raise StudyError(
+                        f"nothing answers at {self._spec.endpoint} ({error.reason}): start the server that runs "
+                        f"{self._spec.model}, or correct base_url"
+                    ) from None
                 last, last.attempts = error, attempt
                 if error.lasting:
                     break

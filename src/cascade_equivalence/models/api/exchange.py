@@ -131,6 +131,7 @@ class Unanswered(Exception):
         usage: Tokens of what did arrive, where the provider counts them.
         lasting: Whether the same would come again: the question is left for another run, with other settings.
         empty: The reply, where the model ended it by itself before the first word.
+        unreached: Whether the request cannot have reached anybody.
         attempts: Requests that were made, once they are known.
     """
 
@@ -143,6 +144,7 @@ class Unanswered(Exception):
         usage: Usage | None = None,
         lasting: bool = False,
         empty: Reply | None = None,
+        unreached: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -151,6 +153,7 @@ class Unanswered(Exception):
         self.usage = usage
         self.lasting = lasting
         self.empty = empty
+        self.unreached = unreached
         self.attempts = 0
 
 
