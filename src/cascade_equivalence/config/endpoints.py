@@ -1,9 +1,9 @@
 """Models behind an endpoint: a text LLM or a recogniser that others run, asked over OpenAI's protocol."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import Discriminator, Field, NonNegativeFloat, Tag
 
 from cascade_equivalence.config.api import (
     ApiPrices,
@@ -44,6 +44,17 @@ class MinutePrice(Closed):
         return ApiPrices(input_text=0, input_audio=million, output=0, currency=self.currency)
 
 
+def _charging(value: Any) -> str:
+    """How a service charges, by the keys of what a user gives."""
+    minute = isinstance(value, MinutePrice) or (isinstance(value, dict) and "audio_minute" in value)
+    return "minute" if minute else "tokens"
+
+
+AnyPrice = Annotated[
+    Annotated[ApiPrices, Tag("tokens")] | Annotated[MinutePrice, Tag("minute")], Discriminator(_charging)
+]
+
+
 class EndpointSource(Closed):
     """A server or a service that runs the model, in the place of weights."""
 
@@ -55,7 +66,7 @@ class EndpointSource(Closed):
     model: ModelId
     key_env: KeyVariable = None
     prices: Annotated[
-        ApiPrices | MinutePrice | None,
+        AnyPrice | None,
         Field(description="What it costs, a million tokens or (of a recogniser) a minute; null counts calls only."),
     ] = None
     requests_per_minute: Rate = None
