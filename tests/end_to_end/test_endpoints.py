@@ -96,7 +96,11 @@ def test_what_is_asked_of_endpoints_is_asked_once_whatever_happens(
         errors = pl.read_csv(results / "tables/transcription.csv")
         assert set(errors.filter(asr="listener")["condition"]) == {"clean", "snr10", "silence"}
         page = (results / "report.html").read_text(encoding="utf-8")
-        assert "services / heard" in page and KEY not in page
+        assert "services / heard" in page and "services / listener" in page and KEY not in page
+        # A cascade costs what its transcripts and its answers cost.
+        answers = pl.read_parquet(results / "answers/heard/sst2/clean.parquet")
+        costs = pl.read_csv(results / "tables/costs.csv").filter(system="heard", condition="clean")
+        assert costs["money"].item() == pytest.approx(answers["cost"].sum() + transcripts["cost"].sum())
         calls = len(server.heard)
         assert not any(
             KEY.encode() in path.read_bytes() for path in results.rglob("*") if path.is_file() and path.stat().st_size

@@ -182,6 +182,15 @@ def test_an_estimate_goes_from_texts_to_clips_and_transcripts_to_what_is_left(tm
     stages.api.check_keys(study, {})
 
 
+def test_a_text_that_is_given_is_known_before_it_is_spoken(tmp_path: Path) -> None:
+    silent = {"voices": ["us", "gb"], "silence": True}
+    parts = stages.api.estimate(make(tmp_path, ["true", "unheard"], speech=silent)).parts
+    calls = {(part.system, part.condition): (part.questions, part.calls) for part in parts}
+    # Both voices speak one text; over silence, and to the prior, nothing is said.
+    assert calls[("true", "clean")] == (12, 6) and calls[("unheard", "clean")] == (12, 1)
+    assert calls[("true", "silence")] == calls[("unheard", "silence")] == (6, 1)
+
+
 def test_a_key_is_asked_for_before_any_job_if_anything_is_left_to_ask(tmp_path: Path) -> None:
     study = make(tmp_path, ["far", "true"])
     with pytest.raises(StudyError, match="OPENAI_API_KEY is not set: put the API key for far, true into"):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade_equivalence.conditions import SILENCE
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stages import items, speech, transcribe
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
@@ -85,7 +86,7 @@ def check_keys(study: Study, environ: Mapping[str, str] = os.environ) -> None:
 
 
 def _part(study: Study, system: str, node: Node) -> "Part":
-    from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, CascadeSpec
+    from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, GIVEN, ORACLE, CascadeSpec
     from cascade_equivalence.models.api.costs import output_limit
     from cascade_equivalence.models.api.estimate import expected_part, known_part
     from cascade_equivalence.models.question import Question
@@ -98,11 +99,13 @@ def _part(study: Study, system: str, node: Node) -> "Part":
     store = study.store("answers", system, node.task, f"{node.condition}.jsonl")
     if isinstance(cascade := study.system(system), CascadeSpec):
         read = Path(transcribe.file(study, cascade.asr, node.task, node.condition))
-        if not read.exists():
+        voices = study.voices_of(node.task, node.condition)
+        if not read.exists() and cascade.asr not in GIVEN:
             asks = [build_messages(asked, prompt, item.text, item.options) for item in known.values()]
-            unheard = [("", turns) for turns in asks]
-            return expected_part(names, spec, unheard, limit, len(study.voices_of(node.task, node.condition)))
-        rows = [(name, text) for name, text in _texts(read) if name in known]
+            return expected_part(names, spec, [("", turns) for turns in asks], limit, len(voices))
+        said = cascade.asr == ORACLE and node.condition != SILENCE
+        given = [(name, item.text if said else "") for name, item in known.items() for _ in voices]
+        rows = [(name, text) for name, text in _texts(read) if name in known] if read.exists() else given
         texts = [build_messages(asked, prompt, text, known[name].options) for name, text in rows]
         written = [Question(tuple(turns), asked.answer_prefix, {}) for turns in texts]
         return known_part(names, spec, written, asked.max_new_tokens, store)
