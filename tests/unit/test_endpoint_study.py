@@ -48,6 +48,7 @@ def make(
     made = {
         **{"far": ("far-ear", "far-llm"), "near-ear": ("ear", "far-llm"), "near-llm": ("far-ear", "llm")},
         **{"true": ("oracle", "far-llm"), "unheard": ("prior", "far-llm"), "here": ("ear", "llm")},
+        **changes.pop("more", {}),
     }
     raw = {
         "registry": [str(REPOSITORY / "config" / name) for name in ("voices.yaml", "tasks.yaml")],
@@ -97,6 +98,10 @@ def test_a_node_depends_on_what_is_sent_and_on_nothing_else(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"systems": ["far-ear"], "more": {"far-ear": ("far-ear", "llm")}},
+            r"systems\.far-ear: a recogniser that an endpoint runs is called 'far-ear', too",
+        ),
         ({"answer": {"mode": "forced_choice"}}, r"answer\.mode: forced_choice.*leave out far, near-ear, true, unheard"),
         ({"llm": {"base_url": "api.openai.com"}}, r"models\.far-llm\.source\.base_url: give scheme"),
         ({"llm": {"key_env": "sk-proj-secret1"}}, r"models\.far-llm\.source\.key_env: this is no name"),

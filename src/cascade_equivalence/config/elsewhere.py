@@ -28,6 +28,10 @@ def service_problems(study: StudyConfig) -> Iterator[str]:
     services = {f"systems.{name}": spec for name, spec in systems.items() if isinstance(spec, ApiSpec)}
     answering = [name for name, spec in systems.items() if isinstance(spec, ApiSpec)]
     answering += [name for name, spec in cascades.items() if endpoint_of(study, spec.llm) is not None]
+    for name in dict.fromkeys(spec.asr for spec in cascades.values()):
+        # What both have asked, and what it cost, stands under their names.
+        if name in systems and endpoint_of(study, name) is not None:
+            yield f"systems.{name}: a recogniser that an endpoint runs is called {name!r}, too; rename one of them"
     for name in [*named, *([study.surplus.asr] if study.surplus.tasks and study.surplus.asr else [])]:
         if (source := endpoint_of(study, name)) is not None and f"models.{name}.source" not in services:
             model = study.definitions.models[name]
