@@ -1,9 +1,10 @@
-"""A stand-in provider on loopback that speaks the Gemini API and OpenAI's chat completions, and what can go wrong.
+"""A stand-in provider on loopback that speaks the Gemini API and OpenAI's chat and transcripts, and what can go wrong.
 
-No model is behind it: it answers with a word that it makes from the hash of what it hears.
+No model is behind it: it answers with a word that it makes from the hash of what it hears or reads.
 """
 
 import base64
+import email
 import hashlib
 import json
 import math
@@ -27,6 +28,7 @@ CHARACTERS_A_TOKEN = 4
 AUDIO_RATE = {"gemini": 32, "openai": 10}
 GEMINI = re.compile(r"/v1beta/models/([^/:]+):generateContent")
 OPENAI = "/v1/chat/completions"
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
 FINISH = {
     "gemini": {"stop": "STOP", "length": "MAX_TOKENS", "safety": "SAFETY"},
     "openai": {"safety": "content_filter"},
@@ -36,13 +38,13 @@ LARGEST = 2**31
 
 @dataclass(frozen=True)
 class Heard:
-    """One request, taken apart: the same for both protocols.
+    """One request, taken apart: the same for all protocols.
 
     Attributes:
         provider: Which protocol.
         turns: Role and text of each turn; the audio is `<audio>`. The system's turn comes first.
-        wav: The audio.
-        body: The whole body.
+        wav: The audio; empty where a text is read.
+        body: The whole body, of a form its fields.
         headers: Its headers, in lower case.
     """
 
@@ -54,6 +56,8 @@ class Heard:
 
     @property
     def seconds(self) -> float:
+        if not self.wav:
+            return 0.0
         audio, rate = soundfile.read(BytesIO(self.wav), dtype="int16")
         assert rate == 16000 and audio.ndim == 1
         return len(audio) / rate
@@ -107,8 +111,13 @@ def status(code: int, message: str = "out of order", **headers: str) -> Trouble:
     )
 
 
+def transcript_of(wav: bytes) -> str:
+    """What the stand-in writes down of a clip."""
+    return f"clip {hashlib.sha256(wav).hexdigest()[:8]}"
+
+
 def word_of(wav: bytes) -> str:
-    """What the stand-in answers to a clip."""
+    """What the stand-in answers to a clip, or to a text."""
     return ("positive", "negative")[hashlib.sha256(wav).digest()[0] % 2]
 
 
@@ -136,7 +145,7 @@ class StandIn(ThreadingHTTPServer):
         self.mutex = threading.Lock()
 
     def url(self, provider: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}" + ("/v1" if provider == "openai" else "")
+        return f"http://127.0.0.1:{self.server_port}" + ("" if provider == "gemini" else "/v1")
 
     def first(self, *troubles: Trouble | None) -> None:
         """Let the first requests go wrong, in this order, and then none."""
@@ -180,9 +189,9 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         body = self.rfile.read(int(self.headers["Content-Length"]))
         gemini = GEMINI.fullmatch(self.path)
-        if not gemini and self.path != OPENAI:
+        if not gemini and self.path not in (OPENAI, TRANSCRIPTIONS):
             return self.fail(404, "no such path")
-        provider = "gemini" if gemini else "openai"
+        provider = "gemini" if gemini else "openai" if self.path == OPENAI else "transcription"
         headers = {name.lower(): value for name, value in self.headers.items()}
         given = headers.get("x-goog-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
         if server.key is not None and given != server.key:
@@ -190,7 +199,9 @@ class Handler(BaseHTTPRequestHandler):
                 server.refused += 1
             return self.fail(401, f"Incorrect API key provided: {given}.")
         try:
-            heard = read(provider, json.loads(body), headers)
+            heard = (
+                read_form(body, headers) if provider == "transcription" else read(provider, json.loads(body), headers)
+            )
         except Refused as problem:
             return self.fail(400, str(problem))
         with server.mutex:
@@ -215,7 +226,7 @@ class Handler(BaseHTTPRequestHandler):
         if trouble.error is not None:
             content: dict[str, Any] = {"error": trouble.error}
         else:
-            content = (gemini_reply if heard.provider == "gemini" else openai_reply)(heard, trouble, self.server)
+            content = REPLIES[heard.provider](heard, trouble, self.server)
         body = trouble.body if trouble.body is not None else json.dumps(content).encode()
         self.send(trouble.status, body, cut=trouble.cut, drip=trouble.drip, **trouble.headers)
 
@@ -240,6 +251,8 @@ def read(provider: str, body: dict[str, Any], headers: dict[str, str]) -> Heard:
     """
     sounds: list[bytes] = []
     turns = (gemini_turns if provider == "gemini" else openai_turns)(body, sounds)
+    if not sounds and provider == "openai":
+        return Heard(provider, turns, b"", body, headers)
     if len(sounds) != 1:
         raise Refused(f"{len(sounds)} clips")
     try:
@@ -247,6 +260,30 @@ def read(provider: str, body: dict[str, Any], headers: dict[str, str]) -> Heard:
     except soundfile.LibsndfileError as error:
         raise Refused("the audio is no WAV file") from error
     return Heard(provider, turns, sounds[0], body, headers)
+
+
+def read_form(body: bytes, headers: dict[str, str]) -> Heard:
+    """Take a request for a transcript apart (platform.openai.com/docs/api-reference/audio/createTranscription).
+
+    Raises:
+        Refused: It is not what the documentation asks for.
+    """
+    parts = email.message_from_bytes(b"Content-Type: " + headers["content-type"].encode() + b"\r\n\r\n" + body)
+    fields: dict[str, Any] = {}
+    for part in parts.get_payload():
+        name = str(part.get_param("name", header="content-disposition"))
+        content = part.get_payload(decode=True)
+        fields[name] = content if name == "file" else content.decode()
+    if unknown := set(fields) - {"file", "model", "language", "prompt", "response_format", "temperature"}:
+        raise Refused(f"unknown field {sorted(unknown)}")
+    if fields["response_format"] != "json" or fields["temperature"] != "0":
+        raise Refused("response_format, temperature")
+    wav = fields.pop("file")
+    try:
+        soundfile.info(BytesIO(wav))
+    except soundfile.LibsndfileError as error:
+        raise Refused("the audio is no WAV file") from error
+    return Heard("transcription", [], wav, fields, headers)
 
 
 def gemini_turns(body: dict[str, Any], sounds: list[bytes]) -> list[tuple[str, str]]:
@@ -300,7 +337,7 @@ def openai_turns(body: dict[str, Any], sounds: list[bytes]) -> list[tuple[str, s
 def counted(heard: Heard, text: str) -> tuple[int, int, int]:
     """Tokens of the text, of the audio and of the answer."""
     prompt = sum(len(turn.replace("<audio>", "")) for _, turn in heard.turns)
-    audio = math.ceil(heard.seconds * AUDIO_RATE[heard.provider])
+    audio = math.ceil(heard.seconds * AUDIO_RATE.get(heard.provider, 10))
     return math.ceil(prompt / CHARACTERS_A_TOKEN), audio, math.ceil(len(text) / CHARACTERS_A_TOKEN)
 
 
@@ -327,7 +364,7 @@ def gemini_reply(heard: Heard, trouble: Trouble, server: StandIn) -> dict[str, A
 
 def openai_reply(heard: Heard, trouble: Trouble, server: StandIn) -> dict[str, Any]:
     """A chat completion."""
-    text = word_of(heard.wav) if trouble.text is None else trouble.text
+    text = word_of(heard.wav or repr(heard.turns).encode()) if trouble.text is None else trouble.text
     prompt, audio, answer = (trouble.times * count for count in counted(heard, text))
     message: dict[str, Any] = {"role": "assistant", "content": text or None, **trouble.thoughts}
     if trouble.refusal:
@@ -350,3 +387,13 @@ def openai_reply(heard: Heard, trouble: Trouble, server: StandIn) -> dict[str, A
             "prompt_tokens_details": {"audio_tokens": audio, "cached_tokens": 0},
         } | trouble.counts
     return reply
+
+
+def transcription_reply(heard: Heard, trouble: Trouble, _: StandIn) -> dict[str, Any]:
+    """A transcription, with the seconds that are charged."""
+    text = transcript_of(heard.wav) if trouble.text is None else trouble.text
+    usage = {"type": "duration", "seconds": math.ceil(heard.seconds)} | trouble.counts
+    return {"text": text} | ({"usage": usage} if trouble.usage else {})
+
+
+REPLIES = {"gemini": gemini_reply, "openai": openai_reply, "transcription": transcription_reply}

@@ -20,7 +20,8 @@ def spec(base: dict[str, Any], **changes: Any) -> ApiSpec:
 
 def problems(*specs: ApiSpec, config: dict[str, Any] | None = None, mode: str = "generate") -> list[str]:
     named = {f"s{number}": one for number, one in enumerate(specs)}
-    return list(api_problems(named, ApiConfig.model_validate(config or {}), mode))
+    keys = {f"systems.{name}": one for name, one in named.items()}
+    return list(api_problems(keys, list(named), ApiConfig.model_validate(config or {}), mode))
 
 
 @pytest.mark.parametrize("base", [GEMINI, OPENAI, LOCAL])

@@ -200,7 +200,8 @@ def test_what_can_be_named_is_listed(kind: str, command: Command, capsys: pytest
     assert [line.split()[0] for line in lines] == list(found) and all(found.values())
     assert command("list", kind, ROOT / "config" / "demo.yaml", "--json") == 0
     own = json.loads(capsys.readouterr().out)
-    assert own.keys() == found.keys()
+    # The demo lists no registry of endpoints.
+    assert own.keys() <= found.keys() and bool(found.keys() - own.keys()) == (kind in ("systems", "models"))
     if kind == "systems":
         assert set(BASE["systems"]) <= found.keys()
 

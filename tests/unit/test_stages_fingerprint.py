@@ -26,6 +26,7 @@ RUN_BY = {
     "answer_again": ("answer_again",),
     "answer_vllm": ("answer",),
     "answer_api": ("answer_api",),
+    "transcribe_api": ("transcribe_api",),
     "answer_imported": ("answer_imported",),
     "preflight": ("preflight",),
     "training_texts": ("connector_texts", "adapter_texts"),
@@ -110,6 +111,10 @@ SHOWN = {
     "__init__.py": "the version",
 }
 DRAWN = {"mechanism/utterances.py": "says which utterances train; their node is made again first"}
+ASKING = {
+    f"models/api/{name}.py": "when and whether a question is asked decides no answer"
+    for name in ("ending", "failures", "keys", "ledger", "limits")
+}
 # In one stage:
 ELSEWHERE = {
     **dict.fromkeys(("transcribe", "transcripts", "listen", "preflight"), BESIDE),
@@ -157,10 +162,13 @@ ELSEWHERE = {
         "models/question.py": "the forms of questions and answers",
         "models/device.py": "computes nothing itself",
         "models/recording.py": "the form of a clip",
-        **{
-            f"models/api/{name}.py": "when and whether a question is asked decides no answer"
-            for name in ("ending", "failures", "keys", "ledger", "limits")
-        },
+        "models/api/client_transcription.py": "the stage transcribe_api is counted where it runs",
+        **ASKING,
+    },
+    "transcribe_api": {
+        **BESIDE,
+        **ASKING,
+        **{f"models/api/client_{name}.py": "the stage answer_api is counted" for name in ("gemini", "openai")},
     },
     "agree": {
         "models/sources/*.py": "reads manifests, whose nodes are made again first",

@@ -10,6 +10,8 @@ rule transcribe:
         f"{RESULTS}/logs/transcribe/{{asr}}/{{task}}/{{condition}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/transcribe/{{asr}}/{{task}}/{{condition}}.tsv"
+    wildcard_constraints:
+        asr=stages.wildcards.transcribed_by(STUDY, "here"),
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: stages.transcribe.need(STUDY, **wildcards).threads

@@ -1,4 +1,4 @@
-"""Answer one task in one condition, all voices, with one system behind an API."""
+"""Answer one task in one condition, all voices, with one system that a service answers for."""
 
 import sys
 from pathlib import Path
@@ -7,8 +7,11 @@ from cascade_equivalence import stages
 from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
+    import polars as pl
+
     from cascade_equivalence.models.api.answers import ask_questions
     from cascade_equivalence.models.api.records import version_changes
+    from cascade_equivalence.models.store import UNANSWERED
     from cascade_equivalence.models.transcription.table import recordings
     from cascade_equivalence.nodes.answers import questions, score_answers, spoken_rows
     from cascade_equivalence.nodes.api_answers import add_service
@@ -18,17 +21,23 @@ with node(snakemake) as study:
     system, task, condition = (snakemake.wildcards[name] for name in ("system", "task", "condition"))
     spec = study.task(task)
     items = read_items(Path(snakemake.input.item_table))
-    clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
-    rows = spoken_rows(clips)
-    asked = questions(task, spec, study.config.answer.system_prompt, items, rows, recordings(clips))
+    if study.system(system).kind == "api":
+        clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
+        rows, audio = spoken_rows(clips), recordings(clips)
+    else:
+        rows, audio = pl.read_parquet(list(snakemake.input.heard)), None
+    asked = questions(task, spec, study.config.answer.system_prompt, items, rows, audio)
     store = study.store("answers", system, task, f"{condition}.jsonl")
+    # A text may be read in several conditions: the one that was spoken, or none.
+    others = [path for path in store.parent.glob("*.jsonl") if path != store and not path.name.endswith(UNANSWERED)]
     answers = ask_questions(
         asked,
-        [f"item {clip.id} in voice {clip.voice}" for clip in clips],
+        [f"item {name} in voice {voice}" for name, voice in rows.select("id", "voice").iter_rows()],
         stages.api.service(study, system),
         spec.max_new_tokens,
         store,
         f"{system}: {task}, {condition}",
+        beside=[] if audio else sorted(others),
     )
     for sentence in version_changes(study.store("answers", system)):
         print(f"Warning: {sentence}", file=sys.stderr)

@@ -54,5 +54,8 @@ with node(snakemake) as study:
         extra_figures=[("paper", drawn, replication_rows.CAPTION)] if drawn.is_file() else [],
         words={"claims": [replication.sentence(repeated)]},
         provenance=provenance(study, [read_manifest(path) for path in files["manifests"]])
-        | {"services": services(files["answers"], study.apis)},
+        | {
+            "services": services(files["answers"], study.apis)
+            | services(files["transcripts"], study.recogniser_services, "asr")
+        },
     )

@@ -1,8 +1,11 @@
-"""Systems behind an API: which service answers, what it costs, and how much of it a study may use."""
+"""Services: systems behind an API, what they cost, and how much of them a study may use.
+
+Models behind an endpoint (``config/endpoints.py``) are asked in the same terms.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -44,8 +47,56 @@ class ApiPrices(Closed):
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency, by its ISO 4217 code.")
 
 
+ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w./:@-]*$", description="Model id, as the endpoint knows it.")]
+KeyVariable = Annotated[
+    str | None,
+    Field(
+        description="Name of the environment variable with the key, never the key itself; null takes GEMINI_API_KEY or "
+        "OPENAI_API_KEY for the usual endpoints, and none for one on this machine; an empty name sends none."
+    ),
+]
+Prices = Annotated[ApiPrices | None, Field(description="What it costs; null counts calls only.")]
+Rate = Annotated[
+    PositiveFloat | None,
+    Field(allow_inf_nan=False, description="Most requests a minute, of all jobs together; null: no limit."),
+]
+TokenRate = Annotated[
+    PositiveFloat | None,
+    Field(allow_inf_nan=False, description="Most input tokens a minute, likewise; null: no limit."),
+]
+Concurrency = Annotated[PositiveInt, Field(le=64, description="Requests under way at once, in each job.")]
+Patience = Annotated[PositiveFloat, Field(allow_inf_nan=False, description="Seconds to wait for an answer.")]
+Attempts = Annotated[PositiveInt, Field(description="Requests for one answer before it is given up.")]
+LongestAnswer = Annotated[
+    PositiveInt | None,
+    Field(
+        description="Longest answer, in the provider's tokens; null is the task's own, with room for its "
+        "answer_prefix, which no API can be made to begin with."
+    ),
+]
+LimitField = Annotated[
+    Literal["max_completion_tokens", "max_tokens"],
+    Field(description="What an `openai` endpoint calls that limit."),
+]
+Seed = Annotated[NonNegativeInt | None, Field(description="Seed of the request; null where one is refused.")]
+FurtherFields = Annotated[
+    dict[str, JsonValue],
+    Field(
+        description="Further fields of the request to an `openai` endpoint, such as repetition_penalty: 1.0, where its "
+        "server would take defaults from the checkpoint."
+    ),
+]
+AudioRate = Annotated[
+    PositiveFloat | None,
+    Field(
+        allow_inf_nan=False,
+        description="Input tokens of a second of audio, for estimates; null is 32 (gemini) or 10 (openai).",
+    ),
+]
+
+
 class ApiBudget(Closed):
-    """The most that all API systems of a study together may use, in all its runs."""
+    """The most that all services of a study together may use, in all its runs."""
 
     calls: PositiveInt | None = Field(
         default=None, description="Calls that were, or may have been, charged; null sets no limit."
@@ -75,33 +126,19 @@ class ApiSpec(Closed):
         description="`gemini` (the Gemini API), or `openai` (any endpoint with OpenAI's chat completions and "
         "`input_audio` parts)."
     )
-    model: str = Field(pattern=r"^[A-Za-z0-9][\w./:@-]*$", description="Model id, as the endpoint knows it.")
+    model: ModelId
     base_url: str | None = Field(
         default=None, description="The endpoint, such as https://api.openai.com/v1; null is Google's own, for `gemini`."
     )
-    key_env: str | None = Field(
-        default=None,
-        description="Name of the environment variable with the key, never the key itself; null takes GEMINI_API_KEY or "
-        "OPENAI_API_KEY, an empty name sends none.",
-    )
-    prices: ApiPrices | None = Field(default=None, description="What it costs; null counts calls only.")
-    requests_per_minute: PositiveFloat | None = Field(
-        default=None, allow_inf_nan=False, description="Most requests a minute, of all jobs together; null: no limit."
-    )
-    tokens_per_minute: PositiveFloat | None = Field(
-        default=None, allow_inf_nan=False, description="Most input tokens a minute, likewise; null: no limit."
-    )
-    concurrency: PositiveInt = Field(default=4, le=64, description="Requests under way at once, in each job.")
-    timeout: PositiveFloat = Field(default=120.0, allow_inf_nan=False, description="Seconds to wait for an answer.")
-    attempts: PositiveInt = Field(default=6, description="Requests for one answer before it is given up.")
-    max_output_tokens: PositiveInt | None = Field(
-        default=None,
-        description="Longest answer, in the provider's tokens; null is the task's own, with room for its "
-        "answer_prefix, which no API can be made to begin with.",
-    )
-    max_output_field: Literal["max_completion_tokens", "max_tokens"] = Field(
-        default="max_completion_tokens", description="What an `openai` endpoint calls that limit."
-    )
+    key_env: KeyVariable = None
+    prices: Prices = None
+    requests_per_minute: Rate = None
+    tokens_per_minute: TokenRate = None
+    concurrency: Concurrency = 4
+    timeout: Patience = 120.0
+    attempts: Attempts = 6
+    max_output_tokens: LongestAnswer = None
+    max_output_field: LimitField = "max_completion_tokens"
     thinking_budget: NonNegativeInt | None = Field(
         default=0,
         description="Tokens that a Gemini model may think for: 0 is off (some models refuse it), null leaves it to the "
@@ -113,17 +150,9 @@ class ApiSpec(Closed):
     safety: Literal["OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"] | None = (
         Field(default="OFF", description="Threshold of Gemini's four safety filters; null leaves it to the provider.")
     )
-    seed: NonNegativeInt | None = Field(default=0, description="Seed of the request; null where one is refused.")
-    extra_body: dict[str, JsonValue] = Field(
-        default={},
-        description="Further fields of the request to an `openai` endpoint, such as repetition_penalty: 1.0, where its "
-        "server would take defaults from the checkpoint.",
-    )
-    audio_tokens_per_second: PositiveFloat | None = Field(
-        default=None,
-        allow_inf_nan=False,
-        description="Input tokens of a second of audio, for estimates; null is 32 (gemini) or 10 (openai).",
-    )
+    seed: Seed = 0
+    extra_body: FurtherFields = Field(default={})
+    audio_tokens_per_second: AudioRate = None
 
     @property
     def endpoint(self) -> str:
@@ -133,7 +162,9 @@ class ApiSpec(Closed):
     @property
     def key_variable(self) -> str:
         """The environment variable with the key; empty if no key is sent."""
-        return _USUAL_KEY[self.provider] if self.key_env is None else self.key_env
+        if self.key_env is not None:
+            return self.key_env
+        return "" if self.provider == "openai" and is_loopback(self.endpoint) else _USUAL_KEY[self.provider]
 
     @property
     def audio_rate(self) -> float:
@@ -159,29 +190,39 @@ class ApiSpec(Closed):
         }
 
 
-def api_problems(systems: Mapping[str, ApiSpec], config: ApiConfig, mode: str) -> Iterator[str]:
-    """Say what is wrong with the API systems of a study; one line a problem.
+def api_problems(
+    services: Mapping[str, ApiSpec], answering: Sequence[str], config: ApiConfig, mode: str
+) -> Iterator[str]:
+    """Say what is wrong with the services of a study; one line a problem.
 
     What a user may have mistaken for the place of a key is never repeated.
 
     Args:
-        systems: The selected systems of kind `api`.
-        config: How they are used.
+        services: All that is asked of the study, by where it stands in the config.
+        answering: The systems that a service answers for.
+        config: How services are used.
         mode: How systems answer, of the study's section `answer`.
     """
-    for name, spec in systems.items():
-        key = f"systems.{name}"
+    for key, spec in services.items():
         yield from (f"{key}.{problem}" for problem in (*_place_problems(spec), *_setting_problems(spec)))
         if config.budget.money is not None and spec.prices is None:
             yield f"{key}.prices: api.budget.money is set, so say what a million tokens cost"
-    if systems and mode != "generate":
+    if answering and mode != "generate":
         yield (
             f"answer.mode: {mode} needs the likelihood of every candidate, which no API tells; set it to generate, or "
-            f"leave out {', '.join(systems)}"
+            f"leave out {', '.join(answering)}"
         )
-    currencies = {spec.currency for spec in systems.values() if spec.currency}
+    currencies = {spec.currency for spec in services.values() if spec.currency}
     if len(currencies) > 1:
         yield f"systems: prices are in {' and '.join(sorted(currencies))}; one budget needs one currency"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    try:
+        return urlsplit(url).hostname in _LOOPBACK
+    except ValueError:
+        return False
 
 
 def _place_problems(spec: ApiSpec) -> Iterator[str]:
@@ -203,7 +244,7 @@ def _place_problems(spec: ApiSpec) -> Iterator[str]:
     if url.scheme not in ("http", "https") or not host or user or url.query or url.fragment:
         yield "base_url: give scheme, host and path only, such as https://api.openai.com/v1"
         return
-    if spec.key_env is None and host != _USUAL_HOST[spec.provider]:
+    if spec.key_env is None and spec.key_variable and host != _USUAL_HOST[spec.provider]:
         yield (
             f"key_env: {host} is not {_USUAL_HOST[spec.provider]}, so name the environment variable with this "
             "endpoint's own key, or set it to '' if it needs none"

@@ -4,11 +4,11 @@ import math
 from collections.abc import Hashable, Iterator, Sequence
 
 from cascade_equivalence.conditions import NOISE_KINDS
-from cascade_equivalence.config.api import ApiSpec, api_problems
 from cascade_equivalence.config.check_folders import folder_problems
 from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.check_noise import noise_problems, noises_of_voices
 from cascade_equivalence.config.check_prompts import prompt_problems
+from cascade_equivalence.config.elsewhere import answers_elsewhere, endpoint_of, service_problems
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.names import TASKS, VOICES
@@ -25,9 +25,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from _name_problems(study)
     yield from _repetitions(study)
     yield from _system_problems(study)
-    chosen = {name: study.definitions.systems.get(name) for name in study.systems}
-    apis = {name: spec for name, spec in chosen.items() if isinstance(spec, ApiSpec)}
-    yield from api_problems(apis, study.api, study.answer.mode)
+    yield from service_problems(study)
     yield from _connector_problems(study)
     yield from _adapter_problems(study)
     yield from _engine_problems(study)
@@ -95,7 +93,7 @@ def _surplus_problems(study: StudyConfig) -> Iterator[str]:
         spoken = clean_voices(study, task)
         yield from unknown("surplus.voices", surplus.voices, spoken, f"voice that speaks {task}:")
     if surplus.asr is not None:
-        yield from _model_problems(study, "surplus.asr", surplus.asr, ("asr", "speech-llm"))
+        yield from _model_problems(study, "surplus.asr", surplus.asr, ("asr", "speech-llm"), anywhere=True)
     if surplus.pitch_low >= surplus.pitch_high:
         yield "surplus: pitch_low must be below pitch_high"
 
@@ -124,9 +122,11 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
         match study.definitions.systems.get(name):
             case CascadeSpec() as system:
                 if system.asr not in GIVEN:
-                    yield from _model_problems(study, f"systems.{name}.asr", system.asr, ("asr", "speech-llm"))
+                    key, roles = f"systems.{name}.asr", ("asr", "speech-llm")
+                    yield from _model_problems(study, key, system.asr, roles, anywhere=True)
                     yield from _transcription_problems(study, system.asr)
-                yield from _model_problems(study, f"systems.{name}.llm", system.llm, ("llm", "speech-llm"))
+                key, roles = f"systems.{name}.llm", ("llm", "speech-llm")
+                yield from _model_problems(study, key, system.llm, roles, anywhere=True)
             case E2ESpec() | ImplicitSpec() as system:
                 yield from _model_problems(study, f"systems.{name}.model", system.model, ("speech-llm",))
             case ImportedSpec() as system:
@@ -172,12 +172,16 @@ def _connector_problems(study: StudyConfig) -> Iterator[str]:
 
 def _engine_problems(study: StudyConfig) -> Iterator[str]:
     if study.answer.engine != "transformers" and not any(
-        isinstance(study.definitions.systems.get(name), CascadeSpec | ImplicitSpec) for name in study.systems
+        isinstance(study.definitions.systems.get(name), CascadeSpec | ImplicitSpec)
+        and not answers_elsewhere(study, name)
+        for name in study.systems
     ):
-        yield f"answer.engine: {study.answer.engine} runs the text LLMs of cascades, and this study has none"
+        yield f"answer.engine: {study.answer.engine} runs the text LLMs of cascades, and this study has none here"
 
 
-def _model_problems(study: StudyConfig, key: str, name: str, roles: Sequence[str]) -> Iterator[str]:
+def _model_problems(
+    study: StudyConfig, key: str, name: str, roles: Sequence[str], *, anywhere: bool = False
+) -> Iterator[str]:
     models = study.definitions.models
     if name not in models:
         yield from unknown(key, [name], models, "model")
@@ -187,6 +191,8 @@ def _model_problems(study: StudyConfig, key: str, name: str, roles: Sequence[str
         yield f"{key}: {name!r} is a model of role {model.role!r}, not {' or '.join(map(repr, roles))}"
         # Nor is it followed any further: it may lead back to where it is named.
         return
+    if not anywhere and endpoint_of(study, name) is not None:
+        yield f"{key}: {name!r} is run by an endpoint, and here its weights are needed; name a model that has them"
     if model.role != "speech-llm":
         return
     if model.base is not None:

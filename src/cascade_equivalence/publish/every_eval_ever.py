@@ -82,7 +82,8 @@ def model_of(study: Mapping[str, Any], system: str) -> dict[str, Any]:
     spec = study["definitions"]["systems"][system]
     models = study["definitions"]["models"]
     source = models.get(spec.get("model"), {}).get("source", {}) if spec["kind"] == "e2e" else {}
-    served, here = spec["kind"] == "api", spec["kind"] not in ("api", "imported")
+    run_by = models.get(spec.get("llm"), {}).get("source", {}).get("kind")
+    served, here = spec["kind"] == "api", spec["kind"] not in ("api", "imported") and run_by != "endpoint"
     name = source["repo"] if source.get("kind") == "hub" else f"{COLLECTION}/{system}"
     if served:
         name = f"{spec['provider']}/{spec['model']}"

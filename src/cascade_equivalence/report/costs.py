@@ -88,6 +88,7 @@ def _row(
     answering = _sum(table, "seconds")
     reasons = [] if answering is not None else [NOT_TIMED.format(f"what {node.who} answered")]
     hearing: float | None = None
+    heard: pl.DataFrame | None = None
     if not isinstance(spec, ByItself):
         heard = transcripts.get(NodeFile(spec.asr, node.task, node.condition))
         # A text that is given is there without any work.
@@ -108,12 +109,20 @@ def _row(
         "real_time_factor": whole / length if whole is not None and length else None,
         "prompt_tokens": _sum(table, "prompt_tokens"),
         "new_tokens": _sum(table, "new_tokens"),
-        "money": _sum(table, "cost"),
-        "currency": _currency(table),
+        **_charged(table, heard),
         "accuracy": table["correct"].mean(),
         "hears": isinstance(spec, ByItself) or spec.asr not in GIVEN,
         "reason": "; ".join(reasons) or None,
     }
+
+
+def _charged(answers: pl.DataFrame, transcripts: pl.DataFrame | None) -> dict[str, Any]:
+    """Money, and its currency, that services charged for answers and for the transcripts they were made from."""
+    tables = [answers] if transcripts is None else [answers, answers.select(KEY).join(transcripts, on=KEY, how="left")]
+    paid = [table for table in tables if "cost" in table.columns]
+    sums = [_sum(table, "cost") for table in paid]
+    money = sum(sums) if sums and None not in sums else None
+    return {"money": money, "currency": next(filter(None, map(_currency, paid)), None)}
 
 
 def _sum(table: pl.DataFrame, column: str) -> Any:

@@ -12,19 +12,21 @@ COLUMNS = ["model_version", "answered", "cost", "currency"]
 NOT_SAID = "a version that it did not name"
 
 
-def services(answer_files: Iterable[Path], apis: Mapping[str, ApiSpec]) -> dict[str, str]:
-    """Say of each system behind an API what answered.
+def services(answer_files: Iterable[Path], apis: Mapping[str, ApiSpec], who: str = "system") -> dict[str, str]:
+    """Say of each service what answered.
 
     Args:
-        answer_files: Answers of a system, task and condition each; those of other systems are left out.
-        apis: The systems behind an API, by name.
+        answer_files: Answers of a system, or transcripts of a recogniser, of a task and condition each; those of others
+            are left out.
+        apis: The services, by the name of the system or the recogniser.
+        who: What the files say of whom they are: ``system`` or ``asr``.
 
     Returns:
-        By system a line: model and endpoint, every version with its answers and when they came, a warning if there is
+        By name a line: model and endpoint, every version with its answers and when they came, a warning if there is
         more than one, and what was charged.
     """
     found: dict[str, list[pl.DataFrame]] = {}
-    for (system, _, _), path in files_about(answer_files, ("system", "task", "condition")).items():
+    for (system, _, _), path in files_about(answer_files, (who, "task", "condition")).items():
         if system in apis:
             found.setdefault(system, []).append(pl.read_parquet(path, columns=COLUMNS))
     return {name: _line(apis[name], pl.concat(tables)) for name, tables in found.items()}

@@ -1,12 +1,16 @@
-"""The stage in which systems behind an API answer: what they depend on, and what they are going to ask and cost."""
+"""The stage in which services answer: what their answers depend on, and what they are going to be asked and cost.
+
+Services are systems behind an API, and the LLMs and recognisers of cascades that an endpoint runs.
+"""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade_equivalence.conditions import SILENCE
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.stages import items, speech
+from cascade_equivalence.stages import items, speech, transcribe
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.study import Node, Study
 
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def params(study: Study, system: str, task: str) -> dict[str, Any]:
-    """What an API system's answers depend on, beside what is heard; never how fast or with which key."""
+    """What a service's answers depend on, beside what is heard or read; never how fast or with which key."""
     return {
         "system": study.apis[system].identity(),
         "system_prompt": study.config.answer.system_prompt,
@@ -26,24 +30,41 @@ def params(study: Study, system: str, task: str) -> dict[str, Any]:
 
 
 def service(study: Study, system: str) -> "ApiSystem":
-    """An API system with what its jobs share."""
+    """What answers for a system, with what its jobs share."""
     from cascade_equivalence.models.api.answers import ApiSystem
 
-    return ApiSystem(system, study.apis[system], study.config.api, study.store("api"))
+    spec, config, folder = study.apis[system], study.config.api, study.store("api")
+    return ApiSystem(system, spec, config, folder, "speech-llm" if study.system(system).kind == "api" else "llm")
+
+
+def recogniser(study: Study, asr: str) -> "ApiSystem":
+    """A recogniser that an endpoint runs, with what its jobs share."""
+    from cascade_equivalence.models.api.answers import ApiSystem
+
+    return ApiSystem(asr, study.recogniser_services[asr], study.config.api, study.store("api"), "asr")
+
+
+def is_asked(study: Study) -> bool:
+    """Whether the study asks any service."""
+    return bool(study.apis or study.recogniser_services)
 
 
 def estimate(study: Study) -> "ApiEstimate":
-    """What the study's API systems are going to ask and cost at most: from clips where there are any, else texts.
+    """What services are going to be asked and cost at most: from clips and transcripts where there are any, else texts.
 
     Raises:
         StudyError: The items of a task cannot be read.
     """
     from cascade_equivalence.models.api.estimate import ApiEstimate
 
-    parts = [_part(study, system, node) for system in study.apis for node in study.asked_nodes(system)]
+    heard = [(asr, node) for asr in study.recogniser_services for node in transcribe.nodes(study, asr)]
+    parts = [_heard_part(study, asr, node) for asr, node in heard]
+    parts += [_part(study, system, node) for system in study.apis for node in study.asked_nodes(system)]
     used = (0, 0.0)
-    if study.apis:
-        ledger = service(study, next(iter(study.apis))).ledger()
+    if is_asked(study):
+        first = next(iter(study.apis), None)
+        asked = recogniser(study, next(iter(study.recogniser_services))) if first is None else service(study, first)
+        ledger = asked.ledger()
         used = ledger.used() if ledger.path.exists() else used
     return ApiEstimate(tuple(parts), study.config.api.budget, used)
 
@@ -56,15 +77,16 @@ def check_keys(study: Study, environ: Mapping[str, str] = os.environ) -> None:
     """
     from cascade_equivalence.models.api.keys import is_offline, missing_keys
 
-    if not missing_keys(study.apis, environ) or is_offline(study.config.api, environ):
+    services = {**study.recogniser_services, **study.apis}
+    if not missing_keys(services, environ) or is_offline(study.config.api, environ):
         return
     asking = estimate(study).asking
-    if lines := missing_keys({name: study.apis[name] for name in asking}, environ):
+    if lines := missing_keys({name: services[name] for name in asking}, environ):
         raise StudyError("\n".join(lines))
 
 
 def _part(study: Study, system: str, node: Node) -> "Part":
-    from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
+    from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, GIVEN, ORACLE, CascadeSpec
     from cascade_equivalence.models.api.costs import output_limit
     from cascade_equivalence.models.api.estimate import expected_part, known_part
     from cascade_equivalence.models.question import Question
@@ -73,20 +95,56 @@ def _part(study: Study, system: str, node: Node) -> "Part":
     spec, asked, prompt = study.apis[system], study.task(node.task), study.config.answer.system_prompt
     names = (system, node.task, node.condition)
     known = {item.id: item for item in items.planned(study, node.task)[0]}
+    limit = output_limit(spec, Question((), asked.answer_prefix, {}), asked.max_new_tokens)
+    store = study.store("answers", system, node.task, f"{node.condition}.jsonl")
+    if isinstance(cascade := study.system(system), CascadeSpec):
+        read = Path(transcribe.file(study, cascade.asr, node.task, node.condition))
+        voices = study.voices_of(node.task, node.condition)
+        if not read.exists() and cascade.asr not in GIVEN:
+            asks = [build_messages(asked, prompt, item.text, item.options) for item in known.values()]
+            return expected_part(names, spec, [("", turns) for turns in asks], limit, len(voices))
+        said = cascade.asr == ORACLE and node.condition != SILENCE
+        given = [(name, item.text if said else "") for name, item in known.items() for _ in voices]
+        rows = [(name, text) for name, text in _texts(read) if name in known] if read.exists() else given
+        texts = [build_messages(asked, prompt, text, known[name].options) for name, text in rows]
+        written = [Question(tuple(turns), asked.answer_prefix, {}) for turns in texts]
+        return known_part(names, spec, written, asked.max_new_tokens, store)
     messages = {name: build_messages(asked, prompt, AUDIO_PLACEHOLDER, item.options) for name, item in known.items()}
     voices = study.voices_of(node.task, node.condition)
     clips = [Path(speech.file(study, node.task, voice, node.condition)) for voice in voices]
     if not all(path.exists() for path in clips):
-        limit = output_limit(spec, Question((), asked.answer_prefix, {}), asked.max_new_tokens)
-        texts = [(item.text, messages[name]) for name, item in known.items()]
-        return expected_part(names, spec, texts, limit, len(voices))
+        spoken = [(item.text, messages[name]) for name, item in known.items()]
+        return expected_part(names, spec, spoken, limit, len(voices))
     questions = [
         Question(tuple(messages[name]), asked.answer_prefix, {}, sound)
         for name, sound in _lengths(clips)
         if name in messages
     ]
-    store = study.store("answers", system, node.task, f"{node.condition}.jsonl")
     return known_part(names, spec, questions, asked.max_new_tokens, store)
+
+
+def _heard_part(study: Study, asr: str, node: Node) -> "Part":
+    """What a recogniser is going to be asked of one task in one condition."""
+    from cascade_equivalence.models.api.estimate import expected_part, known_part
+    from cascade_equivalence.models.question import Question
+
+    spec, names = study.recogniser_services[asr], (asr, node.task, node.condition)
+    assert spec.max_output_tokens is not None
+    voices = study.voices_of(node.task, node.condition)
+    clips = [Path(speech.file(study, node.task, voice, node.condition)) for voice in voices]
+    if not all(path.exists() for path in clips):
+        spoken = [(item.text, ()) for item in items.planned(study, node.task)[0]]
+        return expected_part(names, spec, spoken, spec.max_output_tokens, len(voices))
+    questions = [Question((), "", {}, sound) for _, sound in _lengths(clips)]
+    store = study.store("transcripts", asr, node.task, f"{node.condition}.jsonl")
+    return known_part(names, spec, questions, spec.max_output_tokens, store)
+
+
+def _texts(transcripts: Path) -> list[tuple[str, str]]:
+    """Item and transcript of each row."""
+    import polars as pl
+
+    return list(pl.read_parquet(transcripts, columns=["id", "text"]).iter_rows())
 
 
 def _lengths(clips: list[Path]) -> list[tuple[str, Any]]:

@@ -102,6 +102,12 @@ STAGES = {
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         *("nodes/answers.py", "nodes/api_answers.py"),
     ),
+    "transcribe_api": (
+        *(f"models/api/{name}.py" for name in ("answers", "asking", "client_transcription", "costs", "exchange")),
+        "models/api/records.py",
+        *(f"models/transcription/{name}.py" for name in ("answers", "table", "transcript", "words")),
+        *("nodes/api_answers.py", "nodes/api_transcripts.py"),
+    ),
     "answer_imported": (
         *(f"imported/{name}.py" for name in ("every_eval_ever", "format", "harness", "head", "inspect_log")),
         *(f"imported/{name}.py" for name in ("outside", "own", "plain", "read", "rows")),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import CLEAN, SILENCE
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.elsewhere import answers_elsewhere, endpoint_of
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
 from cascade_equivalence.config.names import TASKS
@@ -131,8 +132,11 @@ class Study:
         return self.model(name).text_model or name
 
     def hearing_models(self, name: str) -> list[str]:
-        """Models that hear for an ASR, a speech LLM or a given text: the model, and the audio tower it borrows."""
-        if name in GIVEN:
+        """Models that hear for an ASR, a speech LLM or a given text: the model, and the audio tower it borrows.
+
+        None of them are here for a recogniser behind an endpoint.
+        """
+        if name in GIVEN or name in self.recogniser_services:
             return []
         model = self.listener(name)
         audio = self.model(model).audio_model
@@ -147,7 +151,7 @@ class Study:
     def answering_models(self, system: str) -> list[str]:
         """Models that a system's answers need: its text LLM and, of a speech LLM, what hears; none elsewhere."""
         spec = self.system(system)
-        if isinstance(spec, Elsewhere):
+        if not self.is_here(system):
             return []
         return [self.backbone(system), *(self.hearing_models(spec.model) if isinstance(spec, E2ESpec) else [])]
 
@@ -174,9 +178,21 @@ class Study:
 
     @cached_property
     def apis(self) -> dict[str, ApiSpec]:
-        """The study's systems behind an API, by name."""
-        specs = {name: self.system(name) for name in self.config.systems}
-        return {name: spec for name, spec in specs.items() if isinstance(spec, ApiSpec)}
+        """Systems that a service answers for, by name: of kind ``api``, and cascades whose LLM an endpoint runs."""
+        found: dict[str, ApiSpec] = {}
+        for name in self.config.systems:
+            match self.system(name):
+                case ApiSpec() as spec:
+                    found[name] = spec
+                case CascadeSpec() as spec if (source := endpoint_of(self.config, spec.llm)) is not None:
+                    found[name] = source.asked_as("llm")
+        return found
+
+    @cached_property
+    def recogniser_services(self) -> dict[str, ApiSpec]:
+        """Recognisers of the study that an endpoint runs, by name."""
+        found = {asr: endpoint_of(self.config, asr) for asr in self.asrs}
+        return {asr: source.asked_as("asr") for asr, source in found.items() if source is not None}
 
     @cached_property
     def imported(self) -> dict[str, ImportedSpec]:
@@ -185,8 +201,8 @@ class Study:
         return {name: spec for name, spec in specs.items() if isinstance(spec, ImportedSpec)}
 
     def is_here(self, system: str) -> bool:
-        """Whether a system is one whose weights are here."""
-        return not isinstance(self.system(system), Elsewhere)
+        """Whether a system is one whose weights are here: of a cascade those of its LLM."""
+        return not answers_elsewhere(self.config, system)
 
     def task(self, name: str) -> TaskSpec:
         """How a task is asked."""
@@ -267,7 +283,8 @@ class Study:
     def takes_engine(self, system: str) -> bool:
         """Whether a system's answers can be left to another engine: those of a text LLM with its own checkpoint."""
         spec = self.system(system)
-        return isinstance(spec, CascadeSpec | ImplicitSpec) and self.model(self.backbone(system)).role == "llm"
+        known = isinstance(spec, CascadeSpec | ImplicitSpec) and self.is_here(system)
+        return known and self.model(self.backbone(system)).role == "llm"
 
     def engine_of(self, system: str) -> str:
         """What runs a system's LLM: the engine that is set, where it can."""

@@ -6,7 +6,7 @@ from cascade_equivalence.config.study import GIVEN
 from cascade_equivalence.stages import needs
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.needs import Need, counting_need, model_need
-from cascade_equivalence.stages.study import Study
+from cascade_equivalence.stages.study import Node, Study
 
 
 def file(study: Study, asr: str, task: str, condition: str) -> str:
@@ -19,8 +19,16 @@ def all_files(study: Study) -> list[str]:
     return [file(study, asr, n.task, n.condition) for asr in study.asrs for n in study.heard_nodes(asr)]
 
 
+def nodes(study: Study, asr: str) -> list[Node]:
+    """Every (task, condition) that is transcribed."""
+    return [*study.heard_nodes(asr), *study.silent_nodes]
+
+
 def params(study: Study, asr: str) -> dict[str, Any]:
     """What transcripts depend on, beside weights and speech. The batch size is a matter of speed."""
+    if asr in study.recogniser_services:
+        service = study.recogniser_services[asr].identity()
+        return {"service": service, "code": code_fingerprint("transcribe_api")}
     if not study.hearing_models(asr):
         return {"code": code_fingerprint("transcripts")}
     if not study.is_speech_llm(asr):

@@ -40,12 +40,17 @@ def answered_by(study: Study, engine: str) -> str:
 
     Args:
         study: The study.
-        engine: ``transformers``, ``vllm``, ``api`` for the systems behind one, or ``imported``.
+        engine: ``transformers``, ``vllm``, ``api`` for the systems that a service answers for, or ``imported``.
     """
-    engines = {
-        name: study.engine_of(name) if study.is_here(name) else study.system(name).kind for name in study.config.systems
-    }
+    engines = {name: study.engine_of(name) if study.is_here(name) else "imported" for name in study.config.systems}
+    engines |= dict.fromkeys(study.apis, "api")
     return _either(name for name, known in engines.items() if known == engine)
+
+
+def transcribed_by(study: Study, who: str) -> str:
+    """A regular expression for the sources of transcripts that are ``here``, or those that an ``endpoint`` runs."""
+    names = (name for name in study.asrs if not study.is_lens(name))
+    return _either(name for name in names if (name in study.recogniser_services) == (who == "endpoint"))
 
 
 def _either(names: Iterable[str]) -> str:

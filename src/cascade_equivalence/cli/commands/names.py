@@ -66,11 +66,15 @@ def _systems(defined: "Definitions") -> dict[str, str]:
 
 
 def _models(defined: "Definitions") -> dict[str, str]:
+    from cascade_equivalence.config.endpoints import EndpointSource
+
     found = {}
     for name, model in defined.models.items():
         inside = f", speaks through {model.text_model}" if model.text_model else ""
         size = f"{model.billions:g} billion parameters, " if model.billions else ""
-        found[name] = f"{model.role}: {size}{model.licence}, from a {model.source.kind}{inside}"
+        source = model.source
+        origin = f"run by {source.base_url}" if isinstance(source, EndpointSource) else f"from a {source.kind}"
+        found[name] = f"{model.role}: {size}{model.licence}, {origin}{inside}"
     return found
 
 

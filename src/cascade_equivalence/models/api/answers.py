@@ -1,4 +1,7 @@
-"""The answers of an API system: asked for once, stored before the next step, and taken from the store ever after."""
+"""The answers of a service: asked for once, stored before the next step, and taken from the store ever after.
+
+A service is a system behind an API, or the LLM or the recogniser of a cascade that an endpoint runs.
+"""
 
 import json
 import os
@@ -9,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.errors import StudyError
@@ -40,27 +44,34 @@ GIVE_UP_AFTER = 10
 
 @dataclass(frozen=True)
 class ApiSystem:
-    """A system behind an API, in a study.
+    """A system behind an API, or a model behind an endpoint, in a study.
 
     Attributes:
-        name: Its name.
+        name: The system's name, or the recogniser's.
         spec: Its definition.
         config: How the study uses APIs.
         folder: Where the jobs of the study share the ledger and the limits; it outlives a run.
+        role: What is asked: a speech LLM about clips, an LLM about texts, or a recogniser for transcripts.
     """
 
     name: str
     spec: ApiSpec
     config: ApiConfig
     folder: Path
+    role: Literal["speech-llm", "llm", "asr"] = "speech-llm"
 
     def ledger(self) -> Ledger:
         """The study's account."""
         return Ledger(self.folder / LEDGER, self.config.budget, self.spec.currency)
 
 
-def open_client(spec: ApiSpec, key: str) -> Client:
+def open_client(spec: ApiSpec, key: str, role: str = "speech-llm") -> Client:
     """The client of a spec's provider.
+
+    Args:
+        spec: Who is asked.
+        key: The API key.
+        role: What is asked, as :class:`ApiSystem` has it.
 
     Raises:
         StudyError: The environment's proxy is none.
@@ -72,6 +83,10 @@ def open_client(spec: ApiSpec, key: str) -> Client:
             from cascade_equivalence.models.api.client_gemini import GeminiClient
 
             return GeminiClient(spec, key)
+        if role == "asr":
+            from cascade_equivalence.models.api.client_transcription import TranscriptionClient
+
+            return TranscriptionClient(spec, key)
         from cascade_equivalence.models.api.client_openai import OpenAIClient
 
         return OpenAIClient(spec, key)
@@ -92,14 +107,15 @@ def ask_questions(
     label: str,
     environ: Mapping[str, str] = os.environ,
     clock: Clock | None = None,
+    beside: Sequence[Path] = (),
 ) -> list[Answer]:
-    """Answer questions about clips with an API system, taking from the store what it has.
+    """Answer questions with a service, taking from the store what it has.
 
     The key is needed only if something is missing from the store. Every answer is in the store before the thread that
     got it goes on, so that a job that is killed loses no more than the requests that are under way.
 
     Args:
-        questions: The questions, all with audio.
+        questions: The questions: with audio, without for an LLM, or, for a recogniser, with audio alone.
         names: What to call each in messages, such as its item and voice.
         system: Who is asked.
         max_new_tokens: The task's longest answer.
@@ -107,6 +123,8 @@ def ask_questions(
         label: What the progress lines say.
         environ: The environment with the key.
         clock: Time; the real one by default.
+        beside: Other stores of the same system, where the same question may have been answered. What is taken from
+            there was paid for there.
 
     Returns:
         One answer a question, in order. A refusal is an answer without text.
@@ -123,6 +141,7 @@ def ask_questions(
         values = [kept[key] for key in keys]
     else:
         with Store(store) as records:
+            records.add(_paid_elsewhere({key for key in keys if key not in records}, beside))
             missing = {
                 key: (name, question)
                 for key, name, question in zip(keys, names, questions, strict=True)
@@ -136,6 +155,12 @@ def ask_questions(
     found = [StoredAnswer.from_json(value) for value in values]
     print(_summary(system, found), file=sys.stderr, flush=True)
     return [record.answer(spec, question, max_new_tokens) for record, question in zip(found, questions, strict=True)]
+
+
+def _paid_elsewhere(keys: set[str], stores: Sequence[Path]) -> list[tuple[str, dict[str, Any]]]:
+    """Records of other stores, which cost nothing here."""
+    found = {key: value for path in stores for key, value in read_store(path).items() if key in keys}
+    return [(key, value | ({} if value["cost"] is None else {"cost": 0.0})) for key, value in found.items()]
 
 
 def _refuse_offline(missing: int, count: int, system: ApiSystem, store: Path) -> None:
@@ -186,9 +211,13 @@ class _Job:
             StudyError: Not everything has an answer now.
         """
         spec, ledger = self.system.spec, self.system.ledger()
-        client = open_client(spec, key)
+        client = open_client(spec, key, self.system.role)
         limit = RateLimit(spec, self.system.folder, self.clock)
-        caller = ApiCaller(self.system.name, spec, client, limit, ledger, self.clock, self.stop)
+        # A text LLM may well say nothing to nothing; what hears is known to be cut off now and then.
+        caller = ApiCaller(
+            *(self.system.name, spec, client, limit, ledger, self.clock, self.stop),
+            takes_empty=self.system.role == "llm",
+        )
         queue = iter(missing.items())
         threads = min(spec.concurrency, len(missing))
         try:

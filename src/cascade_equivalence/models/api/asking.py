@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
-from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.api import ApiSpec, is_loopback
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api.costs import price
 from cascade_equivalence.models.api.exchange import Client, Reply, Turn, Unanswered, Usage
@@ -16,6 +16,9 @@ from cascade_equivalence.models.api.limits import Clock, RateLimit, pause_before
 
 LONGEST_HOLD = 900.0
 """Seconds a job waits for a provider that wants to be left alone; beyond that it ends."""
+
+KNOCKS = 3
+"""Requests that reach nobody on this machine after which no server is there: one that starts anew takes seconds."""
 
 GRACE = 1.0
 """Seconds beyond the time-out, which the network library counts anew with every byte that arrives."""
@@ -61,6 +64,7 @@ class ApiCaller:
         ledger: What may be spent.
         clock: Time.
         stop: Set when nothing more is to be asked.
+        takes_empty: Whether a reply without a word, that comes twice, is what the model answers.
     """
 
     def __init__(
@@ -72,7 +76,10 @@ class ApiCaller:
         ledger: Ledger,
         clock: Clock,
         stop: threading.Event,
+        *,
+        takes_empty: bool = False,
     ) -> None:
+        self._takes_empty = takes_empty
         self._name, self._spec, self._client = name, spec, client
         self._limit, self._ledger, self._clock, self._stop = limit, ledger, clock, stop
         self._chance = random.Random()  # noqa: S311 - jitter
@@ -101,6 +108,7 @@ class ApiCaller:
     def _ask(self, turns: Sequence[Turn], most: Usage) -> Call:
         audio = most.audio_tokens or 0
         highest = price(most, self._spec.prices, audio) or 0.0
+        empty = 0
         for attempt in range(1, self._spec.attempts + 1):
             if attempt > 1:
                 self._wait(pause_before(attempt, self._chance))
@@ -113,21 +121,32 @@ class ApiCaller:
                 self._ledger.release(ticket)
                 raise
             except Unanswered as error:
+                empty += error.empty is not None
+                if self._takes_empty and error.empty is not None and empty > 1:
+                    return self._call(error.empty, ticket, most, began, attempt)
                 if error.perhaps_charged:
                     counted = None if error.usage is None else price(error.usage, self._spec.prices, audio)
                     self._ledger.settle(ticket, counted)
                 else:
                     self._ledger.release(ticket)
                 self._obey(error)
+                if error.unreached and attempt == KNOCKS and is_loopback(self._spec.endpoint):
+                    raise StudyError(
+                        f"nothing answers at {self._spec.endpoint} ({error.reason}): start the server that runs "
+                        f"{self._spec.model}, or correct base_url"
+                    ) from None
                 last, last.attempts = error, attempt
                 if error.lasting:
                     break
                 continue
-            # A clock may be set back meanwhile.
-            seconds = max(0.0, self._clock.now() - began)
-            cost = price(reply.usage or most, self._spec.prices, audio)
-            return Call(reply, ticket, cost, reply.usage is not None, seconds, attempt)
+            return self._call(reply, ticket, most, began, attempt)
         raise last
+
+    def _call(self, reply: Reply, ticket: str, most: Usage, began: float, attempt: int) -> Call:
+        # A clock may be set back meanwhile.
+        seconds = max(0.0, self._clock.now() - began)
+        cost = price(reply.usage or most, self._spec.prices, most.audio_tokens or 0)
+        return Call(reply, ticket, cost, reply.usage is not None, seconds, attempt)
 
     def _in_time(self, turns: Sequence[Turn], max_output_tokens: int) -> Reply:
         """Send a request, and wait no longer than the spec allows, however slowly a reply drips in.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from cascade_equivalence.config.api import ApiPrices, ApiSpec
 from cascade_equivalence.models.api.exchange import Usage
-from cascade_equivalence.models.question import Question, sound_of
+from cascade_equivalence.models.question import Question
 
 CHARACTERS_A_TOKEN = 3
 """English has four to five characters a token; three keeps an estimate above what is charged."""
@@ -36,7 +36,7 @@ def text_tokens(text: str) -> int:
 
 def most(spec: ApiSpec, question: Question, max_output_tokens: int) -> Usage:
     """What asking a question takes at most: its audio at the provider's rate, its text, and the longest answer."""
-    audio = math.ceil(sound_of(question).seconds * spec.audio_rate)
+    audio = math.ceil(question.audio.seconds * spec.audio_rate) if question.audio is not None else 0
     return Usage(conversation_tokens(question.messages) + audio, audio, max_output_tokens)
 
 

@@ -18,7 +18,7 @@ class Turn:
 
     Attributes:
         role: `system`, `user` or `assistant`; the system's turn, if there is one, comes first.
-        parts: Text, and audio as the bytes of a WAV file, in their order.
+        parts: Text, and audio as the bytes of a WAV file, in their order; of what is to be transcribed the audio alone.
     """
 
     role: str
@@ -117,7 +117,8 @@ def answered(reply: "Reply") -> "Reply":
     said = f"a reply without text ({reply.finish_reason})" + (
         ": max_output_tokens was used up before the first word, so raise it" if cut else ""
     )
-    raise Unanswered(said, perhaps_charged=True, usage=reply.usage, lasting=cut)
+    ended = reply if reason == "stop" else None
+    raise Unanswered(said, perhaps_charged=True, usage=reply.usage, lasting=cut, empty=ended)
 
 
 class Unanswered(Exception):
@@ -129,6 +130,8 @@ class Unanswered(Exception):
         perhaps_charged: Whether the provider may have computed, and charged, an answer that did not arrive.
         usage: Tokens of what did arrive, where the provider counts them.
         lasting: Whether the same would come again: the question is left for another run, with other settings.
+        empty: The reply, where the model ended it by itself before the first word.
+        unreached: Whether the request cannot have reached anybody.
         attempts: Requests that were made, once they are known.
     """
 
@@ -140,6 +143,8 @@ class Unanswered(Exception):
         *,
         usage: Usage | None = None,
         lasting: bool = False,
+        empty: Reply | None = None,
+        unreached: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -147,6 +152,8 @@ class Unanswered(Exception):
         self.perhaps_charged = perhaps_charged
         self.usage = usage
         self.lasting = lasting
+        self.empty = empty
+        self.unreached = unreached
         self.attempts = 0
 
 
@@ -170,14 +177,19 @@ class Client(Protocol):
 
 
 def turns_of(question: Question) -> list[Turn]:
-    """A question's conversation with its audio in the place of the placeholder.
+    """A question's conversation with its audio, if it is heard, in the place of the placeholder.
 
     The text around it stays as it is; a piece that is only white space is left out, as some providers refuse it. The
-    answer prefix is not sent: no API can be made to begin an answer with given words.
+    answer prefix is not sent: no API can be made to begin an answer with given words. A question without words
+    is a clip to transcribe.
 
     Raises:
-        StudyError: The question has no sound, or the last turn does not hold the placeholder once.
+        StudyError: The question is about sound, and the last turn does not hold the placeholder once.
     """
+    if question.audio is None:
+        return [Turn(message["role"], (message["content"],)) for message in question.messages]
+    if not question.messages:
+        return [Turn("user", (encode_wav(sound_of(question).decode()),))]
     turns = [Turn(message["role"], (message["content"],)) for message in question.messages[:-1]]
     before, *rest = question.messages[-1]["content"].split(AUDIO_PLACEHOLDER)
     if len(rest) != 1:

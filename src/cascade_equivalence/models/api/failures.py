@@ -77,7 +77,7 @@ def no_credit(spec: ApiSpec, said: str) -> StudyError:
 
 def cut_off(error: BaseException, *, sent: bool) -> Unanswered:
     """No whole reply arrived; ``sent`` says whether the request may have reached the provider."""
-    return Unanswered(f"no whole reply ({type(error).__name__})", perhaps_charged=sent)
+    return Unanswered(f"no whole reply ({type(error).__name__})", perhaps_charged=sent, unreached=not sent)
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:

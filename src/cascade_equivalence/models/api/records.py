@@ -19,13 +19,16 @@ API_FORMAT = 1
 
 
 def question_key(spec: ApiSpec, question: Question, max_new_tokens: int) -> str:
-    """Key of a question's record: provider, model, prompt, audio and settings.
+    """Key of a question's record: provider, model, prompt, audio (if it is heard) and settings.
+
+    Of a transcript there is no prompt.
 
     The answer prefix is not part of it: it is not sent. What it adds to the longest answer is.
     """
     limit = output_limit(spec, question, max_new_tokens)
-    assert question.audio is not None
-    asked = {"messages": [dict(turn) for turn in question.messages], "audio": question.audio.sha256}
+    asked: dict[str, Any] = {"messages": [dict(turn) for turn in question.messages]}
+    if question.audio is not None:
+        asked["audio"] = question.audio.sha256
     settings = spec.identity() | {"max_output_tokens": limit}
     return key_of({"kind": "api answer", "format": API_FORMAT, "decoding": "greedy", **settings, **asked})
 

