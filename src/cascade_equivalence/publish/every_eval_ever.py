@@ -14,7 +14,7 @@ from typing import Any
 from cascade_equivalence import __version__
 from cascade_equivalence.config.names import INVALID, TASKS
 from cascade_equivalence.files import write_text
-from cascade_equivalence.publish.results_read import ScoredNode, recorded_study, systems_of
+from cascade_equivalence.publish.results_read import ScoredNode, is_published, recorded_study, systems_of
 from cascade_equivalence.stats.accuracy import summarise
 
 SCHEMA_VERSION = "0.3.0"
@@ -38,7 +38,7 @@ def write_every_eval_ever(results: Path, folder: Path, organisation: str, *, tex
         StudyError: The results hold no answers or no record of their study.
     """
     study = recorded_study(results)
-    quoting = texts or study["items"]["source"] == "demo"
+    quoting = texts or not is_published(study)
     written = []
     for system, nodes in systems_of(results, study):
         model = model_of(study, system)

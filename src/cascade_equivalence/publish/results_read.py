@@ -49,6 +49,19 @@ def recorded_study(results: Path) -> Mapping[str, Any]:
     raise StudyError(f"{results} holds no record of its study's config: run the study first")
 
 
+def dataset_of(study: Mapping[str, Any], task: str) -> Mapping[str, Any] | None:
+    """The data set of the hub that a task of the user's own is read from, as the config has it; None for others."""
+    tasks = (study.get("definitions") or {}).get("tasks") or {}
+    found = (tasks.get(task) or {}).get("dataset")
+    return found if isinstance(found, Mapping) else None
+
+
+def is_published(study: Mapping[str, Any]) -> bool:
+    """Whether a study asks items whose words are others'; what is not known to be the project's own is."""
+    asked = map(str, study.get("tasks") or ())
+    return (study.get("items") or {}).get("source") != "demo" or any(dataset_of(study, task) for task in asked)
+
+
 def systems_of(results: Path, study: Mapping[str, Any]) -> Iterator[tuple[str, list[ScoredNode]]]:
     """The systems that have answered, with what they answered, in the order of the study.
 

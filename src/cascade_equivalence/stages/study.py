@@ -228,8 +228,10 @@ class Study:
 
     def set_resources(self, task: str) -> "SetResources":
         """What the project knows of a task's published set."""
-        from cascade_equivalence.tasks.sources.resources import read_resources
+        from cascade_equivalence.tasks.sources.resources import NOTHING_KNOWN, read_resources
 
+        if TASKS[task].dataset is not None:
+            return NOTHING_KNOWN
         if task not in self._known_sets:
             self._known_sets[task] = read_resources(task, TASKS[task].resources)
         return self._known_sets[task]
