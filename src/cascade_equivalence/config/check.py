@@ -15,7 +15,7 @@ from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.spoken import clean_voices, own_voices
-from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
+from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig, SystemSpec
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
@@ -34,6 +34,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from _task_problems(study)
     yield from noise_problems(study.noise, study.speech.voices)
     yield from _prosody_problems(study)
+    yield from _silence_problems(study)
     yield from _statistics_problems(study)
     yield from repeat_problems(study)
     yield from _surplus_problems(study)
@@ -133,6 +134,22 @@ def _system_problems(study: StudyConfig) -> Iterator[str]:
                     yield f"noise.systems: {name!r} answered elsewhere, to clean speech; leave it out"
 
 
+def _silence_problems(study: StudyConfig) -> Iterator[str]:
+    chosen = [study.definitions.systems[name] for name in study.systems if name in study.definitions.systems]
+    silent = [spec for spec in chosen if not isinstance(spec, ImportedSpec) and not _without_silence(study, spec)]
+    if study.speech.silence and chosen and not silent:
+        yield (
+            "speech.silence: no system of the study can be asked over silence, as all answered or were transcribed "
+            "elsewhere; leave it out, or add a system that hears"
+        )
+
+
+def _without_silence(study: StudyConfig, spec: SystemSpec) -> bool:
+    """Whether a system reads transcripts of another program that has none of silence."""
+    model = study.definitions.models.get(getattr(spec, "asr", ""))
+    return model is not None and model.transcripts is not None and not model.transcripts.silence
+
+
 def _connector_problems(study: StudyConfig) -> Iterator[str]:
     for name in study.connectors:
         connector = study.definitions.connectors.get(name)
@@ -167,6 +184,8 @@ def _model_problems(study: StudyConfig, key: str, name: str, roles: Sequence[str
         yield f"{key}: {name!r} is a model of role {model.role!r}, not {' or '.join(map(repr, roles))}"
         # Nor is it followed any further: it may lead back to where it is named.
         return
+    if model.transcripts is not None and "speech-llm" not in roles:
+        yield f"{key}: {name!r} is files of transcripts, without weights; name a recogniser"
     if model.role != "speech-llm":
         return
     if model.text_model is None and model.audio_model is not None:

@@ -77,7 +77,7 @@ STAGES = {
     "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "silence", "sound_files", "waveform")),
     "musan": tuple(f"tasks/sources/{name}.py" for name in ("archives", "http", "musan")),
     "transcribe": (
-        "models/transcription/*.py",
+        *("models/transcription/*.py", "!models/transcription/outside.py"),
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "device", "openai_whisper")),
         "models/recording.py",
     ),

@@ -13,7 +13,7 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.config.sources import ModelSpec
+from cascade_equivalence.config.sources import ModelSpec, TranscriptsSource
 from cascade_equivalence.config.spoken import clean_voices
 from cascade_equivalence.config.study import (
     GIVEN,
@@ -104,7 +104,8 @@ class Study:
 
     def asked_nodes(self, *systems: str) -> list[Node]:
         """Every (task, condition) that all of some systems answer, silence among them."""
-        return [*self.nodes_of(*systems), *self.silent_nodes]
+        silent = self.silent_nodes if all(map(self.is_asked_over_silence, systems)) else []
+        return [*self.nodes_of(*systems), *silent]
 
     def heard_nodes(self, asr: str) -> list[Node]:
         """Every (task, condition) that some system reads transcripts of."""
@@ -132,7 +133,7 @@ class Study:
 
     def hearing_models(self, name: str) -> list[str]:
         """Models that hear for an ASR, a speech LLM or a given text: the model, and the audio tower it borrows."""
-        if name in GIVEN:
+        if name in GIVEN or self.transcripts_of(name) is not None:
             return []
         model = self.listener(name)
         audio = self.model(model).audio_model
@@ -150,6 +151,16 @@ class Study:
         if isinstance(spec, Elsewhere):
             return []
         return [self.backbone(system), *(self.hearing_models(spec.model) if isinstance(spec, E2ESpec) else [])]
+
+    def transcripts_of(self, asr: str) -> TranscriptsSource | None:
+        """The files that a recogniser's transcripts are read from, where another program wrote them."""
+        return None if asr in GIVEN else self.model(self.listener(asr)).transcripts
+
+    def is_asked_over_silence(self, system: str) -> bool:
+        """Whether a system can be: what others answered, or transcribed without silence, is there once."""
+        asr = getattr(self.system(system), "asr", None)
+        source = None if asr is None else self.transcripts_of(asr)
+        return system not in self.imported and (source is None or source.silence)
 
     def transcribing_models(self, asr: str) -> list[str]:
         """Models that transcripts need: of a speech LLM its text LLM, then what hears."""

