@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.record import latest_config
 from cascade_equivalence.tasks.items import SCHEMA
@@ -60,6 +61,11 @@ def is_published(study: Mapping[str, Any]) -> bool:
     """Whether a study asks items whose words are others'; what is not known to be the project's own is."""
     asked = map(str, study.get("tasks") or ())
     return (study.get("items") or {}).get("source") != "demo" or any(dataset_of(study, task) for task in asked)
+
+
+def labels_of(task: str) -> Sequence[str]:
+    """The closed label set; of a task of the study's own, which its records do not open again, none is taken."""
+    return TASKS[task].labels if task in TASKS else ()
 
 
 def systems_of(results: Path, study: Mapping[str, Any]) -> Iterator[tuple[str, list[ScoredNode]]]:
