@@ -226,6 +226,7 @@ def test_files_are_found_by_their_names(names: list[str], given: dict[str, Any],
     ("names", "card", "given", "told"),
     [
         (["data/train-0.parquet"], "", {}, ("'test'", "data/train-0.parquet")),
+        (["data/test-00001-of-00002.parquet"], "", {}, ("1 of 2 pieces", "number 0")),
         (["mine.py"], "", {}, ("refs/convert/parquet", "not run")),
         (["a/test.csv", "b/test.csv"], "", {}, ("a, b", "config")),
         (["plain/part-1.csv"], CARD, {"config": "plan"}, ("plain, lettered",)),
@@ -240,6 +241,19 @@ def test_what_is_not_there_is_told_with_what_is(
     with pytest.raises(StudyError) as caught:
         choose_files(spec, names, read_card(card))
     assert all(word in str(caught.value) for word in (*told, REPO)) and "\n" not in str(caught.value)
+
+
+def test_a_hub_that_does_not_give_it_is_one_line(server: StandIn, tmp_path: Path) -> None:
+    revision = server.push({"test.csv": b"text,label\nWhen?,time\n"})
+    for change, told in (({"revision": "0" * 40}, "no such revision"), ({"repo": "owner/other"}, "no such data set")):
+        with pytest.raises(StudyError, match=told) as caught:
+            fetched(tmp_path, revision=revision, dataset=change)
+        assert "\n" not in str(caught.value)
+    server.gated = True
+    with pytest.raises(StudyError, match=r"terms.*HF_TOKEN"):
+        fetched(tmp_path, revision=revision)
+    # Nothing of a set that was not fetched whole stands for it.
+    assert not (tmp_path / "mine" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize(

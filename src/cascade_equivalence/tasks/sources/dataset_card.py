@@ -13,6 +13,7 @@ from cascade_equivalence.errors import StudyError, some_of
 CARD = "README.md"
 _HEAD = re.compile(r"\A\s*---\r?\n(.*?)\r?\n---", re.DOTALL)
 _WILD = re.compile(r"\*\*/|\*\*|\*")
+_PIECE = re.compile(r"(.*)-(\d{5})-of-(\d{5})\D*")
 _DEFAULT = "default"
 
 
@@ -48,7 +49,7 @@ def choose_files(spec: DatasetSpec, names: Sequence[str], card: Mapping[str, Any
         found = [name for name in data if any(_matches(name, pattern) for pattern in patterns)]
         if not found:
             raise StudyError(f"{spec.page} has no file that matches {', '.join(patterns)}; {_there(data, names)}")
-        return _of_one_kind(found)
+        return _of_one_kind(found) if spec.files else _whole(spec, _of_one_kind(found))
     found = _of_one_kind([name for name in data if _is_of(spec, name)])
     if not found:
         place = f"split {spec.split!r}" + (f" of {spec.config!r}" if spec.config else "")
@@ -59,7 +60,7 @@ def choose_files(spec: DatasetSpec, names: Sequence[str], card: Mapping[str, Any
             f"{spec.page} has the split {spec.split!r} in several places, {some_of(folders)}: name one as `config`, or "
             "name the files in `files`"
         )
-    return found
+    return _whole(spec, found)
 
 
 def class_names(card: Mapping[str, Any], config: str | None, column: str) -> dict[str, str]:
@@ -138,6 +139,25 @@ def _is_of(spec: DatasetSpec, name: str) -> bool:
     path = PurePosixPath(name)
     named = re.match(rf"{re.escape(spec.split)}(?![A-Za-z])", path.name) is not None or path.parent.name == spec.split
     return named and (spec.config is None or spec.config in path.parts[:-1] or path.name.startswith(f"{spec.config}-"))
+
+
+def _whole(spec: DatasetSpec, names: list[str]) -> list[str]:
+    """The same files, none of whose numbered pieces is missing: a cache that is not asked further may hold some alone.
+
+    Raises:
+        StudyError: Some are missing.
+    """
+    pieces: dict[tuple[str, int], set[int]] = {}
+    for name in names:
+        if found := _PIECE.fullmatch(name):
+            pieces.setdefault((found[1], int(found[3])), set()).add(int(found[2]))
+    for (stem, count), there in pieces.items():
+        if missing := sorted(set(range(count)) - there):
+            raise StudyError(
+                f"{spec.page}: {len(missing)} of {count} pieces of {stem} are not there, such as number {missing[0]}; "
+                "fetch them without HF_HUB_OFFLINE, or name the files that you want in `files`"
+            )
+    return names
 
 
 def _above_split(name: str, split: str) -> str:
