@@ -15,7 +15,7 @@ ENDINGS = (".csv", ".jsonl", ".json", ".parquet")
 FIELDS: tuple[str, ...] = get_args(TranscriptField)
 NEEDED = ("id", "text")
 SHOWN = 3
-Place = tuple[str, str]
+HeardClip = tuple[str, str]
 """A clip within a task and condition: its item's id, and its voice."""
 
 
@@ -25,7 +25,7 @@ def outside_transcripts(
     task: str,
     condition: str,
     voices: Sequence[str],
-    wanted: Sequence[Place] | None,
+    wanted: Sequence[HeardClip] | None,
 ) -> list[str]:
     """The transcripts of some clips.
 
@@ -48,8 +48,8 @@ def outside_transcripts(
             or not at all; one line, which names the entry.
     """
     key = f"models.{name}.source"
-    found: dict[Place, str] = {}
-    doubled: list[Place] = []
+    found: dict[HeardClip, str] = {}
+    doubled: list[HeardClip] = []
     unvoiced = ""
     for path in source.files:
         for row in _read(path, tuple(sorted(source.columns.items())), _state(path), key):
@@ -78,7 +78,7 @@ def outside_transcripts(
     return [found[place] for place in wanted or ()]
 
 
-def _among(places: Sequence[Place], asked: Collection[Place] | None) -> list[Place]:
+def _among(places: Sequence[HeardClip], asked: Collection[HeardClip] | None) -> list[HeardClip]:
     return [place for place in places if asked is None or place in asked]
 
 
@@ -131,5 +131,5 @@ def _cell(value: object, field: str) -> str:
     return "" if value is None else str(value) if field == "text" else str(value).strip()
 
 
-def _some(places: Sequence[Place]) -> str:
+def _some(places: Sequence[HeardClip]) -> str:
     return some_of([f"{item} in voice {voice}" for item, voice in dict.fromkeys(places)], SHOWN)
