@@ -15,7 +15,7 @@ ENDINGS = (".csv", ".jsonl", ".json", ".parquet")
 FIELDS: tuple[str, ...] = get_args(TranscriptField)
 NEEDED = ("id", "text")
 SHOWN = 3
-HeardClip = tuple[str, str]
+OutsideClip = tuple[str, str]
 """A clip within a task and condition: its item's id, and its voice."""
 
 
@@ -25,7 +25,7 @@ def outside_transcripts(
     task: str,
     condition: str,
     voices: Sequence[str],
-    wanted: Sequence[HeardClip] | None,
+    wanted: Sequence[OutsideClip] | None,
 ) -> list[str]:
     """The transcripts of some clips.
 
@@ -48,8 +48,8 @@ def outside_transcripts(
             or not at all; one line, which names the entry.
     """
     key = f"models.{name}.source"
-    found: dict[HeardClip, str] = {}
-    doubled: list[HeardClip] = []
+    found: dict[OutsideClip, str] = {}
+    doubled: list[OutsideClip] = []
     unvoiced = ""
     for path in source.files:
         for row in _read(path, tuple(sorted(source.columns.items())), _state(path), key):
@@ -78,7 +78,7 @@ def outside_transcripts(
     return [found[place] for place in wanted or ()]
 
 
-def _among(places: Sequence[HeardClip], asked: Collection[HeardClip] | None) -> list[HeardClip]:
+def _among(places: Sequence[OutsideClip], asked: Collection[OutsideClip] | None) -> list[OutsideClip]:
     return [place for place in places if asked is None or place in asked]
 
 
@@ -131,5 +131,5 @@ def _cell(value: object, field: str) -> str:
     return "" if value is None else str(value) if field == "text" else str(value).strip()
 
 
-def _some(places: Sequence[HeardClip]) -> str:
+def _some(places: Sequence[OutsideClip]) -> str:
     return some_of([f"{item} in voice {voice}" for item, voice in dict.fromkeys(places)], SHOWN)
