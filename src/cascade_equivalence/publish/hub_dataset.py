@@ -15,8 +15,8 @@ from cascade_equivalence.provenance.cells import hashed
 from cascade_equivalence.publish.results_read import (
     ScoredNode,
     dataset_of,
+    has_labels,
     is_published,
-    labels_of,
     recorded_study,
     systems_of,
 )
@@ -57,7 +57,8 @@ def write_hub_dataset(results: Path, folder: Path, licence: str, *, texts: bool 
     tables: dict[tuple[str, str], list[pl.DataFrame]] = {}
     for system, nodes in systems_of(results, study):
         for node in nodes:
-            tables.setdefault((node.task, node.condition), []).append(_rows(system, node, quoting=quoting))
+            rows = _rows(system, node, quoting=quoting, free=not has_labels(study, node.task))
+            tables.setdefault((node.task, node.condition), []).append(rows)
     written, counts = [], dict[tuple[str, str], int]()
     for (task, condition), parts in tables.items():
         table, path = pl.concat(parts), folder / "data" / task / f"{condition}.parquet"
@@ -69,8 +70,7 @@ def write_hub_dataset(results: Path, folder: Path, licence: str, *, texts: bool 
     return [*written, write_text(folder / CARD, _checked(card))]
 
 
-def _rows(system: str, node: ScoredNode, *, quoting: bool) -> pl.DataFrame:
-    free = not labels_of(node.task)
+def _rows(system: str, node: ScoredNode, *, quoting: bool, free: bool) -> pl.DataFrame:
     rows = []
     for row in node.answers.iter_rows(named=True):
         said = {name: row[name] for name in COLUMNS if name != "system"}

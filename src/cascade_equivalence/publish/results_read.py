@@ -68,6 +68,12 @@ def labels_of(task: str) -> Sequence[str]:
     return TASKS[task].labels if task in TASKS else ()
 
 
+def has_labels(study: Mapping[str, Any], task: str) -> bool:
+    """Whether a task's answers are of a closed set, which are nobody's words; of the user's own, as its config says."""
+    own = ((study.get("definitions") or {}).get("tasks") or {}).get(task) or {}
+    return bool(labels_of(task) or own.get("labels"))
+
+
 def systems_of(results: Path, study: Mapping[str, Any]) -> Iterator[tuple[str, list[ScoredNode]]]:
     """The systems that have answered, with what they answered, in the order of the study.
 
