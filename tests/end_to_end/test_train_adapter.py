@@ -45,7 +45,8 @@ def adapter() -> Config:
         "voices": {"a": ESPEAK},
         "evaluation_voices": {"gb": {"provider": "espeak", "name": "en-gb"}},
         "lora": {"rank": 2, "layers": ["q_proj"]},
-        "training": {"classifier_steps": 4, "steps": 4, "batch_size": 4, "warmup": 1, "evaluate_every": 2},
+        # Next to nothing is learned: an adapter that answers all alike is refused.
+        "training": {"classifier_steps": 4, "steps": 4, "batch_size": 4, "learning_rate": 1e-6, "evaluate_every": 2},
     }
 
 

@@ -17,6 +17,9 @@ class DataSets(Handler):
     """Asked as the hub is for data sets, whose addresses begin with a word of their own."""
 
     def do_GET(self) -> None:
+        if self.path.startswith("/api/datasets/"):
+            self.path = self.path.replace("/api/datasets/", "/api/models/", 1)
+            return super().do_GET()
         if not self.path.startswith("/datasets/"):
             return self.answer(404, X_Error_Code="RepoNotFound")
         self.path = self.path.removeprefix("/datasets")

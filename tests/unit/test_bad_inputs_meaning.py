@@ -37,11 +37,23 @@ BAD_PATTERNS = [
     "*.so*",
     "*py",
     "pytorch_model*.bin",
+    "*.bin",
+    "model*.bin",
     "sub/*.pkl",
     "modeling_*.py",
     *BAD_NAMES[:14],
 ]
-GOOD_PATTERNS = ["*", "*.*", "*.bin", "model*", "*.safetensors", "*.json", "sub/*.model", "model.[bs]*", "tokenizer*"]
+GOOD_PATTERNS = [
+    "*",
+    "*.*",
+    "model.bin",
+    "model*",
+    "*.safetensors",
+    "*.json",
+    "sub/*.model",
+    "model.[bs]*",
+    "tokenizer*",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from answer_files import inspect_archive, write_csv
 from study_config import ROOT
@@ -140,6 +141,17 @@ def test_what_does_not_join_is_said_and_can_be_an_error(
         command("agree", files[0], part, "--strict")
 
 
+def test_of_several_scores_of_a_table_the_one_that_is_asked_for_counts(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = [{"id": row["id"], "strict": 0, "loose": 1, "group": row["id"]} for row in rows(3)]
+    paths = [write_csv(tmp_path / f"{name}.csv", table) for name in "ab"]
+    for score, right in (("strict", 0), ("loose", 1)):
+        assert command("agree", *paths, "--score", score, "--json") == 0
+        (task,) = json.loads(capsys.readouterr().out)["tasks"]
+        assert task["accuracy_a"]["value"] == right
+
+
 WRONG: dict[str, tuple[list[Any], str]] = {
     "a file that is not there": (["gone.csv"], r"gone\.csv does not exist"),
     "no such format": (["b.csv", "--format", "evals"], "no format of answers 'evals'"),
@@ -149,6 +161,9 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "names that are one": (["b.csv", "--names", "x,x"], "--names"),
     "no item in common": (["others.csv"], "are the ids of one kind"),
     "another format": (["log.eval"], "pip install inspect_ai"),
+    "a format that the file is not of": (["b.csv", "--format", "inspect"], r"does not look like Inspect.*CSV"),
+    "a score that a table has not": (["b.csv", "--score", "exact"], r"no score 'exact'; it has id"),
+    "a score that a study has not": (["own.parquet", "--score", "exact"], "no score 'exact'; it has correct"),
     "no answers": (["scores.csv", "--by", "answers"], "no answers"),
     "a folder of nothing": (["empty"], "without a file of answers"),
     "a column that no file has": (["b.csv", "--map", "answer=predicted"], "--map answer=predicted"),
@@ -170,8 +185,10 @@ def test_what_is_wrong_is_one_line_and_the_status_of_a_users_error(
     write_csv(folder / "others.csv", [row | {"id": f"other {row['id']}"} for row in rows(1)])
     write_csv(folder / "scores.csv", [{"id": row["id"], "correct": 1} for row in rows(1)])
     inspect_archive(folder / "log.eval")
+    own = {"id": "q0", "voice": "us", "group": "q0", "label": "no", "raw": "no", "parsed": "no", "correct": True}
+    pl.DataFrame([own]).write_parquet(folder / "own.parquet")
     (folder / "empty").mkdir()
-    first = "named.csv" if words[0] == "named.csv" else files[0]
+    first = words[0] if words[0] in ("named.csv", "own.parquet") else files[0]
     with pytest.raises(SystemExit) as caught:
         command("agree", first, *words)
     message = str(caught.value.code)

@@ -249,5 +249,5 @@ def test_the_command_prints_a_table_or_all_numbers(
     )  # and once more over silence
     stages = found["gpu"]["stages"]
     assert found["gpu"]["hours"] == pytest.approx(sum(each["loading"] + each["working"] for each in stages) / 3600)
-    assert {each["stage"]: each["nodes"] for each in stages}["answer"] == 204 + 18 * 6
+    assert {each["stage"]: each["nodes"] for each in stages}["answer"] == 222 + 19 * 6
     assert not found["gpu"]["models_of_unknown_size"] and not found["api"]["problems"]

@@ -74,6 +74,13 @@ def test_answers_are_read_and_scored_as_the_studys_own(tmp_path: Path, rows: lis
     assert table["new_tokens"].null_count() == table["seconds"].null_count() == table.height
 
 
+def test_silence_that_nobody_can_be_asked_over_is_told(tmp_path: Path) -> None:
+    raw = raw_study(tmp_path / "a.csv") | {"speech": {"voices": ["us"], "silence": True}, "noise": {}}
+    load_study(raw, ROOT)
+    (line,) = lines_of(raw | {"systems": ["theirs"], "pairs": [], "tasks": [TASK]})
+    assert line.startswith("speech.silence")
+
+
 def test_answers_by_voice_are_joined_by_voice(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     voices = study_of(tmp_path / "any.csv").voices_of(TASK)
     spoken = [row | {"voice": voice, "answer": f"{row['label']}"} for row in rows for voice in voices]

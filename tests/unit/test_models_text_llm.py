@@ -1,6 +1,7 @@
 """A text LLM answers exactly as the transformers library would, however its prompts are batched and cached."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.causal_lm import load_causal_lm
 from cascade_equivalence.models.rows import common_prefix
 from cascade_equivalence.models.text_llm import SHORTEST_PREFIX, TextLLM
 
@@ -378,6 +380,19 @@ def test_weights_are_never_made_up(tmp_path: Path) -> None:
     )
     with pytest.raises(StudyError, match=f"lacks weights.*{lost}"):
         TextLLM(folder, "cpu", torch.float32, chat=True)
+
+
+@pytest.mark.parametrize(
+    "change", [{"model_type": "no-such-model"}, {"hidden_size": "wide"}, {"num_attention_heads": 7}, "{"]
+)
+def test_a_config_that_the_library_does_not_take_is_one_line(tmp_path: Path, change: Any) -> None:
+    folder = tiny_llm.save_llama(tmp_path, tiny_llm.byte_level_tokenizer())
+    config = folder / "config.json"
+    config.write_text(change if isinstance(change, str) else json.dumps(json.loads(config.read_text()) | change))
+    for opened in (lambda: load_causal_lm(folder, torch.float32), lambda: TextLLM(folder, "cpu", torch.float32, True)):
+        with pytest.raises(StudyError, match=re.escape(str(folder))) as caught:
+            opened()
+        assert "\n" not in str(caught.value)
 
 
 def test_an_overflow_is_an_error_and_no_answer(folders: dict[str, Path]) -> None:

@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CLEAN, NOISE = "clean", ("snr15", "snr10", "snr5", "snr0")
 CLASSIFIED = ("ag_news", "sst2", "commonsense_qa")
 SPOKEN = (*CLASSIFIED, "trivia_qa")
+OTHER_EARS = "cascade-parakeet"
 SPEECH_LLMS = {"ultravox", "qwen2-audio", "phi4-multimodal", "gemini"}
 
 
@@ -94,7 +95,21 @@ def test_every_system_of_table_1_plays_its_part(study: Study) -> None:
     }
     # Another model than the paper's is set beside its numbers, and not judged by them.
     assert [name for name, theirs in study.config.paper.systems.items() if theirs.stands_in] == ["gemini"]
-    assert set(study.config.noise.systems) == set(parts)
+    # One more than the paper has: what a recogniser makes of noise that is not Whisper, before the same LLM.
+    assert set(study.config.noise.systems) == {*parts, OTHER_EARS}
+
+
+def test_another_recogniser_is_in_the_noise_and_in_none_of_the_paper_s_tables(study: Study) -> None:
+    added = study.system(OTHER_EARS)
+    assert isinstance(added, CascadeSpec) and "whisper" not in added.asr
+    # It differs from the paper's reference in what hears alone, and is compared with it.
+    reference = next(pair.reference for pair in study.config.pairs if pair.system == OTHER_EARS)
+    beside = study.system(reference)
+    assert isinstance(beside, CascadeSpec) and "whisper" in beside.asr and beside.llm == added.llm
+    assert study.nodes_of(OTHER_EARS) == study.nodes_of(reference)
+    assert study.config.paper is not None and OTHER_EARS not in study.config.paper.systems
+    assert study.config.statistics.family_apart is not None
+    assert not [pair for pair in study.config.statistics.family_apart.pairs if OTHER_EARS in pair]
 
 
 def test_open_speech_llms_have_their_own_weights_as_references(study: Study) -> None:
@@ -148,7 +163,7 @@ def test_every_system_answers_every_task_in_every_condition(study: Study) -> Non
         for condition in ([CLEAN, *NOISE] if task in CLASSIFIED and system in table else [CLEAN])
     }
     answers = stages.answer.all_files(study)
-    assert set(answers) == expected and len(answers) == len(expected) == 9 * (6 + 3 * 4) + 10 * 6
+    assert set(answers) == expected and len(answers) == len(expected) == (9 + 1) * (6 + 3 * 4) + 10 * 6
 
 
 def test_weights_of_the_hub_are_pinned_and_gated_ones_say_so(study: Study) -> None:
@@ -157,6 +172,6 @@ def test_weights_of_the_hub_are_pinned_and_gated_ones_say_so(study: Study) -> No
     assert all(isinstance(source, HubSource) for source in sources.values())
     moving = {name for name, source in sources.items() if len(source.revision) != 40}  # type: ignore[union-attr]
     # No commit of these was known where this was written; the manifest of the resolved folder tells it.
-    assert moving == {"ultravox-v0.6-llama-3.1-8b", "phi-4-multimodal-instruct"}
+    assert moving == {"ultravox-v0.6-llama-3.1-8b", "phi-4-multimodal-instruct", "parakeet-tdt-0.6b-v3"}
     assert {name for name, source in sources.items() if source.gated} == {"llama-3.1-8b-instruct"}  # type: ignore[union-attr]
     assert all(study.model(model).billions for model in models)

@@ -21,6 +21,8 @@ from cascade_equivalence.provenance.record import CONFIGS, read_record, read_sha
 from cascade_equivalence.publish import eval_results, every_eval_ever
 from cascade_equivalence.publish.eval_results import write_eval_results
 from cascade_equivalence.publish.every_eval_ever import model_of, write_every_eval_ever
+from cascade_equivalence.publish.export_folder import check_unchanged, settle
+from cascade_equivalence.publish.hub_dataset import write_hub_dataset
 
 Command = Callable[..., int]
 
@@ -163,6 +165,65 @@ def test_the_command_says_what_it_wrote(
     assert command("export", results, "--to", "every-eval-ever", "-o", tmp_path / "out") == 0
     said = [line.removeprefix("Written: ") for line in capsys.readouterr().out.splitlines()]
     assert said and all(Path(line).is_file() for line in said)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_data_set_of_answers_is_loaded_as_its_card_says(tmp_path: Path, published: bool) -> None:
+    import datasets
+    from huggingface_hub import DatasetCard
+
+    results = made(tmp_path, published=published)
+    out = tmp_path / "out"
+    files = write_hub_dataset(results, out, "cc-by-4.0")
+    card = DatasetCard.load(out / "README.md")
+    assert card.data.to_dict()["license"] == "cc-by-4.0" and len(card.data.to_dict()["size_categories"]) == 1
+    listed = {each["path"] for config in card.data.to_dict()["configs"] for each in config["data_files"]}
+    assert {out / path for path in listed} | {out / "README.md"} == set(files)
+    said = "".join(path.read_text(errors="replace") for path in files)
+    for config in card.data.to_dict()["configs"]:
+        task = config["config_name"]
+        loaded = datasets.load_dataset(str(out), task, cache_dir=str(tmp_path / "cache"))
+        for split, table in loaded.items():
+            own = pl.read_parquet(results / "answers" / "first" / task / f"{split}.parquet")
+            found = pl.DataFrame(table.to_list())
+            assert found.select("id", "voice", "correct").rows() == own.select("id", "voice", "correct").rows()
+            said += found.write_ndjson()
+            assert published or found["raw"].to_list() == own["raw"].to_list()
+    hidden = [text for text in (*TEXTS, QUIZ, GOLD) if text.lower() in said.lower()]
+    assert bool(hidden) != published
+
+
+def test_a_second_export_leaves_nothing_of_the_first_and_all_that_is_not_its_own(
+    results: Path, tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert command("export", results, "--to", "hf-dataset", "-o", out) == 0
+    assert "hf upload OWNER/NAME" in capsys.readouterr().out
+    own = out / "data" / "notes.txt"
+    own.write_text("mine")
+    first = {path for path in out.rglob("*") if path.is_file()}
+    assert command("export", results, "--to", "every-eval-ever", "-o", out) == 0
+    second = {path for path in out.rglob("*") if path.is_file()}
+    assert second & first == {own, out / ".export.json"} and len(second) > len(first & second)
+    assert not [path for path in out.rglob("*") if path.is_dir() and not any(path.iterdir())]
+    # The same again takes nothing away; what was changed by hand is not written over.
+    assert command("export", results, "--to", "every-eval-ever", "-o", out) == 0
+    assert {path for path in out.rglob("*") if path.is_file()} == second
+    changed = next(path for path in second - first if path.suffix == ".json")
+    changed.write_text("{}")
+    with pytest.raises(SystemExit, match="changed since"):
+        command("export", results, "--to", "every-eval-ever", "-o", out)
+    assert changed.read_text() == "{}"
+
+
+def test_a_record_from_elsewhere_takes_nothing_away_outside(tmp_path: Path) -> None:
+    outside = tmp_path / "mine.txt"
+    outside.write_text("mine")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / ".export.json").write_text(json.dumps({"files": {"../mine.txt": "0" * 64}}))
+    check_unchanged(folder)
+    assert settle(folder, []) == [] and outside.is_file()
 
 
 def test_an_answer_that_is_none_is_none_where_words_are_hashed_too(tmp_path: Path) -> None:

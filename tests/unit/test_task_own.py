@@ -261,7 +261,7 @@ def test_options_are_different_and_have_letters(tmp_path: Path, options: str) ->
     row = {"text": "Which?", "label": "A", "options": options}
     path = written(tmp_path / "items.csv", [{"text": "Which?", "label": "B", "options": "p|q|r"}, row])
     task = OwnTask("mine", {"items": path, "labels": ["A", "B", "C"], "prompt": "{speech} {options}"})
-    assert "row 2" in (task.fault() or "")
+    assert "row 2" in (task.fault(tmp_path) or "")
 
 
 def test_a_registry_is_checked_by_itself_and_replaced_by_a_study(tmp_path: Path) -> None:

@@ -28,13 +28,22 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ'"
 END = "<|endoftext|>"
 
 
-def saved(model: Any, folder: Path, seed: int) -> Path:
-    """Give a model weights large enough that everything matters, and write it."""
+def saved(model: Any, folder: Path, seed: int, listening: str = "") -> Path:
+    """Give a model weights large enough that everything matters, and write it.
+
+    Args:
+        model: The model.
+        folder: Where it goes.
+        seed: Seed of the weights.
+        listening: Part of the names of a decoder's weights that look at the sound: they are made larger, or one of
+            random numbers says what its own last token leads to, whatever it hears.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for weights in model.parameters():
+        for name, weights in model.named_parameters():
             if weights.ndim > 1:
-                weights.copy_(0.4 * torch.randn(weights.shape, generator=generator))
+                size = 1.6 if listening and listening in name else 0.4
+                weights.copy_(size * torch.randn(weights.shape, generator=generator))
     model.save_pretrained(folder)
     return folder
 
@@ -128,7 +137,7 @@ def _canary(folder: Path, seed: int) -> Path:
         decoder_config={"vocab_size": len(tokenizer), "num_key_value_heads": 2, **DECODER},
         **IDS,
     )
-    return saved(transformers.CanaryForConditionalGeneration(config), folder, seed)
+    return saved(transformers.CanaryForConditionalGeneration(config), folder, seed, listening="encoder_attn")
 
 
 def _cohere(folder: Path, seed: int) -> Path:
@@ -138,6 +147,35 @@ def _cohere(folder: Path, seed: int) -> Path:
     encoder = {"model_type": "parakeet_encoder", **CONFORMER}
     config = transformers.CohereAsrConfig(vocab_size=len(tokenizer), encoder_config=encoder, **DECODER, **IDS)
     return saved(transformers.CohereAsrForConditionalGeneration(config), folder, seed)
+
+
+def _seamless(version: str) -> Callable[[Path, int], Path]:
+    def save(folder: Path, seed: int) -> Path:
+        tokenizer = words(["<unk>", "<pad>", "<s>", "</s>", "__eng__"], eos_token="</s>", pad_token="<pad>")
+        ears = transformers.SeamlessM4TFeatureExtractor(feature_size=80, num_mel_bins=80, stride=2)
+        transformers.SeamlessM4TProcessor(ears, tokenizer).save_pretrained(folder)
+        encoder = {"layers": 1, "attention_heads": 2, "intermediate_size": 32}
+        decoder = {"layers": 1, "attention_heads": 2, "ffn_dim": 32}
+        config = getattr(transformers, f"SeamlessM4T{version}Config")(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            feature_projection_input_dim=160,
+            num_conv_pos_embeddings=16,
+            num_conv_pos_embedding_groups=2,
+            conv_depthwise_kernel_size=5,
+            adaptor_kernel_size=4,
+            adaptor_stride=4,
+            **{f"speech_encoder_{key}": value for key, value in encoder.items()},
+            **{f"decoder_{key}": value for key, value in decoder.items()},
+            **{"pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3},
+        )
+        model = getattr(transformers, f"SeamlessM4T{version}ForSpeechToText")(config)
+        model.generation_config.text_decoder_lang_to_code_id = {"eng": 4}
+        # As published checkpoints have it: a generation config of their own, which is read.
+        model.generation_config._from_model_config = False
+        return saved(model, folder, seed, listening="cross_attention")
+
+    return save
 
 
 QWEN = [*CHATML_SPECIAL, "<|audio_start|>", "<|audio_end|>", "<|audio_pad|>", "<asr_text>"]
@@ -181,5 +219,7 @@ TINY: dict[str, Callable[[Path, int], Path]] = {
     "canary": _canary,
     "cohere_asr": _cohere,
     "qwen3_asr": _qwen,
+    "seamless_m4t": _seamless(""),
+    "seamless_m4t_v2": _seamless("v2"),
 }
 """What writes a checkpoint of each kind into a folder, from a seed."""

@@ -25,8 +25,9 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 def test_each_stage_has_the_nodes_that_the_config_asks_for(plan: Plan, study: Study) -> None:
     found = Counter(job[0] for job in plan.jobs)
-    models, layers, opened, concepts = 9, 9, 3, 5
-    # Nine systems on six tasks and, in four noises, on three; ten more on clean speech only, one system behind an API.
+    models, layers, opened, concepts = 10, 9, 3, 5
+    # Nine systems, and a cascade with other ears, on six tasks and, in four noises, on three; ten more on clean speech
+    # only; one system behind an API.
     noisy = 6 + 3 * 4
     # All of them once more over silence, in one voice a task.
     silent = 6
@@ -46,8 +47,8 @@ def test_each_stage_has_the_nodes_that_the_config_asks_for(plan: Plan, study: St
         "synthesize_speech": 4 * 6 + 2,
         "mix_noise": 3 * 2 * 4 + silent,
         "preflight": 3,
-        # Two Whispers in noise, three speech LLMs' own transcripts and the true texts on clean speech.
-        "transcribe": 2 * (noisy + silent) + (3 + 1) * (6 + silent),
+        # Two Whispers and another recogniser in noise; three speech LLMs' own transcripts and the true texts on clean.
+        "transcribe": 3 * (noisy + silent) + (3 + 1) * (6 + silent),
         "implicit_transcripts": 2 * (6 + silent),
         "answer": (inside - 1) * (noisy + silent) + 10 * (6 + silent),
         "answer_api": noisy + silent,

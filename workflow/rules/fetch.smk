@@ -52,7 +52,7 @@ rule extract_audio:
     """Make one recording an item of a published archive."""
     input:
         source=lambda wildcards: stages.items.fetched(STUDY, wildcards.task),
-        archive=f"{SETS}/{{task}}/archive.json",
+        archive=lambda wildcards: stages.sets.archive(STUDY, wildcards.task),
     output:
         manifest=f"{SETS}/recordings/{{task}}/manifest.json",
     log:

@@ -1,4 +1,4 @@
-"""Transcribe one task in one condition, all voices, with an ASR, with a speech LLM, or by a text that is given."""
+"""Transcribe one task in one condition, all voices, by an ASR, a speech LLM, or a text or file that is given."""
 
 from pathlib import Path
 
@@ -13,7 +13,13 @@ with node(snakemake) as study:
     clips = [clip for path in snakemake.input.clips for clip in read_clips(Path(path))]
     store = study.store("transcripts", asr, task, f"{condition}.jsonl")
     label = f"{asr}: {task}, {condition}"
-    if not manifests:
+    if (outside := study.transcripts_of(asr)) is not None:
+        from cascade_equivalence.models.transcription.outside import outside_transcripts
+        from cascade_equivalence.models.transcription.transcript import Transcript
+
+        voices, wanted = study.voices_of(task, condition), [(clip.id, clip.voice) for clip in clips]
+        transcripts = list(map(Transcript, outside_transcripts(asr, outside, task, condition, voices, wanted)))
+    elif not manifests:
         from cascade_equivalence.nodes.transcripts import given_texts
 
         transcripts = given_texts(asr, clips)

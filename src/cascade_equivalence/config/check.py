@@ -16,7 +16,7 @@ from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.spoken import clean_voices, own_voices
-from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
+from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig, SystemSpec
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
@@ -34,6 +34,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from _task_problems(study)
     yield from noise_problems(study.noise, study.speech.voices)
     yield from _prosody_problems(study)
+    yield from _silence_problems(study)
     yield from _statistics_problems(study)
     yield from repeat_problems(study)
     yield from _surplus_problems(study)
@@ -153,6 +154,22 @@ def _adapter_problems(study: StudyConfig) -> Iterator[str]:
                 yield f"{key}.voiced_tasks: the labels of {task} do not lie in the voice"
 
 
+def _silence_problems(study: StudyConfig) -> Iterator[str]:
+    chosen = [study.definitions.systems[name] for name in study.systems if name in study.definitions.systems]
+    silent = [spec for spec in chosen if not isinstance(spec, ImportedSpec) and not _without_silence(study, spec)]
+    if study.speech.silence and chosen and not silent:
+        yield (
+            "speech.silence: no system of the study can be asked over silence, as all answered or were transcribed "
+            "elsewhere; leave it out, or add a system that hears"
+        )
+
+
+def _without_silence(study: StudyConfig, spec: SystemSpec) -> bool:
+    """Whether a system reads transcripts of another program that has none of silence."""
+    model = study.definitions.models.get(getattr(spec, "asr", ""))
+    return model is not None and model.transcripts is not None and not model.transcripts.silence
+
+
 def _connector_problems(study: StudyConfig) -> Iterator[str]:
     for name in study.connectors:
         connector = study.definitions.connectors.get(name)
@@ -193,6 +210,8 @@ def _model_problems(
         return
     if not anywhere and endpoint_of(study, name) is not None:
         yield f"{key}: {name!r} is run by an endpoint, and here its weights are needed; name a model that has them"
+    if model.transcripts is not None and "speech-llm" not in roles:
+        yield f"{key}: {name!r} is files of transcripts, without weights; name a recogniser"
     if model.role != "speech-llm":
         return
     if model.base is not None:

@@ -77,7 +77,8 @@ def place_problems(study: StudyConfig, project: Path, locate: Locate) -> Iterato
     for name in all_voices(study):
         voice = voices[name]
         # The recordings of a published set are unpacked before they are needed.
-        unpacked = items.source == "published" and items.sets_folder / RECORDINGS
+        fetched = items.source == "published" or any(TASKS[task].dataset is not None for task in study.tasks)
+        unpacked = fetched and items.sets_folder / RECORDINGS
         if isinstance(voice, RecordingsVoice) and voice.folder != unpacked and not voice.folder.is_dir():
             yield _missing(f"voices.{name}.folder", voice.folder)
     for name in _models(study):
@@ -100,11 +101,11 @@ def _item_problems(study: StudyConfig) -> Iterator[str]:
             yield from (
                 _missing("items.folder", items.folder / task)
                 for task in study.tasks
-                if TASKS[task].file is None and not (items.folder / task).is_dir()
+                if task not in TASKS.of_config() and not (items.folder / task).is_dir()
             )
     for task in study.tasks:
-        if (fault := TASKS[task].fault()) is not None:
-            yield f"tasks.{task}.items: {fault}"
+        if (fault := TASKS[task].fault(items.sets_folder)) is not None:
+            yield f"tasks.{task}.{'items' if TASKS[task].file else 'dataset'}: {fault}"
     for task in study.tasks if items.source == "demo" else ():
         beside = TASKS[task].beside
         if beside is not None and not (file := beside / "items" / f"{task}.jsonl").is_file():

@@ -32,11 +32,15 @@ def named(word: str) -> re.Pattern[str]:
 def _own_problems(spec: TaskSpec) -> Iterator[str]:
     """What is wrong with the entry of a task of the user's own, or with one that is none."""
     own = ("columns", "labels", "title", "text_sufficient")
-    if spec.items is None:
+    if not spec.is_own:
         for key in own:
             if getattr(spec, key) != TaskSpec.model_fields[key].default:
                 yield f"{key} is for a task of your own: name the file of its items in `items`, or leave {key} out."
         return
+    if spec.items is not None and spec.dataset is not None:
+        yield "Its items come from a file or from a data set: leave `items` or `dataset` out."
+    if "voice" in spec.columns and (spec.dataset is None or "id" not in spec.columns):
+        yield "`columns.voice` tells apart clips of one item of a data set: it needs `dataset` and `columns.id`."
     letters = list(string.ascii_uppercase[: len(spec.labels)])
     if "options" in SLOT.findall(spec.prompt) and (not spec.labels or spec.labels != letters):
         yield "Its prompt holds `{options}`, so `labels` are their letters: [A, B], [A, B, C], ..."

@@ -44,6 +44,6 @@ def service_problems(study: StudyConfig) -> Iterator[str]:
 def _entry_problems(key: str, model: ModelSpec) -> Iterator[str]:
     """What of an entry only a model with weights can have."""
     fields = type(model).model_fields
-    for name in ("gguf", "chat", "text_model", "audio_model", "transcription"):
+    for name in ("gguf", "chat", "text_model", "audio_model", "base", "scale", "transcription"):
         if getattr(model, name) != fields[name].default:
             yield f"{key}.{name}: an endpoint has no weights to which this could apply; leave it out"

@@ -141,18 +141,18 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
 def _describe_as_read(study: StudyConfig) -> None:
     """Have the tasks of the user's own as the types have read them: they make words what they stand for."""
     for name, spec in study.definitions.tasks.items():
-        if spec.items is not None:
+        if spec.is_own:
             TASKS.describe(name, spec.model_dump())
 
 
 def _forget_replaced(defined: Any) -> None:
-    """Drop tasks of the user's own whose entry a later one has replaced that names no file."""
+    """Drop tasks of the user's own whose entry a later one has replaced that names neither file nor data set."""
     tasks = defined.get("tasks") if isinstance(defined, Mapping) else None
     known = tasks if isinstance(tasks, Mapping) else {}
     TASKS.drop(
         name
         for name in TASKS.of_config()
-        if not isinstance(entry := known.get(name), Mapping) or entry.get("items") is None
+        if not isinstance(entry := known.get(name), Mapping) or not (entry.get("items") or entry.get("dataset"))
     )
 
 
@@ -171,11 +171,14 @@ def with_own_tasks(content: Mapping[str, Any], places: Sequence[Path]) -> Mappin
         return content
     found = dict(tasks)
     for name, entry in tasks.items():
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("items"), str | Path):
+        if not isinstance(entry, Mapping):
             continue
-        tried = [place / entry["items"] for place in places]
-        file = next((path for path in tried if path.is_file()), Path(entry["items"]))
-        found[name] = {**entry, "items": file}
+        if isinstance(entry.get("items"), str | Path):
+            tried = [place / entry["items"] for place in places]
+            file = next((path for path in tried if path.is_file()), Path(entry["items"]))
+            found[name] = {**entry, "items": file}
+        elif not isinstance(entry.get("dataset"), Mapping):
+            continue
         try:
             TASKS.describe(name, found[name])
         except StudyError as error:

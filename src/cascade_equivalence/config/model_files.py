@@ -63,7 +63,8 @@ def _pattern_problem(pattern: str) -> str | None:
     last = pattern.rpartition("/")[2].lower()
     stem, dot, ending = last.rpartition(".")
     by_ending = f"*{dot}{ending}" if stem else last
-    useful = fnmatch(CTRANSLATE2_WEIGHTS, last) or any(fnmatch(f"x{kind}", by_ending) for kind in TAKEN_SUFFIXES)
+    # A wildcard for CTranslate2's name would ask for pickles, too: it is given in full.
+    useful = last == CTRANSLATE2_WEIGHTS or any(fnmatch(f"x{kind}", by_ending) for kind in TAKEN_SUFFIXES)
     if not useful and (runs_code(last) or any(fnmatch(f"x{kind}", by_ending) for kind in REFUSED_SUFFIXES)):
         return f"it asks for files that can run code when loaded and are refused; {ADVICE}"
     return None

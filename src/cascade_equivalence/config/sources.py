@@ -57,7 +57,30 @@ class PathSource(Closed):
     )
 
 
-Source = Annotated[HubSource | WheelSource | PathSource | EndpointSource, Field(discriminator="kind")]
+TranscriptField = Literal["id", "text", "task", "voice", "condition"]
+"""What a column of a file of transcripts can be."""
+
+
+class TranscriptsSource(Closed):
+    """Transcripts that another program wrote, in place of a recogniser's weights."""
+
+    kind: Literal["transcripts"] = Field(description="Files of transcripts that another program wrote.")
+    files: list[Path] = Field(
+        min_length=1,
+        description="The files (CSV, JSON lines, JSON, Parquet), a row a clip: id and text and, where wanted, task, "
+        "voice and condition (`clean` where there is none).",
+    )
+    columns: dict[TranscriptField, str] = Field(default={}, description="Names of columns, where they are others.")
+    silence: bool = Field(
+        default=True,
+        description="Whether they hold transcripts of silence (condition `silence`) where `speech.silence` asks for "
+        "them; false leaves cascades over them out there.",
+    )
+
+
+Source = Annotated[
+    HubSource | WheelSource | PathSource | EndpointSource | TranscriptsSource, Field(discriminator="kind")
+]
 
 
 class TranscriptionPrompt(Closed):
@@ -120,6 +143,27 @@ class ModelSpec(Closed):
     transcription: TranscriptionPrompt | None = Field(
         default=None, description="Of a speech LLM: how it is asked for a transcript."
     )
+
+    @property
+    def transcripts(self) -> TranscriptsSource | None:
+        """Its files of transcripts, where it has them in place of weights."""
+        return self.source if isinstance(self.source, TranscriptsSource) else None
+
+    @field_validator("source")
+    @classmethod
+    def _with_weights(cls, source: Source, info: ValidationInfo) -> Source:
+        if isinstance(source, TranscriptsSource) and info.data.get("role") not in (None, "asr"):
+            raise ValueError("files of transcripts stand for a recogniser: set `role: asr`")
+        return source
+
+    @field_validator("transcription")
+    @classmethod
+    def _of_a_speech_llm(
+        cls, transcription: TranscriptionPrompt | None, info: ValidationInfo
+    ) -> TranscriptionPrompt | None:
+        if transcription is not None and info.data.get("role") in ("asr", "llm"):
+            raise ValueError("only a speech LLM is asked for a transcript: leave it out, or set `role: speech-llm`")
+        return transcription
 
     @field_validator("gguf")
     @classmethod

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.dataset import DatasetSpec
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.config.names import Label, Name, NewTokens, TaskName
@@ -33,7 +34,7 @@ class Shot(Closed):
     answer: str = Field(description="The answer the example gives.")
 
 
-ItemField = Literal["id", "text", "label", "group", "options", "aliases", "audio"]
+ItemField = Literal["id", "text", "label", "group", "options", "aliases", "audio", "voice", "speaker"]
 
 
 class TaskSpec(Closed):
@@ -60,8 +61,13 @@ class TaskSpec(Closed):
         description="For a task of your own: the file of its items (CSV, JSON lines, JSON or Parquet) with the columns "
         "text and label and, where wanted, id, group, options, aliases and audio.",
     )
+    dataset: DatasetSpec | None = Field(
+        default=None, description="For a task of your own: a data set of the Hugging Face hub, in place of `items`."
+    )
     columns: dict[ItemField, str] = Field(
-        default={}, description="Of your own file: names of its columns, where they are others."
+        default={},
+        description="Of your own file or data set: names of its columns, where they are others. `speaker` and `voice` "
+        "are read where they are named.",
     )
     labels: list[Label] = Field(
         default=[],
@@ -80,12 +86,18 @@ class TaskSpec(Closed):
 
     def asked(self) -> dict[str, Any]:
         """All that an answer depends on: not the paraphrase, with which only a system that is asked again is asked."""
-        beside = {"paraphrase", "items", "columns", "title", "text_sufficient", "voices"}
+        beside = {"paraphrase", "items", "dataset", "columns", "title", "text_sufficient", "voices"}
         return self.model_dump(mode="json", exclude=beside if self.labels else {*beside, "labels"})
 
     def read_as(self) -> dict[str, Any]:
-        """How the user's own file is read."""
-        return self.model_dump(mode="json", include={"columns", "labels"})
+        """How the user's own file or data set is read."""
+        also = {"dataset"} if self.dataset is not None else set()
+        return self.model_dump(mode="json", include={"columns", "labels"} | also)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a task of the user's own."""
+        return self.items is not None or self.dataset is not None
 
 
 ORACLE = "oracle"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.study import GIVEN, E2ESpec, Elsewhere
+from cascade_equivalence.config.study import E2ESpec, Elsewhere
 from cascade_equivalence.costs import speed
 from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.estimate.texts import TaskSize
@@ -93,7 +93,7 @@ class Workload:
     def _stages(self) -> list[Callable[[], Work]]:
         study = self.study
         answering, transcribing = stages.needs.gpus(study, "answer"), stages.needs.gpus(study, "transcribe")
-        asrs = [asr for asr in study.asrs if asr not in GIVEN and asr not in study.recogniser_services]
+        asrs = [asr for asr in study.asrs if study.hearing_models(asr)]
         listeners = [asr for asr in asrs if study.is_speech_llm(asr)]
         specs = [study.system(name) for name in study.config.systems]
         checked = [spec.model for spec in specs if isinstance(spec, E2ESpec)]

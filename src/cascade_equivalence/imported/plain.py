@@ -18,7 +18,9 @@ BETWEEN = "|"
 
 def columns_of(there: Container[str], asked: FileOptions) -> dict[str, str]:
     """The column of each field that is there: the one that the user names, else the field's own."""
-    named = {name: asked.columns.get(name, name) for name in FIELDS}
+    # Where a table has several scores, the one that is asked for says what is right.
+    scored = {"correct": asked.score} if asked.score else {}
+    named = {name: name for name in FIELDS} | scored | dict(asked.columns)
     return {
         name: column if column in there else name for name, column in named.items() if column in there or name in there
     }
@@ -50,8 +52,10 @@ def _read(head: FileHead, asked: FileOptions) -> FileReading:
 def _rows(head: FileHead, asked: FileOptions, reading: FileReading) -> Iterator[AnswerRow]:
     rows = list(rows_of(head))
     # In JSON a row may leave out what it has nothing for, the first one too.
-    there = {name for _, row in rows for name in row}
+    there = dict.fromkeys(name for _, row in rows for name in row)
     columns = columns_of(there, asked)
+    if asked.score and asked.score not in there:
+        raise StudyError(f"{head.path} has no score {asked.score!r}; it has {', '.join(map(str, there))}")
     for name, column in asked.columns.items():
         if column not in there:
             reading.lacking.append(name)

@@ -55,8 +55,10 @@ def _read_file(head: FileHead, asked: FileOptions, format_name: str) -> AnswerSe
     known = FORMATS.find(format_name) if format_name else _format_of(head, asked)
     if known is None:
         raise StudyError(_unknown(head, asked))
-    if format_name and not known.recognise(head, asked) and (problem := what_is_missing(head, asked)):
-        raise StudyError(f"{head.path} does not look like {known.title}: it has {problem.rpartition('it has ')[2]}")
+    if format_name and not known.recognise(head, asked):
+        other = _format_of(head, asked)
+        found = f"like {other.title}" if other else f"it has {what_is_missing(head, asked).rpartition('it has ')[2]}"
+        raise StudyError(f"{head.path} does not look like {known.title}: {'it looks ' if other else ''}{found}")
     reading = known.read(head, asked)
     table = as_table(reading.rows)
     if not table.height:

@@ -62,7 +62,8 @@ def check_places(study: Study) -> None:
     from cascade_equivalence.config.explain import block
     from cascade_equivalence.models.sources.folder import location
 
-    if lines := list(place_problems(study.config, REPOSITORY, location)):
+    lines = [*place_problems(study.config, REPOSITORY, location), *stages.transcribe.problems(study)]
+    if lines:
         raise StudyError(block("The study cannot run here:", lines))
     for task in study.config.tasks:
         stages.items.sources(study, task)

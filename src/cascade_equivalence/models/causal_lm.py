@@ -10,14 +10,15 @@ from transformers.cache_utils import CacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import own_text_in
-from cascade_equivalence.models.checkpoint import weight_files
+from cascade_equivalence.models.checkpoint import opening, weight_files
 
 
 def read_config(folder: Path) -> Any:
     """The config of a folder that holds a text LLM, alone or inside a speech LLM: that of the whole."""
     own = own_text_in(folder)
     reader = own.network().config_class if own else AutoConfig
-    return reader.from_pretrained(folder, trust_remote_code=False)
+    with opening(folder):
+        return reader.from_pretrained(folder, trust_remote_code=False)
 
 
 def load_causal_lm(folder: Path, dtype: torch.dtype, config: Any = None) -> Any:
@@ -29,15 +30,17 @@ def load_causal_lm(folder: Path, dtype: torch.dtype, config: Any = None) -> Any:
         config: What `read_config` gives, where it was changed since.
 
     Raises:
-        StudyError: There are no safetensors; or weights are missing, or have other shapes than the config says.
+        StudyError: There are no safetensors; the library does not open them; or weights are missing, or have other
+            shapes than the config says.
     """
     weight_files({path.name: path for path in folder.iterdir()}, str(folder))
     own = own_text_in(folder)
     opener = own.network() if own else AutoModelForCausalLM
     more = {} if config is None else {"config": config}
-    loaded: Any = opener.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, output_loading_info=True, trust_remote_code=False, **more
-    )
+    with opening(folder):
+        loaded: Any = opener.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, trust_remote_code=False, **more
+        )
     model, report = loaded
     # The library would make up what is missing.
     if report["missing_keys"] or report["mismatched_keys"]:

@@ -2,6 +2,8 @@
 
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,10 @@ from cascade_equivalence.errors import StudyError
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+LONGEST_REASON = 300
+"""Letters of what a library says of a checkpoint."""
+SHORT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
+"""What is raised where memory is short, by Python and by torch: no fault of a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,25 @@ class Header:
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
+
+
+@contextmanager
+def opening(folder: Path) -> Iterator[None]:
+    """Say in one line which folder the transformers library does not open as a text LLM, and why.
+
+    Raises:
+        StudyError: It does not.
+    """
+    try:
+        yield
+    except Exception as error:  # what the library raises on a broken checkpoint is its own affair
+        if isinstance(error, StudyError) or type(error).__name__ in SHORT_OF_MEMORY:
+            raise
+        reason = " ".join(str(error).split("\n\n")[0].split())[:LONGEST_REASON] or type(error).__name__
+        raise StudyError(
+            f"{folder} cannot be opened as a text LLM: {reason}; take a checkpoint of the transformers library and "
+            "resolve the model again"
+        ) from error
 
 
 def read_header(path: Path) -> Header:

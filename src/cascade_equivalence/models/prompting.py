@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import own_text_in
-from cascade_equivalence.models.checkpoint import read_json
+from cascade_equivalence.models.checkpoint import opening, read_json
 from cascade_equivalence.models.rendering import control_tokens, defuse, render_chat, render_plain
 
 PROCESSORS_TEMPLATE = "chat_template.json"
@@ -17,7 +17,8 @@ PROCESSORS_TEMPLATE = "chat_template.json"
 
 def open_tokenizer(folder: Path) -> Any:
     """The tokenizer of a folder; one of Mistral's without mistral-common, whether or not that is installed."""
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, mistral_format=False)
+    with opening(folder):
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, mistral_format=False)
 
 
 class PromptWriter:

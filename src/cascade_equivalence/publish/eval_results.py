@@ -12,7 +12,7 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
-from cascade_equivalence.publish.results_read import recorded_study, systems_of
+from cascade_equivalence.publish.results_read import dataset_of, is_published, recorded_study, systems_of
 
 
 def write_eval_results(results: Path, folder: Path) -> tuple[list[Path], list[str]]:
@@ -31,7 +31,7 @@ def write_eval_results(results: Path, folder: Path) -> tuple[list[Path], list[st
     import yaml
 
     study = recorded_study(results)
-    if study["items"]["source"] != "published":
+    if not is_published(study):
         raise StudyError(f"{results}: the items are the project's own, and these files are for sets of the hub")
     written, left = [], []
     for system, nodes in systems_of(results, study):
@@ -59,7 +59,7 @@ def _repository(study: Mapping[str, Any], system: str) -> str | None:
 
 
 def _entry(study: Mapping[str, Any], task: str, answers: Any) -> dict[str, Any] | None:
-    source = next(_hub_sources(task), None)
+    source = next(_hub_sources(study, task), None)
     if source is None:
         return None
     voices = answers["voice"].n_unique()
@@ -71,9 +71,12 @@ def _entry(study: Mapping[str, Any], task: str, answers: Any) -> dict[str, Any] 
     }
 
 
-def _hub_sources(task: str) -> Iterator[Any]:
+def _hub_sources(study: Mapping[str, Any], task: str) -> Iterator[Any]:
     """The sets of the hub that a task's items are from."""
+    from cascade_equivalence.config.dataset import DatasetSpec
     from cascade_equivalence.tasks.sources.resources import read_resources
 
-    if task in TASKS:
+    if dataset := dataset_of(study, task):
+        yield DatasetSpec.model_validate(dataset)
+    elif study["items"]["source"] == "published" and task in TASKS:
         yield from (text for text in read_resources(task, TASKS[task].resources).pin.texts if text.kind == "hub")

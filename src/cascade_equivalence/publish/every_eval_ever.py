@@ -7,14 +7,21 @@ of free answers. Of an answer from a closed set the label that was read from it 
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cascade_equivalence import __version__
-from cascade_equivalence.config.names import INVALID, TASKS
+from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.files import write_text
-from cascade_equivalence.publish.results_read import ScoredNode, recorded_study, systems_of
+from cascade_equivalence.provenance.cells import hashed
+from cascade_equivalence.publish.results_read import (
+    ScoredNode,
+    is_published,
+    labels_of,
+    recorded_study,
+    systems_of,
+)
 from cascade_equivalence.stats.accuracy import summarise
 
 SCHEMA_VERSION = "0.3.0"
@@ -38,7 +45,7 @@ def write_every_eval_ever(results: Path, folder: Path, organisation: str, *, tex
         StudyError: The results hold no answers or no record of their study.
     """
     study = recorded_study(results)
-    quoting = texts or study["items"]["source"] == "demo"
+    quoting = texts or not is_published(study)
     written = []
     for system, nodes in systems_of(results, study):
         model = model_of(study, system)
@@ -101,7 +108,7 @@ def model_of(study: Mapping[str, Any], system: str) -> dict[str, Any]:
 
 def _result(node: ScoredNode, study: Mapping[str, Any]) -> dict[str, Any]:
     confidence = study["statistics"]["confidence"]
-    accuracy = summarise(node.answers, _labels(node.task), confidence=confidence)["accuracy"]
+    accuracy = summarise(node.answers, labels_of(node.task), confidence=confidence)["accuracy"]
     details: dict[str, Any] = {"score": accuracy["value"]}
     if accuracy["low"] is not None:
         details["uncertainty"] = {
@@ -133,9 +140,9 @@ def _result(node: ScoredNode, study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lines(node: ScoredNode, evaluation: str, model: str, quoting: bool) -> Iterator[dict[str, Any]]:
-    free = not _labels(node.task)
+    free = not labels_of(node.task)
     for row in node.answers.iter_rows(named=True):
-        show = (lambda text: text) if quoting else _hashed
+        show = (lambda text: text) if quoting else hashed
         show_label = show if free else (lambda text: text)
         references = [show_label(row["label"]), *map(show, row["aliases"])]
         raw, parsed = show(row["text"]), row["parsed"] if row["parsed"] == INVALID else show_label(row["parsed"])
@@ -168,15 +175,6 @@ def _lines(node: ScoredNode, evaluation: str, model: str, quoting: bool) -> Iter
             "metadata": {name: str(row[name]) for name in ("voice", "group")} | {"item": row["id"]},
         }
         yield line | _cost(row)
-
-
-def _labels(task: str) -> Sequence[str]:
-    """The closed label set; of a task of the study's own, which its records do not open again, none is taken."""
-    return TASKS[task].labels if task in TASKS else ()
-
-
-def _hashed(text: str) -> str:
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _cost(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from cascade_equivalence.provenance.supplement import MANIFEST, Supplement
 from cascade_equivalence.provenance.verify import CRATE, counts, made_by, verify
 from cascade_equivalence.publish.crate import describe, workflow_sources
 from cascade_equivalence.publish.redact import item_echoes, redacted
+from cascade_equivalence.publish.results_read import dataset_of, is_published
 from cascade_equivalence.tasks.sources.resources import read_resources
 
 OWN_ITEMS = "the project's own items, Apache-2.0"
@@ -175,8 +176,7 @@ class _Contents:
             }
         )
         self._tasks = sorted({path.parts[1] for path in map(Path, self._made) if path.parts[0] == "tasks"})
-        # What is not known to be the project's own is somebody else's.
-        self._published = (config.get("items") or {}).get("source") != "demo"
+        self._config, self._published = config, is_published(config)
         self._altered: dict[str, str] = {}
         self._left_out: dict[str, str] = {}
 
@@ -226,6 +226,8 @@ class _Contents:
         return {task: self._licence(task) for task in self._tasks}
 
     def _licence(self, task: str) -> str:
+        if dataset := dataset_of(self._config, task):
+            return f"as https://huggingface.co/datasets/{dataset['repo']} says, at {dataset['revision']}"
         known = TASKS.get(task)
         # Of a plugin that is not at hand nothing is known.
         if known is None or known.file is not None:

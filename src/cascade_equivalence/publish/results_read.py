@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.record import latest_config
 from cascade_equivalence.tasks.items import SCHEMA
@@ -47,6 +48,30 @@ def recorded_study(results: Path) -> Mapping[str, Any]:
     if held := latest_config(results, "definitions"):
         return held
     raise StudyError(f"{results} holds no record of its study's config: run the study first")
+
+
+def dataset_of(study: Mapping[str, Any], task: str) -> Mapping[str, Any] | None:
+    """The data set of the hub that a task of the user's own is read from, as the config has it; None for others."""
+    tasks = (study.get("definitions") or {}).get("tasks") or {}
+    found = (tasks.get(task) or {}).get("dataset")
+    return found if isinstance(found, Mapping) else None
+
+
+def is_published(study: Mapping[str, Any]) -> bool:
+    """Whether a study asks items whose words are others'; what is not known to be the project's own is."""
+    asked = map(str, study.get("tasks") or ())
+    return (study.get("items") or {}).get("source") != "demo" or any(dataset_of(study, task) for task in asked)
+
+
+def labels_of(task: str) -> Sequence[str]:
+    """The closed label set; of a task of the study's own, which its records do not open again, none is taken."""
+    return TASKS[task].labels if task in TASKS else ()
+
+
+def has_labels(study: Mapping[str, Any], task: str) -> bool:
+    """Whether a task's answers are of a closed set, which are nobody's words; of the user's own, as its config says."""
+    own = ((study.get("definitions") or {}).get("tasks") or {}).get(task) or {}
+    return bool(labels_of(task) or own.get("labels"))
 
 
 def systems_of(results: Path, study: Mapping[str, Any]) -> Iterator[tuple[str, list[ScoredNode]]]:

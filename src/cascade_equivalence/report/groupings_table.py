@@ -145,9 +145,9 @@ def _build(results: "Results") -> pl.DataFrame:
 
 
 def _planned(study: PlannedStudy) -> bool:
-    """Where a published set names wider groups; the project's own items have none."""
+    """Where a published set or a task of the user's names wider groups; the project's own items have none."""
     published = study.config.items.source == "published"
-    return published and any(TASKS[task].wider for task in study.config.tasks)
+    return any(TASKS[task].wider and (published or task in TASKS.of_config()) for task in study.config.tasks)
 
 
 TABLE = Table(

@@ -61,6 +61,12 @@ STAGES = {
         *(f"tasks/sources/{name}.py" for name in ("checks", "draw", "exclusions")),
     ),
     "fetch_set": tuple(f"tasks/sources/{name}.py" for name in ("fetch", "git", "hub")),
+    # Of tasks that are read from a data set of the hub.
+    "fetch_dataset": tuple(f"tasks/sources/dataset{part}.py" for part in ("", "_card")),
+    "dataset_clips": (
+        *(f"tasks/sources/dataset{part}.py" for part in ("", "_rows")),
+        *("speech/dataset_clips.py", "tasks/cleaning.py"),
+    ),
     "recordings": (
         *(f"tasks/{name}.py" for name in ("base", "cleaning", "items", "published")),
         *(f"tasks/sources/{name}.py" for name in ("archives", "checks", "exclusions")),
@@ -71,7 +77,7 @@ STAGES = {
     "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "silence", "sound_files", "waveform")),
     "musan": tuple(f"tasks/sources/{name}.py" for name in ("archives", "http", "musan")),
     "transcribe": (
-        "models/transcription/*.py",
+        *("models/transcription/*.py", "!models/transcription/outside.py"),
         *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "device", "openai_whisper")),
         "models/recording.py",
     ),

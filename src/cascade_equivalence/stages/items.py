@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from cascade_equivalence.tasks.base import Item
     from cascade_equivalence.tasks.planned import Basis
 
+DATASET_CODE = tuple(f"tasks/sources/dataset{part}.py" for part in ("", "_card", "_rows"))
+
 
 def file(study: Study, task: str) -> str:
     """Items of a task."""
@@ -22,6 +24,8 @@ def file(study: Study, task: str) -> str:
 
 def fetched(study: Study, task: str) -> list[str]:
     """What a node fetched that the items of a task are read from; none of own items and of a user's folder."""
+    if TASKS[task].dataset is not None:
+        return [f"{study.sets}/{task}/manifest.json"]
     own = TASKS[task].file is not None
     fetches = not own and study.config.items.source != "demo" and study.config.items.folder is None
     if fetches and not study.set_resources(task).pin.texts:
@@ -36,6 +40,8 @@ def sources(study: Study, task: str) -> list[Path]:
     """Files that the items of a task are read from, where no node fetches them."""
     if (own := TASKS[task].file) is not None:
         return [own]
+    if TASKS[task].dataset is not None:
+        return []
     if study.config.items.source == "demo":
         return [TASKS[task].resources / "items" / f"{task}.jsonl"]
     if study.config.items.folder is None:
@@ -61,7 +67,9 @@ def params(study: Study, task: str) -> dict[str, Any]:
             items[key] = items[key].get(task)
     code = code_fingerprint("items", *code_of(task))
     params: dict[str, Any] = {"items": items, "files": contents(study, task), "code": code}
-    if TASKS[task].file is not None:
+    if study.task(task).dataset is not None:
+        params["code"] = code_fingerprint("items", *code_of(task), *DATASET_CODE)
+    if study.task(task).is_own:
         return params | {"own": study.task(task).read_as()}
     if study.config.items.source == "demo":
         return params
@@ -83,8 +91,10 @@ def planned(study: Study, task: str) -> "tuple[list[Item], Basis]":
     config, table = study.config.items, Path(file(study, task))
     if table.exists():
         return list(read_items(table)), "items"
-    if config.source == "published" and config.folder is None and not Path(*fetched(study, task)).exists():
-        count = planned_count(study.set_resources(task), task, of_task("per_task", task, config.per_task))
+    if (manifest := fetched(study, task)) and not Path(*manifest).exists():
+        wanted = of_task("per_task", task, config.per_task)
+        own = TASKS[task].dataset is not None
+        count = wanted if own else planned_count(study.set_resources(task), task, wanted)
         return assumed_items(task, count), "figures"
     return prepare_items(task, config, RESOURCES, study.sets_folder)[0], "items"
 

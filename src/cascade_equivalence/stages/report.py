@@ -162,7 +162,7 @@ def params(study: Study, stage: str) -> dict[str, Any]:
 def _own_tasks(study: Study) -> dict[str, Any]:
     """What the config says of tasks of the user's own that is shown, and that no answer depends on."""
     specs = {task: study.task(task) for task in study.config.tasks}
-    own = {task: [spec.title, spec.text_sufficient] for task, spec in specs.items() if spec.items is not None}
+    own = {task: [spec.title, spec.text_sufficient] for task, spec in specs.items() if spec.is_own}
     return {"own_tasks": own} if own else {}
 
 

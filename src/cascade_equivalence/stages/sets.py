@@ -18,8 +18,15 @@ def extracted(study: Study, task: str, voice: str) -> list[str]:
 
 def fetch_params(study: Study, task: str) -> dict[str, Any]:
     """What a fetched set depends on."""
+    if (dataset := study.task(task).dataset) is not None:
+        return {"dataset": dataset.read_from(), "code": code_fingerprint("fetch_dataset")}
     files = [file.model_dump(mode="json") for file in study.set_resources(task).pin.texts]
     return {"files": files, "code": code_fingerprint("fetch_set")}
+
+
+def archive(study: Study, task: str) -> list[str]:
+    """Record of the archive that a set's recordings are in; a data set has them beside its texts."""
+    return [] if study.task(task).dataset is not None else [f"{study.sets}/{task}/archive.json"]
 
 
 def archive_params(study: Study, task: str) -> dict[str, Any]:
@@ -31,6 +38,10 @@ def archive_params(study: Study, task: str) -> dict[str, Any]:
 
 def recordings_params(study: Study, task: str) -> dict[str, Any]:
     """What the recordings of a set depend on, beside its items and its archive."""
+    if (dataset := study.task(task).dataset) is not None:
+        columns = {str(field): column for field, column in study.task(task).columns.items()}
+        code = code_fingerprint("dataset_clips", *code_of(task))
+        return {"dataset": dataset.read_from(), "columns": columns, "code": code}
     known = study.set_resources(task)
     lines = [[line.clip, line.treatment] for line in known.exclusions.lines]
     settings = known.pin.recordings.model_dump(mode="json") if known.pin.recordings else None

@@ -20,7 +20,7 @@ def all_files(study: Study) -> list[str]:
 
 def systems(study: Study) -> list[str]:
     """Systems that are asked over silence: what others have answered is there once."""
-    return [name for name in study.config.systems if name not in study.imported]
+    return [name for name in study.config.systems if study.is_asked_over_silence(name)]
 
 
 def pairs(study: Study) -> list[tuple[str, str]]:
@@ -42,7 +42,8 @@ def all_answers(study: Study) -> list[str]:
 
 def all_transcripts(study: Study) -> list[str]:
     """What every recogniser writes down over silence."""
-    return [transcribe.file(study, asr, node.task, node.condition) for asr in study.asrs for node in study.silent_nodes]
+    heard = [asr for asr in study.asrs if (source := study.transcripts_of(asr)) is None or source.silence]
+    return [transcribe.file(study, asr, node.task, node.condition) for asr in heard for node in study.silent_nodes]
 
 
 def params(study: Study) -> dict[str, Any]:

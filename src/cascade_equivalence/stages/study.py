@@ -14,7 +14,7 @@ from cascade_equivalence.config.elsewhere import answers_elsewhere, endpoint_of
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.config.sources import ModelSpec
+from cascade_equivalence.config.sources import ModelSpec, TranscriptsSource
 from cascade_equivalence.config.spoken import clean_voices
 from cascade_equivalence.config.study import (
     GIVEN,
@@ -105,7 +105,8 @@ class Study:
 
     def asked_nodes(self, *systems: str) -> list[Node]:
         """Every (task, condition) that all of some systems answer, silence among them."""
-        return [*self.nodes_of(*systems), *self.silent_nodes]
+        silent = self.silent_nodes if all(map(self.is_asked_over_silence, systems)) else []
+        return [*self.nodes_of(*systems), *silent]
 
     def heard_nodes(self, asr: str) -> list[Node]:
         """Every (task, condition) that some system reads transcripts of."""
@@ -134,9 +135,9 @@ class Study:
     def hearing_models(self, name: str) -> list[str]:
         """Models that hear for an ASR, a speech LLM or a given text: the model, and the audio tower it borrows.
 
-        None of them are here for a recogniser behind an endpoint.
+        None of them are here for a recogniser behind an endpoint, nor for transcripts that another program wrote.
         """
-        if name in GIVEN or name in self.recogniser_services:
+        if name in GIVEN or name in self.recogniser_services or self.transcripts_of(name) is not None:
             return []
         model = self.listener(name)
         audio = self.model(model).audio_model
@@ -154,6 +155,16 @@ class Study:
         if not self.is_here(system):
             return []
         return [self.backbone(system), *(self.hearing_models(spec.model) if isinstance(spec, E2ESpec) else [])]
+
+    def transcripts_of(self, asr: str) -> TranscriptsSource | None:
+        """The files that a recogniser's transcripts are read from, where another program wrote them."""
+        return None if asr in GIVEN else self.model(self.listener(asr)).transcripts
+
+    def is_asked_over_silence(self, system: str) -> bool:
+        """Whether a system can be: what others answered, or transcribed without silence, is there once."""
+        asr = getattr(self.system(system), "asr", None)
+        source = None if asr is None else self.transcripts_of(asr)
+        return system not in self.imported and (source is None or source.silence)
 
     def transcribing_models(self, asr: str) -> list[str]:
         """Models that transcripts need: of a speech LLM its text LLM, then what hears."""
@@ -244,8 +255,10 @@ class Study:
 
     def set_resources(self, task: str) -> "SetResources":
         """What the project knows of a task's published set."""
-        from cascade_equivalence.tasks.sources.resources import read_resources
+        from cascade_equivalence.tasks.sources.resources import NOTHING_KNOWN, read_resources
 
+        if TASKS[task].dataset is not None:
+            return NOTHING_KNOWN
         if task not in self._known_sets:
             self._known_sets[task] = read_resources(task, TASKS[task].resources)
         return self._known_sets[task]

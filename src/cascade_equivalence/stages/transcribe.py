@@ -1,9 +1,11 @@
 """The stage that transcribes: with a recogniser, a speech LLM, or the true texts."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from cascade_equivalence.config.study import GIVEN
-from cascade_equivalence.stages import needs
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.provenance.hashes import contents_of
+from cascade_equivalence.stages import items, needs
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.needs import Need, counting_need, model_need
 from cascade_equivalence.stages.study import Node, Study
@@ -29,6 +31,10 @@ def params(study: Study, asr: str) -> dict[str, Any]:
     if asr in study.recogniser_services:
         service = study.recogniser_services[asr].identity()
         return {"service": service, "code": code_fingerprint("transcribe_api")}
+    if (source := study.transcripts_of(asr)) is not None:
+        files = sorted(contents_of(source.files, study.remembered_hashes).values(), key=str)
+        code = code_fingerprint("transcripts", "models/transcription/outside.py")
+        return {"files": files, "columns": dict(source.columns), "code": code}
     if not study.hearing_models(asr):
         return {"code": code_fingerprint("transcripts")}
     if not study.is_speech_llm(asr):
@@ -43,10 +49,30 @@ def params(study: Study, asr: str) -> dict[str, Any]:
     }
 
 
+def problems(study: Study) -> Iterator[str]:
+    """Say which transcripts of other programs are missing, doubled or not to be read; a line a node.
+
+    Of a set that is not fetched yet the items are not known, so that none is called missing.
+    """
+    from cascade_equivalence.models.transcription.outside import outside_transcripts
+
+    for asr in study.asrs:
+        if (source := study.transcripts_of(asr)) is None:
+            continue
+        for node in [*study.heard_nodes(asr), *(study.silent_nodes if source.silence else [])]:
+            try:
+                planned, basis = items.planned(study, node.task)
+                voices = study.voices_of(node.task, node.condition)
+                known = [(item.id, voice) for voice in voices for item in planned] if basis == "items" else None
+                outside_transcripts(asr, source, node.task, node.condition, voices, known)
+            except StudyError as error:
+                yield str(error)
+
+
 def need(study: Study, asr: str, task: str, condition: str) -> Need:
     """Of an ASR, a speech LLM or the true texts, as transcripts."""
     clips = study.clip_count(task, condition)
-    if asr in GIVEN:
+    if not study.hearing_models(asr):
         return counting_need(0, 0).clips_kept(clips)
     if study.is_speech_llm(asr):
         return needs.asking_need(study, "speech-llm", study.transcribing_models(asr), clips)

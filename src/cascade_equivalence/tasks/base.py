@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from cascade_equivalence.config.dataset import DatasetSpec
 from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.resources import RESOURCES
@@ -91,6 +92,7 @@ class Task(ABC):
         longest: Words of the longest text that is asked: a voice would need half a minute for 60.
         planned: How long an item is, for estimates before the set is there.
         file: The user's own file of items; None where they come with the task or from a published set.
+        dataset: The data set of the hub that the user's own task is read from.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Task(ABC):
     longest: int = 60
     planned: Length = Length(words=15, letters=85)
     file: Path | None = None
+    dataset: DatasetSpec | None = None
 
     @property
     def beside(self) -> Path | None:
@@ -117,8 +120,9 @@ class Task(ABC):
         own = Path(inspect.getfile(type(self))).resolve().parent
         return None if own == Path(__file__).resolve().parent else own
 
-    def fault(self) -> str | None:
-        """What is wrong with the user's own file of items; None of other tasks."""
+    def fault(self, sets: Path) -> str | None:
+        """What is wrong with the user's own items as they lie here, data sets below `sets`; None of other tasks."""
+        del sets
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""Prepares the items of one task: own ones, a published set or the user's file, sampled as the config says."""
+"""Prepares the items of one task: own ones, a published set or the user's own, sampled as the config says."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from cascade_equivalence.tasks.items import check_items
 from cascade_equivalence.tasks.own import OwnTask, remarks_on
 from cascade_equivalence.tasks.registry import get_task
 from cascade_equivalence.tasks.sampling import sample
+from cascade_equivalence.tasks.sources.dataset import fetched_dataset
 from cascade_equivalence.tasks.sources.draw import prepare_published
 
 
@@ -37,9 +38,10 @@ def prepare_items(
     resources = task.beside or resources
     count, words = of_task("per_task", task_name, config.per_task), of_task("max_words", task_name, config.max_words)
     try:
-        if isinstance(task, OwnTask) and task.file is not None:
-            items = task.load()
-            return sample(items, count, config.seed, words, balanced=task.balanced), remarks_on(items, task.file)
+        if isinstance(task, OwnTask):
+            items = task.load(config.sets_folder)
+            files = [task.file] if task.file is not None else fetched_dataset(config.sets_folder / task_name).files
+            return sample(items, count, config.seed, words, balanced=task.balanced), remarks_on(items, files)
         if config.source == "published":
             return prepare_published(task, sets, resources, count, config.seed, words, complete=config.complete)
         items = task.load_demo(resources / "items", split)

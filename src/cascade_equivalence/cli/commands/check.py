@@ -84,15 +84,17 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
         _check_places(path, study)
         _check_imported(path, study)
     systems, pairs = len(study.config.systems), len(study.config.pairs)
-    return f"valid study ({len(study.nodes)} task x condition, {systems} systems, {pairs} pairs)"
+    silent = [name for name in study.config.systems if study.silent_nodes and not study.is_asked_over_silence(name)]
+    left = f"; not asked over silence: {', '.join(silent)}" if silent else ""
+    return f"valid study ({len(study.nodes)} task x condition, {systems} systems, {pairs} pairs){left}"
 
 
 def _check_imported(path: Path, study: "Study") -> None:
     from cascade_equivalence.config.explain import block
-    from cascade_equivalence.stages import imported
+    from cascade_equivalence.stages import imported, transcribe
 
-    if lines := list(imported.problems(study)):
-        raise StudyError(block(f"{path} has answers that do not fit:", lines))
+    if lines := [*imported.problems(study), *transcribe.problems(study)]:
+        raise StudyError(block(f"{path} has answers or transcripts that do not fit:", lines))
 
 
 def _check_places(path: Path, study: "Study") -> None:

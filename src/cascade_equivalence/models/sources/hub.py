@@ -1,19 +1,15 @@
 """Repositories of the Hugging Face hub, through `huggingface_hub` and its own cache."""
 
-import hashlib
 from fnmatch import fnmatch
 from pathlib import Path
 
 from cascade_equivalence.config.model_files import REFUSED_SUFFIXES
 from cascade_equivalence.config.sources import HubSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.files import sha256
 from cascade_equivalence.hub_errors import advice, failures, gate
+from cascade_equivalence.hub_files import is_intact
 from cascade_equivalence.models.sources.files import Fetched, check_name, refuse_code
 from cascade_equivalence.secrets import hub_token
-
-_SHA256_DIGITS = 64
-_GIT_SHA1_DIGITS = 40
 
 
 def _token(source: HubSource, offline: bool) -> str | bool:
@@ -50,21 +46,6 @@ def _check_listing(names: list[str], source: HubSource) -> None:
         )
 
 
-def _is_intact(path: Path) -> bool:
-    """Compare a cached file with the hash in its name.
-
-    The hub's cache names a blob by its etag: the SHA-256 of a large file, the git blob hash (SHA-1 over a short header
-    and the content) of a small one. `huggingface_hub` itself compares lengths only.
-    """
-    etag = (path.parent / path.readlink()).name if path.is_symlink() else ""
-    if len(etag) == _SHA256_DIGITS:
-        return sha256(path) == etag
-    if len(etag) == _GIT_SHA1_DIGITS:
-        content = path.read_bytes()
-        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == etag
-    return True
-
-
 def _download(source: HubSource) -> tuple[Path, dict[str, Path]]:
     """Fetch a snapshot; returns its folder and its files, by their names in the repository."""
     from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
@@ -88,10 +69,10 @@ def _download(source: HubSource) -> tuple[Path, dict[str, Path]]:
     # The cache may hold more files of this commit, fetched for another use.
     files = {name: path for name, path in found.items() if any(fnmatch(name, pattern) for pattern in source.files)}
     for name, path in files.items():
-        if not _is_intact(path):
+        if not is_intact(path):
             if not offline:
                 hf_hub_download(source.repo, name, revision=folder.name, force_download=True, token=token)
-            if offline or not _is_intact(path):
+            if offline or not is_intact(path):
                 raise StudyError(f"{path} in the hub's cache is corrupt: delete it and fetch {source.repo} again")
     return folder, files
 

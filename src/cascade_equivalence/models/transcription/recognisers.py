@@ -46,6 +46,12 @@ def _requested_in_english(processor: Any, audio: Sequence["np.ndarray"]) -> Mapp
     return found
 
 
+def _written_in_english(processor: Any, audio: Sequence["np.ndarray"]) -> Mapping[str, Any]:
+    # What it is asked for is a language to write in, of which that of the speech is one.
+    found = processor(audio=audio[0], sampling_rate=SAMPLING_RATE, return_tensors="pt")
+    return {**found, "tgt_lang": "eng"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recogniser:
     """A kind of recogniser.
@@ -68,6 +74,18 @@ class Recogniser:
     request: Request
     together: bool = True
     counted: bool = True
+
+
+def _seamless(name: str, title: str) -> Recogniser:
+    """One that was made to translate. Its encoder's strides would mix the padding into a clip's end: it hears alone."""
+    return Recogniser(
+        name=name,
+        title=title,
+        auto="AutoModelForSpeechSeq2Seq",
+        decoding="steps",
+        request=_written_in_english,
+        together=False,
+    )
 
 
 def _ctc(name: str, title: str) -> Recogniser:
@@ -133,6 +151,8 @@ OWN = (
         request=_requested_in_english,
         together=False,
     ),
+    _seamless("seamless_m4t", "SeamlessM4T"),
+    _seamless("seamless_m4t_v2", "SeamlessM4T v2"),
 )
 RECOGNISERS = {each.name: each for each in OWN}
 """By ``model_type``."""

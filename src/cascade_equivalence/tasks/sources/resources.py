@@ -24,6 +24,9 @@ class SetResources:
 UNKNOWN = SetPin.model_construct(licence="not known", texts=[], expected=[], recordings=None)
 """Of a task that is not the package's and says nothing of its set: there is nothing to fetch or to compare with."""
 
+NOTHING_KNOWN = SetResources(UNKNOWN, Exclusions(Path()))
+"""Of a task that is read from a data set of the user's choice."""
+
 
 def sets_file(resources: Path) -> Path:
     """The list of sources."""
