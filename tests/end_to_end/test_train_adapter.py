@@ -45,8 +45,7 @@ def adapter() -> Config:
         "voices": {"a": ESPEAK},
         "evaluation_voices": {"gb": {"provider": "espeak", "name": "en-gb"}},
         "lora": {"rank": 2, "layers": ["q_proj"]},
-        # Next to nothing is learned: an adapter that answers all alike is refused.
-        "training": {"classifier_steps": 4, "steps": 4, "batch_size": 4, "learning_rate": 1e-6, "evaluate_every": 2},
+        "training": {"classifier_steps": 4, "steps": 4, "batch_size": 4, "evaluate_every": 2},
     }
 
 
@@ -85,7 +84,8 @@ def test_a_study_hears_with_it_and_types_into_its_text_llm(trained: tuple[Checko
     checkout, study = trained
     source = {"kind": "path", "path": f"{ROOT}/adapters/v/model"}
     model = {"role": "speech-llm", "licence": "none", "source": source, "base": "speech-a"}
-    for name, scale in (("v-0", 0.0), ("v", 1.0)):
+    # Little of it: nothing was learned in four steps, and a model that answers all alike is refused.
+    for name, scale in (("v-0", 0.0), ("v", 0.01)):
         study["definitions"]["models"][name] = model | {"scale": scale}
         study["definitions"]["systems"][f"with-{name}"] = {"kind": "e2e", "model": name}
     study["definitions"]["systems"]["own-v"] = {"kind": "cascade", "asr": "whisper-a", "llm": "v"}
