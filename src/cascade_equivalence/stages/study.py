@@ -107,10 +107,10 @@ class Study:
         return [*self.nodes_of(*systems), *self.silent_nodes]
 
     def heard_nodes(self, asr: str) -> list[Node]:
-        """Every (task, condition) that some system reads transcripts of."""
+        """Every (task, condition) that some system reads transcripts of, silence among them."""
         readers = [name for name in self.config.systems if getattr(self.system(name), "asr", None) == asr]
         wanted = {node for name in readers for node in self.nodes_of(name)}
-        return [node for node in self.nodes if node in wanted]
+        return [*(node for node in self.nodes if node in wanted), *self.silent_nodes]
 
     @cached_property
     def asrs(self) -> list[str]:
