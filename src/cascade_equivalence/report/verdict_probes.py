@@ -10,6 +10,7 @@ from cascade_equivalence.report.mechanism_names import PROBE_TITLES
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.prose import inside
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either, every
+from cascade_equivalence.report.verdict_inside import Inside
 
 ACOUSTIC_PROBES = ("energy", "pitch")
 FEASIBLE = 0.5
@@ -18,25 +19,20 @@ ABOVE, BELOW, EITHER = "above", "below", "either"
 Row = Mapping[str, Any]
 
 
-def retained(probes: pl.DataFrame, model: str, confidence: float) -> Iterator[Finding]:
+def retained(opened: Inside) -> Iterator[Finding]:
     """Is energy, is pitch still there in the last layer, beyond what the voice tells?
 
     It is where the interval of R2 lies above 0 and above every probe on shuffled targets. It is lost where that is not
     shown although it was at the first layer, from which it fell on the same items. Otherwise nothing can be told.
-
-    Args:
-        probes: Tidy probes table.
-        model: The model.
-        confidence: Level of the intervals.
     """
     for probe in ACOUSTIC_PROBES:
-        mine = probes.filter(~pl.col("untrained"), model=model, probe=probe).sort("layer")
+        mine = opened.tables.probes.filter(~pl.col("untrained"), model=opened.model, probe=probe).sort("layer")
         if mine.height:
             first, last = mine.row(0, named=True), mine.row(-1, named=True)
-            outcome, why, p = _retained(first, last, confidence)
+            outcome, why, p = _retained(first, last, opened.confidence)
             numbers = inside("probe", last=last, extreme=_extreme(mine, "value", highest=False))
             brief = inside("probe_brief", last=last)
-            yield Finding(model, RETAINED, PROBE_TITLES[probe], "", outcome, numbers, why, brief, p)
+            yield Finding(opened.model, RETAINED, PROBE_TITLES[probe], "", outcome, numbers, why, brief, p)
 
 
 def _retained(first: Row, last: Row, confidence: float) -> Judged:
@@ -57,20 +53,14 @@ def _retained(first: Row, last: Row, confidence: float) -> Judged:
     return Judged(UNTOLD, inside("not_retained"), p)
 
 
-def readable(probes: pl.DataFrame, model: str, confidence: float) -> Iterator[Finding]:
-    """Do CTC probes read more of the text with depth, more than untrained blocks would give?
-
-    Args:
-        probes: Tidy probes table.
-        model: The model.
-        confidence: Level of the intervals.
-    """
-    mine = probes.filter(~pl.col("untrained"), model=model, probe="ctc").sort("layer")
+def readable(opened: Inside) -> Iterator[Finding]:
+    """Do CTC probes read more of the text with depth, more than untrained blocks would give?"""
+    mine = opened.tables.probes.filter(~pl.col("untrained"), model=opened.model, probe="ctc").sort("layer")
     if mine.height:
         last = mine.row(-1, named=True)
-        outcome, why, p = _readable(last, confidence)
+        outcome, why, p = _readable(last, opened.confidence)
         numbers = inside("probe", last=last, extreme=_extreme(mine, "value"))
-        yield Finding(model, READABLE, "CTC", "", outcome, numbers, why, inside("probe_brief", last=last), p)
+        yield Finding(opened.model, READABLE, "CTC", "", outcome, numbers, why, inside("probe_brief", last=last), p)
 
 
 def _readable(last: Row, confidence: float) -> Judged:
@@ -102,21 +92,15 @@ def _readable(last: Row, confidence: float) -> Judged:
     return Judged(UNTOLD if reason else HOLDS, reason, p)
 
 
-def shown(lens: pl.DataFrame, model: str, confidence: float) -> Iterator[Finding]:
-    """Does the logit lens show more of what was spoken with depth, and more than chance?
-
-    Args:
-        lens: Tidy lens table.
-        model: The model.
-        confidence: Level of the intervals.
-    """
-    mine = lens.filter(model=model).sort("layer")
+def shown(opened: Inside) -> Iterator[Finding]:
+    """Does the logit lens show more of what was spoken with depth, and more than chance?"""
+    mine = opened.tables.lens.filter(model=opened.model).sort("layer")
     if not mine.height:
         return
     last = mine.row(-1, named=True)
-    outcome, why, p = _shown(last, confidence)
+    outcome, why, p = _shown(last, opened.confidence)
     numbers = inside("lens", last=last, best=_extreme(mine, "precision"))
-    yield Finding(model, SHOWN, "Precision", "", outcome, numbers, why, inside("lens_brief", last=last), p)
+    yield Finding(opened.model, SHOWN, "Precision", "", outcome, numbers, why, inside("lens_brief", last=last), p)
 
 
 def _shown(last: Row, confidence: float) -> Judged:

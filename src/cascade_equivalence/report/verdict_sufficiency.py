@@ -3,37 +3,30 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import polars as pl
-
 from cascade_equivalence.report.chance import ABOVE, standing_of
 from cascade_equivalence.report.finding import SUFFICES, Finding, too_few
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.prose import inside
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either
+from cascade_equivalence.report.verdict_inside import Inside
 
 MARGIN = 0.1
 """Loss of κ that still counts as none; the choice is ours, the paper gives none."""
 
 
-def suffices(table: pl.DataFrame, model: str, confidence: float) -> Iterator[Finding]:
+def suffices(opened: Inside) -> Iterator[Finding]:
     """Does a speech LLM agree with its implicit cascade about as much as with an explicit one?
 
     The text suffices on a task where the agreement with the implicit cascade is shown to be at most ``MARGIN`` lower
     than that with a cascade of the same LLM that reads a real transcript; it does not where it is shown to be lower and
     not within the margin. The implicit cascade itself may be at chance: that is how too little text shows.
-
-    Args:
-        table: Tidy sufficiency table.
-        model: The model.
-        confidence: Level of the intervals.
     """
-    for row in table.filter(model=model).iter_rows(named=True):
+    for row in opened.tables.sufficiency.filter(model=opened.model).iter_rows(named=True):
         subject = inside("beside", system=row["system"], explicit=row["explicit"])
-        outcome, why, p = _judged(row, confidence)
-        yield Finding(
-            model, SUFFICES, subject, task_title(row["task"]), outcome, inside("sufficiency", row=row), why, p=p
-        )
+        outcome, why, p = _judged(row, opened.confidence)
+        numbers = inside("sufficiency", row=row)
+        yield Finding(opened.model, SUFFICES, subject, task_title(row["task"]), outcome, numbers, why, p=p)
 
 
 def _judged(row: Mapping[str, Any], confidence: float) -> Judged:
