@@ -3,6 +3,7 @@
 import re
 import shutil
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from cascade_equivalence.report.display import MINUS
 
@@ -13,6 +14,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 DESKTOP, PHONE, SMALLEST, PAPER = (1440, 900), (390, 844), (320, 640), (688, 1000)
 SECONDS = 1.5
+TROUBLES: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
+"""What went wrong in each page."""
 SHORT = [".92", f"{MINUS}.05", "1.00", "n/a", ".1", f"{MINUS}1"]
 """Numbers as the paper writes them."""
 
@@ -23,10 +26,10 @@ def opened(browser: "Browser", address: str, size: tuple[int, int] = DESKTOP, **
     context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
     context.set_default_timeout(10_000)
     page = context.new_page()
-    page.troubles = []  # type: ignore[attr-defined]
+    said = TROUBLES[page] = []
     for event in ("console", "pageerror", "dialog", "requestfailed", "crash"):
-        page.on(event, lambda what, event=event: page.troubles.append((event, str(what))))
-    page.on("request", lambda request: page.troubles.append(request.url) if _is_outside(request.url) else None)
+        page.on(event, lambda what, event=event: said.append((event, str(what))))
+    page.on("request", lambda request: said.append(request.url) if _is_outside(request.url) else None)
     page.goto(address)
     return page
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from checkout import Checkout
-from report_page import CHROMIUM, NAMES, SECONDS, SHORT, opened
+from report_page import CHROMIUM, NAMES, SECONDS, SHORT, TROUBLES, opened
 from reruns import Study
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def page(browser: "Browser", address: str) -> Iterator["Page"]:
     """The page on a desktop."""
     page = opened(browser, address)
     yield page
-    troubles = page.troubles
+    troubles = TROUBLES[page]
     page.context.close()
     assert troubles == []
 

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report_page import DESKTOP, PAPER, PHONE, SMALLEST, opened, table
+from report_page import DESKTOP, PAPER, PHONE, SMALLEST, TROUBLES, opened, table
 from report_study import PLANTED
 
 from cascade_equivalence.report.contents import displays
@@ -40,7 +40,7 @@ def test_nothing_scrolls_sideways_but_boxes(browser: "Browser", address: str, si
     assert page.evaluate("document.documentElement.scrollWidth") == size[0]
     page.evaluate("window.scrollTo(500, 0)")
     assert page.evaluate("window.scrollX") == 0
-    assert page.troubles == []
+    assert TROUBLES[page] == []
     page.context.close()
 
 
@@ -105,7 +105,7 @@ def test_without_javascript_all_is_there_to_read(
     samples.first.locator("summary").click()
     assert samples.first.locator("article").count() >= 3
     assert PLANTED in str(samples.first.text_content())
-    assert page.troubles == []
+    assert TROUBLES[page] == []
     page.context.close()
 
 
@@ -143,7 +143,7 @@ def test_text_can_be_read_in_the_light_and_in_the_dark(browser: "Browser", addre
     assert len(found) > 500 and min(found) >= 4.5
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (scheme == "dark")
-    assert page.troubles == []
+    assert TROUBLES[page] == []
     page.context.close()
 
 
@@ -160,5 +160,5 @@ def test_it_is_printed_whole(browser: "Browser", address: str) -> None:
     assert cut == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details[open]").count() == 0
-    assert len(page.pdf(format="A4")) > 50_000 and page.troubles == []
+    assert len(page.pdf(format="A4")) > 50_000 and TROUBLES[page] == []
     page.context.close()

@@ -15,6 +15,7 @@ from cascade_equivalence.config.study import StudyConfig
 from cascade_equivalence.provenance.recording import RecordWriter
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.costs import COSTS_TABLE
+from cascade_equivalence.stats.numbers import write_comparison
 
 RESULTS = Path("results/made-up")
 MODEL = Path("results/models/llama-a")
@@ -150,7 +151,10 @@ def _task(study: StudyConfig, task: str, seconds: float) -> None:
     settings = {"settings": {"device": "cpu", "code": "0123456789abcdef", "folder": str(Path("resources").absolute())}}
     used = [prepared, transcripts, weights]
     _record(study, "answer", f"answer/first/{task}/clean", used, [answers], wildcards, settings)
-    agreement = write(RESULTS / "agreement/first~first" / task / "clean.json", {"kappa": {"value": 0.5, "low": None}})
+    agreement = RESULTS / "agreement/first~first" / task / "clean.csv"
+    agreement.parent.mkdir(parents=True)
+    of = {"system": "first", "reference": "first", "task": task, "condition": "clean"}
+    write_comparison({"kappa": {"value": 0.5, "low": None}}, of, agreement)
     _record(study, "agree", f"agree/first~first/{task}/clean", [answers], [agreement], {"task": task})
 
 

@@ -31,6 +31,7 @@ from api_server import VERSION, StandIn, Trouble, serving, status
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api import answers, asking
+from cascade_equivalence.models.api.exchange import turns_of
 from cascade_equivalence.models.api.keys import OFFLINE
 from cascade_equivalence.models.question import Answer
 from cascade_equivalence.tasks.registry import get_task
@@ -326,7 +327,7 @@ def test_a_wrong_key_costs_one_request(server: StandIn, tmp_path: Path) -> None:
 def test_a_fault_of_the_program_is_not_hidden_and_loses_nothing(
     server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns = answers.turns_of
+    turns = turns_of
 
     def broken(asked: Any) -> Any:
         if asked.audio.sha256 == question(3).audio.sha256:  # type: ignore[union-attr]

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -261,7 +262,7 @@ def test_a_study_whose_engine_is_missing_is_named(
     check: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(_: str) -> str:
-        raise engines.PackageNotFoundError
+        raise PackageNotFoundError
 
     monkeypatch.setattr(engines, "version", missing)
     (line,) = check(changed(answer__engine="vllm"))

@@ -22,7 +22,7 @@ from cascade_equivalence.report.claims_paper import (
 )
 from cascade_equivalence.report.claims_rows import Facts, measured
 from cascade_equivalence.report.claims_table import claims_table, display
-from cascade_equivalence.report.claims_tested import Tested
+from cascade_equivalence.report.claims_tested import ClaimResult
 from cascade_equivalence.report.finding import PROBES, Claim, Finding
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.outcomes import HOLDS, UNTOLD
@@ -50,11 +50,11 @@ CLAIM: dict[str, Any] = {
 }
 
 
-def counted(claim: PaperClaim, facts: Facts) -> Tested:
+def counted(claim: PaperClaim, facts: Facts) -> ClaimResult:
     """Are there any rows at all?"""
     assert claim.rows is not None
     found = measured(claim.rows, facts.tasks(claim.tasks), facts, 0.0)
-    return Tested(value=float(len(found)), p=0.0001, supports=bool(found), tasks=[each.task for each in found])
+    return ClaimResult(value=float(len(found)), p=0.0001, supports=bool(found), tasks=[each.task for each in found])
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cascade_equivalence.mechanism.concept import standardised
 from cascade_equivalence.mechanism.concepts import (
     OTHER,
     acoustic,
     bag_of_characters,
     first_words,
     proxy,
-    standardised,
 )
 
 WORDS = st.lists(

@@ -184,7 +184,7 @@ class Planted:
         self.spoken.write_parquet(folder / "utterances.parquet")
 
     def read(self, layer: str, **config: Any) -> pl.DataFrame:
-        paths = [self.folder / f"{layer}.safetensors", self.folder / "shown.safetensors", self.folder / "index.parquet"]
+        paths = (self.folder / f"{layer}.safetensors", self.folder / "shown.safetensors", self.folder / "index.parquet")
         target, settings = self.folder / "lens" / "layer.parquet", LensConfig(**config)
         utterances = self.folder / "utterances.parquet"
         lens_layer(*paths, utterances, self.text_folder, settings, target, {"layer": 3}, "lens", "cpu", "float32")
@@ -255,18 +255,17 @@ def test_audio_frames_are_those_of_the_index(planted: Planted) -> None:
 def test_states_of_other_utterances_are_refused(planted: Planted, tmp_path: Path) -> None:
     for changed in (planted.spoken.reverse(), planted.spoken.head(3)):
         changed.write_parquet(tmp_path / "u.parquet")
-        files = [planted.folder / name for name in ("shown.safetensors", "shown.safetensors", "index.parquet")]
+        shown, index = (planted.folder / name for name in ("shown.safetensors", "index.parquet"))
         with pytest.raises(StudyError, match="other utterances"):
-            lens_layer(
-                *files, tmp_path / "u.parquet", planted.text_folder, LensConfig(), tmp_path / "l", {}, "l", "cpu"
-            )
+            others = tmp_path / "u.parquet"
+            lens_layer(shown, shown, index, others, planted.text_folder, LensConfig(), tmp_path / "l", {}, "l", "cpu")
     assert not (tmp_path / "l").exists()
 
 
 def test_states_of_another_model_are_refused(planted: Planted, folders: dict[str, Path], tmp_path: Path) -> None:
-    files = [planted.folder / f"{name}" for name in ("shown.safetensors", "shown.safetensors", "index.parquet")]
+    shown, index = (planted.folder / name for name in ("shown.safetensors", "index.parquet"))
     with pytest.raises(StudyError, match="width 64"):
-        lens_layer(*files, planted.folder, folders["scale"], LensConfig(), tmp_path / "l", {}, "lens", "cpu")
+        lens_layer(shown, shown, index, planted.folder, folders["scale"], LensConfig(), tmp_path / "l", {}, "l", "cpu")
 
 
 def spoken(ids: Sequence[str], split: Sequence[str]) -> pl.DataFrame:

@@ -87,9 +87,10 @@ class Planted:
 
     def probe(self, layer: int = 0, config: ProbesConfig = CONFIG) -> dict[str, Any]:
         """The result, checked for its form."""
-        paths = [self.folder / name for name in (f"layer{layer}.safetensors", "index.parquet", "utterances.parquet")]
+        names = (f"layer{layer}.safetensors", "index.parquet", "utterances.parquet")
+        states, index, utterances = (self.folder / name for name in names)
         self.json, self.probe_path = self.folder / f"out{layer}.json", self.folder / f"out{layer}.safetensors"
-        probe_layer(*paths, config, self.json, self.probe_path, {"model": "planted", "layer": layer})
+        probe_layer(states, index, utterances, config, self.json, self.probe_path, {"model": "planted", "layer": layer})
         result = json.loads(self.json.read_text())
         assert {*result} == {"of", "width", "utterances", "frames", "energy", "pitch", "boc", "ctc"}
         assert {*result["ctc"]} == CTC

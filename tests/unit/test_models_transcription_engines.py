@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_every_engine_says_what_openai_whisper_says(
 @pytest.mark.parametrize("tokens", [1, 230])
 def test_a_transcript_is_as_long_as_it_may_be_in_every_engine(tokens: int, folders: dict[bool, Path]) -> None:
     """The random model never stops by itself."""
-    reference = engines.open_engine(folders[False], config(max_new_tokens=tokens))
+    reference: Any = engines.open_engine(folders[False], config(max_new_tokens=tokens))
     found = reference.encode.model.decode(window(AUDIO[:1], 80), reference.options)[0]
     assert len(found.tokens) == tokens
     for engine in ("faster-whisper", "hybrid"):

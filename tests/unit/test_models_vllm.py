@@ -179,4 +179,4 @@ def test_the_stand_in_takes_no_more_than_it_should() -> None:
     with pytest.raises(TypeError):
         vllm_double.LLM("m", no_such_argument=1)
     with pytest.raises(TypeError):
-        vllm_double.SamplingParams(no_such_parameter=1)
+        vllm_double.SamplingParams(**{"no_such_parameter": 1})

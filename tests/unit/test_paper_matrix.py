@@ -62,7 +62,7 @@ def test_the_grid_of_noise_is_that_of_figure_3(study: Study) -> None:
     assert study.conditions == [CLEAN, *NOISE]
     for task in study.config.tasks:
         assert study.conditions_of(task) == ([CLEAN, *NOISE] if task in CLASSIFIED else [CLEAN])
-    genders = [study.config.definitions.voices[voice].name for voice in study.voices_of("sst2", "snr0")]  # type: ignore[union-attr]
+    genders = [study.config.definitions.voices[voice].model_dump()["name"] for voice in study.voices_of("sst2", "snr0")]
     assert genders == ["en-US-JennyNeural", "en-US-GuyNeural"]
     noise = study.config.noise
     assert noise.babbles() == "musan" and noise.musan is not None and noise.musan.md5 and 3 <= noise.talkers <= 7

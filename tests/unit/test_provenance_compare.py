@@ -65,8 +65,9 @@ def test_every_number_counts(pair: tuple[Path, Path]) -> None:
         assert where(a, b) == [("tables/accuracy.csv", "accuracy")]
         assert where(a, b, tolerance=1e-8) == []
     write(b / "tables/accuracy.csv", table)
-    write(b / "agreement/first~first/sst2/clean.json", {"kappa": {"value": 0.5, "low": 0.1}})
-    assert where(a, b) == [("agreement/first~first/sst2/clean.json", "kappa.low")]
+    for folder, low in ((a, None), (b, 0.1)):
+        write(folder / "surplus/sst2.json", {"gain": {"value": 0.5, "low": low}})
+    assert where(a, b) == [("surplus/sst2.json", "gain.low")]
 
 
 def test_what_only_one_has_is_a_difference(pair: tuple[Path, Path]) -> None:

@@ -20,7 +20,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.claims_paper import CLAIM_TESTS, CLAIMS, PICKS, read_claims
 from cascade_equivalence.report.claims_pool import Value, dependent, independent
 from cascade_equivalence.report.claims_table import SCHEMA, _outcome, claims_table, display
-from cascade_equivalence.report.claims_tested import Tested
+from cascade_equivalence.report.claims_tested import ClaimResult
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.table import TABLES
@@ -291,7 +291,7 @@ def test_what_is_shown_to_be_less_than_counts_does_not_hold() -> None:
     assert claims
     for claim in claims:
         size = float(claim.smallest or 0)
-        little = Tested(found=Value(0.5 * size, 0.1 * size, 0.9 * size), p=1e-4, supports=True)
+        little = ClaimResult(found=Value(0.5 * size, 0.1 * size, 0.9 * size), p=1e-4, supports=True)
         assert _outcome(claim, little, 1e-4, 0.05) == FAILS
         assert _outcome(claim, replace(little, most=2 * size), 1e-4, 0.05) == HOLDS
         assert _outcome(claim, replace(little, most=2 * size), 0.5, 0.05) == UNTOLD

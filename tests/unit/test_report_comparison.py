@@ -293,9 +293,9 @@ def test_made_up_study_has_the_numbers_of_its_files(study: Study, tables: Tables
         assert row["applies"] == (STAND_IN if row["system"] == "Ultravox" else SAME)
     for row in there.filter(place="Figure 1").iter_rows(named=True):
         folder = study.root / f"agreement/{row['ours_system']}~{row['ours_reference']}/{row['task']}"
-        ((_, found),) = by_comparison(read_comparison(folder / "clean.csv"))
-        assert row["ours"] == found["kappa"].value
-        assert row["why_not"] == (found["kappa"].reason if row["ours"] is None else ANOTHER)
+        ((_, numbers),) = by_comparison(read_comparison(folder / "clean.csv"))
+        assert row["ours"] == numbers["kappa"].value
+        assert row["why_not"] == (numbers["kappa"].reason if row["ours"] is None else ANOTHER)
 
 
 def test_what_was_misheard_is_what_was_not_heard_right(own: pl.DataFrame) -> None:

@@ -83,11 +83,11 @@ def test_lines_of_ten_systems_differ_without_colour(tables: Tables) -> None:
     figure = noise_curves(table)
     figure.canvas.draw()
     axes = [each for each in figure.axes if each.get_visible()]
-    lines = [line for line in axes[0].lines if not line.get_label().startswith("_")]
+    lines = [line for line in axes[0].lines if not str(line.get_label()).startswith("_")]
     assert [line.get_label() for line in lines] == table["system"].unique(maintain_order=True).to_list()
     assert len({(line.get_linestyle(), line.get_marker(), str(line.get_markerfacecolor())) for line in lines}) == 10
     assert len({line.get_marker() for line in lines}) == 10
-    widths = {line.get_label(): line.get_linewidth() for line in lines}
+    widths = {str(line.get_label()): line.get_linewidth() for line in lines}
     assert min(widths["talker"], widths["mumbler"]) > max(widths[name] for name in widths if name.startswith("more"))
     legend = figure.legends[0].get_window_extent()
     assert not any(legend.overlaps(each.get_window_extent()) for each in axes)

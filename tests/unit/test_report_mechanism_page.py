@@ -109,6 +109,7 @@ def test_the_null_is_the_span_of_the_draws(tables: Tables) -> None:
     found = {
         (concepts[round(box.get_y() + box.get_height() / 2)], box.get_label()): (box.get_x(), box.get_width())
         for box in axes.patches
+        if isinstance(box, mpl.patches.Rectangle)
     }
     assert len(found) == len(axes.patches) == len(MATCHED) * len(BANDS)
     for concept in MATCHED:

@@ -23,7 +23,8 @@ from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.figures.figure import figure_name
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
-from cascade_equivalence.report.html import SCRIPTS, SECTIONS, TEMPLATES, VERDICTS, write_report
+from cascade_equivalence.report.html import SCRIPTS, VERDICTS, write_report
+from cascade_equivalence.report.shown import SECTIONS, TEMPLATES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 

@@ -23,6 +23,7 @@ from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.speech.clips import Clip, decode, hash_audio
 from cascade_equivalence.speech.kinds import make_condition
+from cascade_equivalence.speech.silence import silenced
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, encode_flac
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.accuracy import summarise
@@ -59,7 +60,7 @@ def study(**places: object) -> Study:
 @pytest.mark.parametrize("samples", [1, 400, SAMPLING_RATE])
 def test_a_silent_clip_is_as_long_and_holds_nothing(samples: int) -> None:
     spoken = [clip(samples), clip(samples + 7, "b")]
-    made = make_condition(spoken, "sst2", parse_condition(SILENCE), NoiseConfig())
+    made = silenced(spoken)
     assert [(each.id, each.voice, each.text, each.seconds) for each in made] == [
         (each.id, each.voice, "", each.seconds) for each in spoken
     ]

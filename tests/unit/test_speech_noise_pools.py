@@ -8,7 +8,6 @@ import soundfile
 
 from cascade_equivalence.config.speech import NoiseConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.speech import noise as noise_module
 from cascade_equivalence.speech.babble import (
     add_babble,
     babble,
@@ -136,6 +135,6 @@ def test_a_full_folder_for_temporary_files_is_named(monkeypatch: pytest.MonkeyPa
     def full(path: Path, *_: object, **__: object) -> None:
         raise soundfile.LibsndfileError(2, "System error.")
 
-    monkeypatch.setattr(noise_module.soundfile, "write", full)
+    monkeypatch.setattr(soundfile, "write", full)
     with pytest.raises(StudyError, match="TMPDIR"):
         mix(sound(1, 0), sound(1, 1), 5.0)

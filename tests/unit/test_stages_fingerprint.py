@@ -20,6 +20,7 @@ RUN_BY = {
     "recordings": ("extract_audio",),
     "speech": ("synthesize_speech",),
     "noise": ("mix_noise",),
+    "silence": ("silence_speech",),
     "musan": ("fetch_musan", "unpack_musan"),
     "transcribe": ("transcribe",),
     "transcripts": ("transcribe",),

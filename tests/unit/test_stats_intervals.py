@@ -123,8 +123,8 @@ def test_a_contrast_is_narrower_where_its_terms_move_together() -> None:
     rng = np.random.default_rng(2)
     system, first = rng.integers(0, 3, (2, 300))
     second = np.where(rng.random(300) < 0.9, first, rng.integers(0, 3, 300))
-    terms = [kappa(pair_of(system, reference, alone(300))) for reference in (first, second)]
-    low, _, high = ends(only(difference(*terms, 300, ""), 300))
+    terms = one, other = [kappa(pair_of(system, reference, alone(300))) for reference in (first, second)]
+    low, _, high = ends(only(difference(one, other, 300, ""), 300))
     alone_widths = [ends(only(term, 300)) for term in terms]
     independent = np.hypot(*(width[2] - width[0] for width in alone_widths))
     assert high - low < 0.6 * independent

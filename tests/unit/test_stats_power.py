@@ -34,9 +34,9 @@ PSI, ROWS = st.floats(0.01, 0.6), st.floats(50, 20_000)
 def paired(system: np.ndarray, reference: np.ndarray, groups: np.ndarray) -> Paired:
     """Two systems that are right (0) or wrong (1) about items whose gold label is 0."""
     gold = np.zeros(len(system), dtype=np.intp)
-    answers = [np.where(right, 0, 1).astype(np.intp) for right in (system, reference)]
+    first, second = (np.where(right, 0, 1).astype(np.intp) for right in (system, reference))
     clusters = Clusters.of([f"{group:06}" for group in groups])
-    return Paired(("a", "b", "invalid"), *answers, gold, system.astype(bool), reference.astype(bool), clusters)
+    return Paired(("a", "b", "invalid"), first, second, gold, system.astype(bool), reference.astype(bool), clusters)
 
 
 def study(rng: np.random.Generator, texts: int, voices: int, discordance: float) -> Paired:

@@ -165,7 +165,7 @@ def test_its_parts_fit_together_and_swapping_the_systems_turns_the_signs(seed: i
     ],
 )
 def test_a_reversal_is_shown_if_both_intervals_exclude_zero(clean: tuple, noisy: tuple, expected: str) -> None:
-    assert reversal(Estimate(*clean, None), Estimate(*noisy, None)) == expected
+    assert reversal(*(Estimate(*ends, reason=None) for ends in (clean, noisy))) == expected
 
 
 @given(

@@ -22,8 +22,8 @@ def study(generator: np.random.Generator, texts: int, voices: int, anew: float) 
     system, reference = correct(), correct()
     gold = np.zeros(len(system), dtype=np.intp)
     clusters = Clusters(np.repeat(np.arange(texts), voices), texts)
-    codes = [np.where(right, 0, 1).astype(np.intp) for right in (system, reference)]
-    return Paired(("a", "b", "invalid"), *codes, gold, system, reference, clusters)
+    first, second = (np.where(right, 0, 1).astype(np.intp) for right in (system, reference))
+    return Paired(("a", "b", "invalid"), first, second, gold, system, reference, clusters)
 
 
 @given(alpha=st.floats(0.001, 0.4), effect=st.floats(1, 100))

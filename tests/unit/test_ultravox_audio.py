@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_ultravox import HIDDEN, LONGEST, TEXT_WIDTH, WIDTH, randomize, save_ultravox, weights_of
 
-from cascade_equivalence.config.load import Definitions
+from cascade_equivalence.config.study import Definitions
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.openai_whisper import encoder_weights, load_openai_whisper
 from cascade_equivalence.models.sources.resolve import resolve_model

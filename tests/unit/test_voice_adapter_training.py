@@ -21,6 +21,8 @@ from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.config.voice_training import ProsodyDraws, VoiceAdapterSpec
+from cascade_equivalence.connector import frames
+from cascade_equivalence.connector.run import input_embeddings
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.speech_adapter import adapter_off
@@ -90,9 +92,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(folder: Path, own: VoiceAdapterSpec) -> tuple[TextLLM, training.Trained, training.TrainingPrompts]:
     text = TextLLM(folder, "cpu", torch.float32, chat=True)
     clips = made_up(24, 0)
-    trained = running.new_adapter(own, text, clips, running.input_embeddings(text))
+    trained = running.new_adapter(own, text, clips, input_embeddings(text))
     training.learn_styles(trained.voice, clips, own.training.classifier_steps, own.seed)
-    training.speak_softly(trained.voice, running.input_embeddings(text), clips)
+    training.speak_softly(trained.voice, input_embeddings(text), clips)
     return text, trained, running.prompts_of(text, material(folder, {}), own)
 
 
@@ -142,7 +144,7 @@ def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(
         return trained.state_dict()
 
     whole = once(tmp_path / "whole")
-    keep = training.keep
+    keep = frames.keep
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         patch.setattr(training, "keep", lambda *arguments: (keep(*arguments), stop()))
         once(tmp_path / "broken")

@@ -214,7 +214,7 @@ def test_silence_asks_every_system_once_more_and_nothing_else(finished: Checkout
     study["speech"]["silence"] = True
     silent = [(task, "silence") for task in study["tasks"]]
     assert planned(finished, study) == {
-        *(("mix_noise", task, "us", "silence") for task in study["tasks"]),
+        *(("silence_speech", task, "us") for task in study["tasks"]),
         *transcripts(*silent),
         *answers(*silent),
         *(("compare_over_silence", task) for task in study["tasks"]),

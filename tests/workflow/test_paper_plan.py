@@ -45,7 +45,8 @@ def test_each_stage_has_the_nodes_that_the_config_asks_for(plan: Plan, study: St
         "unpack_musan": 1,
         "prepare_items": 6,
         "synthesize_speech": 4 * 6 + 2,
-        "mix_noise": 3 * 2 * 4 + silent,
+        "mix_noise": 3 * 2 * 4,
+        "silence_speech": silent,
         "preflight": 3,
         # Two Whispers and another recogniser in noise; three speech LLMs' own transcripts and the true texts on clean.
         "transcribe": 3 * (noisy + silent) + (3 + 1) * (6 + silent),

@@ -7,7 +7,7 @@ rule collect_tables:
         retests=stages.repeat.all_files(STUDY),
         silence=stages.silence.all_files(STUDY),
         contrasts=stages.agree.all_contrasts(STUDY),
-        transcripts=stages.transcribe.all_files(STUDY) + stages.silence.all_transcripts(STUDY),
+        transcripts=stages.transcribe.all_files(STUDY),
         speech=stages.speech.all_files(STUDY),
         item_tables=stages.items.all_files(STUDY),
         surplus=stages.surplus.all_files(STUDY),

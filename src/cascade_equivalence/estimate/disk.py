@@ -38,11 +38,7 @@ def disk(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> di
     seconds = {True: 0.0, False: 0.0}
     for node in study.nodes:
         seconds[node.condition == CLEAN] += work.rows(node.task, node.condition) * spoken[node.task].seconds
-    heard = [
-        work.rows(node.task, node.condition)
-        for asr in study.asrs
-        for node in [*study.heard_nodes(asr), *study.silent_nodes]
-    ]
+    heard = [work.rows(node.task, node.condition) for asr in study.asrs for node in study.heard_nodes(asr)]
     asked = work.answers() + work.answers_again()
     found = {
         "models": sum(_known(work, model) for model in _models(study)) * speed.BILLION * sizes.weight,

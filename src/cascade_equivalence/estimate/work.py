@@ -124,7 +124,7 @@ class Workload:
         return self._work("preflight", model, 1, 0, self.study.transcribing_models(model), 0.0)
 
     def _transcription(self, asr: str) -> Work:
-        study, nodes = self.study, [*self.study.heard_nodes(asr), *self.study.silent_nodes]
+        study, nodes = self.study, self.study.heard_nodes(asr)
         rows = [(node.task, self.rows(node.task, node.condition)) for node in nodes]
         seconds = sum(count * self._transcribing(asr, task) for task, count in rows)
         stage = "implicit_transcripts" if study.is_lens(asr) else "transcribe"

@@ -11,7 +11,7 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.claims_paper import PICKS, PaperClaim
 from cascade_equivalence.report.claims_pool import Value
 from cascade_equivalence.report.claims_rows import Facts
-from cascade_equivalence.report.claims_tested import NOTHING, EstimateGroup, Tested
+from cascade_equivalence.report.claims_tested import NOTHING, ClaimResult, EstimateGroup
 from cascade_equivalence.report.display import decimal, percent
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.wording import counted
@@ -20,19 +20,19 @@ FEWEST_RANKED = 5
 """Units below which no rank correlation can reach p = 0.05 (4! = 24 orders); fewer are compared two by two."""
 
 
-def models_differ(claim: PaperClaim, facts: Facts) -> Tested:
+def models_differ(claim: PaperClaim, facts: Facts) -> ClaimResult:
     """Do any two models differ? Corrected for how many are compared, all of which answer the same items."""
     group = EstimateGroup.of_claim(claim, facts)
     found = group.by_model()
     if len(found) < 2:  # noqa: PLR2004 - two make a difference
-        return Tested(reason=group.reason if not found else "it needs two speech LLMs, and there is one")
+        return ClaimResult(reason=group.reason if not found else "it needs two speech LLMs, and there is one")
     differences = [(found[one].minus(found[other]), one, other) for one, other in combinations(found, 2)]
     # Value and interval are those of the pair that the p is of.
     most, one, other = min(differences, key=lambda each: facts.p(each[0]))
     p = min(1.0, len(differences) * facts.p(most))
     first, second = (one, other) if most.value > 0 else (other, one)
     shown = "; ".join(f"{model} {decimal(value.value)}" for model, value in found.items())
-    return Tested(
+    return ClaimResult(
         found=most if most.value > 0 else most.negative(),
         p=p,
         supports=True,
@@ -44,11 +44,11 @@ def models_differ(claim: PaperClaim, facts: Facts) -> Tested:
     )
 
 
-def gradient(claim: PaperClaim, facts: Facts) -> Tested:
+def gradient(claim: PaperClaim, facts: Facts) -> ClaimResult:
     """Does what the rows measure go with a trait of the models, or of the tasks?"""
     group = EstimateGroup.of_claim(claim, facts)
     if not group.there:
-        return Tested(reason=group.reason)
+        return ClaimResult(reason=group.reason)
     if claim.trait == "surplus":
         effects, traits = group.by_task(), _surplus(facts)
     else:
@@ -58,9 +58,9 @@ def gradient(claim: PaperClaim, facts: Facts) -> Tested:
     kind = "task" if claim.trait == "surplus" else "model"
     if len(units) < 2:  # noqa: PLR2004 - two make a difference
         there = "there is one" if units else "there is none"
-        return Tested(reason=f"it needs two {kind}s of which both are known, and {there}")
+        return ClaimResult(reason=f"it needs two {kind}s of which both are known, and {there}")
     used = [each for each in group.there if (each.task if kind == "task" else each.model) in units]
-    place = Tested(
+    place = ClaimResult(
         systems=units if kind == "model" else (),
         tasks=units if kind == "task" else (),
         standings=[each.standing for each in used],
@@ -83,7 +83,7 @@ def gradient(claim: PaperClaim, facts: Facts) -> Tested:
     return replace(place, p=p, supports=supports, detail=f"{shown}; {few}")
 
 
-def _ranked(claim: PaperClaim, tau: float, p: float, detail: str, place: Tested) -> Tested:
+def _ranked(claim: PaperClaim, tau: float, p: float, detail: str, place: ClaimResult) -> ClaimResult:
     if tau != tau:  # noqa: PLR0124 - not a number: all are tied
         return replace(place, reason="all are tied")
     return replace(place, value=tau, p=p, supports=(tau > 0) == (claim.expect == "above"), detail=detail)
@@ -111,7 +111,7 @@ def _values(table: pl.DataFrame, key: str, name: str) -> dict[str, Value]:
     return {row[0]: Value(*row[1:]) for row in there.select(key, *ends).iter_rows()}
 
 
-def order(claim: PaperClaim, facts: Facts) -> Tested:
+def order(claim: PaperClaim, facts: Facts) -> ClaimResult:
     """Do the paper's own systems have the paper's order of mean accuracies?"""
     own = {ours: theirs.name for ours, theirs in facts.paper.systems.items() if not theirs.stands_in}
     table = facts.numbers.filter(place="Table 2", statistic="accuracy")
@@ -123,18 +123,18 @@ def order(claim: PaperClaim, facts: Facts) -> Tested:
     ]
     if len(ranked) < FEWEST_RANKED:
         few = f"the paper's own systems in this study: {len(ranked)}; fewer than {FEWEST_RANKED} cannot show an order"
-        return Tested(reason=few)
+        return ClaimResult(reason=few)
     if not tasks:
-        return Tested(reason="they were not run on one task of the paper's Table 2 together")
+        return ClaimResult(reason="they were not run on one task of the paper's Table 2 together")
     ours = {s: sum(mine[s, task] for task in tasks) / len(tasks) for s in ranked}
     tau = stats.kendalltau(list(ours.values()), [sum(theirs[own[s], task] for task in tasks) for s in ranked])
     shown = ", ".join(f"{name} {percent(ours[name])} %" for name in sorted(ours, key=lambda name: -ours[name]))
     standings = [facts.standing((s,), task, (CLEAN,)) for s in ranked for task in tasks]
-    place = Tested(systems=ranked, tasks=tasks, standings=standings)
+    place = ClaimResult(systems=ranked, tasks=tasks, standings=standings)
     return _ranked(claim, float(tau.statistic), float(tau.pvalue), shown, place)
 
 
-def reversal(claim: PaperClaim, facts: Facts) -> Tested:
+def reversal(claim: PaperClaim, facts: Facts) -> ClaimResult:
     """Does noise turn the order of a speech LLM and a cascade that clean speech shows?"""
     table = facts.tables.ranking.filter(
         PICKS["speech_llm_and_cascade"].rows(facts), pl.col("task").is_in(facts.tasks(claim.tasks))
@@ -162,8 +162,8 @@ def reversal(claim: PaperClaim, facts: Facts) -> Tested:
             standings.append(facts.standing((str(system), str(reference)), str(task), (CLEAN, condition)))
     looked = len(turned) + len(kept)
     if not looked:
-        return Tested(reason=NOTHING)
-    place = Tested(systems=list(dict.fromkeys(systems)), tasks=list(dict.fromkeys(tasks)), standings=standings)
+        return ClaimResult(reason=NOTHING)
+    place = ClaimResult(systems=list(dict.fromkeys(systems)), tasks=list(dict.fromkeys(tasks)), standings=standings)
     whole = counted(looked, "comparison")
     if turned:
         p, name = min(turned)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cascade_equivalence.report.claims_rows import Facts
-    from cascade_equivalence.report.claims_tested import Tested
+    from cascade_equivalence.report.claims_tested import ClaimResult
 
 PLACEHOLDERS = ("value", "against", "smallest", "p", "systems", "tasks", "detail", "reason")
 """What the sentences of a claim may name in braces."""
@@ -142,7 +142,7 @@ class ClaimTest:
     """
 
     name: str
-    judge: "Callable[[PaperClaim, Facts], Tested]"
+    judge: "Callable[[PaperClaim, Facts], ClaimResult]"
     of_rows: bool = True
 
 

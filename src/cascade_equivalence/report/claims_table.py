@@ -13,7 +13,7 @@ from cascade_equivalence.report.chance import ABOVE, NOT_ABOVE, UNCLEAR
 from cascade_equivalence.report.claims_paper import ALL_OF, CLAIM_TESTS, PaperClaim, missing_parts
 from cascade_equivalence.report.claims_pool import METHOD, Value
 from cascade_equivalence.report.claims_rows import Facts
-from cascade_equivalence.report.claims_tested import Tested
+from cascade_equivalence.report.claims_tested import ClaimResult
 from cascade_equivalence.report.columns import Schema, estimate_schema
 from cascade_equivalence.report.display import (
     UNDEFINED,
@@ -95,7 +95,7 @@ def claims_table(
         raise StudyError(told)
     facts = Facts(tables, sufficient, labels, paper or PaperConfig(), numbers, statistics.confidence)
     tested = {
-        claim.id: Tested() if claim.test == ALL_OF else CLAIM_TESTS.find(claim.test).judge(claim, facts)
+        claim.id: ClaimResult() if claim.test == ALL_OF else CLAIM_TESTS.find(claim.test).judge(claim, facts)
         for claim in claims
     }
     adjusted = dict(zip(tested, adjust([each.p for each in tested.values()]), strict=True))
@@ -115,7 +115,7 @@ def claims_table(
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def _outcome(claim: PaperClaim, tested: Tested, p: float | None, fdr: float) -> str:
+def _outcome(claim: PaperClaim, tested: ClaimResult, p: float | None, fdr: float) -> str:
     if p is None or tested.supports is None or _guessed(claim, tested):
         return UNTOLD
     if claim.smallest is not None and tested.found is not None:
@@ -129,12 +129,12 @@ def _outcome(claim: PaperClaim, tested: Tested, p: float | None, fdr: float) -> 
     return UNTOLD
 
 
-def _guessed(claim: PaperClaim, tested: Tested) -> bool:
+def _guessed(claim: PaperClaim, tested: ClaimResult) -> bool:
     """Whether all that it rests on may be habits of guessing."""
     return claim.on_likeness and bool(tested.standings) and ABOVE not in tested.standings
 
 
-def _open(tested: Tested, p: float | None, statistics: StatisticsConfig) -> str:
+def _open(tested: ClaimResult, p: float | None, statistics: StatisticsConfig) -> str:
     if p is None or tested.p is None:
         return "there is no test of it"
     if tested.p <= statistics.fdr:
@@ -142,20 +142,20 @@ def _open(tested: Tested, p: float | None, statistics: StatisticsConfig) -> str:
     return f"neither it nor its opposite is shown (adjusted p {p_value(p)})"
 
 
-def _together(claim: PaperClaim, outcomes: Mapping[str, str], claims: Sequence[PaperClaim]) -> tuple[Tested, str]:
+def _together(claim: PaperClaim, outcomes: Mapping[str, str], claims: Sequence[PaperClaim]) -> tuple[ClaimResult, str]:
     titles = {each.id: each.title for each in claims}
     found = {part: outcomes[part] for part in claim.parts}
     detail = "; ".join(f"{titles[part]}: {outcome}" for part, outcome in found.items())
     failed = [titles[part] for part, outcome in found.items() if outcome == FAILS]
     untold = [titles[part] for part, outcome in found.items() if outcome == UNTOLD]
     if failed:
-        return Tested(detail=detail, reason=f"what does not hold: {', '.join(failed)}"), FAILS
+        return ClaimResult(detail=detail, reason=f"what does not hold: {', '.join(failed)}"), FAILS
     if untold:
-        return Tested(detail=detail, reason=f"what cannot be told: {', '.join(untold)}"), UNTOLD
-    return Tested(detail=detail), HOLDS
+        return ClaimResult(detail=detail, reason=f"what cannot be told: {', '.join(untold)}"), UNTOLD
+    return ClaimResult(detail=detail), HOLDS
 
 
-def _row(claim: PaperClaim, tested: Tested, p: float | None, outcome: str) -> dict[str, Any]:
+def _row(claim: PaperClaim, tested: ClaimResult, p: float | None, outcome: str) -> dict[str, Any]:
     found = tested.found.minus(-tested.against) if tested.found else None
     value = found.value if found else tested.value
     words = {

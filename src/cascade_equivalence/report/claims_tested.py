@@ -12,7 +12,7 @@ NOTHING = "this study has nothing to judge it on"
 
 
 @dataclass(frozen=True)
-class Tested:
+class ClaimResult:
     """What a test gives.
 
     Attributes:

@@ -12,15 +12,16 @@ from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.columns import place_values
 from cascade_equivalence.report.costs_table import KEY as ROW
 from cascade_equivalence.report.costs_table import MEASURED, SCHEMA, display, files, seconds
-from cascade_equivalence.report.display import decimal
 from cascade_equivalence.report.naming import CASCADE, E2E, NodeFile, Outline
+from cascade_equivalence.report.prose import say
 from cascade_equivalence.report.table import Table, Timing
-from cascade_equivalence.report.wording import listed, listed_tasks
+from cascade_equivalence.report.wording import listed
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
 
 KEY = ["id", "voice"]
+SENTENCES = "costs.txt"
 NOT_TIMED = "{} was not timed, or is from before times were kept"
 
 
@@ -190,33 +191,16 @@ def _expense(speaker: str, cascade: str, gaps: pl.DataFrame, costs: pl.DataFrame
     spent = []
     for name in (speaker, cascade):
         mine = costs.filter(pl.col("task").is_in(gaps["task"].to_list()), system=name)
-        unknown = f"Whether {speaker} costs more than {cascade}, a cascade with its LLM, cannot be told"
-        if not mine.height:
-            return f"{unknown}: no costs of {name} are known."
-        if reasons := list(dict.fromkeys(mine["reason"].drop_nulls())):
-            return f"{unknown}: {listed(reasons)}."
-        if not (total := sum(mine["seconds"])):
-            return f"{unknown}: {name} took no time."
+        total, why = sum(mine["seconds"].drop_nulls()), list(dict.fromkeys(mine["reason"].drop_nulls()))
+        if not why and not total:
+            why = [say(SENTENCES, "unknown", name=name, timed=mine.height > 0)]
+        if why:
+            return say(SENTENCES, "untold", speaker=speaker, cascade=cascade, why=listed(why))
         spent.append(total / sum(mine["rows"]))
-    ratio = spent[0] / spent[1]
     differ = gaps.filter("accuracies_differ")
     better, worse = (differ.filter(side)["task"].to_list() for side in (pl.col("gap") > 0, pl.col("gap") < 0))
-    shown = [f"more accurate on {listed_tasks(better)}"] if better else []
-    shown += [f"less accurate on {listed_tasks(worse)}"] if worse else []
-    outcome = (
-        f"It is shown to be {listed(shown)}."
-        if shown
-        else "On no task is a difference in accuracy shown, which does not prove that there is none."
-    )
-    lead = (
-        f"{speaker} takes {seconds(spent[0])} s an item and {cascade}, a cascade with its LLM, {seconds(spent[1])} s: "
-        f"{decimal(ratio)} times as much. {outcome}"
-    )
-    if ratio <= 1:
-        return f"{lead} As it costs no more than the cascade here, “expensive” does not fit it."
-    if better:
-        return f"{lead} So on {listed_tasks(better)} it is more than an expensive cascade."
-    return f"{lead} Here it is an expensive cascade: it costs more, and nowhere is it shown to be more accurate."
+    facts = {"seconds": [seconds(each) for each in spent], "ratio": spent[0] / spent[1]}
+    return say(SENTENCES, "told", speaker=speaker, cascade=cascade, better=better, worse=worse, **facts)
 
 
 def _build(results: "Results") -> pl.DataFrame:

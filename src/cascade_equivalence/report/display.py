@@ -1,8 +1,9 @@
 """A table as a reader sees it: rounded, titled, with remarks; source of the Markdown, HTML and terminal forms."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 MARKS = {"above": "", "at": " ‡", "below": " §", "unknown": " ∘", None: ""}
 MARK_LEGEND = {
@@ -71,6 +72,16 @@ def interval(value: float | None, low: float | None, high: float | None, *, sign
     """A value with its interval, where there is one."""
     number = decimal(value, signed=signed)
     return number if low is None else f"{number} [{decimal(low, signed=signed)}, {decimal(high, signed=signed)}]"
+
+
+def ends(row: Mapping[str, Any], name: str, *, signed: bool = False) -> str:
+    """A row's number of a name with its interval."""
+    return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=signed)
+
+
+def points_ends(row: Mapping[str, Any], name: str) -> str:
+    """The same of a difference in points."""
+    return points_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
 def p_value(value: float | None) -> str:

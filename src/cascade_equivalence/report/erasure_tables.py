@@ -17,7 +17,7 @@ from cascade_equivalence.report.display import (
     p_value,
     percent,
     points,
-    points_interval,
+    points_ends,
     span,
 )
 from cascade_equivalence.report.mechanism_names import (
@@ -237,14 +237,14 @@ def _smallest(controls: pl.DataFrame) -> str:
 
 def _change(row: Mapping[str, Any], measure: str) -> str:
     name = f"{measure}_change"
-    return points_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return points_ends(row, name)
 
 
 def _control(row: Mapping[str, Any] | None) -> str:
     if row is None or row["draws"] is None:
         return NOT_RUN
     if row["draws"] == 1:
-        difference = points_interval(row["difference"], row["difference_low"], row["difference_high"])
+        difference = points_ends(row, "difference")
         return f"{percent(row['control_mean'])} ({difference})"
     ends = f"[{percent(row['control_lowest'])}, {percent(row['control_highest'])}]"
     return f"{percent(row['control_mean'])} {ends}, {p_value(row['p'])}"
@@ -253,7 +253,7 @@ def _control(row: Mapping[str, Any] | None) -> str:
 def _reading(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return NOT_RUN
-    return points_interval(row["difference"], row["difference_low"], row["difference_high"])
+    return points_ends(row, "difference")
 
 
 def _planned(study: PlannedStudy) -> bool:

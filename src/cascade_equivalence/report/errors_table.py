@@ -7,7 +7,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.columns import Numbers, PairColumn, count, estimate, flag, number, reason, text
-from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, interval, p_value, percent
+from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, ends, p_value, percent
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.pair_tables import OVERLAP_LIMITS
 from cascade_equivalence.report.table import Table
@@ -94,8 +94,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             task_title(row["task"]),
             f"{row['both_wrong']:,} ({row['permutation_texts']:,})",
             *_overlap_cells(row),
-            _interval(row, "error_consistency"),
-            _interval(row, "capa"),
+            ends(row, "error_consistency"),
+            ends(row, "capa"),
             *_transcript_cells(row),
         ]
         for row in clean.iter_rows(named=True)
@@ -140,20 +140,16 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
     )
 
 
-def _interval(row: Mapping[str, Any], name: str) -> str:
-    return interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
-
-
 def _overlap_cells(row: Mapping[str, Any]) -> list[str]:
     if not row["overlap_informative"]:
         return [UNDEFINED] * 4
     return [
-        _interval(row, "overlap"),
+        ends(row, "overlap"),
         f"{decimal(row['overlap_chance'])} / {decimal(row['overlap_chance_empirical'])}",
-        f"{decimal(row['overlap_ratio_even'])} / {_interval(row, 'overlap_ratio')}",
+        f"{decimal(row['overlap_ratio_even'])} / {ends(row, 'overlap_ratio')}",
         UNDEFINED
         if row["permutation_p"] is None
-        else f"{_interval(row, 'overlap_permuted')} ({p_value(row['permutation_p'])})",
+        else f"{ends(row, 'overlap_permuted')} ({p_value(row['permutation_p'])})",
     ]
 
 
@@ -161,7 +157,7 @@ def _transcript_cells(row: Mapping[str, Any]) -> list[str]:
     if row["correct_clips"] is None:
         return [NOT_RUN, NOT_RUN]
     shares = f"{percent(row['correct_shared_errors'])} / {percent(row['correct_clips'])}"
-    return [shares, _interval(row, "degraded_risk_ratio")]
+    return [shares, ends(row, "degraded_risk_ratio")]
 
 
 TABLE = Table(

@@ -21,7 +21,7 @@ from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.browser import Items
 from cascade_equivalence.report.contents import displays
 from cascade_equivalence.report.costs import expense
-from cascade_equivalence.report.display import UNDEFINED, Display, interval, percent
+from cascade_equivalence.report.display import UNDEFINED, Display, ends, percent
 from cascade_equivalence.report.figures.figure import FIGURES, figure_name
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.shown import PARTS, SECTIONS, TEMPLATES
@@ -240,7 +240,7 @@ def _grid(verdicts: pl.DataFrame, confidence: float) -> dict[str, Any]:
 
 
 def _verdict_cell(row: Mapping[str, Any]) -> dict[str, str]:
-    kappa = interval(row["kappa"], row["kappa_low"], row["kappa_high"])
+    kappa = ends(row, "kappa")
     word = row["verdict"]
     shown = "" if kappa == UNDEFINED else f"κ {kappa}"
     return {"word": word, "symbol": VERDICTS[word][0], "kappa": shown, "task": row["task"]}

@@ -13,7 +13,7 @@ from cascade_equivalence.report.display import (
     UNDEFINED,
     Display,
     decimal,
-    interval,
+    ends,
     mark_legend,
     p_value,
     percent,
@@ -40,7 +40,7 @@ def agreement(table: pl.DataFrame, confidence: float) -> Display:
                 task_title(row["task"]),
                 condition_title(row["condition"]),
                 f"{row['rows']:,} ({row['groups']:,})",
-                interval(row["kappa"], row["kappa_low"], row["kappa_high"]) + "".join(sorted(marks)),
+                ends(row, "kappa") + "".join(sorted(marks)),
                 *retest_table.cells(table, row),
                 percent(row["observed_agreement"]),
                 points(row["accuracy_difference"]),
@@ -125,11 +125,11 @@ def contrasts(table: pl.DataFrame, pairs: pl.DataFrame, confidence: float) -> Di
                 f"{MINUS} {row['second']} ({row['match_second']})",
                 task_title(row["task"]),
                 condition_title(row["condition"]),
-                *(_kappa(row, f"kappa_{which}") for which in ("first", "second")),
-                _kappa(row, "kappa_difference", signed=True) + "".join(sorted(marks)),
+                *(ends(row, f"kappa_{which}") for which in ("first", "second")),
+                ends(row, "kappa_difference", signed=True) + "".join(sorted(marks)),
                 "not read" if any(marks) else _shown(row),
                 *(
-                    _kappa(found, "kappa")
+                    ends(found, "kappa")
                     if references & set(pair) and (found := cells.get((row["task"], row["condition"])))
                     else NOT_RUN
                     for pair, cells in tops_by_pair.items()
@@ -169,10 +169,6 @@ def _matched(table: pl.DataFrame, which: str) -> list[str]:
     return table.filter(pl.col(f"match_{which}") == "exact")[which].unique().to_list()
 
 
-def _kappa(row: Mapping[str, Any], name: str, *, signed: bool = False) -> str:
-    return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=signed)
-
-
 def _shown(row: Mapping[str, Any]) -> str:
     return UNDEFINED if row["agreements_differ"] is None else "yes" if row["agreements_differ"] else "no"
 
@@ -181,4 +177,4 @@ def _overlap_cells(row: dict) -> tuple[str, str]:
     if not row["overlap_informative"]:
         return UNDEFINED, UNDEFINED
     chance = f"{decimal(row['overlap_chance'])} / {decimal(row['overlap_chance_empirical'])}"
-    return interval(row["overlap"], row["overlap_low"], row["overlap_high"]), chance
+    return ends(row, "overlap"), chance

@@ -5,16 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cascade_equivalence.report.display import (
-    MINUS,
-    NOT_RUN,
-    UNDEFINED,
-    Display,
-    decimal,
-    interval,
-    percent,
-    points_interval,
-)
+from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, decimal, ends, percent, points_ends
 from cascade_equivalence.report.mechanism_names import CTC, PROBE_TITLES
 from cascade_equivalence.report.mechanism_schemas import LENS, PROBES
 from cascade_equivalence.report.table import Table
@@ -80,11 +71,8 @@ def _probe_cells(probe: str, row: Mapping[str, Any] | None, twins: bool) -> list
         return [NOT_RUN] * (2 + len(compared))
     names = ["shuffled", *OWN_CONTROLS.get(probe, ()), *(["untrained_value"] if twins else [])]
     controls = " / ".join(NOT_RUN if row[name] is None else decimal(row[name]) for name in names)
-    differences = [
-        NOT_RUN if row[name] is None else interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=True)
-        for name in compared
-    ]
-    return [interval(row["value"], row["value_low"], row["value_high"]), controls, *differences]
+    differences = [NOT_RUN if row[name] is None else ends(row, name, signed=True) for name in compared]
+    return [ends(row, "value"), controls, *differences]
 
 
 def _without_training(trained: pl.DataFrame) -> list[str]:
@@ -191,7 +179,7 @@ def _lens_cells(row: Mapping[str, Any] | None, tuned: bool) -> list[str]:
         _third(row["chance_precision"]),
         f"{_third(row['recall'])} / {_third(row['chance_recall'])}",
     ]
-    gain = points_interval(row["tuned_gain"], row["tuned_gain_low"], row["tuned_gain_high"])
+    gain = points_ends(row, "tuned_gain")
     return [*cells, _third(row["tuned_precision"]), gain] if tuned else cells
 
 

@@ -9,7 +9,7 @@ from cascade_equivalence.conditions import CLEAN, NOISE_KINDS, Scale, families, 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import PAIR, Schema, estimate_schema, estimate_values
-from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, points_interval
+from cascade_equivalence.report.display import MINUS, NOT_RUN, UNDEFINED, Display, points_ends
 from cascade_equivalence.report.naming import NodeFile, condition_title, task_title
 from cascade_equivalence.report.table import Table
 
@@ -148,8 +148,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
                 task_title(str(task)),
                 *([str(noise)] if several else []),
                 f"{last['rows']:,} ({last['groups']:,})",
-                *(_points(found[level], "difference") if level in found else NOT_RUN for level in levels),
-                _points(last, "change"),
+                *(points_ends(found[level], "difference") if level in found else NOT_RUN for level in levels),
+                points_ends(last, "change"),
                 _turned(found.values()),
                 _crossing(last),
             ]
@@ -199,10 +199,6 @@ def _beyond(levels: Sequence[str]) -> str:
 
 def _scales(levels: Sequence[str]) -> list[Scale]:
     return [NOISE_KINDS[kind].scale for kind in families(levels)]
-
-
-def _points(row: Mapping[str, Any], name: str) -> str:
-    return points_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
 def _turned(rows: Iterable[Mapping[str, Any]]) -> str:

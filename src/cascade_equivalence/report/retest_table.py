@@ -8,7 +8,7 @@ import polars as pl
 
 from cascade_equivalence.config.names import VARIANTS
 from cascade_equivalence.report.columns import SIZE, PairColumn, Schema, estimate, reason, text
-from cascade_equivalence.report.display import NOT_RUN, Display, decimal, interval, points_interval
+from cascade_equivalence.report.display import NOT_RUN, Display, decimal, ends, interval, points_interval
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.table import Table
 
@@ -96,7 +96,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             row["variant"],
             row["setting"],
             f"{row['rows']:,} ({row['groups']:,})",
-            interval(row["kappa"], row["kappa_low"], row["kappa_high"]),
+            ends(row, "kappa"),
             interval(*(row[f"observed_agreement{end}"] for end in ("", "_low", "_high"))),
             points_interval(*(row[f"accuracy_difference{end}"] for end in ("", "_low", "_high"))),
         ]

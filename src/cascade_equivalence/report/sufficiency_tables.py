@@ -1,7 +1,6 @@
 """Whether the text that emerges suffices, and what erasers take away, as a reader sees it (paper's Table 6)."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -12,7 +11,7 @@ from cascade_equivalence.report.display import (
     UNDEFINED,
     Display,
     decimal,
-    interval,
+    ends,
     mark_legend,
     percent,
     span,
@@ -39,9 +38,9 @@ def sufficiency(table: pl.DataFrame, confidence: float) -> Display:
                 row["system"],
                 row["explicit"] or NOT_RUN,
                 task_title(row["task"]),
-                _ends(row, "kappa_implicit") + "".join(sorted(either)),
-                _ends(row, "kappa_explicit"),
-                _ends(row, "kappa_difference", signed=True) + ("" if row["paired"] else " *"),
+                ends(row, "kappa_implicit") + "".join(sorted(either)),
+                ends(row, "kappa_explicit"),
+                ends(row, "kappa_difference", signed=True) + ("" if row["paired"] else " *"),
                 *(
                     (percent(row[f"{arm}_accuracy"]) if row[arm] else NOT_RUN) + MARKS[row[f"{arm}_against_chance"]]
                     for arm in ARMS
@@ -84,10 +83,6 @@ def sufficiency(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=3,
     )
-
-
-def _ends(row: Mapping[str, Any], name: str, *, signed: bool = False) -> str:
-    return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=signed)
 
 
 def erasers(table: pl.DataFrame) -> Display:

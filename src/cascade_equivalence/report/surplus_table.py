@@ -11,7 +11,7 @@ from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import ORACLE
 from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.columns import Schema, estimate_schema, estimate_values
-from cascade_equivalence.report.display import UNDEFINED, Display, decimal, interval
+from cascade_equivalence.report.display import UNDEFINED, Display, decimal, ends
 from cascade_equivalence.report.naming import in_order, task_title
 from cascade_equivalence.report.table import Table
 
@@ -77,8 +77,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             row["verdict"] if row["verdict"] != "undefined" else UNDEFINED,
             f"{row['rows']:,} ({row['groups']:,})",
             decimal(row["h_y"]),
-            *(_bits(row, name) for name in ("text", "audio")),
-            _bits(row, "surplus", signed=True),
+            *(ends(row, name) for name in ("text", "audio")),
+            ends(row, "surplus", signed=True),
             decimal(row["half_surplus"], signed=True),
             _range(row),
         ]
@@ -127,10 +127,6 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=3,
     )
-
-
-def _bits(row: Mapping[str, Any], name: str, *, signed: bool = False) -> str:
-    return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=signed)
 
 
 def _range(row: Mapping[str, Any]) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from cascade_equivalence.report.display import decimal
 from cascade_equivalence.report.finding import APART, Finding
 from cascade_equivalence.report.mechanism_names import concept_title
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
-from cascade_equivalence.report.wording import counted
+from cascade_equivalence.report.prose import inside
 
 TEXT_MARGIN = 0.03
 """Loss of decodability that still counts as none: the paper's figure for Ultravox (its section 5.4)."""
@@ -37,19 +36,12 @@ def apart(erasers: pl.DataFrame, probes: pl.DataFrame, model: str, concept: str)
     )
     subject = concept_title(concept)
     if not told.height:
-        why = "at no layer does CTC read more of the text than from nothing"
-        yield Finding(model, APART, subject, "", UNTOLD, "no text to lose", why)
+        yield Finding(model, APART, subject, "", UNTOLD, inside("no_text_to_lose"), inside("nothing_read"))
         return
     worst = told.row(0, named=True)
-    numbers = (
-        f"the largest loss of decodability is {decimal(max(0.0, worst['loss']))}, at layer {worst['layer']} "
-        f"({decimal(worst['text_before'])} to {decimal(worst['text_after'])}), of {counted(told.height, 'layer')}"
-    )
+    lost = max(0.0, worst["loss"])
+    numbers = inside("text_lost", worst=worst, loss=lost, layers=told.height)
     holds = worst["loss"] <= TEXT_MARGIN
-    why = (
-        f"within a margin of {decimal(TEXT_MARGIN)}, without an interval"
-        if holds
-        else "sound and text share directions"
-    )
-    brief = f"largest loss {decimal(max(0.0, worst['loss']))}"
+    why = inside("without_interval", margin=TEXT_MARGIN) if holds else inside("shared")
+    brief = inside("loss_brief", loss=lost)
     yield Finding(model, APART, subject, "", HOLDS if holds else FAILS, numbers, why, brief)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from cascade_equivalence.report.display import p_value
 from cascade_equivalence.report.finding import Finding
 from cascade_equivalence.report.outcomes import UNTOLD
+from cascade_equivalence.report.prose import inside
 from cascade_equivalence.stats.equivalence import p_of_interval
 from cascade_equivalence.stats.mcnemar import adjust
 
@@ -79,7 +79,6 @@ def corrected(found: Sequence[Finding], fdr: float) -> list[Finding]:
     kept = []
     for finding, p in zip(found, adjust([finding.p for finding in found]), strict=True):
         doubt = p is not None and p > fdr and finding.outcome != UNTOLD
-        why = f"it is not shown after correction for all claims that were tested ({tested}; p {p_value(p)})"
-        now = replace(finding, outcome=UNTOLD, why=why) if doubt else finding
+        now = replace(finding, outcome=UNTOLD, why=inside("uncorrected", tested=tested, p=p)) if doubt else finding
         kept.append(replace(now, p_adjusted=p))
     return kept

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cascade_equivalence.config.mechanism import AFFINE, BASELINE, LINEAR
-from cascade_equivalence.report.display import p_value, percent, points, points_interval
 from cascade_equivalence.report.finding import (
     BAG_BREAKS_MORE,
     BAG_DIFFERS,
@@ -25,6 +24,7 @@ from cascade_equivalence.report.mechanism_names import (
 )
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
+from cascade_equivalence.report.prose import inside
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either, every
 from cascade_equivalence.report.verdict_fall import (
     MARGIN,
@@ -48,11 +48,11 @@ def necessary(found: Erasures) -> Iterator[Finding]:
             forced = found.fall(task, concept, found.variant, FORCED)
             holds, fails = every(holds, forced.holds), either(fails, every(holds, forced.fails))
             if (outcome, forced.outcome) == (HOLDS, FAILS):
-                outcome, why = FAILS, "the forced choice stays: what breaks is the writing of the answer"
+                outcome, why = FAILS, inside("writing_breaks")
             elif (outcome, forced.outcome) == (HOLDS, UNTOLD):
-                outcome, why = UNTOLD, f"in the forced choice {forced.why}"
+                outcome, why = UNTOLD, inside("in_forced_choice", why=forced.why)
         if outcome == HOLDS and falls(found.row(task, concept, found.variant, READ)):
-            why = "but reading falls, too, so it may be language that needs them"
+            why = inside("reading_too")
         judged = Judged(outcome, why, either(holds, fails))
         yield _finding(found, NECESSARY, concept, task, judged, _levels(found, task, concept, row))
 
@@ -64,9 +64,7 @@ def hearing(found: Erasures) -> Iterator[Finding]:
         if read is None:
             continue
         apart = found.controls.get((task, HEARD, concept, found.variant, READ, ACCURACY))
-        numbers = f"hearing {_change(row)}, reading {_change(read)}"
-        if apart is not None:
-            numbers += f", difference {_ends(apart, 'difference')}"
+        numbers = inside("hearing", row=row, read=read, apart=apart)
         yield _finding(found, HEARING, concept, task, _hearing(found, task, row, read, apart), numbers)
 
 
@@ -78,15 +76,15 @@ def _hearing(found: Erasures, task: str, row: Row, read: Row, apart: Row | None)
     beyond_reading = either(heard.below(-MARGIN), None if further is None else further.below(0))
     p = either(every(heard.below(0), spoken.above(-MARGIN), beyond_reading), every(heard.below(0), spoken.below(0)))
     if not falls(row):
-        return Judged(UNTOLD, "no fall in hearing is shown", p)
+        return Judged(UNTOLD, inside("no_fall_in_hearing"), p)
     less = further is not None and further.high is not None and further.high < 0
     if spoken.low is not None and spoken.low > -MARGIN:
         if less or (heard.high is not None and heard.high < -MARGIN):
-            return Judged(HOLDS, f"reading falls by no more than {percent(MARGIN)} points", p)
-        return Judged(UNTOLD, "hearing is not shown to fall further than reading", p)
+            return Judged(HOLDS, inside("reading_stays", margin=MARGIN), p)
+        return Judged(UNTOLD, inside("hearing_no_further"), p)
     if not falls(read):
-        return Judged(UNTOLD, "a fall in reading is neither shown nor ruled out", p)
-    return Judged(FAILS, "reading falls, too, though less" if less else "reading is not shown to fall less", p)
+        return Judged(UNTOLD, inside("open_reading"), p)
+    return Judged(FAILS, inside("reading_falls", less=less), p)
 
 
 def bag_breaks_more(found: Erasures) -> Iterator[Finding]:
@@ -95,23 +93,23 @@ def bag_breaks_more(found: Erasures) -> Iterator[Finding]:
         row = found.controls.get((task, HEARD, concept, found.variant, BAG, ACCURACY))
         if row is None:
             continue
-        numbers = f"accuracy under CTC minus under BoC {_ends(row, 'difference')}"
         judged = _bag_breaks_more(found, task, row)
-        yield replace(_finding(found, BAG_BREAKS_MORE, concept, task, judged, numbers), subject="CTC against BoC")
+        finding = _finding(found, BAG_BREAKS_MORE, concept, task, judged, inside("bag", row=row))
+        yield replace(finding, subject=inside("bags"))
 
 
 def _bag_breaks_more(found: Erasures, task: str, row: Row) -> Judged:
     apart = Sides.of(row, "difference", found.confidence)
     if apart.low is None or apart.high is None:
-        return Judged(UNTOLD, row["reason"] or "there is no interval")
+        return Judged(UNTOLD, inside("no_interval", reason=row["reason"]))
     if reason := found.nothing_to_lose(task):
         return Judged(UNTOLD, reason)
     p = either(apart.above(0), apart.below(0))
     if apart.low > 0:
         return Judged(HOLDS, "", p)
     if apart.high < 0:
-        return Judged(FAILS, "erasing what CTC reads breaks more", p)
-    return Judged(UNTOLD, "no difference between the two is shown", p)
+        return Judged(FAILS, inside("ctc_breaks_more"), p)
+    return Judged(UNTOLD, inside("bags_alike"), p)
 
 
 def bag_differs(found: Erasures) -> Iterator[Finding]:
@@ -120,21 +118,21 @@ def bag_differs(found: Erasures) -> Iterator[Finding]:
         place = {"task": task, "arm": HEARD, "concept": concept, "variant": found.variant, "measure": ACCURACY}
         for row in found.beside_models:
             if all(row[name] == at for name, at in place.items()):
-                numbers = f"accuracy under CTC minus under BoC, less the same there, {_ends(row, 'difference')}"
-                finding = _finding(found, BAG_DIFFERS, concept, task, _bag_differs(found, task, row), numbers)
-                yield replace(finding, subject=f"CTC against BoC, beside {row['other_model']}")
+                judged, numbers = _bag_differs(found, task, row), inside("bag_beside", row=row)
+                finding = _finding(found, BAG_DIFFERS, concept, task, judged, numbers)
+                yield replace(finding, subject=inside("bags_beside", other=row["other_model"]))
 
 
 def _bag_differs(found: Erasures, task: str, row: Row) -> Judged:
     apart = Sides.of(row, "difference", found.confidence)
     if apart.low is None or apart.high is None:
-        return Judged(UNTOLD, row["reason"] or "there is no interval")
+        return Judged(UNTOLD, inside("no_interval", reason=row["reason"]))
     if reason := found.nothing_to_lose(task) or found.nothing_to_lose(task, other_model=row["other_model"]):
         return Judged(UNTOLD, reason)
     p = either(apart.above(0), apart.below(0))
     if apart.low > 0 or apart.high < 0:
         return Judged(HOLDS, "", p)
-    return Judged(UNTOLD, "no difference between the models is shown, which does not prove that there is none", p)
+    return Judged(UNTOLD, inside("models_alike"), p)
 
 
 def not_only_mean(found: Erasures) -> Iterator[Finding]:
@@ -145,11 +143,10 @@ def not_only_mean(found: Erasures) -> Iterator[Finding]:
             continue
         kept, linear = found.fall(task, concept, AFFINE), found.change(row).below(0)
         p = either(every(linear, kept.holds), every(linear, kept.fails))
-        judged = Judged(kept.outcome, kept.why and f"with the mean kept, {kept.why}", p)
+        judged = Judged(kept.outcome, kept.why and inside("mean_kept", why=kept.why), p)
         if not falls(row):
-            judged = Judged(UNTOLD, "there is no fall to explain", p)
-        numbers = f"linear {_change(row)}, affine {_change(affine)}"
-        yield _finding(found, NOT_MEAN, concept, task, judged, numbers)
+            judged = Judged(UNTOLD, inside("nothing_to_explain"), p)
+        yield _finding(found, NOT_MEAN, concept, task, judged, inside("mean", linear=row, affine=affine))
 
 
 def spared(found: Erasures) -> Iterator[Finding]:
@@ -165,14 +162,14 @@ def _spared(found: Erasures, task: str, concept: str, row: Row) -> Judged:
     if outcome == FAILS:
         return Judged(HOLDS, why, p)
     if outcome == HOLDS:
-        return Judged(FAILS, "accuracy falls further than under the controls", p)
+        return Judged(FAILS, inside("falls_further"), p)
     # Controls excuse a fall, but their absence does not.
     if (
         falls(row)
         and not found.nothing_to_lose(task)
         and all(beyond(control) for control in found.beside(task, concept, found.variant))
     ):
-        return Judged(FAILS, "accuracy falls", p)
+        return Judged(FAILS, inside("falls"), p)
     return Judged(UNTOLD, why, p)
 
 
@@ -190,24 +187,7 @@ def _finding(found: Erasures, claim: Claim, concept: str, task: str, judged: Jud
     return Finding(found.model, claim, concept_title(concept), task_title(task), outcome, numbers, why, p=p)
 
 
-def _ends(row: Row, name: str) -> str:
-    return points_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
-
-
-def _change(row: Row) -> str:
-    return _ends(row, "accuracy_change")
-
-
 def _levels(found: Erasures, task: str, concept: str, row: Row) -> str:
     """Accuracy, parse rate and forced choice after and before, beside the controls' accuracy."""
-    base = found.rows[task, HEARD, BASELINE, BASELINE]
-    parts = [
-        f"accuracy {percent(base['accuracy'])} to {percent(row['accuracy'])} % ({_change(row)})",
-        f"parsed {percent(base['parse_rate'])} to {percent(row['parse_rate'])} %",
-    ]
-    if row["forced_accuracy"] is not None:
-        parts.append(f"forced choice {points(row['forced_accuracy_change'])}")
-    for control in found.beside(task, concept, found.variant):
-        drawn = f", p {p_value(control['p'])}" if control["draws"] > 1 else ""
-        parts.append(f"{control_name(control['control'])} {percent(control['control_mean'])} %{drawn}")
-    return "; ".join(parts)
+    controls = [(control_name(each["control"]), each) for each in found.beside(task, concept, found.variant)]
+    return inside("levels", base=found.rows[task, HEARD, BASELINE, BASELINE], row=row, controls=controls)

@@ -8,14 +8,13 @@ import polars as pl
 
 from cascade_equivalence.config.mechanism import AFFINE, BASELINE, DRAWN, LINEAR
 from cascade_equivalence.config.names import CONCEPTS
-from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR, standing_of
-from cascade_equivalence.report.display import percent
+from cascade_equivalence.report.chance import ABOVE, UNCLEAR, standing_of
 from cascade_equivalence.report.erasure_tables import shown_positions
 from cascade_equivalence.report.finding import first_reason, too_few
 from cascade_equivalence.report.mechanism_names import HEARD, READ, control_names
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
+from cascade_equivalence.report.prose import inside
 from cascade_equivalence.report.verdict_claims import Sides, every
-from cascade_equivalence.report.wording import counted
 from cascade_equivalence.stats.erasure import ACCURACY
 
 MARGIN = 0.05
@@ -27,14 +26,6 @@ ENOUGH = 19
 """Draws of a control below which p cannot reach ``ALPHA``."""
 DRAWN_NAMES = {"random": "random", "principal": "random of equal variance"}
 Row = Mapping[str, Any]
-NO_FALL = f"accuracy falls by no more than {percent(MARGIN)} points"
-OPEN_FALL = "a fall is neither shown nor ruled out"
-GUESSING = {
-    NOT_ABOVE: "with nothing erased {} is not above chance",
-    UNCLEAR: "with nothing erased there are too few items to tell whether {} is above chance",
-}
-"""Why a fall says nothing, by how the answers stand to chance."""
-WHO = {HEARD: "the model", READ: "the model, when it reads,"}
 
 
 class Fall(NamedTuple):
@@ -127,11 +118,11 @@ class Erasures:
             other_model: The model that it is about, if that is another one.
         """
         if other_model is None:
-            row, who = self.rows.get((task, arm, BASELINE, BASELINE)), WHO[arm]
+            row = self.rows.get((task, arm, BASELINE, BASELINE))
         else:
-            row, who = self.others.get((other_model, task)), other_model
+            row = self.others.get((other_model, task))
         found = UNCLEAR if row is None else standing_of(row["accuracy_low"], row["chance"], row["against_chance"])
-        return GUESSING[found].format(who) if found in GUESSING else ""
+        return "" if found == ABOVE else inside("nothing_to_lose", standing=found, other=other_model, reads=arm == READ)
 
     def beside(self, task: str, concept: str, variant: str, measure: str = ACCURACY) -> list[Row]:
         """The controls of a condition, from audio."""
@@ -145,15 +136,15 @@ class Erasures:
         if reason := self.nothing_to_lose(task):
             return Fall(UNTOLD, reason)
         if low is None or high is None:
-            return Fall(UNTOLD, f"there is no interval ({row['reason'] or 'too few items'})")
+            return Fall(UNTOLD, inside("fall_unknown", reason=row["reason"]))
         beside, left = self.beside(task, concept, variant, measure), self.left.get(concept)
         further = (Sides.of(control, "difference", self.confidence).below(0) for control in beside)
         holds = every(self.change(row, measure).below(0), *further)
         fails = None if left else self.change(row, measure).above(-MARGIN)
         if low > -MARGIN:
-            return Fall(UNTOLD if left else FAILS, left or NO_FALL, holds, fails)
+            return Fall(UNTOLD if left else FAILS, left or inside("no_fall", margin=MARGIN), holds, fails)
         if high >= 0:
-            return Fall(UNTOLD, few(row) if too_few(row["groups"], MARGIN) else OPEN_FALL, holds, fails)
+            return Fall(UNTOLD, few(row) if too_few(row["groups"], MARGIN) else inside("open_fall"), holds, fails)
         excuse = _excuse(beside)
         return Fall(UNTOLD if excuse else HOLDS, excuse, holds, fails)
 
@@ -162,11 +153,10 @@ def _left(layers: pl.DataFrame) -> str:
     """Why a concept may be there after erasing; empty where it is not."""
     before, after = pl.col("probe_before"), pl.col("probe_after")
     read = layers.filter((before > READ_BEFORE) & (after > LEFT_SHARE * before)).sort("layer")
-    where = ", ".join(map(str, read["layer"]))
     return first_reason(
         {
-            "its erasers take nothing away": layers["rank"].max() == 0,
-            f"a linear probe still reads it after erasing, at layer {where}": read.height > 0,
+            inside("nothing_taken"): layers["rank"].max() == 0,
+            inside("still_read", layers=read["layer"].to_list()): read.height > 0,
         }
     )
 
@@ -179,7 +169,7 @@ def control_name(control: str) -> str:
 
 def few(row: Row) -> str:
     """That items are too few to rule out a fall."""
-    return f"{row['groups']} items are too few to rule out a fall of {percent(MARGIN)} points"
+    return inside("too_few", items=row["groups"], margin=inside("a_fall", margin=MARGIN))
 
 
 def _excuse(controls: Sequence[Row]) -> str:
@@ -187,13 +177,12 @@ def _excuse(controls: Sequence[Row]) -> str:
     drawn = [row for row in controls if row["control"] in DRAWN]
     as_much = [control_name(row["control"]) for row in controls if not beyond(row)]
     most = max((row["draws"] or 0 for row in drawn), default=0)
-    drawn_words = f"{counted(most, 'draw')} of a control {'is' if most == 1 else 'are'}"
     return first_reason(
         {
-            "no control was run": not controls,
-            "no control of the concept's rank was run": not drawn,
-            f"the control does as much ({', '.join(as_much)})": bool(as_much),
-            f"{drawn_words} too few for a p of {ALPHA}, though all leave more": most < ENOUGH,
+            inside("no_control"): not controls,
+            inside("no_ranked_control"): not drawn,
+            inside("control_as_much", names=as_much): bool(as_much),
+            inside("few_draws", draws=most, alpha=ALPHA): most < ENOUGH,
         }
     )
 

@@ -16,22 +16,6 @@ def _erased(judge: Callable[[Erasures], Iterable[Finding]]) -> Callable[[Inside]
     return lambda inside: () if inside.erasures is None else judge(inside.erasures)
 
 
-def _retained(inside: Inside) -> Iterator[Finding]:
-    return verdict_probes.retained(inside.tables.probes, inside.model, inside.confidence)
-
-
-def _readable(inside: Inside) -> Iterator[Finding]:
-    return verdict_probes.readable(inside.tables.probes, inside.model, inside.confidence)
-
-
-def _shown(inside: Inside) -> Iterator[Finding]:
-    return verdict_probes.shown(inside.tables.lens, inside.model, inside.confidence)
-
-
-def _suffices(inside: Inside) -> Iterator[Finding]:
-    return suffices(inside.tables.sufficiency, inside.model, inside.confidence)
-
-
 def _apart(inside: Inside) -> Iterator[Finding]:
     for concept in concepts_of("sound"):
         yield from apart(inside.tables.erasers, inside.tables.probes, inside.model, concept)
@@ -39,10 +23,10 @@ def _apart(inside: Inside) -> Iterator[Finding]:
 
 KIND = InsideClaim
 OWN = (
-    InsideClaim(finding.RETAINED, _retained),
-    InsideClaim(finding.READABLE, _readable),
-    InsideClaim(finding.SHOWN, _shown),
-    InsideClaim(finding.SUFFICES, _suffices),
+    InsideClaim(finding.RETAINED, verdict_probes.retained),
+    InsideClaim(finding.READABLE, verdict_probes.readable),
+    InsideClaim(finding.SHOWN, verdict_probes.shown),
+    InsideClaim(finding.SUFFICES, suffices),
     InsideClaim(finding.NECESSARY, _erased(verdict_erasure.necessary)),
     InsideClaim(finding.HEARING, _erased(verdict_erasure.hearing)),
     InsideClaim(finding.BAG_BREAKS_MORE, _erased(verdict_erasure.bag_breaks_more)),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cascade_equivalence.report.display import interval
+from cascade_equivalence.report.display import ends
 from cascade_equivalence.report.naming import task_title
 
 
@@ -24,5 +24,4 @@ def listed_tasks(tasks: Sequence[str]) -> str:
 
 def kappa_on(row: Mapping[str, Any], name: str = "kappa", *, signed: bool = False) -> str:
     """A value with its interval and its task."""
-    number = interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=signed)
-    return f"{number} on {task_title(row['task'])}"
+    return f"{ends(row, name, signed=signed)} on {task_title(row['task'])}"

@@ -8,7 +8,6 @@ from cascade_equivalence.config.speech import NoiseConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.clips import Clip, hash_audio
 from cascade_equivalence.speech.noise_kinds.base import Mixing
-from cascade_equivalence.speech.silence import silenced
 
 
 def make_condition(
@@ -35,8 +34,6 @@ def make_condition(
     Raises:
         StudyError: If a clip or the noise for it cannot be used, the condition is clean, or its kind loses clips.
     """
-    if condition.is_silent:
-        return silenced(clean)
     if condition.kind is None or condition.level is None:
         raise StudyError(f"{task}: clean speech is no noise.")
     kind = NOISE_KINDS.find(condition.kind)

@@ -57,7 +57,7 @@ def estimate(study: Study) -> "ApiEstimate":
     """
     from cascade_equivalence.models.api.estimate import ApiEstimate
 
-    heard = [(asr, node) for asr in study.recogniser_services for node in transcribe.nodes(study, asr)]
+    heard = [(asr, node) for asr in study.recogniser_services for node in study.heard_nodes(asr)]
     parts = [_heard_part(study, asr, node) for asr, node in heard]
     parts += [_part(study, system, node) for system in study.apis for node in study.asked_nodes(system)]
     used = (0, 0.0)

@@ -74,7 +74,8 @@ STAGES = {
     ),
     "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "make", "prosody", "synthesize", "waveform")),
     # A node names the modules of its own kind of noise.
-    "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "silence", "sound_files", "waveform")),
+    "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "sound_files", "waveform")),
+    "silence": tuple(f"speech/{name}.py" for name in ("clips", "silence", "waveform")),
     "musan": tuple(f"tasks/sources/{name}.py" for name in ("archives", "http", "musan")),
     "transcribe": (
         *("models/transcription/*.py", "!models/transcription/outside.py"),

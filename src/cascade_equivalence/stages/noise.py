@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.conditions import NOISE_KINDS, SILENCE, parse_condition
+from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
 from cascade_equivalence.speech.noise_kinds.base import NoiseKind
 from cascade_equivalence.stages import speech
 from cascade_equivalence.stages.fingerprint import code_fingerprint
@@ -16,8 +16,6 @@ MIXING = 2.0
 
 def pool(study: Study, task: str, voice: str, condition: str) -> list[str]:
     """Files that the noise behind a voice is made of: clean speech of others, or unpacked recordings."""
-    if condition == SILENCE:
-        return []
     kind = _kind(condition)
     if kind.made_of(study.config.noise) == "voices":
         return [speech.file(study, task, other) for other in study.babble_voices(voice)]
@@ -27,8 +25,6 @@ def pool(study: Study, task: str, voice: str, condition: str) -> list[str]:
 
 def folder(study: Study, condition: str) -> Path | None:
     """Folder with the sound files that a condition's noise is made of; None where it is made of none."""
-    if condition == SILENCE:
-        return None
     noise = study.config.noise
     kind = _kind(condition)
     if part := _musan_part(study, kind):
@@ -39,8 +35,6 @@ def folder(study: Study, condition: str) -> Path | None:
 
 def params(study: Study, voice: str, condition: str) -> dict[str, Any]:
     """What noisy speech depends on, beside the files it is made of: on nothing of the other kinds of noise."""
-    if condition == SILENCE:
-        return {"code": code_fingerprint("noise")}
     noise = study.config.noise
     kind, level = _kind(condition), parse_condition(condition).level
     code = code_fingerprint("noise", *kind.modules, *NOISE_KINDS.files(kind.name))

@@ -1,11 +1,15 @@
-"""The stage that asks every system over silence: the floor under accuracy and agreement, a node a task."""
+"""The stages of silence: the clips, and the floor under accuracy and agreement, a node a task."""
 
 from typing import Any
 
 from cascade_equivalence.conditions import SILENCE
-from cascade_equivalence.stages import answer, transcribe
+from cascade_equivalence.stages import answer
 from cascade_equivalence.stages.fingerprint import code_fingerprint
+from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
+
+SILENCING = 0.1
+"""Seconds on one core for an item."""
 
 
 def file(study: Study, task: str) -> str:
@@ -40,10 +44,15 @@ def all_answers(study: Study) -> list[str]:
     return [path for node in study.silent_nodes for path in answers(study, node.task, SILENCE)]
 
 
-def all_transcripts(study: Study) -> list[str]:
-    """What every recogniser writes down over silence."""
-    heard = [asr for asr in study.asrs if (source := study.transcripts_of(asr)) is None or source.silence]
-    return [transcribe.file(study, asr, node.task, node.condition) for asr in heard for node in study.silent_nodes]
+def clip_params() -> dict[str, Any]:
+    """What silent clips depend on, beside the spoken ones."""
+    return {"code": code_fingerprint("silence")}
+
+
+def clip_need(study: Study, task: str) -> Need:
+    """Of putting silence in the place of a task's clips of one voice."""
+    items = study.items_of(task)
+    return counting_need(0, SILENCING * items).clips_kept(items)
 
 
 def params(study: Study) -> dict[str, Any]:

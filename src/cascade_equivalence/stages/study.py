@@ -109,10 +109,11 @@ class Study:
         return [*self.nodes_of(*systems), *silent]
 
     def heard_nodes(self, asr: str) -> list[Node]:
-        """Every (task, condition) that some system reads transcripts of."""
+        """Every (task, condition) that some system reads transcripts of, silence among them where there are such."""
         readers = [name for name in self.config.systems if getattr(self.system(name), "asr", None) == asr]
         wanted = {node for name in readers for node in self.nodes_of(name)}
-        return [node for node in self.nodes if node in wanted]
+        silent = self.silent_nodes if any(map(self.is_asked_over_silence, readers)) else []
+        return [*(node for node in self.nodes if node in wanted), *silent]
 
     @cached_property
     def asrs(self) -> list[str]:

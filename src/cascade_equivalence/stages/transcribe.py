@@ -8,7 +8,7 @@ from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.stages import items, needs
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.needs import Need, counting_need, model_need
-from cascade_equivalence.stages.study import Node, Study
+from cascade_equivalence.stages.study import Study
 
 
 def file(study: Study, asr: str, task: str, condition: str) -> str:
@@ -19,11 +19,6 @@ def file(study: Study, asr: str, task: str, condition: str) -> str:
 def all_files(study: Study) -> list[str]:
     """Every transcripts file."""
     return [file(study, asr, n.task, n.condition) for asr in study.asrs for n in study.heard_nodes(asr)]
-
-
-def nodes(study: Study, asr: str) -> list[Node]:
-    """Every (task, condition) that is transcribed."""
-    return [*study.heard_nodes(asr), *study.silent_nodes]
 
 
 def params(study: Study, asr: str) -> dict[str, Any]:
@@ -59,7 +54,7 @@ def problems(study: Study) -> Iterator[str]:
     for asr in study.asrs:
         if (source := study.transcripts_of(asr)) is None:
             continue
-        for node in [*study.heard_nodes(asr), *(study.silent_nodes if source.silence else [])]:
+        for node in study.heard_nodes(asr):
             try:
                 planned, basis = items.planned(study, node.task)
                 voices = study.voices_of(node.task, node.condition)

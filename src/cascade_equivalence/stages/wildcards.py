@@ -11,8 +11,7 @@ from cascade_equivalence.stages.study import Study
 
 def constraints(study: Study) -> dict[str, str]:
     """Wildcard constraints: only names of this study, so that a misspelt path is no file."""
-    silent = [node.condition for node in study.silent_nodes][:1]
-    noise = [name for name in study.conditions if name != CLEAN] + silent
+    silent = {node.condition for node in study.silent_nodes}
     erased = study.config.mechanism is not None and study.config.mechanism.erasure is not None
     return {
         "model": _either(study.config.definitions.models),
@@ -25,7 +24,7 @@ def constraints(study: Study) -> dict[str, str]:
         "voice": _either(all_voices(study.config)),
         "condition": _either([*study.conditions, *silent]),
         "variant": _either(study.config.statistics.repeats),
-        "noise": _either(noise),
+        "noise": _either(name for name in study.conditions if name != CLEAN),
         "part": "speech|music",
         "connector": _either(study.config.definitions.connectors),
         "adapter": _either(study.config.definitions.adapters),
