@@ -86,7 +86,7 @@ def test_a_study_needs_no_weights_for_it_and_depends_on_what_the_file_holds(tmp_
     study = study_of(path)
     assert stages.resolve.transcribing_manifests(study, "theirs") == [] and not study.is_speech_llm("theirs")
     assert not [one for one in stages.resolve.all_manifests(study) if "/theirs/" in one]
-    assert study.heard_nodes("theirs") == study.nodes
+    assert study.heard_nodes("theirs") == [*study.nodes, *study.silent_nodes]
     first = stages.transcribe.params(study, "theirs")
     moved = written(tmp_path / "moved.csv", rows)
     assert stages.transcribe.params(study_of(moved), "theirs") == first

@@ -16,8 +16,9 @@ from report_study import IMPLICIT_OUTLINE, IMPLICIT_SYSTEMS, VOICES, answers_of,
 
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.report import costs_table as shown
-from cascade_equivalence.report.costs import COSTS_TABLE, clip_seconds, costs_table, expense
+from cascade_equivalence.report.costs import COSTS_TABLE, clip_seconds, costs_table
 from cascade_equivalence.report.costs_table import SCHEMA
+from cascade_equivalence.report.expense import expense
 from cascade_equivalence.report.figures.costs import costs_figure
 from cascade_equivalence.report.figures.drawing import save as draw
 from cascade_equivalence.report.figures.looks import MARKERS

@@ -20,8 +20,8 @@ from cascade_equivalence.files import write_text
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.browser import Items
 from cascade_equivalence.report.contents import displays
-from cascade_equivalence.report.costs import expense
 from cascade_equivalence.report.display import UNDEFINED, Display, ends, percent
+from cascade_equivalence.report.expense import expense
 from cascade_equivalence.report.figures.figure import FIGURES, figure_name
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.shown import PARTS, SECTIONS, TEMPLATES

@@ -43,7 +43,8 @@ PAPER = (
     *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication*.py"),
 )
 PAGE = (
-    *("!report/verdict*.py", "!report/browser.py", "!report/decisions.py", "!report/finding.py"),
+    *("!report/verdict*.py", "!report/browser.py", "!report/decisions.py", "!report/expense.py"),
+    "!report/finding.py",
     *("!report/headline.py", "!report/html.py", "!report/prose.py", "!report/services.py"),
 )
 
