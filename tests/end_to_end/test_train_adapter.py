@@ -84,6 +84,7 @@ def test_a_study_hears_with_it_and_types_into_its_text_llm(trained: tuple[Checko
     checkout, study = trained
     source = {"kind": "path", "path": f"{ROOT}/adapters/v/model"}
     model = {"role": "speech-llm", "licence": "none", "source": source, "base": "speech-a"}
+    model["transcription"] = study["definitions"]["models"]["speech-a"]["transcription"]
     # Little of it: nothing was learned in four steps, and a model that answers all alike is refused.
     for name, scale in (("v-0", 0.0), ("v", 0.01)):
         study["definitions"]["models"][name] = model | {"scale": scale}
@@ -99,6 +100,6 @@ def test_a_study_hears_with_it_and_types_into_its_text_llm(trained: tuple[Checko
     }
     import polars as pl
 
-    one, other = (pl.read_parquet(path).sort("item", "voice")["answer"].to_list() for path in answers.values())
+    one, other = (pl.read_parquet(path).sort("id", "voice")["raw"].to_list() for path in answers.values())
     # At scale nought it is its base.
     assert one == other
