@@ -1,4 +1,4 @@
-"""The study's headline in the terminal."""
+"""The main tables of a study in the terminal, for `show --all`."""
 
 import sys
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from cascade_equivalence.report.pair_tables import contrasts as contrast_table
 from cascade_equivalence.report.system_tables import accuracy
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings, tally
+from cascade_equivalence.report.wording import printable
 
 PLAIN_WIDTH = 400  # a log has no edge, so nothing is wrapped or cut
 
@@ -61,7 +62,7 @@ def print_headline(
         for i, column in enumerate(shown.columns):
             table.add_column(column, justify="left" if i < shown.text_columns else "right")
         for row in shown.rows:
-            table.add_row(*row)
+            table.add_row(*map(printable, row))
         console.print(table)
         for remark in mark_legend(cell for row in shown.rows for cell in row):
             console.print(remark)

@@ -3,11 +3,12 @@
 import argparse
 import json
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.cli.calls import snakemake
-from cascade_equivalence.cli.parser import Commands, add_command, add_json
+from cascade_equivalence.cli.calls import program, snakemake
+from cascade_equivalence.cli.parser import PROGRAM, Commands, add_command, add_json
 from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
@@ -18,16 +19,18 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "show", run)
     parser.add_argument("study", type=Path, help="the folder of the results, or the study's config file")
+    parser.add_argument("--all", action="store_true", help="print the main tables whole, in place of one screen")
     add_json(parser, "print accuracy, agreement, contrasts on clean speech and the paper's claims as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the headline of a finished study, and where its results are."""
+    """Print what a finished study found on one screen, or its main tables; and where its results are."""
     import polars as pl
 
     from cascade_equivalence.cli.study import read_study, recorded_statistics
     from cascade_equivalence.report.claims_table import SCHEMA
     from cascade_equivalence.report.headline import print_headline
+    from cascade_equivalence.report.screen import screen
     from cascade_equivalence.report.tables import Tables, read_csv
 
     path: Path = arguments.study
@@ -40,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         command = snakemake(path)
         run_it = f"run `{command}` first" if command else "run the study first"
         how = "name a folder of results" if path.is_dir() else run_it
-        raise StudyError(f"{results}/report.html does not exist: {how}")
+        raise StudyError(f"nothing to show yet, as {results}/report.html does not exist: {how}")
     tables = Tables.read(results / "tables")
     file = results / "claims.csv"
     # A study from before claims were judged has none.
@@ -54,8 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
         return 0
+    statistics = statistics or recorded_statistics(results)
+    if not arguments.all:
+        command = f"{program(PROGRAM)} show --all {shlex.quote(str(path))}"
+        print("\n".join(screen(tables, statistics, page=str(results / "report.html"), command=command)))
+        return 0
     print()
-    print_headline(tables, statistics or recorded_statistics(results), claims=claims)
+    print_headline(tables, statistics, claims=claims)
     for name, place in (("Tables", "tables"), ("Figures", "figures"), ("Report", "report.html")):
         print(f"{name:8} {results / place}")
     return 0

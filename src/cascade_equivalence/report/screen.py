@@ -1,0 +1,272 @@
+"""A finished study on one screen: a sentence for each speech LLM, who answers like whom, what is right, where it lies.
+
+Open it to change what `cascade-equivalence show` prints; the sentences are in `templates/screen.txt`.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.report.display import NOT_RUN
+from cascade_equivalence.report.naming import short_title, task_title
+from cascade_equivalence.report.outcomes import OUTCOMES
+from cascade_equivalence.report.prose import say
+from cascade_equivalence.report.screen_cells import (
+    ALIKE,
+    APART,
+    AS_GOOD,
+    CHANCE,
+    OPEN,
+    SYMBOLS,
+    Opponent,
+    SystemPair,
+    Told,
+    opponents,
+    told,
+)
+from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.verdict_mechanism import findings
+from cascade_equivalence.report.wording import counted, cut, listed, printable
+
+SENTENCES = "screen.txt"
+WIDTH, LINES = 78, 25
+SAID = 8  # lines of sentences
+SHOWN_TASKS = 9
+LISTED = 4  # tasks in one list of a sentence
+LONGEST_IN_SENTENCE = 24
+NAMES = 30  # columns that long names may take from those of the tasks
+
+
+@dataclass(frozen=True)
+class ScreenTable:
+    """A small table.
+
+    Attributes:
+        head: What stands before the tasks.
+        rows: A name and a cell a task each, the most telling first.
+    """
+
+    head: str
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+
+def screen(tables: Tables, statistics: StatisticsConfig, *, page: str, command: str) -> list[str]:
+    """A finished study in at most ``LINES`` lines of ``WIDTH`` columns.
+
+    Args:
+        tables: The tidy tables.
+        statistics: Level of their intervals, false discovery rate of the claims on the inside of models.
+        page: Where the report lies.
+        command: What shows all tables.
+    """
+    cells, against = told(tables), opponents(tables)
+    tasks = tables.accuracy["task"].unique(maintain_order=True).to_list()
+    said = _sentences(tables, cells, against)
+    pairs = _ordered(cells, against)
+    shown = tasks[:SHOWN_TASKS]
+    marks = [[SYMBOLS[cells[pair][task].state] if task in cells[pair] else NOT_RUN for task in shown] for pair in pairs]
+    grid = ScreenTable("Answers alike?", [(" ~ ".join(pair), row) for pair, row in zip(pairs, marks, strict=True)])
+    right = ScreenTable("Right, %", _accuracies(tables, pairs, against, shown))
+    inside = _inside(tables, statistics)
+    tail = _ending(page, command)
+    others = [counted(len(tasks) - len(shown), "more task")] if len(tasks) > len(shown) else []
+
+    def room(blanks: int, *, more: bool) -> int:
+        heads = 3 if pairs else 1  # and the key
+        return LINES - len(said) - heads - len(inside) - len(tail) - blanks - (more or bool(others))
+
+    blanks = 2 + bool(pairs)
+    spaced = len(grid.rows) + len(right.rows) <= room(blanks, more=False)
+    counts = len(grid.rows), len(right.rows)
+    if not spaced:
+        # Blank lines before rows that are left out.
+        blanks = 0
+        fits = sum(counts) <= room(0, more=False)
+        counts = counts if fits else _shares(*counts, room(0, more=True))
+    for block, count, noun in ((grid, counts[0], "more pair"), (right, counts[1], "more system")):
+        if count < len(block.rows):
+            others.append(counted(len(block.rows) - count, noun))
+    blank = [""] if blanks else []
+    lines = [*said, *blank]
+    drawn = _drawn([ScreenTable(b.head, b.rows[:n]) for b, n in zip((grid, right), counts, strict=True)], shown)
+    if pairs:
+        lines += [*drawn[0], _key(marks[: counts[0]]), *blank]
+    lines += drawn[1]
+    if others:
+        lines.append(cut(f"And {listed(others)}: show --all", WIDTH))
+    return [*lines, *blank, *inside, *tail]
+
+
+def _key(marks: Sequence[Sequence[str]]) -> str:
+    there = set(chain.from_iterable(marks))
+    meanings = {**SYMBOLS, "none": NOT_RUN}
+    return "  ".join(f"{mark} {meaning}" for meaning, mark in meanings.items() if mark in there)
+
+
+def _shares(pairs: int, systems: int, room: int) -> tuple[int, int]:
+    """How many rows of each are shown, where all are too many: half the room each, or what the other leaves."""
+    mine = min(pairs, max(room // 2, room - systems))
+    return mine, min(systems, room - mine)
+
+
+def _ordered(cells: Mapping[SystemPair, object], against: Mapping[str, Opponent | None]) -> list[SystemPair]:
+    """Pairs: each speech LLM and its cascade first, then others with a speech LLM, then the rest."""
+    firsts = [each.pair for each in against.values() if each and each.pair in cells]
+    theirs = [pair for pair in cells if not against.keys().isdisjoint(pair)]
+    return list(dict.fromkeys([*firsts, *theirs, *cells]))
+
+
+def _accuracies(
+    tables: Tables, pairs: Sequence[SystemPair], against: Mapping[str, Opponent | None], tasks: Sequence[str]
+) -> list[tuple[str, list[str]]]:
+    """One row a system: speech LLMs and their cascades, then the others."""
+    right = _right(tables)
+    first = chain(against, (each.cascade for each in against.values() if each), *pairs)
+    there = tables.accuracy["system"].unique(maintain_order=True).to_list()
+    names = [name for name in dict.fromkeys([*first, *there]) if name in set(there)]
+    return [(name, [_whole(right.get((name, task))) for task in tasks]) for name in names]
+
+
+def _right(tables: Tables) -> dict[tuple[str, str], float]:
+    known = tables.accuracy.select("system", "task", "accuracy").drop_nulls()
+    return {(system, task): share for system, task, share in known.iter_rows()}
+
+
+def _whole(share: float | None) -> str:
+    return NOT_RUN if share is None else f"{100 * share:.0f}"
+
+
+def _sentences(
+    tables: Tables, cells: Mapping[SystemPair, Mapping[str, Told]], against: Mapping[str, Opponent | None]
+) -> list[str]:
+    """A sentence for each speech LLM, wrapped; as many as there is room for."""
+    if not against:
+        systems = tables.accuracy["system"].n_unique()
+        return _wrapped(say(SENTENCES, "no_speech_llm", systems=systems))
+    right = _right(tables)
+    wrapped = [
+        _wrapped(_sentence(name, each, cells.get(each.pair, {}) if each else {}, right))
+        for name, each in against.items()
+    ]
+    first, room = wrapped[0], SAID - (len(wrapped) > 1)
+    lines = first if len(first) <= room else [*first[: room - 1], "…"]
+    for done, one in enumerate(wrapped[1:], 1):
+        left = len(wrapped) - done
+        if len(lines) + len(one) + (left > 1) > SAID:
+            return [*lines, f"And {counted(left, 'more speech LLM')}: show --all"]
+        lines = [*lines, *one]
+    return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    lines = textwrap.wrap(text, WIDTH, break_on_hyphens=False)
+    return [cut(line.replace("\N{NO-BREAK SPACE}", " "), WIDTH) for line in lines]
+
+
+def _sentence(
+    name: str, each: Opponent | None, cells: Mapping[str, Told], right: Mapping[tuple[str, str], float]
+) -> str:
+    who = cut(printable(name), LONGEST_IN_SENTENCE)
+    if each is None or not cells:
+        return say(SENTENCES, "alone", name=who)
+    by_state = {state: [task for task, cell in cells.items() if cell.state == state] for state in SYMBOLS}
+    apart: list[tuple[str, float, float]] = []
+    voice: list[tuple[str, float, float]] = []
+    for task in by_state[APART]:
+        mine, theirs = (right.get((system, task), 0.0) for system in (name, each.cascade))
+        hears = mine > theirs and not _text_suffices(task)
+        (voice if hears else apart).append((_title(task), mine, theirs))
+    untold: dict[str, list[str]] = {}
+    for task in (*by_state[OPEN], *by_state[CHANCE]):
+        untold.setdefault(cells[task].why or CHANCE, []).append(task)
+    return say(
+        SENTENCES,
+        "speech_llm",
+        name=who,
+        cascade=cut(printable(each.cascade), LONGEST_IN_SENTENCE),
+        is_own=each.is_own,
+        alike=_some(by_state[ALIKE]),
+        good=_some(by_state[AS_GOOD]),
+        apart=apart[:LISTED],
+        voice=voice[:LISTED],
+        untold=[(_some(where), why) for why, where in untold.items()],
+    )
+
+
+def _text_suffices(task: str) -> bool:
+    return task not in TASKS or TASKS[task].text_sufficient
+
+
+def _title(task: str) -> str:
+    return cut(printable(task_title(task)), LONGEST_IN_SENTENCE)
+
+
+def _some(tasks: Sequence[str]) -> list[str]:
+    """Titles of tasks, the last of many as their number."""
+    over = len(tasks) - LISTED
+    return [_title(task) for task in tasks[:LISTED]] + ([f"{over} more"] if over > 0 else [])
+
+
+def _inside(tables: Tables, statistics: StatisticsConfig) -> list[str]:
+    """One line on the claims on opened models; none where none was opened."""
+    found = findings(tables, statistics)
+    if not found:
+        return []
+    models = list(dict.fromkeys(finding.model for finding in found))
+
+    def counts(names: Sequence[str]) -> list[int]:
+        outcomes = [finding.outcome for finding in found if finding.model in names]
+        return [outcomes.count(outcome) for outcome in OUTCOMES]
+
+    line = say(SENTENCES, "inside", parts=[(printable(model), *counts([model])) for model in models])
+    if len(line) > WIDTH:
+        line = say(SENTENCES, "inside", parts=[(counted(len(models), "model"), *counts(models))])
+    return [cut(line, WIDTH)]
+
+
+def _ending(page: str, command: str) -> list[str]:
+    parts = [printable(f"Page: {page}"), printable(f"All: {command}")]
+    if len(together := "   ".join(parts)) <= WIDTH:
+        return [together]
+    # Folded rather than cut, as they are to be copied; what is longer than two lines nobody copies.
+    folded = ([part[:WIDTH], part[WIDTH : 2 * WIDTH]] for part in (cut(part, 2 * WIDTH) for part in parts))
+    return [cut(line, WIDTH) for line in chain.from_iterable(folded) if line]
+
+
+def _drawn(blocks: Sequence[ScreenTable], tasks: Sequence[str]) -> list[list[str]]:
+    """Tables with the same columns, as lines."""
+    from rich.cells import cell_len
+
+    titles = [printable(task_title(task)) for task in tasks]
+    names = [[printable(name) for name, _ in block.rows] for block in blocks]
+    longest = max(map(cell_len, chain((block.head for block in blocks), *names)))
+    widest = (WIDTH - min(longest + 1, NAMES)) // max(len(tasks), 1)
+    if any(cell_len(title) >= widest for title in titles):
+        titles = [printable(short_title(task)) for task in tasks]
+    column = min(max(map(cell_len, titles), default=3) + 2, widest)
+    width = min(longest, WIDTH - column * len(tasks))
+    heads = _fitting(titles, column - 1)
+
+    def line(name: str, cells: Sequence[str]) -> str:
+        padded = (" " * (column - cell_len(cell)) + cell for cell in cells)
+        return name + " " * (width - cell_len(name)) + "".join(padded)
+
+    return [
+        [
+            line(block.head, heads),
+            *(line(name, row) for name, (_, row) in zip(_fitting(mine, width), block.rows, strict=True)),
+        ]
+        for block, mine in zip(blocks, names, strict=True)
+    ]
+
+
+def _fitting(names: Sequence[str], width: int) -> list[str]:
+    """Names no wider than their column; such as would look the same once they are cut are numbered."""
+    short = [cut(name, width) for name in names]
+    return [
+        f"{cut(name, width - len(tag))}{tag}" if one != name and short.count(one) > 1 else one
+        for name, one, tag in ((name, one, f"#{i}") for i, (name, one) in enumerate(zip(names, short, strict=True), 1))
+    ]
