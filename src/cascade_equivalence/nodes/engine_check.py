@@ -36,7 +36,7 @@ def compare_engines(study: Study, items: int, run: Run = apart) -> dict[str, Any
     """Ask a sample of both engines; answers go to, and come from, the study's own store.
 
     Args:
-        study: A study whose transcripts are there.
+        study: A study whose transcripts, and clips for speech LLMs, are there.
         items: Clips a system and task, drawn with the seed of the study's items.
         run: Calls a function with its arguments.
 
@@ -45,7 +45,7 @@ def compare_engines(study: Study, items: int, run: Run = apart) -> dict[str, Any
         labels, Cohen's kappa (None where it is undefined), and each difference with its first token and margin.
 
     Raises:
-        StudyError: An engine is not installed, no system can be asked of both, or items or transcripts are missing.
+        StudyError: An engine is not installed, no system can be asked of both, or files of theirs are missing.
     """
     check_engines(ENGINES)
     systems = [name for name in study.config.systems if study.takes_engine(name) or comparable(study, name)]
@@ -59,7 +59,10 @@ def compare_engines(study: Study, items: int, run: Run = apart) -> dict[str, Any
         for path in stages.answer.heard(study, name, task, CLEAN)
     ]
     if missing := [path for path in places if not Path(path).exists()]:
-        raise StudyError(f"engines: {missing[0]} does not exist yet: run the target all_transcripts first")
+        raise StudyError(
+            f"engines: {missing[0]} does not exist yet: run the target all_transcripts first (all_speech, where only "
+            "speech LLMs are compared)"
+        )
     return {
         "engines": {engine: engine_version(engine) for engine in ENGINES},
         "mode": study.config.answer.mode,
