@@ -1,15 +1,20 @@
 """The check of two engines finds nothing where there is nothing, and everything where there is something."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+import soundfile
 import tiny_llm
 import torch
 import vllm_double
+from own_text_checks import clip as sound
 from test_api_study import make
+from tiny_speech_llms import TINY
+from tiny_ultravox import save_ultravox
 from transformers import AutoModelForCausalLM
 
 from cascade_equivalence import stages
@@ -18,12 +23,14 @@ from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.engine_margins import END, first_differences
 from cascade_equivalence.models.engines import check_engines
-from cascade_equivalence.models.question import ModelFiles, Question
+from cascade_equivalence.models.question import ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.nodes import engine_check
 from cascade_equivalence.nodes.engine_check import agreement_of, compare_engines, comparison_text
 from cascade_equivalence.resources import RESOURCES
+from cascade_equivalence.speech.clips import Clip, hash_audio, write_clips
 from cascade_equivalence.stages.study import Study
+from cascade_equivalence.stages.vllm_speech import check_vllm_speech, comparable
 from cascade_equivalence.tasks.items import write_items
 from cascade_equivalence.tasks.prepare import prepare_items
 
@@ -53,6 +60,46 @@ def ready(folder: Path, llm: Path, monkeypatch: pytest.MonkeyPatch, **answer: An
     monkeypatch.setattr(stages.resolve, "answering_manifests", lambda *_: [Path(__file__)])
     monkeypatch.setattr("cascade_equivalence.nodes.answers.model_files", lambda *_: ModelFiles(llm, "r1", True))
     return study
+
+
+def heard(folder: Path, checkpoint: Path, **changes: Any) -> Study:
+    """A study with one speech LLM, whose checkpoint is a folder."""
+    model = {"role": "speech-llm", "licence": "none", "source": {"kind": "path", "path": str(checkpoint)}}
+    llm = model | {"role": "llm"}
+    models = {"llm": llm, "speech": model, "through": model | {"text_model": "llm"}}
+    systems = {"e2e": {"kind": "e2e", "model": "speech"}, "around": {"kind": "e2e", "model": "through"}}
+    systems["text"] = {"kind": "cascade", "asr": "oracle", "llm": "llm"}
+    definitions = {"models": models, "systems": systems}
+    answer = {"device": "cpu", "dtype": "float32", **changes.pop("answer", {})}
+    wanted = {"systems": ["e2e"], "tasks": ["sst2"], "definitions": definitions, "answer": answer}
+    return make(folder, **(wanted | changes))
+
+
+def spoken(folder: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, **answer: Any) -> Study:
+    """Such a study whose items and clips are there."""
+    study = heard(folder, checkpoint, answer=answer)
+    items, labels = prepare_items("sst2", study.config.items, RESOURCES, study.sets_folder)
+    write_items(items, Path(stages.items.file(study, "sst2")), "sst2", labels)
+    for voice, path in zip(("us", "gb"), map(Path, stages.answer.heard(study, "e2e", "sst2", "clean")), strict=True):
+        clips = []
+        for number, item in enumerate(items):
+            # No two clips alike: of those one answer is kept.
+            wave = sound(number % 3) * (1 - 0.05 * number - (0.3 if voice == "gb" else 0))
+            flac = io.BytesIO()
+            soundfile.write(flac, wave, 16000, format="FLAC", subtype="PCM_16")
+            own, seconds = flac.getvalue(), len(wave) / 16000
+            clips.append(Clip(item.id, voice, own, 16000, seconds, "none", item.text, hash_audio(own)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_clips(clips, path, {"task": "sst2", "voice": voice, "condition": "clean"})
+    files = ModelFiles(checkpoint, "r1", True, SpeechFiles(checkpoint, "r1"))
+    monkeypatch.setattr(stages.resolve, "answering_manifests", lambda *_: [Path(__file__)])
+    monkeypatch.setattr("cascade_equivalence.nodes.answers.model_files", lambda *_: files)
+    return study
+
+
+@pytest.fixture(scope="module")
+def granite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return TINY["granite_speech"].save(tmp_path_factory.mktemp("granite"))
 
 
 def here(function: Any, *arguments: Any) -> Any:
@@ -96,6 +143,26 @@ def test_an_engine_that_answers_otherwise_is_found(
         assert first["first"] != first["second"] and first["margin"] != 0
     assert "text: sst2" in comparison_text(found)
     assert json.loads(engine_check.write_comparison(found, study).read_text()) == found
+
+
+def test_a_speech_llm_is_compared_as_a_text_llm_is(
+    tmp_path: Path, granite: Path, vllm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = spoken(tmp_path, granite, monkeypatch)
+    vllm.libraries[str(granite)] = TINY["granite_speech"].library(granite)
+    (same,) = compare_engines(study, 3, here)["comparisons"]
+    assert (same["system"], same["answers"], same["equal_texts"]) == ("e2e", 3, 1)
+    assert not same["differences"]
+    store = study.store("answers", "e2e", "sst2", "clean.jsonl")
+    assert len({json.loads(line)["key"] for line in store.read_text().splitlines()}) == 6
+    store.unlink()
+    # An engine that hears without the speech adapter.
+    monkeypatch.setattr(vllm, "deaf", True)
+    (row,) = compare_engines(study, 3, here)["comparisons"]
+    assert row["equal_texts"] < 1 and len(row["differences"]) == round(3 * (1 - row["equal_texts"]))
+    for difference in row["differences"]:
+        # The own loop prefers what it has written itself.
+        assert difference["first_difference"]["margin"] > 0
 
 
 def test_the_margin_is_that_of_the_first_token_that_differs(llm: Path) -> None:
@@ -150,6 +217,48 @@ def test_the_engine_runs_text_llms_only(tmp_path: Path) -> None:
 def test_a_study_without_a_text_llm_has_no_use_for_the_engine(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"answer\.engine: vllm"):
         make(tmp_path, systems=["local"], answer={"engine": "vllm"})
+
+
+def test_speech_llms_stay_on_transformers_unless_they_are_named(tmp_path: Path, granite: Path) -> None:
+    both = heard(tmp_path, granite, systems=["e2e", "text"], answer={"engine": "vllm"})
+    assert (both.engine_of("e2e"), both.engine_of("text")) == ("transformers", "vllm")
+    study = heard(tmp_path, granite, systems=["e2e", "text"], answer={"speech_engine": "vllm"})
+    assert (study.engine_of("e2e"), study.engine_of("text")) == ("vllm", "transformers")
+    assert study.engines() == {"transformers", "vllm"} and study.answering("e2e").engine == "vllm"
+    assert stages.wildcards.answered_by(study, "vllm") == "e2e"
+    assert stages.answer.params(both, "e2e", "sst2") != stages.answer.params(study, "e2e", "sst2")
+    plain = heard(tmp_path, granite, systems=["e2e", "text"])
+    assert stages.answer.params(plain, "text", "sst2") == stages.answer.params(study, "text", "sst2")
+
+
+def test_what_vllm_cannot_answer_is_refused_in_a_line(
+    tmp_path: Path, granite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"speech_engine": "vllm"}
+    with pytest.raises(StudyError, match=r"answer\.speech_engine"):
+        heard(tmp_path, granite, systems=["text"], answer=asked)
+    with pytest.raises(StudyError, match="free answers"):
+        heard(tmp_path, granite, answer=asked | {"mode": "forced_choice"})
+    check_vllm_speech(heard(tmp_path, granite, answer=asked))
+    adapted = tmp_path / "adapted"
+    adapted.mkdir()
+    (adapted / "config.json").write_text(json.dumps({"model_type": "voice_adapter"}))
+    mixture = save_ultravox(tmp_path / "mixture", connector={"kind": "token_mixture"})
+    refused = [heard(tmp_path, folder, answer=asked) for folder in (adapted, mixture)]
+    # Where no checkpoint is there yet: what speaks through another model.
+    refused.append(heard(tmp_path, tmp_path, systems=["around"], answer=asked))
+    (tmp_path / "study.yaml").write_text("tasks: [sst2]\n")
+    for study in refused:
+        with pytest.raises(StudyError, match=r"answer\.speech_engine: vllm cannot") as error:
+            check_vllm_speech(study)
+        assert "\n" not in str(error.value)
+        monkeypatch.setattr("cascade_equivalence.cli.study.study_of", lambda *_, study=study: study)
+        with pytest.raises(StudyError, match="speech_engine"):
+            check_file(tmp_path / "study.yaml", conda=True, elsewhere=True)
+        # On transformers nothing is wrong with it, and there is nothing to compare.
+        plain = study.config.answer.model_copy(update={"speech_engine": "transformers"})
+        check_vllm_speech(Study(study.config.model_copy(update={"answer": plain})))
+        assert not any(comparable(study, name) for name in study.config.systems)
 
 
 def test_a_missing_engine_is_named_before_jobs_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models import vllm_answers
 from cascade_equivalence.models.answering import answer_questions
 from cascade_equivalence.models.prompting import PromptWriter
-from cascade_equivalence.models.question import Answer, ModelFiles, Question, SpeechFiles
+from cascade_equivalence.models.question import Answer, ModelFiles, Question
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.models.vllm_engine import answer_parameters, engine_arguments, open_vllm, score_parameters
 
@@ -149,12 +149,6 @@ def test_a_vllm_that_cannot_be_imported_is_named(folder: Path, tmp_path: Path, v
     (tmp_path / "site" / "vllm.py").write_text("import no_such_library_of_kernels\n")
     with pytest.raises(StudyError, match="no_such_library_of_kernels"):
         ask(folder, tmp_path / "s", VLLM)
-
-
-def test_a_speech_llm_is_refused(folder: Path, tmp_path: Path, vllm: Any) -> None:
-    files = ModelFiles(folder, "r1", True, SpeechFiles(folder, "r2"))
-    with pytest.raises(StudyError, match="speech LLM"):
-        answer_questions(QUESTIONS, files, VLLM, 8, tmp_path / "s", "tiny")
 
 
 def test_a_prompt_that_does_not_fit_is_refused(folder: Path, tmp_path: Path, vllm: Any) -> None:

@@ -194,6 +194,13 @@ def _engine_problems(study: StudyConfig) -> Iterator[str]:
         for name in study.systems
     ):
         yield f"answer.engine: {study.answer.engine} runs the text LLMs of cascades, and this study has none here"
+    if study.answer.speech_engine == "transformers":
+        return
+    key = f"answer.speech_engine: {study.answer.speech_engine}"
+    if not any(isinstance(study.definitions.systems.get(name), E2ESpec) for name in study.systems):
+        yield f"{key} runs speech LLMs, and this study has no system of kind e2e"
+    if study.answer.mode != "generate":
+        yield f"{key} gives free answers only: set answer.mode to generate, or leave speech LLMs on transformers"
 
 
 def _model_problems(

@@ -227,7 +227,12 @@ class AnswerConfig(Closed):
     engine: Literal["transformers", "vllm"] = Field(
         default="transformers",
         description="What runs the text LLMs of cascades: `transformers`, or `vllm` where that is installed "
-        "(requirements/vllm.txt). Speech LLMs, and what looks inside models, stay on transformers.",
+        "(requirements/vllm.txt). What looks inside models stays on transformers.",
+    )
+    speech_engine: Literal["transformers", "vllm"] = Field(
+        default="transformers",
+        description="What runs speech LLMs: `transformers`, or `vllm` for free answers of those that it has. Compare "
+        "both first: `cascade-equivalence engines`.",
     )
     system_prompt: str = Field(default="", description="System prompt of every system; empty sends none.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(

@@ -16,6 +16,7 @@ from cascade_equivalence.provenance.made import bases
 from cascade_equivalence.provenance.settle import settle
 from cascade_equivalence.resources import REPOSITORY, SHIPPED
 from cascade_equivalence.stages.study import Study
+from cascade_equivalence.stages.vllm_speech import check_vllm_speech
 
 
 def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
@@ -35,6 +36,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
     if workflow.is_main_process:
         refuse_ambiguous(files)
     study = Study(load_study(config, places=registry_places(files)))
+    check_vllm_speech(study)
     check_engines(study.engines(), workflow.deployment_settings.deployment_method)
     if workflow.is_main_process:
         check_places(study)

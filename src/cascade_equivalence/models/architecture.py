@@ -66,6 +66,28 @@ class OwnText:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InVllm:
+    """How vLLM runs checkpoints of an architecture, as vLLM 0.32 has it.
+
+    In what is written ``{sound}`` stands for the audio token, and names of fields of the config in braces for the
+    tokens whose ids they hold.
+
+    Attributes:
+        classes: Names in a config's ``architectures`` that vLLM's registry of models has.
+        written: How sound stands in a turn that the model reads.
+        plain: The same without a chat template, where that differs.
+        asked: What stands in its place in the prompt that vLLM is given, where it adds the rest.
+        adapter: Whether it hears through a LoRA that lies beside its weights, unless its config says that it has none.
+    """
+
+    classes: tuple[str, ...]
+    written: str
+    plain: str | None = None
+    asked: str | None = None
+    adapter: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Architecture:
     """An architecture of speech LLMs.
 
@@ -77,6 +99,7 @@ class Architecture:
         files: Names of files that it needs to hear, beside config, weights and tokenizer.
         more_types: Further values of ``model_type`` that it goes by.
         refused: Values of ``model_type`` of layouts that cannot be opened: what they are, and what to take instead.
+        vllm: How vLLM runs it; None where it cannot, or only with code out of a checkpoint's repository.
 
     Raises:
         StudyError: ``open`` is no function.
@@ -89,6 +112,7 @@ class Architecture:
     files: tuple[str, ...] = ()
     more_types: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    vllm: InVllm | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.open):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.models.answering import open_model
-from cascade_equivalence.models.question import ModelFiles, Question
+from cascade_equivalence.models.question import ModelFiles, Question, sound_of
 
 END = "(end)"
 
@@ -37,7 +37,7 @@ def first_differences(
     tokenizer's. A line break counts as an end.
 
     Args:
-        model: Resolved weights of a text LLM.
+        model: Resolved weights of a text LLM, or of a speech LLM where the questions have sound.
         config: Arithmetic.
         answers: Question, and two answers that differ.
 
@@ -46,16 +46,20 @@ def first_differences(
     """
     from cascade_equivalence.models.scoring import score
 
-    text, _ = open_model(model, config)
+    text, ear = open_model(model, config)
     ends = [*text.end_tokens(text.model.generation_config), text.tokenize("\n")[-1]]
     found = []
     for question, *pair in answers:
-        row = text.tokenize(text.render(question.messages, question.answer_prefix))
+        prompt, heard = text.render(question.messages, question.answer_prefix), None
+        if ear is None:
+            row = text.tokenize(prompt)
+        else:
+            (row,), heard = ear.rows([prompt], [sound_of(question).decode()])
         tokens = text.continuations(row, pair)
         shared = 0
         while shared < min(map(len, tokens)) and tokens[0][shared] == tokens[1][shared]:
             shared += 1
-        likely = score(text, [[*row, *tokens[0][:shared]]], [[]]).first[0]
+        likely = score(text, [[*row, *tokens[0][:shared]]], [[]], heard=heard).first[0]
         next_ones = [answer[shared : shared + 1] for answer in tokens]
         margin = likely[next_ones[0] or ends].max() - likely[next_ones[1] or ends].max()
         first, second = (str(text.tokenizer.decode(one)) if one else END for one in next_ones)

@@ -14,11 +14,13 @@ import numpy as np
 
 from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.study import E2ESpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
 from cascade_equivalence.models.engine_margins import first_differences
 from cascade_equivalence.models.engines import check_engines, engine_version
 from cascade_equivalence.stages.study import Study
+from cascade_equivalence.stages.vllm_speech import comparable
 
 ENGINES = ("transformers", "vllm")
 Run = Callable[..., Any]
@@ -34,7 +36,7 @@ def compare_engines(study: Study, items: int, run: Run = apart) -> dict[str, Any
     """Ask a sample of both engines; answers go to, and come from, the study's own store.
 
     Args:
-        study: A study whose transcripts are there.
+        study: A study whose transcripts, and clips for speech LLMs, are there.
         items: Clips a system and task, drawn with the seed of the study's items.
         run: Calls a function with its arguments.
 
@@ -43,12 +45,12 @@ def compare_engines(study: Study, items: int, run: Run = apart) -> dict[str, Any
         labels, Cohen's kappa (None where it is undefined), and each difference with its first token and margin.
 
     Raises:
-        StudyError: An engine is not installed, no system can be asked of both, or items or transcripts are missing.
+        StudyError: An engine is not installed, no system can be asked of both, or files of theirs are missing.
     """
     check_engines(ENGINES)
-    systems = [name for name in study.config.systems if study.takes_engine(name)]
+    systems = [name for name in study.config.systems if study.takes_engine(name) or comparable(study, name)]
     if not systems:
-        raise StudyError("engines: no system of this study is a cascade whose LLM both engines can run")
+        raise StudyError("engines: no system of this study is a cascade or a speech LLM that both engines can run")
     places = [stages.items.file(study, task) for task in study.config.tasks]
     places += [
         path
@@ -57,7 +59,10 @@ def compare_engines(study: Study, items: int, run: Run = apart) -> dict[str, Any
         for path in stages.answer.heard(study, name, task, CLEAN)
     ]
     if missing := [path for path in places if not Path(path).exists()]:
-        raise StudyError(f"engines: {missing[0]} does not exist yet: run the target all_transcripts first")
+        raise StudyError(
+            f"engines: {missing[0]} does not exist yet: run the target all_transcripts first (all_speech, where only "
+            "speech LLMs are compared)"
+        )
     return {
         "engines": {engine: engine_version(engine) for engine in ENGINES},
         "mode": study.config.answer.mode,
@@ -71,14 +76,21 @@ def _compare(study: Study, system: str, task: str, items: int, run: Run) -> dict
     import polars as pl
 
     from cascade_equivalence.models.answering import answer_questions
-    from cascade_equivalence.nodes.answers import model_files, questions
+    from cascade_equivalence.models.transcription.table import recordings
+    from cascade_equivalence.nodes.answers import model_files, questions, spoken_rows
+    from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
     from cascade_equivalence.tasks.registry import get_task
 
     config, spec, asked = study.config.answer, study.task(task), get_task(task)
     known = {item.id: item for item in read_items(Path(stages.items.file(study, task)))}
-    rows = pl.read_parquet(stages.answer.heard(study, system, task, CLEAN))
-    every = questions(task, spec, config.system_prompt, list(known.values()), rows)
+    heard, audio = stages.answer.heard(study, system, task, CLEAN), None
+    if isinstance(study.system(system), E2ESpec):
+        clips = [clip for path in heard for clip in read_clips(Path(path))]
+        rows, audio = spoken_rows(clips), recordings(clips)
+    else:
+        rows = pl.read_parquet(heard)
+    every = questions(task, spec, config.system_prompt, list(known.values()), rows, audio)
     drawn = sorted(random.Random(study.config.items.seed).sample(range(len(every)), min(items, len(every))))  # noqa: S311
     some = [every[index] for index in drawn]
     manifests = [Path(path) for path in stages.resolve.answering_manifests(study, system)]

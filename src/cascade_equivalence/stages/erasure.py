@@ -48,7 +48,9 @@ def params(study: Study, model: str, concept: str, task: str) -> dict[str, Any]:
     """What answers under erasure depend on, beside weights, speech and erasers."""
     settings = study.erasure.model_dump(mode="json", include={"per_task", "positions", "text_arm", "seed"})
     return settings | {
-        "answer": study.config.answer.model_dump(mode="json", exclude={"batch_size", "engine", "mode"}),
+        "answer": study.config.answer.model_dump(
+            mode="json", exclude={"batch_size", "engine", "speech_engine", "mode"}
+        ),
         "task": study.task(task).asked(),
         "chat": study.model(study.text_model(model)).chat,
         "code": code_fingerprint("erasure", *code_of(task)) + code_fingerprint("answer") + code_fingerprint("listen"),

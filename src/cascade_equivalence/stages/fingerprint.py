@@ -102,8 +102,8 @@ STAGES = {
     ),
     # For the nodes of systems that are asked again, beside the stage answer.
     "answer_again": ("tasks/repeats.py", "nodes/retest.py"),
-    # For the nodes whose text LLM vLLM runs, beside the stage answer.
-    "answer_vllm": tuple(f"models/{name}.py" for name in ("engines", "vllm_answers", "vllm_engine")),
+    # For the nodes whose LLM vLLM runs, beside the stage answer.
+    "answer_vllm": tuple(f"models/{name}.py" for name in ("engines", "vllm_answers", "vllm_engine", "vllm_speech")),
     "answer_api": (
         *(f"models/api/{name}.py" for name in ("answers", "asking", "client_gemini", "client_openai", "costs")),
         *(f"models/api/{name}.py" for name in ("exchange", "records")),

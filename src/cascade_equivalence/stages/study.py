@@ -292,7 +292,7 @@ class Study:
 
     def answer_settings(self) -> dict[str, Any]:
         """Settings of answers that they depend on, whatever runs the model."""
-        return self.config.answer.model_dump(mode="json", exclude={"batch_size", "engine"})
+        return self.config.answer.model_dump(mode="json", exclude={"batch_size", "engine", "speech_engine"})
 
     def takes_engine(self, system: str) -> bool:
         """Whether a system's answers can be left to another engine: those of a text LLM with its own checkpoint."""
@@ -302,6 +302,8 @@ class Study:
 
     def engine_of(self, system: str) -> str:
         """What runs a system's LLM: the engine that is set, where it can."""
+        if isinstance(self.system(system), E2ESpec):
+            return self.config.answer.speech_engine
         return self.config.answer.engine if self.takes_engine(system) else "transformers"
 
     def answering(self, system: str) -> AnswerConfig:
@@ -309,5 +311,5 @@ class Study:
         return self.config.answer.model_copy(update={"engine": self.engine_of(system)})
 
     def engines(self) -> set[str]:
-        """What runs the study's text LLMs."""
+        """What runs the study's LLMs."""
         return {self.engine_of(system) for system in self.config.systems if self.is_here(system)}

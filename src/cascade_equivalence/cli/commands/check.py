@@ -60,6 +60,7 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
     from cascade_equivalence.config.schema import is_defaults
     from cascade_equivalence.models.engines import check_engines
     from cascade_equivalence.stages import report
+    from cascade_equivalence.stages.vllm_speech import check_vllm_speech
 
     content = read_config(path)
     if content is None:
@@ -77,6 +78,7 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
     # What plugins say of their tables and figures is asked now, as planning will.
     report.targets(study)
     try:
+        check_vllm_speech(study)
         check_engines(study.engines(), ["conda"] if conda else [])
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Compare the engines that run text LLMs."""
+"""Compare the engines that run LLMs."""
 
 import argparse
 
@@ -15,7 +15,8 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask a sample of a study's items of both engines: say and write how equal their answers are.
 
-    The study must have its transcripts and weights, and both transformers and vLLM must be installed.
+    The study must have its transcripts (clips for speech LLMs) and weights. Both transformers and vLLM must be
+    installed.
     """
     from cascade_equivalence.cli.study import read_study
     from cascade_equivalence.nodes.engine_check import compare_engines, comparison_text, write_comparison

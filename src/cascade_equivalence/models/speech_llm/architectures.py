@@ -3,7 +3,8 @@
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.models.architecture import PROCESSORS, Architecture, OwnText
+from cascade_equivalence.models.architecture import PROCESSORS, Architecture, InVllm, OwnText
+from cascade_equivalence.models.speech_llm.native_kind import SOUND
 from cascade_equivalence.models.speech_llm.native_models import NATIVE
 from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER_FILES
 
@@ -65,6 +66,8 @@ def _adapted_text() -> Any:
 
 KIND = Architecture
 OWN = (
+    # vLLM hears with Ultravox by the processor in its repository, whose code is never run; and it lacks the
+    # transformers library's layout of Phi-4-multimodal since 0.12.
     Architecture(name="ultravox", title="Ultravox", open=_ultravox),
     Architecture(
         name="qwen2_audio",
@@ -72,6 +75,11 @@ OWN = (
         open=_qwen2_audio,
         own_text=OwnText(network=_qwen2_audio_text, chat_template=_qwen2_audio_template),
         files=PROCESSORS[:1],
+        vllm=InVllm(
+            classes=("Qwen2AudioForConditionalGeneration",),
+            written=f"Audio 1: <|audio_bos|>{SOUND}<|audio_eos|>\n",
+            plain=f"<|audio_bos|>{SOUND}<|audio_eos|>",
+        ),
     ),
     Architecture(
         name="phi4_multimodal",

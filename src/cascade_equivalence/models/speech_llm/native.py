@@ -5,7 +5,6 @@ folder reads this one, and the own-weights cascade has no ears), and what hears 
 vectors, which stand in the text LLM's input where the model's audio tokens would.
 """
 
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -21,7 +20,7 @@ from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm import native_sound
 from cascade_equivalence.models.speech_llm.audio_encoder import SAMPLE_RATE, check_audio
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
-from cascade_equivalence.models.speech_llm.native_kind import SOUND, Native
+from cascade_equivalence.models.speech_llm.native_kind import SOUND, Native, fill_in
 from cascade_equivalence.models.speech_llm.native_sound import Listening
 from cascade_equivalence.models.speech_llm.native_text import LANGUAGE, library_class, without
 from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER_FILES, load_speech_adapter
@@ -185,16 +184,7 @@ def open_native(native: Native, files: SpeechFiles, text: TextLLM, device: str, 
     if adapter:
         _load_adapter(text, files)
     front_end = NativeFrontEnd(ears, listening, title)
-    return NativeSpeechLLM(front_end, text, _written(native, text), int(audio_id), adapter)
-
-
-def _written(native: Native, text: TextLLM) -> str:
-    """How a model writes sound into a turn, with its config's tokens filled in."""
-    written = native.written
-    for field in re.findall(r"\{(\w+)\}", written.replace(SOUND, "")):
-        token: Any = text.tokenizer.convert_ids_to_tokens(getattr(text.model.config, field))
-        written = written.replace(f"{{{field}}}", str(token))
-    return written
+    return NativeSpeechLLM(front_end, text, fill_in(native.written, text.tokenizer, config), int(audio_id), adapter)
 
 
 def _load_adapter(text: TextLLM, files: SpeechFiles) -> None:

@@ -1,6 +1,8 @@
 """What tells one speech LLM of the transformers library from another. Nothing here computes."""
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 SOUND = "{sound}"
 """Stands in ``Native.written`` for the audio token."""
@@ -31,3 +33,10 @@ class Native:
     adapter: bool = False
     reads_ids: bool = False
     template: str | None = None
+
+
+def fill_in(written: str, tokenizer: Any, config: Any) -> str:
+    """How a model writes sound into a turn, with its config's tokens filled in; ``SOUND`` stays."""
+    for field in re.findall(r"\{(\w+)\}", written.replace(SOUND, "")):
+        written = written.replace(f"{{{field}}}", str(tokenizer.convert_ids_to_tokens(getattr(config, field))))
+    return written

@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.models.architecture import Architecture, OwnText
+from cascade_equivalence.models.architecture import Architecture, InVllm, OwnText
 from cascade_equivalence.models.speech_llm.native_kind import SOUND, Native
 
 if TYPE_CHECKING:
@@ -33,7 +33,13 @@ def _text(native: Native) -> Any:
 
 
 def native_architecture(
-    name: str, title: str, native: Native, *more_types: str, refused: Mapping[str, str] = MappingProxyType({})
+    name: str,
+    title: str,
+    native: Native,
+    *more_types: str,
+    refused: Mapping[str, str] = MappingProxyType({}),
+    vllm: tuple[str, ...] = (),
+    vllm_asked: str | None = None,
 ) -> Architecture:
     """The architecture of a speech LLM of the library.
 
@@ -43,6 +49,8 @@ def native_architecture(
         native: The rest.
         more_types: Further values of ``model_type`` that it goes by.
         refused: Values of ``model_type`` near it that cannot be opened: what they are, and what to take instead.
+        vllm: Names in a config's ``architectures`` that vLLM has a model for.
+        vllm_asked: What stands for sound in the prompt that vLLM is given, where it adds the rest.
     """
     template = native.template
     own = OwnText(network=partial(_text, native), chat_template=None if template is None else (lambda: template))
@@ -53,6 +61,7 @@ def native_architecture(
         own_text=own,
         more_types=more_types,
         refused=refused,
+        vllm=InVllm(classes=vllm, written=native.written, asked=vllm_asked, adapter=native.adapter) if vllm else None,
     )
 
 
@@ -65,6 +74,7 @@ _MISTRAL = (
 )
 
 NATIVE = (
+    # vLLM takes Voxtral in the layout of mistral-common alone.
     native_architecture(
         "voxtral",
         "Voxtral",
@@ -84,6 +94,7 @@ NATIVE = (
             ears=("encoder", "projector"),
             adapter=True,
         ),
+        vllm=("GraniteSpeechForConditionalGeneration",),
     ),
     native_architecture(
         "granite_speech_plus",
@@ -94,11 +105,13 @@ NATIVE = (
             ears=("encoder", "projector"),
             adapter=True,
         ),
+        vllm=("GraniteSpeechPlusForConditionalGeneration",),
     ),
     native_architecture(
         "audioflamingo3",
         "Audio Flamingo 3",
         Native(network="AudioFlamingo3ForConditionalGeneration", sound="audio_flamingo"),
+        vllm=("AudioFlamingo3ForConditionalGeneration",),
     ),
     native_architecture(
         "glmasr",
@@ -108,6 +121,7 @@ NATIVE = (
             sound="glm_asr",
             written=f"<|begin_of_audio|>{SOUND}<|end_of_audio|><|user|>\n",
         ),
+        vllm=("GlmAsrForConditionalGeneration",),
     ),
     native_architecture(
         "qwen2_5_omni",
@@ -120,6 +134,7 @@ NATIVE = (
             unused=("visual", "talker", "token2wav"),
         ),
         "qwen2_5_omni_thinker",
+        vllm=("Qwen2_5OmniModel", "Qwen2_5OmniForConditionalGeneration"),
     ),
     native_architecture(
         "qwen3_omni_moe",
@@ -132,6 +147,7 @@ NATIVE = (
             unused=("visual", "talker", "code2wav"),
         ),
         "qwen3_omni_moe_thinker",
+        vllm=("Qwen3OmniMoeForConditionalGeneration",),
     ),
     native_architecture(
         "gemma4",
@@ -148,6 +164,9 @@ NATIVE = (
             "gemma3n": "a Gemma 3n, whose blocks put out several streams at once, which no layer of this project's is "
             "defined for; take a Gemma 4 that hears (E2B, E4B)"
         },
+        vllm=("Gemma4ForConditionalGeneration",),
+        # It writes the tokens around sound itself.
+        vllm_asked=SOUND,
     ),
 )
 """Their architectures."""
