@@ -40,7 +40,9 @@ torch.set_num_threads(1)
 
 
 def test_every_architecture_is_checked() -> None:
-    assert set(TINY) == {name for name, each in ARCHITECTURES.items() if each.own_text is not None}
+    own = {name for name, each in ARCHITECTURES.items() if each.own_text is not None}
+    # No class of the library: held against its base and against peft in a suite of its own.
+    assert set(TINY) == own - {"voice_adapter"}
 
 
 @pytest.fixture(scope="module", params=TINY)
