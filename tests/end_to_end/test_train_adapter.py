@@ -84,7 +84,6 @@ def test_a_study_hears_with_it_and_types_into_its_text_llm(trained: tuple[Checko
     checkout, study = trained
     source = {"kind": "path", "path": f"{ROOT}/adapters/v/model"}
     model = {"role": "speech-llm", "licence": "none", "source": source, "base": "speech-a"}
-    model["transcription"] = study["definitions"]["models"]["speech-a"]["transcription"]
     # Little of it: nothing was learned in four steps, and a model that answers all alike is refused.
     for name, scale in (("v-0", 0.0), ("v", 0.01)):
         study["definitions"]["models"][name] = model | {"scale": scale}

@@ -321,3 +321,41 @@ def test_what_a_connector_names_must_be_there(part: str, value: object) -> None:
 @pytest.mark.parametrize("name", ["oracle", "logs"])
 def test_a_name_that_stands_for_something_else_is_refused(name: str) -> None:
     assert one_line(changed(definitions__models={name: MODEL})).startswith(f"definitions.models.{name}: ")
+
+
+# -- adapters ---------------------------------------------------------------------------------------------------------
+
+
+def adapters(**entry: Any) -> dict[str, Any]:
+    """A study with an adapter, and the speech LLM that it changes."""
+    folder = {"kind": "path", "path": "{resources}/mini-voice"}
+    given = {"role": "speech-llm", "licence": "x", "source": folder, "base": "mini-speech-llm"}
+    system = {"kind": "e2e", "model": "adapter"}
+    return changed(
+        definitions__models={"adapter": {**given, **entry}}, definitions__systems={"s": system}, systems=["s"], pairs=[]
+    )
+
+
+def test_an_adapter_hears_and_is_asked_for_transcripts_as_its_base() -> None:
+    models = load_study(adapters(), ROOT).definitions.models
+    base = models["mini-speech-llm"]
+    assert models["adapter"].audio_model == base.audio_model is not None
+    assert models["adapter"].transcription == base.transcription is not None
+    assert models["adapter"].text_model is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"base": "smollm2-135m-instruct"}, r"models\.adapter\.base: .*role 'llm'"),
+        ({"base": "nobody"}, r"models\.adapter\.base: there is no model"),
+        ({"base": "mini-voice"}, r"models\.adapter\.base: .*speak through"),
+        ({"text_model": "smollm2-135m-instruct"}, r"models\.adapter\.text_model: leave it out"),
+        ({"role": "llm"}, r"models\.adapter\.base: only a speech LLM"),
+        ({"base": None, "scale": 0.5}, r"models\.adapter\.scale: only an adapter"),
+        ({"scale": -1}, r"models\.adapter\.scale"),
+    ],
+)
+def test_an_adapter_that_cannot_be_is_told_in_one_line(entry: dict[str, Any], said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        load_study(adapters(**entry), ROOT)

@@ -132,7 +132,7 @@ class ModelSpec(Closed):
     base: Name | None = Field(
         default=None,
         description="Of a speech LLM that is an adapter on another: that other one, whose connector and text LLM it "
-        "changes.",
+        "changes; it hears and is asked for transcripts as that one is.",
     )
     scale: float = Field(
         default=1.0,
@@ -164,6 +164,15 @@ class ModelSpec(Closed):
         if transcription is not None and info.data.get("role") in ("asr", "llm"):
             raise ValueError("only a speech LLM is asked for a transcript: leave it out, or set `role: speech-llm`")
         return transcription
+
+    @field_validator("base", "scale")
+    @classmethod
+    def _of_an_adapter(cls, value: str | float | None, info: ValidationInfo) -> str | float | None:
+        if info.field_name == "base" and value is not None and info.data.get("role") != "speech-llm":
+            raise ValueError("only a speech LLM can be an adapter on another")
+        if info.field_name == "scale" and value != 1 and info.data.get("base") is None:
+            raise ValueError("only an adapter has a scale; name the speech LLM that it changes in `base`")
+        return value
 
     @field_validator("gguf")
     @classmethod

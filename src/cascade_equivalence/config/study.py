@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.config.base import Closed
@@ -260,6 +260,16 @@ class Definitions(Closed):
     tasks: dict[TaskName, TaskSpec] = Field(default={}, description="How each task is asked.")
     connectors: dict[Name, ConnectorSpec] = Field(default={}, description="Connectors to train, by name.")
     adapters: dict[Name, VoiceAdapterSpec] = Field(default={}, description="Voice adapters to train, by name.")
+
+    @model_validator(mode="after")
+    def _adapters_hear_as_their_base(self) -> Self:
+        """Give an adapter the ear and the transcription prompt of its base, where it names none of its own."""
+        for name, spec in self.models.items():
+            base = None if spec.base is None else self.models.get(spec.base)
+            if base is not None:
+                own = {key: getattr(spec, key) or getattr(base, key) for key in ("audio_model", "transcription")}
+                self.models[name] = spec.model_copy(update=own)
+        return self
 
 
 class StudyConfig(Closed):
