@@ -60,6 +60,7 @@ def made_up(
         for task, (verdict, of_accuracy) in verdicts.items():
             place = {"system": one, "reference": other, "task": task, "condition": "clean", "match": match}
             place |= {"system_kind": systems[one], "reference_kind": systems[other]}
+            place |= {"accuracy_difference": accuracies[one, task][0] - accuracies[other, task][0]}
             compared.append(place)
             judged.append(place | {"verdict": verdict, "accuracy_verdict": of_accuracy})
     return Tables(
@@ -121,6 +122,9 @@ def test_each_symbol_says_what_the_tables_say(tables: Tables) -> None:
         if cell.state == CHANCE:
             assert arms & {"at", "below"}
         assert bool(cell.why) == (cell.state == OPEN)
+        if cell.better:
+            assert (cell.state, row["accuracy_verdict"]) == (APART, "different")
+            assert standing[cell.better, row["task"]] == "above"
         if arms == {"above"} and row["verdict"] not in ("inconclusive", "undefined"):
             assert cell.state not in (OPEN, CHANCE)
 

@@ -177,7 +177,7 @@ def _sentence(
     voice: list[tuple[str, float, float]] = []
     for task in by_state[APART]:
         mine, theirs = (right.get((system, task), 0.0) for system in (name, each.cascade))
-        hears = mine > theirs and not _text_suffices(task)
+        hears = cells[task].better == name and not _text_suffices(task)
         (voice if hears else apart).append((_title(task), mine, theirs))
     untold: dict[str, list[str]] = {}
     for task in (*by_state[OPEN], *by_state[CHANCE]):
