@@ -60,6 +60,7 @@ def made_up(
         for task, (verdict, of_accuracy) in verdicts.items():
             place = {"system": one, "reference": other, "task": task, "condition": "clean", "match": match}
             place |= {"system_kind": systems[one], "reference_kind": systems[other]}
+            place |= {"accuracy_difference": accuracies[one, task][0] - accuracies[other, task][0]}
             compared.append(place)
             judged.append(place | {"verdict": verdict, "accuracy_verdict": of_accuracy})
     return Tables(
@@ -121,6 +122,9 @@ def test_each_symbol_says_what_the_tables_say(tables: Tables) -> None:
         if cell.state == CHANCE:
             assert arms & {"at", "below"}
         assert bool(cell.why) == (cell.state == OPEN)
+        if cell.better:
+            assert (cell.state, row["accuracy_verdict"]) == (APART, "different")
+            assert standing[cell.better, row["task"]] == "above"
         if arms == {"above"} and row["verdict"] not in ("inconclusive", "undefined"):
             assert cell.state not in (OPEN, CHANCE)
 
@@ -172,7 +176,7 @@ def test_a_voice_that_is_heard_is_said_and_so_is_what_cannot_be_told() -> None:
     for task in tasks:
         assert sentence.count(task_title(task)) == 1
     assert "66 %" in sentence and "14 %" in sentence and "voice" in sentence and FEW in sentence
-    (row,) = [line for line in lines if line.startswith("base ~ mini")]
+    (row,) = [line for line in lines if line.startswith("base vs. mini")]
     columns = next(
         line for line in lines if task_title("ag_news") in line and task_title("sst2") in line and "%" not in line
     )
@@ -190,6 +194,15 @@ def test_without_pairs_without_speech_llms_and_without_answers() -> None:
     assert PAGE in "".join(shown(Tables()))
     part = made_up({"a": "e2e", "b": "cascade"}, {("a", "sst2"): (0.75, "above"), ("b", "meld"): (0.5, "at")}, {})
     assert any(line.split() == ["a", "75", NOT_RUN] for line in shown(part))
+
+
+def test_tasks_that_a_sentence_does_not_name_are_counted() -> None:
+    shares = {(name, task): (share, "above") for name, share in (("mini", 0.4), ("base", 0.8)) for task in SHOWN}
+    pairs = {("mini", "base"): ("exact", dict.fromkeys(SHOWN, ("different", "different")))}
+    lines = shown(made_up({"mini": "e2e", "base": "cascade"}, shares, pairs))
+    sentence = " ".join(lines[: lines.index("")])
+    named = sum(task_title(task) in sentence for task in SHOWN)
+    assert f"and {len(SHOWN) - named} more" in sentence and sentence.count("40 %") == named
 
 
 @given(st.text(max_size=60), st.integers(2, 40))

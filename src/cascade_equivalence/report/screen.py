@@ -37,6 +37,7 @@ SAID = 8  # lines of sentences
 SHOWN_TASKS = 9
 LISTED = 4  # tasks in one list of a sentence
 LONGEST_IN_SENTENCE = 24
+BETWEEN = " vs. "  # the two of a pair
 NAMES = 30  # columns that long names may take from those of the tasks
 
 
@@ -46,11 +47,11 @@ class ScreenTable:
 
     Attributes:
         head: What stands before the tasks.
-        rows: A name and a cell a task each, the most telling first.
+        rows: One system, or the two of a pair, and a cell a task; the most telling rows first.
     """
 
     head: str
-    rows: Sequence[tuple[str, Sequence[str]]]
+    rows: Sequence[tuple[Sequence[str], Sequence[str]]]
 
 
 def screen(tables: Tables, statistics: StatisticsConfig, *, page: str, command: str) -> list[str]:
@@ -68,7 +69,7 @@ def screen(tables: Tables, statistics: StatisticsConfig, *, page: str, command: 
     pairs = _ordered(cells, against)
     shown = tasks[:SHOWN_TASKS]
     marks = [[SYMBOLS[cells[pair][task].state] if task in cells[pair] else NOT_RUN for task in shown] for pair in pairs]
-    grid = ScreenTable("Answers alike?", [(" ~ ".join(pair), row) for pair, row in zip(pairs, marks, strict=True)])
+    grid = ScreenTable("Answers alike?", list(zip(pairs, marks, strict=True)))
     right = ScreenTable("Right, %", _accuracies(tables, pairs, against, shown))
     inside = _inside(tables, statistics)
     tail = _ending(page, command)
@@ -121,13 +122,13 @@ def _ordered(cells: Mapping[SystemPair, object], against: Mapping[str, Opponent 
 
 def _accuracies(
     tables: Tables, pairs: Sequence[SystemPair], against: Mapping[str, Opponent | None], tasks: Sequence[str]
-) -> list[tuple[str, list[str]]]:
+) -> list[tuple[Sequence[str], Sequence[str]]]:
     """One row a system: speech LLMs and their cascades, then the others."""
     right = _right(tables)
     first = chain(against, (each.cascade for each in against.values() if each), *pairs)
     there = tables.accuracy["system"].unique(maintain_order=True).to_list()
     names = [name for name in dict.fromkeys([*first, *there]) if name in set(there)]
-    return [(name, [_whole(right.get((name, task))) for task in tasks]) for name in names]
+    return [((name,), [_whole(right.get((name, task))) for task in tasks]) for name in names]
 
 
 def _right(tables: Tables) -> dict[tuple[str, str], float]:
@@ -177,7 +178,7 @@ def _sentence(
     voice: list[tuple[str, float, float]] = []
     for task in by_state[APART]:
         mine, theirs = (right.get((system, task), 0.0) for system in (name, each.cascade))
-        hears = mine > theirs and not _text_suffices(task)
+        hears = cells[task].better == name and not _text_suffices(task)
         (voice if hears else apart).append((_title(task), mine, theirs))
     untold: dict[str, list[str]] = {}
     for task in (*by_state[OPEN], *by_state[CHANCE]):
@@ -190,8 +191,9 @@ def _sentence(
         is_own=each.is_own,
         alike=_some(by_state[ALIKE]),
         good=_some(by_state[AS_GOOD]),
-        apart=apart[:LISTED],
-        voice=voice[:LISTED],
+        apart=apart,
+        voice=voice,
+        most=LISTED,
         untold=[(_some(where), why) for why, where in untold.items()],
     )
 
@@ -241,14 +243,14 @@ def _drawn(blocks: Sequence[ScreenTable], tasks: Sequence[str]) -> list[list[str
     from rich.cells import cell_len
 
     titles = [printable(task_title(task)) for task in tasks]
-    names = [[printable(name) for name, _ in block.rows] for block in blocks]
-    longest = max(map(cell_len, chain((block.head for block in blocks), *names)))
+    names = [[[printable(part) for part in parts] for parts, _ in block.rows] for block in blocks]
+    longest = max(map(cell_len, chain((block.head for block in blocks), map(BETWEEN.join, chain(*names)))))
     widest = (WIDTH - min(longest + 1, NAMES)) // max(len(tasks), 1)
     if any(cell_len(title) >= widest for title in titles):
         titles = [printable(short_title(task)) for task in tasks]
     column = min(max(map(cell_len, titles), default=3) + 2, widest)
     width = min(longest, WIDTH - column * len(tasks))
-    heads = _fitting(titles, column - 1)
+    heads = _fitting([[title] for title in titles], column - 1)
 
     def line(name: str, cells: Sequence[str]) -> str:
         padded = (" " * (column - cell_len(cell)) + cell for cell in cells)
@@ -263,10 +265,20 @@ def _drawn(blocks: Sequence[ScreenTable], tasks: Sequence[str]) -> list[list[str
     ]
 
 
-def _fitting(names: Sequence[str], width: int) -> list[str]:
-    """Names no wider than their column; such as would look the same once they are cut are numbered."""
-    short = [cut(name, width) for name in names]
+def _fitting(names: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Names, or pairs of them, no wider than their column; cut ones that would look the same are numbered."""
+    whole = [BETWEEN.join(parts) for parts in names]
+    short = [cut(_halved(parts, width), width) for parts in names]
     return [
-        f"{cut(name, width - len(tag))}{tag}" if one != name and short.count(one) > 1 else one
-        for name, one, tag in ((name, one, f"#{i}") for i, (name, one) in enumerate(zip(names, short, strict=True), 1))
+        f"{cut(one, width - len(tag))}{tag}" if one != name and short.count(one) > 1 else one
+        for name, one, tag in ((*both, f"#{i}") for i, both in enumerate(zip(whole, short, strict=True), 1))
     ]
+
+
+def _halved(parts: Sequence[str], width: int) -> str:
+    """Both names of a pair, cut to the same width where they do not fit."""
+    from rich.cells import cell_len
+
+    whole = BETWEEN.join(parts)
+    each = (width - len(BETWEEN) * (len(parts) - 1)) // len(parts)
+    return whole if cell_len(whole) <= width else BETWEEN.join(cut(part, each) for part in parts)

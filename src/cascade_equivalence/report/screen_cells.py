@@ -15,14 +15,8 @@ from cascade_equivalence.report.chance import ABOVE, NOT_ABOVE, UNCLEAR, standin
 from cascade_equivalence.report.naming import CASCADE, HEARING
 from cascade_equivalence.report.tables import Tables
 
-ALIKE, AS_GOOD, APART, OPEN, CHANCE, TOP = (
-    "alike",
-    "only as good",
-    "not alike",
-    "untold",
-    "at chance",
-    "ceiling",
-)
+ALIKE, AS_GOOD, APART = "alike", "only as good", "not alike"
+OPEN, CHANCE, TOP = "untold", "at chance", "ceiling"
 SYMBOLS = {ALIKE: "=", AS_GOOD: "~", APART: "≠", OPEN: "?", CHANCE: "c", TOP: "^"}
 """What stands in the grid, in the order of its key."""
 STATES = {"equivalent": ALIKE, "accuracy only": AS_GOOD, "different": APART, "ceiling": TOP}
@@ -40,10 +34,12 @@ class Told:
     Attributes:
         state: One of ``SYMBOLS``.
         why: Why it is not told; empty where it is.
+        better: The one that is shown to be right more often, if it is above chance.
     """
 
     state: str
     why: str = ""
+    better: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def told(tables: Tables) -> dict[SystemPair, dict[str, Told]]:
 def _told(row: Mapping[str, Any], arms: Sequence[str]) -> Told:
     state = STATES.get(row["verdict"], OPEN)
     if state == APART and row["accuracy_verdict"] == "different" and ABOVE in arms:
-        return Told(state)
+        return Told(state, better=_better(row, arms))
     if (least := worst(arms)) == NOT_ABOVE:
         return Told(CHANCE)
     if least == UNCLEAR:
@@ -91,6 +87,11 @@ def _told(row: Mapping[str, Any], arms: Sequence[str]) -> Told:
     # Without a verdict though the accuracies have their interval: kappa has none.
     lacks_kappa = row["verdict"] == "undefined" and row["accuracy_difference_low"] is not None
     return Told(OPEN, NO_KAPPA if lacks_kappa else FEW)
+
+
+def _better(row: Mapping[str, Any], arms: Sequence[str]) -> str | None:
+    side = int((row["accuracy_difference"] or 0.0) < 0)
+    return str(row[("system", "reference")[side]]) if arms[side] == ABOVE else None
 
 
 def opponents(tables: Tables) -> dict[str, Opponent | None]:
