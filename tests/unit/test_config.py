@@ -341,7 +341,9 @@ def test_an_adapter_hears_and_is_asked_for_transcripts_as_its_base() -> None:
     base = models["mini-speech-llm"]
     assert models["adapter"].audio_model == base.audio_model is not None
     assert models["adapter"].transcription == base.transcription is not None
+    text = models[str(base.text_model)]
     assert models["adapter"].text_model is None
+    assert (models["adapter"].blocks, models["adapter"].chat) == (text.blocks, text.chat)
 
 
 @pytest.mark.parametrize(

@@ -201,3 +201,8 @@ def test_the_batch_of_an_attempt_changes_nothing_that_a_node_depends_on(demo: St
         assert stages.answer.params(smaller, system, "sst2") == stages.answer.params(demo, system, "sst2")
     assert stages.transcribe.params(smaller, "whisper-base") == stages.transcribe.params(demo, "whisper-base")
     assert stages.states.params(smaller, "mini-speech-llm") == stages.states.params(demo, "mini-speech-llm")
+
+
+def test_an_adapter_weighs_as_much_as_what_it_changes(demo: Study) -> None:
+    text, base = (stages.needs.billions(demo, name) for name in ("smollm2-135m-instruct", "mini-speech-llm"))
+    assert text + base < stages.needs.billions(demo, "mini-voice") < text + base + 0.05

@@ -263,12 +263,15 @@ class Definitions(Closed):
 
     @model_validator(mode="after")
     def _adapters_hear_as_their_base(self) -> Self:
-        """Give an adapter the ear and the transcription prompt of its base, where it names none of its own."""
+        """Give an adapter what it takes from its base and from that one's text LLM, where it says nothing else."""
         for name, spec in self.models.items():
             base = None if spec.base is None else self.models.get(spec.base)
-            if base is not None:
-                own = {key: getattr(spec, key) or getattr(base, key) for key in ("audio_model", "transcription")}
-                self.models[name] = spec.model_copy(update=own)
+            if base is None:
+                continue
+            own = {key: getattr(spec, key) or getattr(base, key) for key in ("audio_model", "transcription")}
+            if (text := self.models.get(str(base.text_model))) is not None:
+                own |= {"blocks": text.blocks, "chat": text.chat}
+            self.models[name] = spec.model_copy(update=own)
         return self
 
 

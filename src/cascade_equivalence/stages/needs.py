@@ -173,6 +173,8 @@ def counted_billions(source: Source, manifest: Path) -> float | None:
 def known_billions(study: Study, model: str) -> float | None:
     """Billions of parameters of a model's own weights: of resolved ones as counted, else as its entry or a folder says.
 
+    An adapter's are those of what it changes, too.
+
     Args:
         study: The study.
         model: The model.
@@ -187,6 +189,8 @@ def known_billions(study: Study, model: str) -> float | None:
         if size is None:
             # Its weights may be resolved later in this run, and say it then.
             return None
+        if spec.base is not None:
+            size += sum(known_billions(study, part) or 0.0 for part in (spec.base, study.text_model(spec.base)))
         study.known_sizes[model] = size
     return study.known_sizes[model]
 
