@@ -46,6 +46,8 @@ PAGE = (
     *("!report/verdict*.py", "!report/browser.py", "!report/decisions.py", "!report/expense.py"),
     "!report/finding.py",
     *("!report/headline.py", "!report/html.py", "!report/prose.py", "!report/services.py"),
+    # Only the command line shows it.
+    "!report/screen*.py",
 )
 
 # Modules each stage depends on, as globs below the package; `!` takes modules away again. A node names its own further

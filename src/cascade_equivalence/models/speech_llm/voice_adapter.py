@@ -36,14 +36,15 @@ class AdaptedText:
         """Reads its config."""
 
         @staticmethod
-        def from_pretrained(folder: Path, **more: Any) -> Any:
+        def from_pretrained(folder: Path, *, trust_remote_code: bool = False) -> Any:
             """The config of the text LLM in an adapter's folder."""
             from transformers import AutoConfig
 
-            return AutoConfig.from_pretrained(Path(folder) / TEXT, **more)
+            assert not trust_remote_code, "no code of a checkpoint is run"
+            return AutoConfig.from_pretrained(Path(folder) / TEXT, trust_remote_code=False)
 
     @staticmethod
-    def from_pretrained(folder: Path, *, dtype: torch.dtype, **more: Any) -> Any:
+    def from_pretrained(folder: Path, *, dtype: torch.dtype, trust_remote_code: bool = False, **more: Any) -> Any:
         """Load it, as the library's classes do; the change is made in float32, whatever the arithmetic.
 
         Raises:
@@ -51,7 +52,10 @@ class AdaptedText:
         """
         from transformers import AutoModelForCausalLM
 
-        loaded: Any = AutoModelForCausalLM.from_pretrained(Path(folder) / TEXT, dtype=torch.float32, **more)
+        assert not trust_remote_code, "no code of a checkpoint is run"
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            Path(folder) / TEXT, dtype=torch.float32, trust_remote_code=False, **more
+        )
         model, report = loaded
         change(model, Path(folder))
         return model.to(dtype), report
