@@ -21,7 +21,7 @@ from cascade_equivalence.tasks.parsing import matches_alias, parse_free, parse_o
 from cascade_equivalence.tasks.published import foreign_bytes, read_csv, read_csv_records, read_rows
 from cascade_equivalence.tasks.sources.dataset import FetchedDataset, fetched_dataset
 from cascade_equivalence.tasks.sources.dataset_rows import dataset_rows, sound_rows
-from cascade_equivalence.tasks.sources.fetch import MANIFEST
+from cascade_equivalence.tasks.sources.pins import MANIFEST
 
 BETWEEN = "|"
 """Between the entries of a list, in a cell of a CSV file."""

@@ -30,7 +30,6 @@ def run(arguments: argparse.Namespace) -> int:
     from cascade_equivalence.cli.study import read_study, recorded_statistics
     from cascade_equivalence.report.claims_table import SCHEMA
     from cascade_equivalence.report.headline import print_headline
-    from cascade_equivalence.report.screen import screen
     from cascade_equivalence.report.tables import Tables, read_csv
 
     path: Path = arguments.study

@@ -14,7 +14,7 @@ from cascade_equivalence.hub_errors import advice, failures
 from cascade_equivalence.hub_files import is_intact
 from cascade_equivalence.secrets import hub_token
 from cascade_equivalence.tasks.sources.dataset_card import CARD, choose_files, read_card
-from cascade_equivalence.tasks.sources.fetch import MANIFEST
+from cascade_equivalence.tasks.sources.pins import MANIFEST
 
 _SPARE = 1 << 28
 

@@ -10,9 +10,8 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing, sha256, write_text
 from cascade_equivalence.tasks.sources.git import fetch_git_file
 from cascade_equivalence.tasks.sources.hub import fetch_hub_file
-from cascade_equivalence.tasks.sources.pins import HubFile, PinnedFile, SetPin
+from cascade_equivalence.tasks.sources.pins import MANIFEST, HubFile, PinnedFile, SetPin
 
-MANIFEST = "manifest.json"
 ARCHIVE = "archive.json"
 
 

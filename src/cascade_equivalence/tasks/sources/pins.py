@@ -12,6 +12,9 @@ from cascade_equivalence.config.packages import Repository, Revision
 from cascade_equivalence.config.sources import Sha256
 from cascade_equivalence.errors import StudyError
 
+MANIFEST = "manifest.json"
+"""Written last into the folder of a fetched set: it stands for the whole."""
+
 
 class _Pinned(Closed):
     """A file that is known to the byte."""
