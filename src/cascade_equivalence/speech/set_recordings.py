@@ -16,8 +16,7 @@ from cascade_equivalence.speech.video_sound import UnreadableError, ffmpeg_versi
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, decode_flac, encode_flac
 from cascade_equivalence.tasks.sources.archives import ArchivedFile, read_clip_files
 from cascade_equivalence.tasks.sources.exclusions import Exclusions
-from cascade_equivalence.tasks.sources.pins import MANIFEST
-from cascade_equivalence.tasks.sources.pins import Recordings
+from cascade_equivalence.tasks.sources.pins import MANIFEST, Recordings
 
 _SETTINGS = ".settings.json"
 # A clip that is longer by so much is longer, and not only rounded up by its codec.

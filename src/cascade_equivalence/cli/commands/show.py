@@ -25,12 +25,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what a finished study found on one screen, or its main tables; and where its results are."""
-    import polars as pl
-
     from cascade_equivalence.cli.study import read_study, recorded_statistics
-    from cascade_equivalence.report.claims_table import SCHEMA
-    from cascade_equivalence.report.headline import print_headline
-    from cascade_equivalence.report.tables import Tables, read_csv
 
     path: Path = arguments.study
     if path.is_dir():
@@ -43,6 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
         run_it = f"run `{command}` first" if command else "run the study first"
         how = "name a folder of results" if path.is_dir() else run_it
         raise StudyError(f"nothing to show yet, as {results}/report.html does not exist: {how}")
+    import polars as pl
+
+    from cascade_equivalence.report.claims_table import SCHEMA
+    from cascade_equivalence.report.headline import print_headline
+    from cascade_equivalence.report.tables import Tables, read_csv
+
     tables = Tables.read(results / "tables")
     file = results / "claims.csv"
     # A study from before claims were judged has none.
@@ -58,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     statistics = statistics or recorded_statistics(results)
     if not arguments.all:
+        from cascade_equivalence.report.screen import screen
+
         command = f"{program(PROGRAM)} show --all {shlex.quote(str(path))}"
         print("\n".join(screen(tables, statistics, page=str(results / "report.html"), command=command)))
         return 0
