@@ -161,3 +161,16 @@ def test_an_adapter_without_its_base_is_named(place: Path, tmp_path: Path) -> No
         from cascade_equivalence.models.speech_llm.voice_adapter import open_voice_adapter
 
         open_voice_adapter(SpeechFiles(place / "made" / "adapter", "r"), text, "cpu", torch.float32)
+
+
+def test_a_config_that_was_repaired_in_its_source_is_taken_over(place: Path, tmp_path: Path) -> None:
+    resolve_all(place, 1.0)
+    shutil.copytree(place / "made" / "adapter", tmp_path / "own")
+    folder = resolve_all(place, 1.75, tmp_path / "own")
+    before = read_manifest(folder).revision
+    config = json.loads((tmp_path / "own" / "config.json").read_text())
+    (tmp_path / "own" / "config.json").write_text(json.dumps(config | {"audio_model_id": "another"}))
+    assert read_manifest(resolve_all(place, 1.75, tmp_path / "own")).revision != before
+    assert json.loads((folder / "config.json").read_text())["audio_model_id"] == "another"
+    again = read_manifest(folder)
+    assert read_manifest(resolve_all(place, 1.75, tmp_path / "own")) == again

@@ -95,6 +95,10 @@ def _surplus_problems(study: StudyConfig) -> Iterator[str]:
         yield from unknown("surplus.voices", surplus.voices, spoken, f"voice that speaks {task}:")
     if surplus.asr is not None:
         yield from _model_problems(study, "surplus.asr", surplus.asr, ("asr", "speech-llm"), anywhere=True)
+        read = [getattr(study.definitions.systems.get(name), "asr", None) for name in study.systems]
+        if surplus.tasks and surplus.asr in study.definitions.models and surplus.asr not in read:
+            known = ", ".join(dict.fromkeys(name for name in read if name in study.definitions.models)) or "none"
+            yield f"surplus.asr: no system of the study reads transcripts of {surplus.asr!r}; read are: {known}"
     if surplus.pitch_low >= surplus.pitch_high:
         yield "surplus: pitch_low must be below pitch_high"
 
@@ -143,8 +147,10 @@ def _adapter_problems(study: StudyConfig) -> Iterator[str]:
         if adapter is None:
             continue
         key = f"adapters.{name}"
-        yield from _model_problems(study, f"{key}.base", adapter.base, ("speech-llm",))
+        yield from _base_of_an_adapter(study, f"{key}.base", adapter.base)
         yield from _transcription_problems(study, adapter.base)
+        for task in sorted(set(adapter.voiced_tasks) & set(adapter.text_tasks)):
+            yield f"{key}.text_tasks: the label of {task} lies in the voice (voiced_tasks); take it out of one of both"
         yield from unknown(f"{key}.read", [adapter.read], study.definitions.connectors, "connector")
         for field, tasks in (("voiced_tasks", adapter.voiced_tasks), ("text_tasks", adapter.text_tasks)):
             yield from repeated(f"{key}.{field}", tasks)
@@ -231,17 +237,19 @@ def _model_problems(
 
 
 def _base_problems(study: StudyConfig, name: str, model: ModelSpec) -> Iterator[str]:
-    """What an adapter's base must be: a speech LLM around a text LLM of its own name, no adapter itself."""
-    key = f"models.{name}.base"
-    base = study.definitions.models.get(str(model.base))
-    if base is None or base.role != "speech-llm":
-        yield from _model_problems(study, key, str(model.base), ("speech-llm",))
-    elif base.base is not None or base.text_model is None:
-        yield f"{key}: {model.base!r} does not speak through a text LLM of its own entry; name one that does"
-    else:
-        yield from _model_problems(study, key, str(model.base), ("speech-llm",))
+    """What is wrong with an adapter's base, and with what only its base may say."""
+    yield from _base_of_an_adapter(study, f"models.{name}.base", str(model.base))
     if model.text_model is not None:
         yield f"models.{name}.text_model: leave it out; an adapter changes the text LLM of its base"
+
+
+def _base_of_an_adapter(study: StudyConfig, key: str, name: str) -> Iterator[str]:
+    """What an adapter's base must be: a speech LLM around a text LLM of an entry of its own, no adapter itself."""
+    base = study.definitions.models.get(name)
+    if base is not None and base.role == "speech-llm" and (base.base is not None or base.text_model is None):
+        yield f"{key}: {name!r} does not speak through a text LLM of its own entry; name one that does"
+    else:
+        yield from _model_problems(study, key, name, ("speech-llm",))
 
 
 def _transcription_problems(study: StudyConfig, name: str) -> Iterator[str]:

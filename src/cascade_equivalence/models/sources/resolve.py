@@ -86,7 +86,7 @@ def _is_current(manifest: Manifest, spec: ModelSpec, parts: Mapping[str, Path], 
         if set(listed) != set(manifest.origin):
             return False
         # A converted file does not show that the user's own file has changed.
-        if spec.gguf and record_files(listed, spec.gguf) != manifest.origin:
+        if (spec.gguf or parts) and record_files(listed, spec.gguf or manifest.name) != manifest.origin:
             return False
     return not differences(manifest, target)
 
