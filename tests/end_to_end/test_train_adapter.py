@@ -89,7 +89,15 @@ def test_a_study_hears_with_it_and_types_into_its_text_llm(trained: tuple[Checko
         study["definitions"]["models"][name] = model | {"scale": scale}
         study["definitions"]["systems"][f"with-{name}"] = {"kind": "e2e", "model": name}
     study["definitions"]["systems"]["own-v"] = {"kind": "cascade", "asr": "whisper-a", "llm": "v"}
-    study |= {"systems": ["heard", "with-v-0", "with-v", "own-v"], "tasks": ["mustard"], "noise": {}}
+    study |= {"systems": ["heard", "with-v-0", "with-v", "own-v"], "tasks": ["mustard", "sst2"], "noise": {}}
+    # It is opened like any other speech LLM.
+    study["mechanism"] = {
+        "models": ["v"],
+        "layers": {"v": [0, 1]},
+        "states": {"tasks": ["sst2"], "device": "cpu"},
+        "probes": {"shuffles": 2, "folds": 2, "ctc": {"epochs": 3}},
+        "erasure": {"tasks": ["sst2"], "per_task": 4, "concepts": ["acoustic"], "seeds": 2},
+    }
     study["speech"] = {"voices": ["us"], "prosody_voices": ["gb"]}
     study["pairs"] = [{"system": "with-v", "reference": "own-v", "label": "own weights"}]
     done = checkout.run(study)

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from voice_adapters import DEPTHS, TEXT_WIDTH, entry, resolve_all, save_adapter
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.causal_lm import load_causal_lm, read_config
 from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.sources.resolve import resolve_model
@@ -174,3 +175,12 @@ def test_a_config_that_was_repaired_in_its_source_is_taken_over(place: Path, tmp
     assert json.loads((folder / "config.json").read_text())["audio_model_id"] == "another"
     again = read_manifest(folder)
     assert read_manifest(resolve_all(place, 1.75, tmp_path / "own")) == again
+
+
+def test_without_its_blocks_it_is_what_the_lens_reads(place: Path) -> None:
+    folder = resolve_all(place, 1.0)
+    config = read_config(folder)
+    config.num_hidden_layers = 0
+    bare, whole = load_causal_lm(folder, torch.float32, config), load_causal_lm(folder, torch.float32)
+    assert torch.equal(bare.get_output_embeddings().weight, whole.get_output_embeddings().weight)
+    assert torch.equal(bare.model.norm.weight, whole.model.norm.weight) and not len(bare.model.layers)

@@ -57,17 +57,19 @@ class AdaptedText:
             Path(folder) / TEXT, dtype=torch.float32, trust_remote_code=False, **more
         )
         model, report = loaded
-        change(model, Path(folder))
+        # A config of the caller's may leave blocks out, as the lens does.
+        change(model, Path(folder), whole="config" not in more)
         return model.to(dtype), report
 
 
 @torch.no_grad()
-def change(model: Any, folder: Path) -> None:
+def change(model: Any, folder: Path, whole: bool = True) -> None:
     """Add an adapter's LoRA to a model's weights, as far as its ``scale`` says.
 
     Args:
         model: The text LLM, in float32.
         folder: The adapter's folder.
+        whole: Whether the model has all its blocks; else changes to those that it lacks are left out.
 
     Raises:
         StudyError: The LoRA is incomplete, is of another model, or changes nothing.
@@ -84,6 +86,8 @@ def change(model: Any, folder: Path) -> None:
     for name in names:
         up, down = tensors[name + _UP], tensors.get(name + _DOWN)
         weight = known.get(f"{name}.weight")
+        if weight is None and not whole:
+            continue
         if down is None or weight is None or weight.shape != (up.shape[0], down.shape[1]):
             raise StudyError(f"{weights} does not fit the text LLM of its base ({name}): resolve the model again")
         weight += scale * (up @ down)
