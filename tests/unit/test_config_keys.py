@@ -92,7 +92,7 @@ CLOSED = [
     or not (
         place[-1] in ("per_task", "label_words", "files")
         or (place[0] == "definitions" and len(place) == 2)
-        or (place[:2] == ("definitions", "connectors") and place[-1] == "voices")
+        or (place[1:2] in (("connectors",), ("adapters",)) and str(place[-1]).endswith("voices"))
     )
 ]
 
