@@ -33,7 +33,7 @@ from cascade_equivalence.files import write_text
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER
-from cascade_equivalence.models.speech_llm.speech_adapter import adapter_off
+from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER, adapter_off
 from cascade_equivalence.models.speech_llm.voice import STATISTICS, VoicePath, VoiceShape
 from cascade_equivalence.models.speech_llm.voice_adapter import read_voice
 from cascade_equivalence.models.text_llm import TextLLM
@@ -140,7 +140,7 @@ def evaluate_adapter(spec: VoiceAdapterSpec, material: AdapterMaterial, adapter:
         name: What to call it.
     """
     text = TextLLM(material.text, "cpu", resolve_dtype("auto", "cpu"), material.chat)
-    text.model.load_adapter(str(adapter), adapter_name="hearing")
+    text.model.load_adapter(str(adapter), adapter_name=ADAPTER)
     text.model.requires_grad_(False).eval()
     clips, held_out = material.clips(), material.held_out()
     width = input_embeddings(text).shape[1]
