@@ -138,11 +138,11 @@ class Workload:
         if study.is_speech_llm(asr):
             return self._asking(study.listener(asr), task, heard=True, written=0 if study.is_lens(asr) else tokens)
         size, written = self.billions(asr), min(tokens, config.max_new_tokens)
-        hearing = self._hearing(network.encoder_share * size, spoken.seconds)
+        hearing = self._recognising(network.encoder_share * size, spoken.seconds)
         decoder = (1 - network.encoder_share) * size
         return self._beside + hearing + speed.writing_seconds(decoder, written, config.batch_size, self.figures)
 
-    def _hearing(self, billions: float, seconds: float) -> float:
+    def _recognising(self, billions: float, seconds: float) -> float:
         """Seconds in which a recogniser's encoder hears a clip, in the windows that the study sets."""
         if self.study.config.transcribe.window == "whole":
             return speed.hearing_seconds(billions, seconds, self.figures)
