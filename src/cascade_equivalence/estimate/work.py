@@ -215,7 +215,7 @@ class Workload:
             # A clip is heard once for all ways to erase.
             seconds += items * self._hearing(task)
             for heard, variants in stages.erasure.variants(self.study, concept).items():
-                reading = stages.erasure.READINGS * self._reading(model, task, heard=heard)
+                reading = self._reading(model, task, heard=heard)
                 writing = self._writing(model, study.task(task).max_new_tokens)
                 rows += items * variants
                 seconds += items * variants * (self._beside + reading + writing)
