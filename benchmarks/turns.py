@@ -68,7 +68,8 @@ def processor() -> str:
     flags = told.get("flags", "").split()
     has = [title for flag, title in UNITS.items() if flag in flags]
     lacks = [title for flag, title in UNITS.items() if flag not in flags]
-    return f"{told.get('model name', 'unknown processor')}; has {', '.join(has) or 'none'}; lacks {', '.join(lacks) or 'none'}"
+    name = told.get("model name", "unknown processor")
+    return f"{name}; has {', '.join(has) or 'none'}; lacks {', '.join(lacks) or 'none'}"
 
 
 def show(title: str, table: Sequence[dict[str, Any]]) -> None:
