@@ -21,7 +21,7 @@ from cascade_equivalence.models.speech_llm.audio_encoder import AudioEncoder
 from cascade_equivalence.models.speech_llm.audio_tower import encoder_frames
 from cascade_equivalence.models.speech_llm.mel import batch_mels, log_mel
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM, open_speech_llm
-from cascade_equivalence.models.speech_llm.voice import STATISTICS, pooled
+from cascade_equivalence.models.speech_llm.voice import STATISTICS, VoicePath, VoiceShape, pooled
 from cascade_equivalence.models.text_llm import TextLLM
 
 PROMPT = f"Read the news story.\nStory: {PLACEHOLDER}\nThe topic is"
@@ -82,6 +82,22 @@ def test_the_voice_is_one_vector_a_clip_whatever_its_company(place: Path) -> Non
         told = own - word
         torch.testing.assert_close(told, told[:1].expand_as(told), atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(model.rows([PROMPT], [clip])[1][0], own, atol=1e-4, rtol=1e-4)
+
+
+def test_a_voice_is_no_louder_than_its_limit_and_says_the_same() -> None:
+    torch.manual_seed(0)
+    features = 5 * torch.randn(40, 2 * STATISTICS * 4)
+    free = VoicePath(VoiceShape(depths=2, hidden=8), 4, 6).requires_grad_(False)
+    loud = free(features)
+    sizes = loud.norm(dim=-1)
+    limit = float(sizes.median())
+    bound = VoicePath(VoiceShape(depths=2, hidden=8, limit=limit), 4, 6).requires_grad_(False)
+    bound.load_state_dict(free.state_dict())
+    soft = bound(features)
+    torch.testing.assert_close(soft.norm(dim=-1), sizes.clamp(max=limit))
+    torch.testing.assert_close(torch.cosine_similarity(loud, soft), torch.ones(40))
+    bound.scale = 0.25
+    torch.testing.assert_close(bound(features), soft / 4)
 
 
 def test_statistics_are_those_of_each_clip_alone() -> None:

@@ -41,6 +41,8 @@ from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.models.transcription.answers import transcript_of
 from cascade_equivalence.tasks.registry import get_task
 
+MEASURED = 200
+"""Clips by which the length of a word's vector is measured."""
 CHECKED = 3
 """Of so many held-out clips one is looked at for what is kept of the text LLM's answers."""
 
@@ -123,7 +125,9 @@ def new_adapter(
     """An adapter that changes nothing yet, put into a text LLM."""
     changed = change_text_llm(text, spec.lora, spec.seed)
     torch.manual_seed(spec.seed)
-    shape = VoiceShape(depths=clips[0].depths, hidden=spec.hidden)
+    words = torch.cat([clip.words.float() for clip in clips[:MEASURED]])
+    limit = round(spec.loudness * float(words.norm(dim=-1).mean()), 3)
+    shape = VoiceShape(depths=clips[0].depths, hidden=spec.hidden, limit=limit)
     return Trained(VoicePath(shape, encoder_width(clips[0]), embeddings.shape[1]), changed)
 
 

@@ -69,6 +69,9 @@ class VoiceAdapterSpec(Closed):
         default=[], description="Tasks on which it should go on saying what its text LLM says to the true words."
     )
     hidden: PositiveInt = Field(default=256, description="Hidden layer of the voice path.")
+    loudness: PositiveFloat = Field(
+        default=0.6, description="Longest vector of the voice path, as a share of the mean length of a word's vector."
+    )
     lora: LoraConfig = Field(default=LoraConfig(), description="The change to the text LLM.")
     clips: PositiveInt = Field(default=16_000, description="Training clips in the styles of the voiced tasks.")
     plain_clips: PositiveInt = Field(default=6_000, description="Training clips for the text tasks.")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from torch import nn
 
 from cascade_equivalence.config.base import Closed
@@ -23,6 +23,9 @@ class VoiceShape(Closed):
 
     depths: PositiveInt = Field(description="Depths of the audio tower that are read: before its blocks, behind each.")
     hidden: PositiveInt = Field(description="Width of the hidden layer.")
+    limit: PositiveFloat | None = Field(
+        default=None, description="Longest vector; a longer one is shortened, so that it does not drown the words."
+    )
 
 
 def pooled(depths: Iterable[torch.Tensor], frames: torch.Tensor) -> torch.Tensor:
@@ -68,6 +71,8 @@ class VoicePath(nn.Module):
         # Of the training clips, so that every number has mean 0 and spread 1 there.
         self.register_buffer("center", torch.zeros(features))
         self.register_buffer("spread", torch.ones(features))
+        # How much of the vectors is added.
+        self.scale = 1.0
         self.into = nn.Linear(features, shape.hidden)
         self.out = nn.Linear(shape.hidden, text_width)
 
@@ -80,7 +85,9 @@ class VoicePath(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """The vector (pieces, text width) of each piece."""
         vectors: torch.Tensor = self.out(self.hidden(features))
-        return vectors
+        if self.shape.limit is not None:
+            vectors = vectors * (self.shape.limit / vectors.norm(dim=-1, keepdim=True)).clamp(max=1)
+        return vectors * self.scale
 
 
 def build_voice(settings: Mapping[str, Any], encoder_width: int, text_width: int) -> VoicePath:

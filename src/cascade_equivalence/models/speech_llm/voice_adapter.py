@@ -110,9 +110,7 @@ def read_voice(folder: Path, encoder_width: int, text_width: int) -> VoicePath:
     found = load_file(folder / SINGLE)
     own = {name.removeprefix(VOICE): tensor for name, tensor in found.items() if name.startswith(VOICE)}
     fill(voice, own, VOICE, str(folder), text_width, torch.float32)
-    with torch.no_grad():
-        for weight in voice.out.parameters():
-            weight.mul_(scale_of(folder))
+    voice.scale = scale_of(folder)
     return voice.requires_grad_(False).eval()
 
 
