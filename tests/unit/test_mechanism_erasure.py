@@ -189,10 +189,10 @@ def test_a_stopped_run_goes_on(model: SpeechLLM, tmp_path: Path, monkeypatch: py
     asked = 0
     generate = TextLLM.generate
 
-    def counted(self: TextLLM, rows: list[list[int]], *rest: object) -> object:
+    def counted(self: TextLLM, rows: list[list[int]], *rest: object, **more: object) -> object:
         nonlocal asked
         asked += len(rows)
-        return generate(self, rows, *rest)  # type: ignore[arg-type]
+        return generate(self, rows, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(TextLLM, "generate", counted)
     again = run(model, monkeypatch, tmp_path / "part", some)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models import text_llm
 from cascade_equivalence.models.causal_lm import load_causal_lm
 from cascade_equivalence.models.rows import common_prefix
 from cascade_equivalence.models.text_llm import SHORTEST_PREFIX, TextLLM
@@ -64,6 +65,8 @@ def picked(llm: TextLLM, monkeypatch: pytest.MonkeyPatch, *arguments: Any, **mor
 
     with monkeypatch.context() as patch:
         patch.setattr(TextLLM, "_pick", spy)
+        # Rows stay to the end, so that each step has a token of every row.
+        patch.setattr(text_llm, "LEFT_TOGETHER", 1.0)
         answers = llm.generate(*arguments, **more)
     columns = zip(*steps, strict=True)
     return [list(column)[: answer.new_tokens] for column, answer in zip(columns, answers, strict=True)]
@@ -131,26 +134,37 @@ def test_common_prefix_is_the_longest_that_leaves_a_token(rows: list[list[int]])
     assert count == max(fits)
 
 
-def test_a_prefix_is_shared_only_where_no_window_ends(
-    llms: dict[str, TextLLM], monkeypatch: pytest.MonkeyPatch
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    prefix=st.sampled_from([SHORTEST_PREFIX, WINDOW - 1, WINDOW, 2 * WINDOW + 3]),
+    own=st.lists(st.integers(1, 2 * WINDOW), min_size=1, max_size=3),
+    name=st.sampled_from(["window", "gemma", "llama"]),
+)
+def test_a_prefix_is_read_once_whatever_a_window_holds(
+    prefix: int, own: list[int], name: str, llms: dict[str, TextLLM], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    llm = llms["window"]
-    shared = list(range(20, 20 + SHORTEST_PREFIX + 4))
-    short = [[*shared, 60], shared + list(range(70, 80))]
-    columns = max(map(len, short))
-    assert llm.usable_prefix(short, WINDOW - columns) == len(shared)
-    assert llm.usable_prefix(short, WINDOW - columns + 1) == 0
-    assert llm.usable_prefix([row[SHORTEST_PREFIX:] for row in short]) == 0
-    assert llm.generate(short, WINDOW - columns, len(shared)) == llm.generate(short, WINDOW - columns)
-
-    # Without that limit the rows that are padded would be read differently.
+    """Attention that slides reaches as far back in rows that are padded as in one that is read alone."""
+    llm = llms[name]
+    shared = [20 + at % 90 for at in range(prefix)]
+    rows = [[*shared, 30 + place, *(40 + at % 70 for at in range(length))] for place, length in enumerate(own)]
+    assert llm.usable_prefix([*rows, [*shared, 9]], 3) == prefix
     hidden: list[torch.Tensor] = []
     pick = TextLLM._pick
-    monkeypatch.setattr(TextLLM, "_pick", lambda self, states: hidden.append(states) or pick(self, states))
-    long = [[*shared, 60], shared + list(range(70, 70 + WINDOW))]
-    for prefix in (0, len(shared)):
-        llm.generate(long, 1, prefix)
-    assert not torch.allclose(hidden[0][0], hidden[1][0], atol=1e-3)
+    with monkeypatch.context() as patch:
+        patch.setattr(text_llm, "LEFT_TOGETHER", 1.0)
+        patch.setattr(TextLLM, "_pick", lambda self, states: hidden.append(states) or pick(self, states))
+        together = llm.generate(rows, 3, prefix)
+        states = hidden.copy()
+        for place, row in enumerate(rows):
+            hidden.clear()
+            assert llm.generate([row], 3) == together[place : place + 1]
+            for found, alone in zip(states, hidden, strict=False):
+                torch.testing.assert_close(found[place], alone[0], atol=1e-4, rtol=1e-4)
+
+
+def test_a_short_prefix_is_not_worth_sharing(llms: dict[str, TextLLM]) -> None:
+    rows = [[*range(20, 20 + SHORTEST_PREFIX - 1), end] for end in (60, 61)]
+    assert llms["window"].usable_prefix(rows) == 0
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma", "window", "capped"])

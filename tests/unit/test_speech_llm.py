@@ -136,7 +136,7 @@ def test_a_common_prefix_holds_no_sound(rows: list[list[int]]) -> None:
 
 @given(st.lists(st.lists(st.sampled_from([AUDIO, 1, 2, 3]), min_size=1, max_size=6), min_size=1, max_size=4))
 def test_sound_is_written_where_it_stands_and_nowhere_else(rows: list[list[int]]) -> None:
-    ids, mask = left_padded(rows, 0)
+    ids, mask, _ = left_padded(rows, 0)
     table = torch.arange(4.0)[:, None].repeat(1, 2)
     vectors = [torch.randn(row.count(AUDIO), 2) for row in rows]
     written = write_audio(table[ids.clamp(min=0)], ids, vectors)

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    FalconH1Config,
+    FalconH1ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from cascade_equivalence.models.text_llm import TextLLM
 
@@ -94,6 +102,30 @@ def save_gemma(folder: Path, tokenizer: PreTrainedTokenizerFast, window: int, se
         **more,
     )
     return _save(Gemma3ForCausalLM(config), folder, tokenizer, {})
+
+
+def save_recurrent(folder: Path, tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> Path:
+    """A random Falcon H1, whose layers have a recurrent state beside their keys and values."""
+    torch.manual_seed(seed)
+    config = FalconH1Config(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        mamba_d_ssm=64,
+        mamba_n_heads=4,
+        mamba_d_head=16,
+        mamba_d_state=8,
+        mamba_chunk_size=16,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=0,
+    )
+    return _save(FalconH1ForCausalLM(config), folder, tokenizer, {})
 
 
 def save_script(folder: Path, tokenizer: PreTrainedTokenizerFast, chains: Sequence[Sequence[int]]) -> Path:

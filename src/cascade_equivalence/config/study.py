@@ -210,6 +210,11 @@ class TranscribeConfig(Closed):
         description="`openai-whisper` (torch), `faster-whisper` (CTranslate2), or `hybrid`: the encoder in torch, the "
         "decoder in CTranslate2.",
     )
+    window: Literal["whole", "clip"] = Field(
+        default="whole",
+        description="What Whisper hears at once: 30 s, as it was trained, or with `clip` the clip and some silence, "
+        "and 30 s where the transcript is doubtful: a quarter of the time for short clips, some other transcripts.",
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         default="auto", description="Arithmetic; `auto` takes the fastest that the processor has."
     )

@@ -138,9 +138,18 @@ class Workload:
         if study.is_speech_llm(asr):
             return self._asking(study.listener(asr), task, heard=True, written=0 if study.is_lens(asr) else tokens)
         size, written = self.billions(asr), min(tokens, config.max_new_tokens)
-        hearing = speed.hearing_seconds(network.encoder_share * size, spoken.seconds, self.figures)
+        hearing = self._recognising(network.encoder_share * size, spoken.seconds)
         decoder = (1 - network.encoder_share) * size
         return self._beside + hearing + speed.writing_seconds(decoder, written, config.batch_size, self.figures)
+
+    def _recognising(self, billions: float, seconds: float) -> float:
+        """Seconds in which a recogniser's encoder hears a clip, in the windows that the study sets."""
+        if self.study.config.transcribe.window == "whole":
+            return speed.hearing_seconds(billions, seconds, self.figures)
+        from cascade_equivalence.models.transcription.windows import window_of
+
+        frames = window_of(seconds) * self.figures.network.frames_per_second
+        return speed.reading_seconds(billions, frames, self.figures)
 
     def answers(self) -> int:
         """Answers of all systems, without those that are asked again."""
@@ -206,7 +215,7 @@ class Workload:
             # A clip is heard once for all ways to erase.
             seconds += items * self._hearing(task)
             for heard, variants in stages.erasure.variants(self.study, concept).items():
-                reading = stages.erasure.READINGS * self._reading(model, task, heard=heard)
+                reading = self._reading(model, task, heard=heard)
                 writing = self._writing(model, study.task(task).max_new_tokens)
                 rows += items * variants
                 seconds += items * variants * (self._beside + reading + writing)

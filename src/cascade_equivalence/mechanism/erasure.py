@@ -18,6 +18,7 @@ from cascade_equivalence.mechanism.hooks import replaced
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.question import ModelFiles, Question, parts_of, sound_of
+from cascade_equivalence.models.reading import read_prompts
 from cascade_equivalence.models.scoring import score
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
@@ -222,8 +223,10 @@ class _Runner:
         rows = [self.rows[place] for place in batch]
         began = time.perf_counter()
         with erasing(self.model, variant):
-            answers = self.text.generate(rows, self.max_new_tokens, self.prefix, shared, heard)
-            scores = score(self.text, rows, [self.candidates[place] for place in batch], self.prefix, shared, heard)
+            read = read_prompts(self.text, rows, self.prefix, shared, heard)
+            candidates = [self.candidates[place] for place in batch]
+            scores = score(self.text, rows, candidates, self.prefix, shared, heard, read.copied())
+            answers = self.text.generate(rows, self.max_new_tokens, read=read)
         seconds = (time.perf_counter() - began) / len(batch)
         # A token that neither of the two expects adds nothing.
         divergence = torch.nn.functional.kl_div(scores.first.double(), plain, log_target=True, reduction="none").nansum(

@@ -1,12 +1,13 @@
 """A causal language model of the transformers library: its whole weights, and its key-value cache."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
-from transformers.cache_utils import CacheLayerMixin
+from transformers.cache_utils import CacheLayerMixin, LinearAttentionCacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import own_text_in
@@ -54,3 +55,21 @@ def cached_layers(cache: DynamicCache) -> Iterator[tuple[int, torch.Tensor, torc
     for index, layer in enumerate(cache.layers):
         if isinstance(layer, CacheLayerMixin) and layer.keys is not None and layer.values is not None:
             yield index, layer.keys, layer.values
+
+
+def holds_columns(cache: DynamicCache) -> bool:
+    """Whether a cache is keys and values alone, a column a token; the state of a recurrent layer is not."""
+    return all(
+        isinstance(layer, CacheLayerMixin) and not isinstance(layer, LinearAttentionCacheLayerMixin)
+        for layer in cache.layers
+    )
+
+
+def copied(cache: DynamicCache) -> DynamicCache:
+    """The same cache, to go on from in another way; what is written to one of them is not in the other."""
+    if not holds_columns(cache):
+        return copy.deepcopy(cache)
+    # Keys and values are never changed in place, only joined to longer ones.
+    other = copy.copy(cache)
+    other.layers = [copy.copy(layer) for layer in cache.layers]
+    return other

@@ -20,25 +20,42 @@ def common_prefix(rows: Sequence[list[int]]) -> int:
     return count
 
 
-def left_padded(rows: Sequence[list[int]], prefix: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Put rows side by side, padding before their own text.
+def left_padded(rows: Sequence[list[int]], prefix: int) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Put rows side by side, all padding before them: a sliding window counts columns as distance.
 
     Args:
         rows: Token ids of each prompt.
-        prefix: Tokens at the start of every row that are left out of the result, being in a cache.
+        prefix: Tokens at the start of every row that are in a cache.
 
     Returns:
-        Tokens (rows, columns) behind the prefix, and the mask (rows, prefix + columns) of what is not padding.
+        The last tokens (rows, columns) of each row, as many as the longest has behind the prefix; the mask (rows,
+        prefix + columns) of what is not padding; and how many tokens of the prefix stand before them in each row.
     """
-    longest = max(len(row) for row in rows) - prefix
-    ids = torch.full((len(rows), longest), PADDING)
-    mask = torch.zeros((len(rows), prefix + longest), dtype=torch.long)
-    mask[:, :prefix] = 1
+    columns = max(len(row) for row in rows) - prefix
+    ids = torch.full((len(rows), columns), PADDING)
+    mask = torch.zeros((len(rows), prefix + columns), dtype=torch.long)
     for index, row in enumerate(rows):
-        own = len(row) - prefix
-        ids[index, longest - own :] = torch.tensor(row[prefix:])
-        mask[index, prefix + longest - own :] = 1
-    return ids, mask
+        newest = row[-columns:]
+        ids[index, columns - len(newest) :] = torch.tensor(newest)
+        mask[index, prefix + columns - len(row) :] = 1
+    return ids, mask, [max(0, len(row) - columns) for row in rows]
+
+
+def moved_right(shared: torch.Tensor, kept: Sequence[int]) -> torch.Tensor:
+    """Keys or values of a prefix for each row, its first ``kept`` columns at the right end and zeros before them.
+
+    Args:
+        shared: Of one row (1, heads, columns, width).
+        kept: How many columns each row has of it.
+
+    Returns:
+        (rows, heads, columns, width).
+    """
+    _, heads, columns, width = shared.shape
+    moved = shared.new_zeros(len(kept), heads, columns, width)
+    for row, count in enumerate(kept):
+        moved[row, :, columns - count :] = shared[0, :, :count]
+    return moved
 
 
 def write_audio(embeddings: torch.Tensor, ids: torch.Tensor, heard: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import DynamicCache
 
+from cascade_equivalence.models.causal_lm import holds_columns
+from cascade_equivalence.models.reading import Reading, read_prompts
 from cascade_equivalence.models.rows import PADDING
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def score(
     prefix: int = 0,
     shared: DynamicCache | None = None,
     heard: "Heard" = None,
+    read: Reading | None = None,
 ) -> Scores:
     """Score candidate answers.
 
@@ -44,6 +47,7 @@ def score(
         prefix: Tokens at the start of all rows covered by ``shared``.
         shared: Key-value cache of those tokens.
         heard: For prompts with sound: the vectors of each row, as for ``TextLLM.generate``.
+        read: The same rows as they were read already; it is used up.
 
     Returns:
         The scores, rows and candidates in order.
@@ -51,9 +55,8 @@ def score(
     Raises:
         StudyError: The arithmetic overflows.
     """
-    start, mask, cache = text.start(rows, prefix, text.prefix_cache(rows[0][:prefix]) if shared is None else shared)
-    logits = text.logits(start, mask, cache, 1, heard)
-    first = logits[:, 0].log_softmax(-1)
+    read = read or read_prompts(text, rows, prefix, shared, heard)
+    mask, cache, first = read.mask, read.cache, read.logits.log_softmax(-1)
     most = max(map(len, candidates))
     longest = max((len(answer) for own in candidates for answer in own), default=0)
     if not most:
@@ -67,7 +70,12 @@ def score(
     ids, own = ids.flatten(0, 1).to(text.device), own.flatten(0, 1).to(text.device)
     chosen = first.repeat_interleave(most, 0).gather(1, ids[:, :1])
     if longest > 1:
-        cache.batch_repeat_interleave(most)
+        if holds_columns(cache):
+            cache.batch_repeat_interleave(most)
+        else:
+            # A recurrent state cannot be repeated: each candidate's prompt is read for itself.
+            sounds = None if heard is None else [own_sound for own_sound in heard for _ in range(most)]
+            cache = read_prompts(text, [row for row in rows for _ in range(most)], prefix, shared, sounds).cache
         mask = torch.cat([mask.repeat_interleave(most, 0), own[:, :-1]], dim=1)
         later = text.logits(ids[:, :-1], mask, cache, longest - 1).log_softmax(-1)
         chosen = torch.cat([chosen, later.gather(2, ids[:, 1:, None])[:, :, 0]], dim=1)

@@ -12,18 +12,27 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import CacheLayerMixin
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.causal_lm import cached_layers, load_causal_lm
+from cascade_equivalence.models.causal_lm import cached_layers, holds_columns, load_causal_lm
 from cascade_equivalence.models.prompting import PromptWriter, check_lengths
-from cascade_equivalence.models.rows import AUDIO, PADDING, common_prefix, left_padded, write_audio
+from cascade_equivalence.models.reading import Reading
+from cascade_equivalence.models.rows import (
+    AUDIO,
+    PADDING,
+    common_prefix,
+    left_padded,
+    moved_right,
+    write_audio,
+)
 from cascade_equivalence.models.scoring import score
 from cascade_equivalence.models.stopping import Stopping
 
 TIE_CANDIDATES = 8
 Heard = Sequence[torch.Tensor] | None
 SHORTEST_PREFIX = 16
+LEFT_TOGETHER = 0.25
+"""Share of a batch's answers that must be over before their rows leave it, which takes a copy of the others' cache."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class TextLLM(PromptWriter):
         self.at_audio: torch.Tensor | None = None
         self.model: Any = load_causal_lm(folder, dtype)
         self.model.to(device).eval()
+        self._slides = getattr(self.model.config.get_text_config(), "sliding_window", None) is not None
         ends = self.end_tokens(self.model.generation_config)
         vocabulary = self.model.get_output_embeddings().weight.shape[0]
         self._stopping = Stopping(self.tokenizer, ends, vocabulary, device)
@@ -81,14 +91,16 @@ class TextLLM(PromptWriter):
             new_tokens: Tokens that may follow a prompt.
         """
         shared = common_prefix(rows)
-        config = self.model.config.get_text_config()
-        windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
-        # Padding stands between the prefix and a row's own text, which a window would count as distance.
-        columns = max(len(row) for row in rows) + new_tokens
-        too_long = any(window is not None and columns > window for window in windows)
-        # The state of a recurrent layer is not made of columns.
-        recurrent = not all(isinstance(layer, CacheLayerMixin) for layer in self.prefix_cache([]).layers)
-        return 0 if shared < SHORTEST_PREFIX or too_long or recurrent else shared
+        # Padding moves the columns of a row, and with them where its chunks begin.
+        chunk = getattr(self.model.config.get_text_config(), "attention_chunk_size", None)
+        too_long = chunk is not None and max(len(row) for row in rows) + new_tokens > chunk
+        unshared = shared < SHORTEST_PREFIX or too_long or not holds_columns(self._empty_cache())
+        return 0 if unshared else shared
+
+    def _empty_cache(self) -> DynamicCache:
+        """Where keys and values go: of a model whose attention slides, those behind its window, too."""
+        cache = DynamicCache(config=self.model.config)
+        return DynamicCache() if self._slides and holds_columns(cache) else cache
 
     def _run(
         self,
@@ -130,7 +142,7 @@ class TextLLM(PromptWriter):
 
     def prefix_cache(self, tokens: Sequence[int]) -> DynamicCache:
         """Key-value cache of a shared prefix, for one row."""
-        cache = DynamicCache(config=self.model.config)
+        cache = self._empty_cache()
         if tokens:
             ids = torch.tensor([list(tokens)], device=self.device)
             with torch.inference_mode():
@@ -140,12 +152,11 @@ class TextLLM(PromptWriter):
     def start(
         self, rows: list[list[int]], prefix: int, shared: DynamicCache
     ) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
-        """Tokens, mask and cache of prompts behind a shared prefix; padding stands before a row's own text."""
-        cache = DynamicCache(config=self.model.config)
+        """Tokens, mask and cache of prompts behind a shared prefix; the shorter rows read its last tokens again."""
+        cache = self._empty_cache()
+        ids, mask, kept = left_padded(rows, prefix)
         for layer, keys, values in cached_layers(shared):
-            shape = (len(rows), -1, -1, -1)
-            cache.update(keys.expand(shape), values.expand(shape), layer)
-        ids, mask = left_padded(rows, prefix)
+            cache.update(moved_right(keys, kept), moved_right(values, kept), layer)
         return ids.to(self.device), mask.to(self.device), cache
 
     def _pick(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -165,6 +176,7 @@ class TextLLM(PromptWriter):
         prefix: int = 0,
         shared: DynamicCache | None = None,
         heard: Heard = None,
+        read: Reading | None = None,
     ) -> list[Generation]:
         """Answer a batch of tokenized prompts greedily.
 
@@ -174,6 +186,7 @@ class TextLLM(PromptWriter):
             prefix: Tokens at the start that all rows share.
             shared: Their key-value cache, from :meth:`prefix_cache`.
             heard: For prompts with sound: the vectors (n, width) that stand for each row's n ``AUDIO``.
+            read: The same rows as they were read already; it is used up.
 
         Returns:
             One answer a row, in order. An answer ends at an end token or at the first line break behind a word.
@@ -181,25 +194,36 @@ class TextLLM(PromptWriter):
         Raises:
             StudyError: The arithmetic overflows.
         """
-        ids, mask, cache = self.start(rows, prefix, self.prefix_cache(rows[0][:prefix]) if shared is None else shared)
-        last = self._checked(self.forward(ids, mask, cache, heard)[:, -1])
-        answers = torch.full((len(rows), max_new_tokens), PADDING, device=self.device)
+        if read is None:
+            start = self.prefix_cache(rows[0][:prefix]) if shared is None else shared
+            ids, mask, cache = self.start(rows, prefix, start)
+            last = self._checked(self.forward(ids, mask, cache, heard)[:, -1])
+        else:
+            last, mask, cache = read.last, read.mask, read.cache
+        answers: list[list[int]] = [[] for _ in rows]
+        open_rows = list(range(len(rows)))
+        leaving = holds_columns(cache)
         done = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
         started = torch.zeros_like(done)
-        lengths = torch.zeros(len(rows), dtype=torch.long, device=self.device)
         for step in range(max_new_tokens):
             token = self._pick(last)
-            answers[:, step] = token
-            lengths += ~done
+            for row, over, index in zip(open_rows, done.tolist(), token.tolist(), strict=True):
+                if not over:
+                    answers[row].append(index)
             done |= self._stopping.over(token, started)
             started |= self._stopping.speaks(token)
             if bool(done.all()) or step == max_new_tokens - 1:
                 break
+            if leaving and int(done.sum()) > LEFT_TOGETHER * len(done):
+                stay = (~done).nonzero()[:, 0]
+                open_rows = [open_rows[place] for place in stay.tolist()]
+                cache.batch_select_indices(stay)
+                token, mask, done, started = token[stay], mask[stay], done[stay], started[stay]
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
             last = self.forward(token[:, None], mask, cache)[:, -1]
         return [
-            Generation(self._stopping.text(answer[:length]), len(row), length)
-            for answer, row, length in zip(answers.tolist(), rows, lengths.tolist(), strict=True)
+            Generation(self._stopping.text(answer), len(row), len(answer))
+            for answer, row in zip(answers, rows, strict=True)
         ]
 
     def choose(

@@ -9,9 +9,6 @@ from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
 
-READINGS = 2
-"""Under erasure a prompt is read twice: for an answer, and for the likelihoods of the labels."""
-
 
 def voice(study: Study, task: str) -> str:
     """The one voice in which a task is answered under erasure."""
@@ -61,5 +58,5 @@ def need(study: Study, model: str, concept: str, task: str) -> Need:
     """Of answering while a concept is erased: every variant, both arms."""
     erasure = study.erasure
     ways = sum(variants(study, concept).values())
-    clips = min(erasure.per_task, study.items_of(task)) * ways * READINGS
+    clips = min(erasure.per_task, study.items_of(task)) * ways
     return needs.asking_need(study, "speech-llm", opened_models.weights(study, model), clips)

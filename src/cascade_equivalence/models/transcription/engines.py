@@ -1,9 +1,9 @@
 """The engines that transcribe: three ways to run Whisper, and one for the transformers library's other recognisers.
 
 Whisper runs in torch, in CTranslate2, or in torch's encoder before CTranslate2's decoder. All three are greedy, force
-English, take one 30 s window a clip and give the same text but for rounding. On a processor with bfloat16 matrix
-units the hybrid is the fastest: the encoder, half of the work, runs in bfloat16, which CTranslate2 does not do on a
-processor, and CTranslate2's decoder is faster than torch's.
+English, take one window a clip (30 s, unless ``transcribe.window`` says otherwise) and give the same text but for
+rounding. On a processor with bfloat16 matrix units the hybrid is the fastest: the encoder, half of the work, runs in
+bfloat16, which CTranslate2 does not do on a processor, and CTranslate2's decoder is faster than torch's.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from typing import Any, Protocol, get_args
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from cascade_equivalence.config.study import TranscribeConfig
 from cascade_equivalence.errors import StudyError
@@ -21,7 +22,9 @@ from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.transcription.features import window
 from cascade_equivalence.models.transcription.library_engine import LibraryEngine, arithmetic
 from cascade_equivalence.models.transcription.recognisers import TRANSFORMERS, WHISPER, Recogniser, find_recogniser
+from cascade_equivalence.models.transcription.windows import WHOLE, ClipWindows
 
+WHOLE_WINDOW = "whole"
 CONTEXT = 448
 """Positions of every Whisper's decoder: the prompt and the transcript."""
 ENCODED_AT_ONCE = 2
@@ -47,13 +50,23 @@ class TorchEncoder:
         self.dtype = dtype
 
     @torch.inference_mode()
-    def __call__(self, audio: Sequence[np.ndarray]) -> torch.Tensor:
-        """Encode a batch: float32 features (clips, 1500, width)."""
-        mel = window(audio, self.mels).to(self.device)
+    def __call__(self, audio: Sequence[np.ndarray], seconds: float = WHOLE) -> torch.Tensor:
+        """Encode a batch: float32 features (clips, positions, width), 50 positions a second of the window."""
+        mel = window(audio, self.mels, seconds).to(self.device)
         parts = mel.split(ENCODED_AT_ONCE) if self.device == "cpu" else [mel]
         # Autocast keeps layer norms and the softmax in float32.
         with torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32):
-            return torch.cat([self.model.encoder(part).float() for part in parts])
+            return torch.cat([self._states(part).float() for part in parts])
+
+    def _states(self, mel: torch.Tensor) -> torch.Tensor:
+        """What the network's own ``forward`` gives, which takes whole windows only."""
+        encoder = self.model.encoder
+        states = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(mel)))).permute(0, 2, 1)
+        states = (states + encoder.positional_embedding[: states.shape[1]]).to(states.dtype)
+        for block in encoder.blocks:
+            states = block(states)
+        found: torch.Tensor = encoder.ln_post(states)
+        return found
 
 
 class OpenAIWhisper:
@@ -75,10 +88,12 @@ class OpenAIWhisper:
         )
 
     @torch.inference_mode()
-    def transcribe(self, audio: Sequence[np.ndarray]) -> list[str]:
+    def transcribe(self, audio: Sequence[np.ndarray], seconds: float = WHOLE) -> list[str]:
         """See :class:`Engine`."""
-        results = self.encode.model.decode(self.encode(audio), self.options)
-        return [result.text.strip() for result in results]
+        features = self.encode(audio, seconds)
+        # By this number the library knows that it is given features, not a spectrogram.
+        self.encode.model.dims.n_audio_ctx = features.shape[1]
+        return [result.text.strip() for result in self.encode.model.decode(features, self.options)]
 
 
 class CTranslate2Decoder:
@@ -112,7 +127,7 @@ class CTranslate2Decoder:
         self.max_length = max(2 * longest, len(self.prompt) + longest)
 
     def __call__(self, features: torch.Tensor) -> list[str]:
-        """Decode windows (clips, mels, 3000) or encoder features (clips, 1500, width), float32."""
+        """Decode windows (clips, mels, frames) or encoder features (clips, positions, width), float32."""
         import ctranslate2
 
         view = ctranslate2.StorageView.from_array(np.ascontiguousarray(features.cpu().numpy()))
@@ -144,9 +159,9 @@ class FasterWhisper:
         self.decode = CTranslate2Decoder(folder, device, compute_type, config.max_new_tokens)
         self.mels = self.decode.model.n_mels
 
-    def transcribe(self, audio: Sequence[np.ndarray]) -> list[str]:
+    def transcribe(self, audio: Sequence[np.ndarray], seconds: float = WHOLE) -> list[str]:
         """See :class:`Engine`."""
-        return self.decode(window(audio, self.mels))
+        return self.decode(window(audio, self.mels, seconds))
 
 
 class Hybrid:
@@ -158,9 +173,9 @@ class Hybrid:
         self.encode = TorchEncoder(folder, device, resolve_dtype(encoder, device))
         self.decode = CTranslate2Decoder(folder, device, _hybrid_decoder(config, device), config.max_new_tokens)
 
-    def transcribe(self, audio: Sequence[np.ndarray]) -> list[str]:
+    def transcribe(self, audio: Sequence[np.ndarray], seconds: float = WHOLE) -> list[str]:
         """See :class:`Engine`."""
-        return self.decode(self.encode(audio))
+        return self.decode(self.encode(audio, seconds))
 
 
 ENGINES: dict[str, Any] = {"openai-whisper": OpenAIWhisper, "faster-whisper": FasterWhisper, "hybrid": Hybrid}
@@ -193,8 +208,9 @@ def open_engine(folder: Path, config: TranscribeConfig) -> Engine:
     """
     if (recogniser := recogniser_in(folder)) is not None:
         return LibraryEngine(folder, recogniser, config)
-    engine: Engine = ENGINES[config.engine](folder, config)
-    return engine
+    engine = ENGINES[config.engine](folder, config)
+    opened: Engine = engine if config.window == WHOLE_WINDOW else ClipWindows(engine.transcribe)
+    return opened
 
 
 def identity(config: TranscribeConfig, recogniser: Recogniser | None = None) -> EngineIdentity:
@@ -213,4 +229,5 @@ def identity(config: TranscribeConfig, recogniser: Recogniser | None = None) -> 
         dtype = config.dtype if config.dtype != "auto" else str(resolve_dtype("auto", device)).removeprefix("torch.")
         if config.engine == "hybrid" and device != "cpu":
             dtype += f", decoder {_hybrid_decoder(config, device)}"
-    return EngineIdentity(config.engine, dtype, config.max_new_tokens)
+    engine = config.engine if config.window == WHOLE_WINDOW else f"{config.engine}, windows of the clip"
+    return EngineIdentity(engine, dtype, config.max_new_tokens)
