@@ -11,11 +11,12 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from transcribe_and_answer import CHUNK, TASKS, Arm, clips, take_turns
+from transcribe_and_answer import TASKS, clips
+from turns import CHUNK, Arm, processor, ratio, take_turns
 
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, AnswerConfig
@@ -76,7 +77,8 @@ def main() -> None:
     study = read_study(REPOSITORY / "config" / "demo.yaml")
     model = open_mini(study, arguments.dtype)
     audio, _, tasks = clips(study, arguments.clips)
-    report = {}
+    report: dict[str, Any] = {}
+    print(f"{processor()}; {arguments.threads} threads, {arguments.repeats} repeats, {arguments.dtype}")
     for task in TASKS:
         own = [sound for sound, of in zip(audio, tasks, strict=True) if of == task]
         loop = Arm("loop: one clip at a time", answering(model, study, task, 1))
@@ -87,13 +89,13 @@ def main() -> None:
             "clips": len(own),
             "loop_seconds_a_clip": loop.per_item(len(own)),
             "batched_seconds_a_clip": batched.per_item(len(own)),
-            "ratio": loop.per_item(len(own)) / batched.per_item(len(own)),
+            "ratio": ratio(loop, batched),
             "flips": flips,
         }
         found = report[task]
         print(
             f"{task}: {found['clips']} clips, {found['loop_seconds_a_clip']:.3f} s a clip alone, "
-            f"{found['batched_seconds_a_clip']:.3f} s in batches: {found['ratio']:.1f} times faster, {flips} flips"
+            f"{found['batched_seconds_a_clip']:.3f} s in batches: {found['ratio']} times faster, {flips} flips"
         )
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -2,23 +2,23 @@
 
     python benchmarks/transcribe_and_answer.py --clips 32 --repeats 3
 
-Baseline: ``whisper.transcribe`` a clip at a time (openai-whisper, float32), then ``generate`` a prompt at a time
-(transformers, float32). Ours: the engines and the answer path of the library, as `config/demo.yaml` sets them. Arms
-take turns chunk by chunk, so that a machine whose speed drifts slows all of them alike. Loading is timed apart.
+Baselines: ``whisper.transcribe`` a clip at a time (openai-whisper, float32), then ``generate`` a prompt at a time
+(transformers, float32); and what takes batches: the transformers library, ``whisper.decode``, faster-whisper's
+pipeline. Ours: the engines and the answer path of the library, with whole windows and with those of the clip, in
+float32 and in the fastest arithmetic. Arms take turns chunk by chunk, so that a machine whose speed drifts slows all of
+them alike. Loading is not timed. A ratio is the lowest / median / highest of the repeats.
 """
 
 import argparse
 import json
-import statistics
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from turns import CHUNK, Arm, fastest, processor, ratio, share_equal, show, take_turns
+from whisper_peers import batched_peers
 
 from cascade_equivalence.config.speech import HibariVoice
 from cascade_equivalence.config.study import TranscribeConfig
@@ -32,37 +32,19 @@ from cascade_equivalence.tasks.prompts import build_messages
 from cascade_equivalence.tasks.registry import get_task
 
 TASKS = ("ag_news", "sst2")
-CHUNK = 16
-
-
-@dataclass
-class Arm:
-    """One way to do a stage: a function from a chunk to its results, and the seconds each repeat took."""
-
-    name: str
-    run: Callable[[Sequence[Any]], list[str]]
-    seconds: list[float] = field(default_factory=list)
-    results: list[str] = field(default_factory=list)
-
-    def per_item(self, items: int) -> float:
-        """Median seconds an item."""
-        return statistics.median(self.seconds) / items
-
-
-def take_turns(arms: Sequence[Arm], items: Sequence[Any], repeats: int) -> None:
-    """Run every arm over all items, chunk by chunk in turn, ``repeats`` times."""
-    for repeat in range(repeats):
-        for arm in arms:
-            arm.seconds.append(0.0)
-            arm.results = []
-        for start in range(0, len(items), CHUNK):
-            chunk = items[start : start + CHUNK]
-            # Another arm begins each time, so that none always runs on a machine the others have warmed.
-            shift = (repeat + start // CHUNK) % len(arms)
-            for arm in [*arms[shift:], *arms[:shift]]:
-                began = time.perf_counter()
-                arm.results += arm.run(chunk)
-                arm.seconds[-1] += time.perf_counter() - began
+LONGEST = 112
+"""Most tokens of a transcript, as in the demo."""
+OURS: Sequence[tuple[Any, Any, Any]] = [
+    ("openai-whisper", "whole", "float32"),
+    ("faster-whisper", "whole", "int8"),
+    ("hybrid", "whole", "float32"),
+    ("hybrid", "whole", "auto"),
+    ("openai-whisper", "clip", "float32"),
+    ("faster-whisper", "clip", "int8"),
+    ("hybrid", "clip", "float32"),
+    ("hybrid", "clip", "auto"),
+]
+"""Engine, window and arithmetic of our arms; the demo's is the last but one."""
 
 
 def clips(study: Study, count: int) -> tuple[list[np.ndarray], list[str], list[str]]:
@@ -104,9 +86,12 @@ def transcription_arms(folder: Path, threads: int) -> list[Arm]:
         Arm("loop: whisper.transcribe, no timestamps", lambda chunk: loop(chunk, without_timestamps=True)),
         Arm("loop: faster-whisper int8", faster_loop),
     ]
-    for engine in ("openai-whisper", "faster-whisper", "hybrid"):
-        config = TranscribeConfig(engine=engine, device="cpu", batch_size=CHUNK)
-        arms.append(Arm(f"ours: {engine}", open_engine(folder, config).transcribe))
+    arms += batched_peers(whisper, folder, threads, LONGEST)
+    for engine, window, dtype in OURS:
+        config = TranscribeConfig(
+            engine=engine, window=window, dtype=dtype, device="cpu", batch_size=CHUNK, max_new_tokens=LONGEST
+        )
+        arms.append(Arm(f"ours: {engine}, {window} window, {dtype}", open_engine(folder, config).transcribe))
     return arms
 
 
@@ -159,41 +144,24 @@ def answer_arms(study: Study, folder: Path, chat: bool) -> list[Arm]:
     return arms
 
 
-def share_equal(first: Sequence[str], second: Sequence[str]) -> float:
-    """Share of positions with the same text."""
-    return sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
-
-
-def rows(
-    arms: Sequence[Arm], items: int, reference: Sequence[Arm], texts: Sequence[str] | None
-) -> list[dict[str, Any]]:
-    """One row an arm: seconds an item, ratio to the first, equality with the reference arms, word error rate."""
+def rows(arms: Sequence[Arm], items: int, texts: Sequence[str] | None) -> list[dict[str, Any]]:
+    """One row an arm: seconds an item, ratios to the loop and to the best peer in batches, equality, word errors."""
     from cascade_equivalence.models.transcription.words import word_errors
 
+    loop = arms[0]
+    peers = [arm for arm in arms if arm.name.startswith("batch")]
+    best = fastest(peers) if peers else None
     found = []
     for arm in arms:
-        row: dict[str, Any] = {
-            "arm": arm.name,
-            "seconds": arm.per_item(items),
-            "fastest": min(arm.seconds) / items,
-            "ratio": arms[0].per_item(items) / arm.per_item(items),
-        }
-        row |= {f"equal to {other.name}": share_equal(arm.results, other.results) for other in reference}
+        row: dict[str, Any] = {"arm": arm.name, "seconds": arm.per_item(items), "x loop": ratio(loop, arm)}
+        if best is not None:
+            row[f"x {best.name}"] = ratio(best, arm)
+        row["equal to the loop"] = share_equal(arm.results, loop.results)
         if texts is not None:
             counts = word_errors(texts, arm.results)
-            row["wer"] = sum(errors for _, errors in counts) / sum(words for words, _ in counts)
+            row["WER"] = sum(errors for _, errors in counts) / sum(words for words, _ in counts)
         found.append(row)
     return found
-
-
-def show(title: str, table: Sequence[dict[str, Any]]) -> None:
-    """Print rows as a Markdown table."""
-    columns = list(table[0])
-    print(f"\n### {title}\n")
-    print("| " + " | ".join(columns) + " |")
-    print("|" + "---|" * len(columns))
-    for row in table:
-        print("| " + " | ".join(f"{row[c]:.3f}" if isinstance(row[c], float) else str(row[c]) for c in columns) + " |")
 
 
 def main() -> None:
@@ -217,27 +185,36 @@ def main() -> None:
         for name in (arguments.asr, arguments.llm)
     }
     audio, texts, tasks = clips(study, arguments.clips)
-    print(f"{len(audio)} clips, {np.mean([len(clip) for clip in audio]) / 16000:.1f} s on average", file=sys.stderr)
+    print(f"{processor()}; {arguments.threads} threads, {arguments.repeats} repeats")
+    print(f"{len(audio)} clips, {np.mean([len(clip) for clip in audio]) / 16000:.1f} s on average")
 
     hearing = transcription_arms(folders[arguments.asr], arguments.threads)
     for arm in hearing:
         arm.run(audio[:1])  # the first call of each loads code and memory
     take_turns(hearing, audio, arguments.repeats)
-    heard = rows(hearing, len(audio), hearing[:2], texts)
+    heard = rows(hearing, len(audio), texts)
     show(f"Transcribing with {arguments.asr}, seconds a clip", heard)
 
-    questions = list(zip(tasks, hearing[-1].results, strict=True))
+    ours = next(arm for arm in hearing if arm.name == "ours: hybrid, clip window, float32")
+    questions = list(zip(tasks, ours.results, strict=True))
     saying = answer_arms(study, folders[arguments.llm], study.model(arguments.llm).chat)
     for arm in saying:
         arm.run(questions[:2])
     take_turns(saying, questions, arguments.repeats)
-    said = rows(saying, len(questions), saying[:1], None)
+    said = rows(saying, len(questions), None)
     show(f"Answering with {arguments.llm}, seconds a prompt", said)
 
-    loop, ours = heard[0]["seconds"] + said[0]["seconds"], heard[-1]["seconds"] + said[-1]["seconds"]
-    print(f"\nBoth stages: loop {loop:.3f} s an item, ours {ours:.3f} s an item, {loop / ours:.1f} times faster")
+    both = [Arm("both", ours.run) for _ in range(2)]
+    for arm, parts in zip(both, ((hearing[0], saying[0]), (ours, saying[1])), strict=True):
+        arm.seconds = [sum(pair) for pair in zip(*(part.seconds for part in parts), strict=True)]
+    print(f"\nBoth stages in float32, windows of the clip: {ratio(*both)} times faster than the loop")
     if arguments.output:
-        settings = {"clips": len(audio), "repeats": arguments.repeats, "threads": arguments.threads}
+        settings = {
+            "processor": processor(),
+            "clips": len(audio),
+            "repeats": arguments.repeats,
+            "threads": arguments.threads,
+        }
         arguments.output.write_text(json.dumps({"settings": settings, "hear": heard, "answer": said}, indent=2))
 
 

@@ -92,10 +92,21 @@ def test_a_doubtful_transcript_is_heard_again_in_a_whole_window() -> None:
         asked.extend((len(clip), seconds) for clip in audio)
         return ["plain words" if seconds == WHOLE or len(clip) != 16_000 else "again " * 40 for clip in audio]
 
-    audio = [np.zeros(length, np.float32) for length in (32_000, 16_000, 64_000)]
+    audio = [np.ones(length, np.float32) for length in (32_000, 16_000, 64_000)]
     assert ClipWindows(hears).transcribe(audio) == ["plain words"] * 3
     assert [each for each in asked if each[1] == WHOLE] == [(16_000, WHOLE)]
     assert len(asked) == len(audio) + 1
+
+
+def test_silence_is_heard_once() -> None:
+    asked: list[float] = []
+
+    def hears(audio: Sequence[np.ndarray], seconds: float) -> list[str]:
+        asked.append(seconds)
+        return [""] * len(audio)
+
+    assert ClipWindows(hears).transcribe([np.zeros(32_000, np.float32)]) == [""]
+    assert asked == [window_of(2.0)]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from cascade_equivalence.adapter.asking import Prompt, prompt_of
 from cascade_equivalence.adapter.clips import VoicedClip, read_shard
 from cascade_equivalence.adapter.export import write_adapter, write_card
-from cascade_equivalence.adapter.measure import accuracy, chosen
+from cascade_equivalence.adapter.measure import BATCH, accuracy, chosen
 from cascade_equivalence.adapter.plan import HELD_OUT
 from cascade_equivalence.adapter.train import (
     Trained,
@@ -27,6 +27,7 @@ from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
 from cascade_equivalence.config.training import TextsConfig
 from cascade_equivalence.config.voice_training import VoiceAdapterSpec
+from cascade_equivalence.connector.evaluation import error_rate
 from cascade_equivalence.connector.frames import CHECKPOINT
 from cascade_equivalence.connector.run import input_embeddings
 from cascade_equivalence.files import write_text
@@ -37,6 +38,7 @@ from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER, adapte
 from cascade_equivalence.models.speech_llm.voice import STATISTICS, VoicePath, VoiceShape
 from cascade_equivalence.models.speech_llm.voice_adapter import read_voice
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.models.transcription.answers import transcript_of
 from cascade_equivalence.tasks.registry import get_task
 
 CHECKED = 3
@@ -158,6 +160,7 @@ def evaluate_adapter(spec: VoiceAdapterSpec, material: AdapterMaterial, adapter:
             for prompt in asked.voiced
         },
         "texts": {prompt.task: _kept(text, prompt, spoken, voice) for prompt in asked.texts if prompt.answers},
+        "transcripts": _written(text, asked.repeating, material.transcription, spoken, voice),
     }
     write_card(name, spec, material.texts, found, adapter)
 
@@ -191,3 +194,22 @@ def _kept(text: TextLLM, prompt: Prompt, clips: Sequence[VoicedClip], voice: Voi
         for name, own in (("adapter", said), ("base", base), ("typed", typed))
     }
     return {"clips": len(clips), **alike}
+
+
+def _written(
+    text: TextLLM, prompt: Prompt, asked: TranscriptionPrompt, clips: Sequence[VoicedClip], voice: VoicePath
+) -> dict[str, Any]:
+    """Word error rate of the adapter's own transcripts, and of its base's."""
+
+    def rate(heard: Sequence[torch.Tensor]) -> float:
+        rows = [[*prompt.before, *[AUDIO] * len(own), *prompt.after] for own in heard]
+        said: list[str] = []
+        for first in range(0, len(rows), BATCH):
+            some = slice(first, first + BATCH)
+            answers = text.generate(rows[some], asked.max_new_tokens, heard=heard[some])
+            said += [transcript_of(answer.text, asked.answer_prefix) for answer in answers]
+        return error_rate([clip.text for clip in clips], said)
+
+    with adapter_off(text.model):
+        base = rate([clip.words.float() for clip in clips])
+    return {"clips": len(clips), "adapter": rate(heard_by(voice, clips)), "base": base}

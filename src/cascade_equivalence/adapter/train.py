@@ -29,6 +29,8 @@ HIDDEN_SHARE = 0.2
 """Share of the statistics that are hidden then, so that it does not lean on a few."""
 NEIGHBOURS = 8
 """Batches that are drawn together and sorted by length, so that clips of a batch have about the same."""
+TEXTS = 0.5
+"""Share of the steps on words that ask a task; the others ask for a transcript."""
 LED = 4
 """Words of another text that an open question's answer is led through."""
 
@@ -148,8 +150,8 @@ def train(
 
     Each step asks a batch one prompt. For a task of the voice it lowers the cross-entropy of the label, full stop; for
     a task of the words, the divergence from what the unchanged text LLM says to the true words, at every token of an
-    answer drawn at random; for a transcript, the cross-entropy of the text. Some clips of the last two are typed, so
-    that the changed text LLM goes on reading.
+    answer drawn at random; for a transcript, the divergence from what the base says to the same sound. Some steps on
+    words are typed, so that the changed text LLM goes on reading.
 
     Args:
         trained: What is trained, in place.
@@ -231,17 +233,21 @@ def _loss(
     words = [text.tokenize(f" {clip.text}") for clip in some]
     heard = None if draw.random() < config.typed else heard_by(trained.voice, some)
     speech = words if heard is None else [[AUDIO] * len(own) for own in heard]
-    prompt = draw.choice([*asked.texts, asked.repeating])
+    # A transcript every other time: without it the model forgets how to listen to words first.
+    prompt = draw.choice(asked.texts) if asked.texts and draw.random() < TEXTS else asked.repeating
     if prompt is asked.repeating:
         answers = [[*text.tokenize(clip.text), *asked.closing] for clip in some]
-        said = logits_at_answers(text, prompt, speech, answers, heard)
-        return "repeat", functional.cross_entropy(said, _flat(answers))
-    led = [text.tokenize(" " + " ".join(draw.choice(some).text.split()[:LED])) for _ in some]
-    answers = [draw.choice(list(prompt.answers.values())) for _ in some] if prompt.answers else led
+        # As the base hears them, which mishears too: the true words would teach to guess where it does.
+        taught, plain = speech, None if heard is None else [clip.words.float() for clip in some]
+    else:
+        led = [text.tokenize(" " + " ".join(draw.choice(some).text.split()[:LED])) for _ in some]
+        answers = [draw.choice(list(prompt.answers.values())) for _ in some] if prompt.answers else led
+        taught, plain = words, None
     with torch.no_grad(), adapter_off(text.model):
-        teacher = logits_at_answers(text, prompt, words, answers, None).log_softmax(-1)
+        teacher = logits_at_answers(text, prompt, taught, answers, plain).log_softmax(-1)
     student = logits_at_answers(text, prompt, speech, answers, heard).log_softmax(-1)
-    return "text", functional.kl_div(student, teacher, log_target=True, reduction="batchmean")
+    loss = functional.kl_div(student, teacher, log_target=True, reduction="batchmean")
+    return "repeat" if prompt is asked.repeating else "text", loss
 
 
 def _flat(rows: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -40,7 +40,10 @@ class ClipWindows:
         """Transcribe waveforms (16 kHz, float32), in order."""
         seconds = [len(clip) / SAMPLING_RATE for clip in audio]
         texts = self._heard(audio, [window_of(each) for each in seconds])
-        again = [index for index, text in enumerate(texts) if doubtful(text, seconds[index])]
+        # Of a clip in which nothing is said any transcript is as good as the next.
+        again = [
+            index for index, text in enumerate(texts) if doubtful(text, seconds[index]) and bool(audio[index].any())
+        ]
         whole = self._heard([audio[index] for index in again], [WHOLE] * len(again))
         for index, text in zip(again, whole, strict=True):
             texts[index] = text
