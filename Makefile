@@ -1,5 +1,5 @@
-# Two commands: `make demo` runs a whole study on small real models, `make test` checks everything. Both make their own
-# environment in .venv from a bare Python 3.11 and work in any order, any number of times.
+# Two commands: `make demo` runs a whole study on small real models, `make test` checks everything; `make first` is a first
+# look. Each makes its own environment in .venv from a bare Python 3.11, and they work in any order, any number of times.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,12 +8,13 @@ LOCKED := $(PIP) install --quiet --no-deps --require-hashes --requirement
 SNAKEMAKE := $(BIN)/snakemake
 # Small models answer faster than their libraries are imported: nodes are forks of one process that has imported them.
 WARM := CASCADE_EQUIVALENCE_WARM=1
+FIRST := --configfile config/first.yaml --profile profiles/demo
 DEMO := --configfile config/demo.yaml --profile profiles/demo
 EMBEDDED := --configfile config/embedded.yaml --profile profiles/demo
 # A process for each core, four at most: each holds torch. Tests of one file share what they set up and stay together.
 TOGETHER := --numprocesses logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo check test test-long lint format types unit workflow end-to-end slurm report embedded locks benchmark config clean
+.PHONY: help first demo check test test-long lint format types unit workflow end-to-end slurm report embedded locks benchmark config clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +41,10 @@ $(VENV)/.slurm: $(VENV)/.dev requirements/locks/slurm.txt
 	@echo "Installing the packages of requirements/locks/slurm.txt into $(VENV)/slurm"
 	@$(LOCKED) requirements/locks/slurm.txt --upgrade --target $(VENV)/slurm
 	@touch $@
+
+first: $(VENV)/.run ## A first look: one task, one speech LLM, its cascade (a minute or two; two cores; no GPU)
+	@$(WARM) $(SNAKEMAKE) $(FIRST)
+	@$(BIN)/cascade-equivalence show config/first.yaml
 
 demo: $(VENV)/.run ## Run the whole study on small real models (minutes; two cores; no GPU)
 	@$(WARM) $(SNAKEMAKE) $(DEMO)
@@ -99,5 +104,5 @@ locks: $(VENV)/.dev ## Resolve the pins of requirements/ anew: writes requiremen
 benchmark: $(VENV)/.dev ## Time our path against the loop a user would write
 	@$(BIN)/python benchmarks/transcribe_and_answer.py
 
-clean: ## Remove the environment and the demo's results (downloads stay in the cache)
-	@rm -rf $(VENV) results/demo
+clean: ## Remove the environment and the results of `first` and `demo` (downloads stay in the cache)
+	@rm -rf $(VENV) results/demo results/first

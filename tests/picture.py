@@ -51,8 +51,11 @@ def reduced(edges: set[Edge]) -> set[Edge]:
 
 
 def picture(edges: set[Edge]) -> str:
-    """Edges as a Mermaid block."""
-    lines = [f"  {first} --> {second}" for first, second in sorted(reduced(edges))]
+    """Edges as a Mermaid block, a line for each stage that is made from others."""
+    made_from: dict[str, list[str]] = {}
+    for first, second in sorted(reduced(edges)):
+        made_from.setdefault(second, []).append(first)
+    lines = [f"  {' & '.join(firsts)} --> {second}" for second, firsts in sorted(made_from.items())]
     return "\n".join(["```mermaid", "flowchart TB", *lines, "```"])
 
 

@@ -289,9 +289,3 @@ def test_one_fault_of_the_mechanism_is_one_line(mechanism: Any, key: str, check:
     assert check(changed(mechanism=OPENED)) == []
     (line,) = check(changed(mechanism=mechanism))
     assert line.startswith(f"{key}: ") or f" {key}: " in line
-
-
-def test_tasks_that_a_study_lacks_are_one_line_a_key(check: Callable[..., list[str]]) -> None:
-    study = changed(tasks=["sst2"], noise__tasks=["sst2"], items__per_task=16, mechanism=OPENED)
-    keys = [line.partition(":")[0] for line in check(study)]
-    assert keys == ["mechanism.states.tasks", "mechanism.erasure.tasks"]

@@ -1,4 +1,4 @@
-"""What the pages say to type: each command is one that its program takes, and a page says where its programs are."""
+"""What the pages say to type is what programs take, a page says where its programs are, and links lead somewhere."""
 
 import re
 import shlex
@@ -13,7 +13,8 @@ from cascade_equivalence.cli.tree import build_parser
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *(ROOT / "docs").glob("*.md"),
+    ROOT / "RESULTS.md",
+    *(ROOT / "docs").rglob("*.md"),
     *(ROOT / name / "README.md" for name in ("config", "profiles")),
 ]
 PROGRAMS = ("snakemake", "cascade-equivalence")
@@ -60,3 +61,60 @@ def test_a_page_says_how_its_programs_come_to_be_known_before_the_first_is_typed
     assert said is not None
     first = re.search(rf"^ *({'|'.join(PROGRAMS)}) ", text, re.MULTILINE)
     assert first is None or said.start() < first.start()
+
+
+# -- where links lead ----------------------------------------------------------------------------------------
+
+FOLDERS = [each for each in ROOT.iterdir() if each.is_dir() and not each.name.startswith(".")]
+WRITTEN = sorted(
+    path
+    for path in [*ROOT.glob("*.md"), *(page for each in FOLDERS for page in each.rglob("*.md"))]
+    if path.parent == ROOT / "results" or path.parts[len(ROOT.parts)] != "results"
+)
+"""Every page of the project; what studies have made lies under ``results``."""
+
+
+def prose(page: Path) -> str:
+    """A page without what is code."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`\n]*`", "`code`", text)
+
+
+def anchors(page: Path) -> set[str]:
+    """What can stand behind `#` in a link to a page: its headings, as GitHub makes them names."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        name = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        found.add(name if name not in found else f"{name}-{sum(each.startswith(name) for each in found)}")
+    return found
+
+
+LINKS = [(page, link) for page in WRITTEN for link in re.findall(r"\]\(([^)\s]+)\)", prose(page))]
+OWN_LINKS = [(page, link) for page, link in LINKS if not re.match(r"[a-z]+:", link)]
+
+
+def test_links_are_found() -> None:
+    assert len(OWN_LINKS) > 100 and len({page for page, _ in OWN_LINKS}) > 15
+
+
+@pytest.mark.parametrize("page", sorted({page for page, _ in OWN_LINKS}), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    for link in (link for where, link in OWN_LINKS if where == page):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.is_relative_to(ROOT) and target.exists(), f"{page}: {link}"
+        if anchor:
+            assert target.suffix == ".md" and anchor in anchors(target), f"{page}: {link}"
+
+
+def test_every_page_of_docs_stands_in_the_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    listed = {(index.parent / link.partition("#")[0]).resolve() for page, link in OWN_LINKS if page == index}
+    assert set((ROOT / "docs").rglob("*.md")) - {index} <= listed
+
+
+def test_the_first_pages_are_short() -> None:
+    for name, most in (("README.md", 150), ("RESULTS.md", 120)):
+        assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= most

@@ -74,7 +74,7 @@ def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config
         ({"models": ["speech-b"]}, "mechanism.models: there is no model 'speech-b' - did you mean 'speech-a'?"),
         ({"models": ["llama-a"]}, "mechanism.models: 'llama-a' hears nothing"),
         ({"layers": {"speech-a": [0]}}, "mechanism.layers.whisper-a: list the layers, or say under models.whisper-a"),
-        ({"states": {"tasks": ["meld"]}}, "mechanism.states.tasks: there is no selected task 'meld'"),
+        ({"states": {"tasks": ["sst3"]}}, "mechanism.states.tasks.0: 'sst3' is not possible - did you mean 'sst2'?"),
         (
             {"states": {"tasks": ["sst2"], "voices": ["uk"]}},
             "mechanism.states.voices: there is no voice that speaks sst2",

@@ -7,6 +7,7 @@ from cascade_equivalence.errors import StudyError
 
 if TYPE_CHECKING:
     from cascade_equivalence.config.statistics import StatisticsConfig
+    from cascade_equivalence.config.tasks_run import Tell
     from cascade_equivalence.stages.study import Study
 
 
@@ -21,8 +22,13 @@ def read_study(path: Path) -> "Study":
     return study_of(read_config(path), path)
 
 
-def study_of(raw: Any, path: Path) -> "Study":
+def study_of(raw: Any, path: Path, tell: "Tell" = lambda _: None) -> "Study":
     """Check what a config file holds.
+
+    Args:
+        raw: What it holds.
+        path: The file.
+        tell: Gets a line on what is left out of the study, where something is.
 
     Raises:
         StudyError: It is not a valid config; the message begins with the file.
@@ -34,7 +40,7 @@ def study_of(raw: Any, path: Path) -> "Study":
     if raw is None:
         raise StudyError(f"{path} is empty: a study needs `tasks`, `systems` and `speech`")
     try:
-        return Study(load_study(raw, places=registry_places([path])))
+        return Study(load_study(raw, places=registry_places([path]), tell=tell))
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
 

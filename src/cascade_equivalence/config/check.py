@@ -53,7 +53,6 @@ def _name_problems(study: StudyConfig) -> Iterator[str]:
     yield from unknown("noise.babble_voices", study.noise.babble_voices, study.speech.voices, "spoken voice")
     yield from unknown("noise.voices", study.noise.voices, study.speech.voices, "spoken voice")
     yield from unknown("noise.systems", study.noise.systems, study.systems, "selected system")
-    yield from unknown("noise.tasks", study.noise.tasks, study.tasks, "selected task")
     for index, pair in enumerate(study.pairs):
         if (pair.reference, pair.system) in {(other.system, other.reference) for other in study.pairs[:index]}:
             yield f"pairs.{index}: {pair.system!r} and {pair.reference!r} are compared already, the other way round"
@@ -79,13 +78,11 @@ def _statistics_problems(study: StudyConfig) -> Iterator[str]:
     yield from repeated("statistics.family_excludes", study.statistics.family_excludes)
     if apart := study.statistics.family_apart:
         yield from unknown("statistics.family_apart.pairs", apart.pairs, pairs, "pair")
-        yield from unknown("statistics.family_apart.tasks", apart.tasks, study.tasks, "selected task")
         yield from repeated("statistics.family_apart.pairs", apart.pairs)
 
 
 def _surplus_problems(study: StudyConfig) -> Iterator[str]:
     surplus = study.surplus
-    yield from unknown("surplus.tasks", surplus.tasks, study.tasks, "selected task")
     for key, names in (("surplus.tasks", surplus.tasks), ("surplus.voices", surplus.voices)):
         yield from repeated(key, names)
     for task in surplus.tasks:

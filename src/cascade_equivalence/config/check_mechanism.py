@@ -22,7 +22,7 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
         return
     yield from _model_problems(study, opened)
     states, erasure = opened.states, opened.erasure
-    yield from _choices("states.tasks", states.tasks, study.tasks, "selected task")
+    yield from repeated("mechanism.states.tasks", states.tasks)
     yield from _voice_problems("states.voices", states.voices, states.tasks, voices_of)
     yield from repeated("mechanism.states.voices", states.voices)
     if not states.tasks:
@@ -31,12 +31,11 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
         yield "mechanism.probes: pitch_low must be below pitch_high"
     if erasure is None:
         return
-    yield from _choices("erasure.tasks", erasure.tasks, study.tasks, "selected task")
+    yield from repeated("mechanism.erasure.tasks", erasure.tasks)
     yield from repeated("mechanism.erasure.concepts", erasure.concepts)
     yield from repeated("mechanism.erasure.controls", erasure.controls)
     if erasure.voice is not None:
-        heard = [task for task in erasure.tasks if task in study.tasks]
-        yield from _voice_problems("erasure.voice", [erasure.voice], heard, voices_of)
+        yield from _voice_problems("erasure.voice", [erasure.voice], erasure.tasks, voices_of)
 
 
 def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str]:

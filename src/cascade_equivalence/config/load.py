@@ -12,6 +12,7 @@ from cascade_equivalence.config.explain import block, explain
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.read import bound_problem, read_config
 from cascade_equivalence.config.study import Definitions, StudyConfig
+from cascade_equivalence.config.tasks_run import Tell, left_to_run
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.plugins import find_plugin, use
 
@@ -86,13 +87,16 @@ def merge_definitions(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return defined
 
 
-def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Path] = ()) -> StudyConfig:
+def load_study(
+    raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Path] = (), tell: Tell = lambda _: None
+) -> StudyConfig:
     """Check a config and fill in what its registry files define.
 
     Args:
         raw: The config as Snakemake merged it, or as read from YAML.
         root: Folder that relative registry paths start from.
         places: Further folders in which registry files are looked for, one after the other.
+        tell: Gets a line on what is left out of a valid study: what its keys say of tasks that it does not run.
 
     Returns:
         The study, with every definition it can name under ``definitions``.
@@ -130,11 +134,15 @@ def load_study(raw: Mapping[str, Any], root: Path = Path(), places: Sequence[Pat
     except ValidationError as error:
         lines += explain(error, StudyConfig)
     # A definition that was not read would be missed by every name that leads to it.
+    said: list[str] = []
     if not lines:
+        study = left_to_run(study, said.append)
         lines = list(problems(study))
     if lines:
         raise StudyError(block("The config is not valid:", lines))
     _describe_as_read(study)
+    for line in said:
+        tell(line)
     return study
 
 

@@ -21,7 +21,6 @@ def repeat_problems(study: StudyConfig) -> Iterator[str]:
     """Say what is wrong with the repeats of a study whose sections are each valid; one line a problem."""
     chosen = study.statistics
     yield from unknown("statistics.repeat_systems", chosen.repeat_systems, study.systems, "selected system")
-    yield from unknown("statistics.repeat_tasks", chosen.repeat_tasks, study.tasks, "selected task")
     for key in sorted(chosen.asked_again()):
         yield from repeated(f"statistics.{key}", getattr(chosen, key))
     for name in chosen.repeat_systems:
@@ -43,8 +42,14 @@ def _task_problems(study: StudyConfig, name: str) -> Iterator[str]:
                     f"tasks.{task}.{key}: statistics.repeats names {name}, so say how this task is asked again, or "
                     "leave it out of statistics.repeat_tasks"
                 )
-    elif known and not any(_takes(study, name, task) for task in known):
+    elif changes_nothing(study, name):
         yield f"statistics.repeats: {name} changes nothing in {', '.join(known)}; leave it out"
+
+
+def changes_nothing(study: StudyConfig, variant: str) -> bool:
+    """Whether a variant asks none of the tasks that are asked again in another way."""
+    known = [task for task in _tasks(study) if task in study.definitions.tasks]
+    return bool(known) and not any(_takes(study, variant, task) for task in known)
 
 
 def _systems(study: StudyConfig) -> list[str]:

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 
 from cascade_equivalence.conditions import NOISE_KINDS, RATIO, RT60, condition_name
 from cascade_equivalence.config.base import LONGEST_PART, Closed
-from cascade_equivalence.config.names import VOICES
+from cascade_equivalence.config.names import VOICES, TaskName
 from cascade_equivalence.config.sources import Sha256
 from cascade_equivalence.registry import OneOf
 
@@ -192,7 +192,7 @@ class NoiseConfig(Closed):
         default={}, description="Kinds of noise that were added to the four above, by name: their levels."
     )
     voices: list[str] = Field(default=[], description="Voices whose clips are also heard in noise.")
-    tasks: list[str] = Field(default=[], description="Tasks that are also run in noise.")
+    tasks: list[TaskName] = Field(default=[], description="Tasks that are also run in noise.")
     systems: list[str] = Field(
         default=[], description="Systems that are also run in noise; empty takes all. A pair needs both of its systems."
     )

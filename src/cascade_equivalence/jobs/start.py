@@ -8,6 +8,7 @@ from typing import Any
 from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.read import refuse_ambiguous
+from cascade_equivalence.config.tasks_run import with_tasks_given
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.jobs.lock import hold_folder, release_stale
 from cascade_equivalence.jobs.metadata import carry_metadata
@@ -35,10 +36,14 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
     files = [Path(file) for file in workflow.overwrite_configfiles or workflow.configfiles]
     if workflow.is_main_process:
         refuse_ambiguous(files)
-    study = Study(load_study(config, places=registry_places(files)))
+    told: list[str] = []
+    config = with_tasks_given(config, workflow.config_settings.config, files)
+    study = Study(load_study(config, places=registry_places(files), tell=told.append))
     check_vllm_speech(study)
     check_engines(study.engines(), workflow.deployment_settings.deployment_method)
     if workflow.is_main_process:
+        for line in told:
+            print(f"The study's config: {line}.", file=sys.stderr)
         check_places(study)
         # Before this process holds the folder itself.
         if release_stale({folder.as_posix() for folder in bases(study.config).values()}):

@@ -74,7 +74,8 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
             raise StudyError(block(f"{path} is not a valid registry:", lines))
         held = ", ".join(f"{len(entries)} {section}" for section, entries in content.items() if entries)
         return f"valid registry ({held or 'of nothing'})"
-    study = study_of(content, path)
+    told: list[str] = []
+    study = study_of(content, path, told.append)
     # What plugins say of their tables and figures is asked now, as planning will.
     report.targets(study)
     try:
@@ -87,8 +88,8 @@ def check_file(path: Path, *, conda: bool = False, elsewhere: bool = False) -> s
         _check_imported(path, study)
     systems, pairs = len(study.config.systems), len(study.config.pairs)
     silent = [name for name in study.config.systems if study.silent_nodes and not study.is_asked_over_silence(name)]
-    left = f"; not asked over silence: {', '.join(silent)}" if silent else ""
-    return f"valid study ({len(study.nodes)} task x condition, {systems} systems, {pairs} pairs){left}"
+    left = [*([f"not asked over silence: {', '.join(silent)}"] if silent else []), *told]
+    return "; ".join([f"valid study ({len(study.nodes)} task x condition, {systems} systems, {pairs} pairs)", *left])
 
 
 def _check_imported(path: Path, study: "Study") -> None:
