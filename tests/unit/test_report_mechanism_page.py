@@ -28,6 +28,7 @@ from cascade_equivalence.report.verdict_mechanism import findings
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.collections import LineCollection
 
 LAYERS = {"two": (0, 11), "nine": (0, 4, 8, 12, 16, 20, 24, 28, 31), "every": tuple(range(36)), "one": (5,)}
 
@@ -133,7 +134,8 @@ def test_few_draws_are_strokes_and_no_distribution(tables: Tables) -> None:
     (axes,) = [each for each in figure.findobj(mpl.axes.Axes) if each.get_title() == "AG News"]
     assert not [box for box in axes.patches if isinstance(box, mpl.patches.Rectangle)]
     for control, look in STROKES.items():
-        strokes = [each for each in axes.collections if each.get_label() == look["label"]]
+        lines = [each for each in axes.collections if isinstance(each, LineCollection)]
+        strokes = [each for each in lines if each.get_label() == look["label"]]
         found = sorted(path[0][0] for each in strokes for path in each.get_segments())
         mine = table.filter(pl.col("variant").str.starts_with(control), task="ag_news", arm=HEARD)
         assert found == pytest.approx(sorted(100 * mine.filter(positions=ALL)["accuracy"]))

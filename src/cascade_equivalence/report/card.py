@@ -188,7 +188,8 @@ def _way(name: str, outline: Outline) -> list[Station]:
 
 def _needs(tables: Tables, against: Mapping[str, Opponent | None]) -> list[tuple[str, int, int]]:
     """Tasks on which too few items were asked to tell: the texts asked, and those that equal accuracies would take."""
-    cells, found = told(tables), {}
+    cells = told(tables)
+    found: dict[str, tuple[str, int, int]] = {}
     for each in against.values():
         mine = cells.get(each.pair, {}) if each else {}
         for task, one in mine.items():

@@ -93,7 +93,7 @@ def write_report(
         KeyError: A table or figure is for a section that the page does not have.
         ValueError: Two tables have one name, or one has that of a part.
     """
-    confidence, asked = statistics.confidence, _asked(tables)
+    confidence, asked = statistics.confidence, _counted(tables)
     own = [(TABLES[table.name].section, table) for table in displays(tables, confidence)]
     own += [("counts", _counts(asked)), ("costs", costs_table.totals(tables.costs))]
     sections = _sections([*own, *extra_tables], figures, extra_figures)
@@ -203,7 +203,7 @@ def _inline(file: Path, name: str) -> Markup:
     return Markup(named)  # noqa: S704 - our own drawing
 
 
-def _asked(tables: Tables) -> list[dict[str, Any]]:
+def _counted(tables: Tables) -> list[dict[str, Any]]:
     """What was asked: texts, voices, clips and answers of each task."""
     heard = pl.concat([tables.accuracy, tables.noise.select(tables.accuracy.columns)]).unique(
         ["system", "task", "condition"], keep="first", maintain_order=True

@@ -105,8 +105,9 @@ PROBES = Figure(
     caption=(
         "What linear probes read from each layer of each opened model, on held-out items: energy and pitch, and "
         f"the frequencies of characters, as R²; characters in their order as 1 {MINUS} CER, which is another measure "
-        "and has an axis of its own. Grey lines are controls: the same blocks untrained (dashes, with the marker of "
-        "the probe), shuffled targets (dots), a CTC probe that hears nothing. Upright lines are intervals."
+        "and has an axis of its own. Grey lines are controls with the marker of the "
+        "probe: the same blocks untrained (dashes), shuffled targets (dots), a CTC probe that hears nothing. Upright "
+        "lines are intervals; a triangle at the lower edge says that something goes on below."
     ),
     draw=probe_figure,
     planned=lambda study: bool(study.mechanism_files["probes"]),
