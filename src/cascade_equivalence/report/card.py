@@ -52,7 +52,7 @@ SOUND = Station("sound", "sound")
 GIVEN_TEXTS = {ORACLE: Station("text", "the true text"), PRIOR: Station("text", "no text")}
 OWN_TEXTS = {
     SPEECH_LLM: Station("text", "its transcript"),
-    LENS_TEXT: Station("text", "what its last layer shows"),
+    LENS_TEXT: Station("text", "its last layer's words"),
 }
 
 
