@@ -99,7 +99,7 @@ def test_a_screen_answers_and_twelve_hold_the_page(browser: "Browser", address: 
 @pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=lambda size: str(size[0]))
 def test_the_grid_fits(browser: "Browser", address: str, size: tuple[int, int]) -> None:
     page = opened(browser, address, size)
-    box = page.locator("#verdict .scroll")
+    box = page.locator("#verdict > .scroll")
     assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
     cells = page.locator("table.grid :is(th, td)").evaluate_all(
         "all => all.map(cell => cell.scrollWidth - cell.clientWidth)"
