@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
-DESKTOP, PHONE, SMALLEST, PAPER = (1440, 900), (390, 844), (320, 640), (688, 1000)
+DESKTOP, LAPTOP, PHONE, SMALLEST, PAPER = (1440, 900), (1280, 900), (390, 844), (320, 640), (688, 1000)
 SECONDS = 1.5
 TROUBLES: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
 """What went wrong in each page."""
@@ -31,6 +31,12 @@ def opened(browser: "Browser", address: str, size: tuple[int, int] = DESKTOP, **
         page.on(event, lambda what, event=event: said.append((event, str(what))))
     page.on("request", lambda request: said.append(request.url) if _is_outside(request.url) else None)
     page.goto(address)
+    return page
+
+
+def unfolded(page: "Page") -> "Page":
+    """The same page with all that it folds open."""
+    page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
     return page
 
 

@@ -48,7 +48,6 @@ def tables_shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     from report_mechanism_study import SPEAKERS, TASKS, World, write_mechanism
     from report_study import IMPLICIT_OUTLINE, STATISTICS, build, write_study
     from test_report_browser import write_speech
-    from test_report_page import verdicts
 
     from cascade_equivalence.report.browser import browser_items
     from cascade_equivalence.report.costs import clip_seconds, costs_table
@@ -78,7 +77,6 @@ def tables_shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "figures": write_figures(tables, root / "figures"),
         "outline": IMPLICIT_OUTLINE,
         "statistics": STATISTICS,
-        "verdicts": verdicts(tables),
         "items": browser_items(study.answers, study.transcripts, speech, [], IMPLICIT_OUTLINE, per_kind=2),
         "extra_tables": [
             (

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report_page import DESKTOP, PAPER, PHONE, SMALLEST, TROUBLES, opened, table
+from report_page import DESKTOP, LAPTOP, PAPER, PHONE, SMALLEST, TROUBLES, opened, table, unfolded
 from report_study import PLANTED
 
 from cascade_equivalence.report.contents import displays
@@ -20,7 +20,7 @@ FOCUSABLE = "a[href], button, input, select, summary, audio, [tabindex='0']"
 
 def test_the_page_loads_with_all_its_figures(page: "Page", tables_shown: dict[str, Any]) -> None:
     assert page.title() == "Cascade equivalence" and page.locator("#verdict").is_visible()
-    figures = page.locator("figure svg")
+    figures = unfolded(page).locator("figure svg")
     assert figures.count() == sum(path.suffix == ".svg" for path in tables_shown["figures"]) >= 6
     for figure in figures.all():
         box = figure.bounding_box()
@@ -35,8 +35,7 @@ def test_the_page_loads_with_all_its_figures(page: "Page", tables_shown: dict[st
 
 @pytest.mark.parametrize("size", [DESKTOP, (1024, 768), (768, 1024), PHONE, SMALLEST], ids=lambda size: str(size[0]))
 def test_nothing_scrolls_sideways_but_boxes(browser: "Browser", address: str, size: tuple[int, int]) -> None:
-    page = opened(browser, address, size)
-    page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
+    page = unfolded(opened(browser, address, size))
     assert page.evaluate("document.documentElement.scrollWidth") == size[0]
     page.evaluate("window.scrollTo(500, 0)")
     assert page.evaluate("window.scrollX") == 0
@@ -49,9 +48,11 @@ def test_everything_is_reached_by_the_keyboard_and_seen(page: "Page") -> None:
     skip = page.locator("a.skip")
     assert skip.evaluate("link => link === document.activeElement") and skip.bounding_box()["x"] == 0
     page.keyboard.press("Enter")
-    playwright.expect(page.locator("#verdict-title")).to_be_in_viewport()
+    playwright.expect(page.locator("#answer-title")).to_be_in_viewport()
     page.evaluate("document.activeElement.blur(); document.body.focus(); window.scrollTo(0, 0)")
+    page.goto(page.url.partition("#")[0])
     page.reload()
+    unfolded(page)
     wanted = page.evaluate(
         "selector => [...document.querySelectorAll(selector)].filter(each => each.checkVisibility()).length", FOCUSABLE
     )
@@ -75,7 +76,7 @@ def test_everything_is_reached_by_the_keyboard_and_seen(page: "Page") -> None:
 
 def test_the_contents_follow_the_reader(page: "Page") -> None:
     current = page.locator(".contents a[aria-current]")
-    assert current.text_content() == "Verdict"
+    assert current.text_content() == "In short"
     page.locator(".contents a[href='#on-probes']").click()
     playwright.expect(current).to_have_text("Probes: what is encoded")
     assert current.count() == 1
@@ -83,8 +84,55 @@ def test_the_contents_follow_the_reader(page: "Page") -> None:
     playwright.expect(page.locator(".contents a[href='#on-probes']")).to_be_in_viewport()
 
 
+def test_a_screen_answers_and_twelve_hold_the_page(browser: "Browser", address: str) -> None:
+    page = opened(browser, address, LAPTOP)
+    heights = page.evaluate("[document.documentElement.scrollHeight, innerHeight]")
+    assert heights[0] <= 12 * heights[1]
+    for part in (".said", ".cast", ".points", ".example"):
+        box = page.locator(f"#answer {part}").first.bounding_box()
+        assert box and box["y"] + box["height"] <= heights[1], part
+    assert page.locator("#answer").evaluate("card => card.getBoundingClientRect().bottom <= innerHeight")
+    assert TROUBLES[page] == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=lambda size: str(size[0]))
+def test_the_grid_fits(browser: "Browser", address: str, size: tuple[int, int]) -> None:
+    page = opened(browser, address, size)
+    box = page.locator("#verdict > .scroll")
+    assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+    cells = page.locator("table.grid :is(th, td)").evaluate_all(
+        "all => all.map(cell => cell.scrollWidth - cell.clientWidth)"
+    )
+    assert max(cells) <= 0
+    # The words and numbers are there for those who hear the page, the symbols for those who see it.
+    assert page.locator("table.grid .symbol").first.is_visible()
+    assert TROUBLES[page] == []
+    page.context.close()
+
+
+def test_a_link_unfolds_what_it_leads_to(browser: "Browser", address: str) -> None:
+    for name in ("agreement", "figure-probes", "on-erasure", "claims", "in-words", "layers"):
+        page = opened(browser, f"{address}#{name}")
+        playwright.expect(page.locator(f"#{name}")).to_be_in_viewport()
+        assert page.locator("details.fold[open]").count() == 1
+        page.context.close()
+    page = opened(browser, address)
+    page.locator(".contents a[href='#provenance']").click()
+    playwright.expect(page.locator("#provenance .wide")).to_be_in_viewport()
+    page.evaluate("location.hash = '#accuracy'")
+    playwright.expect(page.locator("#accuracy")).to_be_in_viewport()
+    button = page.get_by_role("button", name="Unfold all")
+    button.click()
+    assert page.locator("details.fold:not([open])").count() == 0
+    page.get_by_role("button", name="Fold all").click()
+    assert page.locator("details.fold[open]").count() == 0
+    assert TROUBLES[page] == []
+    page.context.close()
+
+
 def test_heads_of_long_tables_stay_in_sight(page: "Page") -> None:
-    box = page.locator("#agreement .scroll")
+    box = unfolded(page).locator("#agreement .scroll")
     head = page.locator("#agreement thead th").first
     top = head.bounding_box()["y"]
     box.evaluate("box => { box.scrollTop = 300; }")
@@ -96,6 +144,8 @@ def test_without_javascript_all_is_there_to_read(
     browser: "Browser", address: str, tables_shown: dict[str, Any]
 ) -> None:
     page = opened(browser, address, java_script_enabled=False)
+    for fold in page.locator("details.fold").all():
+        fold.locator(":scope > summary").click()
     assert page.locator("main button:visible, main input:visible, main select:visible").count() == 0
     assert not page.locator("#browser").is_visible()
     for shown in displays(tables_shown["tables"], 0.95):
@@ -136,8 +186,9 @@ CONTRAST = """(selector) => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_in_the_light_and_in_the_dark(browser: "Browser", address: str, scheme: Any) -> None:
-    page = opened(browser, address, color_scheme=scheme)
+    page = unfolded(opened(browser, address, color_scheme=scheme))
     words = "p, h1, h2, h3, h4, h5, td, th, dt, dd, li, summary, figcaption, a, label, strong, ins, del, .soft, .kappa"
+    words += ", .station, .holds"
     found = page.evaluate(CONTRAST, words)
     # WCAG 2.2, 1.4.3: 4.5 to 1 for small text.
     assert len(found) > 500 and min(found) >= 4.5
@@ -150,6 +201,8 @@ def test_text_can_be_read_in_the_light_and_in_the_dark(browser: "Browser", addre
 def test_it_is_printed_whole(browser: "Browser", address: str) -> None:
     page = opened(browser, address, PAPER)
     page.emulate_media(media="print")
+    # What is folded has its height on paper, whether or not a script unfolds it.
+    assert page.locator("#agreement").bounding_box()["height"] > 100
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not([open])").count() == 0
     assert not page.locator(".contents, .tools, .filters, audio").filter(visible=True).count()

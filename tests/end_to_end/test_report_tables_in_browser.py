@@ -5,7 +5,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report_page import SHORT, column, number, table
+from report_page import SHORT, column, number, table, unfolded
 
 from cascade_equivalence.report.contents import displays
 from cascade_equivalence.report.display import MINUS
@@ -13,6 +13,11 @@ from cascade_equivalence.report.display import MINUS
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to lead a browser with")
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+
+@pytest.fixture(autouse=True)
+def _unfolded(page: "Page") -> None:
+    unfolded(page)
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])

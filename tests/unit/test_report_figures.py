@@ -4,6 +4,7 @@ from itertools import combinations
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import polars as pl
 import pytest
 from figure_text import written_in
@@ -49,6 +50,18 @@ def test_what_stands_in_a_cell_can_be_read_on_its_colour(shade: float) -> None:
     light = luminance(mpl.colormaps[COLOURS](shade)[:3])
     text = luminance((1.0, 1.0, 1.0) if ink(shade) == "white" else (0.0, 0.0, 0.0))
     assert (max(light, text) + 0.05) / (min(light, text) + 0.05) >= 4.5
+
+
+def test_pairs_at_chance_are_hatched_and_have_no_colour(tables: Tables) -> None:
+    row = tables.agreement.filter(condition="clean").drop_nulls("kappa").head(1)
+    for standing in ("above", "at", "below", "unknown"):
+        figure = agreement_heatmap(row.with_columns(system_against_chance=pl.lit(standing)))
+        axes = figure.axes[0]
+        hatched = [patch for patch in axes.patches if patch.get_hatch()]
+        coloured = np.ma.count(axes.collections[0].get_array())
+        assert (len(hatched), coloured) == ((1, 0) if standing in ("at", "below") else (0, 1))
+        assert any(f"{row['kappa'][0]:.2f}" in text for text, _ in written_in(figure))
+        plt.close(figure)
 
 
 def test_pairs_are_ranked_by_the_tasks_that_they_share() -> None:

@@ -13,20 +13,22 @@ from report_mechanism_study import EARS, MATCHED, SPEAKERS, TASKS, World, write_
 from report_study import IMPLICIT_OUTLINE, PLANTED, STATISTICS, build
 from test_report_page import Page, check_page
 
-from cascade_equivalence.report.figures.erasure import BANDS, DOTS, LEAST, LINES, erasure_figure
+from cascade_equivalence.report.figures.erasure import BANDS, DOTS, LEAST, LINES, STROKES, erasure_figure
+from cascade_equivalence.report.figures.layer_axis import CUT
 from cascade_equivalence.report.figures.lens import lens_figure
 from cascade_equivalence.report.figures.probes import LOOKS, probe_figure
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.mechanism_frames import lens_table
-from cascade_equivalence.report.mechanism_names import MechanismFiles, concept_title
+from cascade_equivalence.report.mechanism_names import ALL, DRAW, HEARD, MechanismFiles, concept_title
 from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict_mechanism import findings
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.collections import LineCollection
 
 LAYERS = {"two": (0, 11), "nine": (0, 4, 8, 12, 16, 20, 24, 28, 31), "every": tuple(range(36)), "one": (5,)}
 
@@ -69,7 +71,8 @@ def test_decodability_has_an_axis_of_its_own(tables: Tables) -> None:
     assert len(panels) == 3 * len({SPEAKERS[0], *EARS})
     for axes in panels:
         assert ("CER" in axes.get_ylabel()) == ("CTC" in axes.get_title()) != (axes.get_ylabel() == "R²")
-        marked = [line for line in axes.lines if line.get_marker() not in ("", "None", None)]
+        lines = [line for line in axes.lines if line.get_linestyle() != "None"]
+        marked = [line for line in lines if line.get_marker() not in ("", "None", None)]
         trained = [line for line in marked if line.get_markerfacecolor() != "white"]
         twins = [line for line in marked if line not in trained]
         # Every probe has its twin in grey dashes, with the same marker.
@@ -97,7 +100,7 @@ def test_dots_and_lines_differ_without_colour() -> None:
     def shape(look: dict[str, Any]) -> tuple[Any, ...]:
         return look.get("marker"), look.get("markerfacecolor") == "white", look.get("linestyle", "-")
 
-    for looks in (DOTS, LINES, LOOKS):
+    for looks in (DOTS, LINES, STROKES, LOOKS):
         assert len({shape(look) for look in looks.values()}) == len(looks)
         assert len({look["label"] for look in looks.values()}) == len(looks)
 
@@ -119,6 +122,39 @@ def test_the_null_is_the_span_of_the_draws(tables: Tables) -> None:
             left, width = found[concept_title(concept), look["label"]]
             assert (left, left + width) == pytest.approx((levels.min() - LEAST, levels.max() + LEAST))
     plt.close(figure)
+
+
+def test_few_draws_are_strokes_and_no_distribution(tables: Tables) -> None:
+    kept = [f"{control}{number}" for control in BANDS for number in (0, 1)]
+    drawn = pl.col("variant").str.contains(DRAW)
+    table = tables.erasure.filter(~drawn | pl.col("variant").is_in(kept))
+    few = table.filter(drawn).select("variant").unique()
+    assert sorted(few["variant"]) == sorted(kept)
+    figure = erasure_figure(table)
+    (axes,) = [each for each in figure.findobj(mpl.axes.Axes) if each.get_title() == "AG News"]
+    assert not [box for box in axes.patches if isinstance(box, mpl.patches.Rectangle)]
+    for control, look in STROKES.items():
+        lines = [each for each in axes.collections if isinstance(each, LineCollection)]
+        strokes = [each for each in lines if each.get_label() == look["label"]]
+        found = sorted(path[0][0] for each in strokes for path in each.get_segments())
+        mine = table.filter(pl.col("variant").str.starts_with(control), task="ag_news", arm=HEARD)
+        assert found == pytest.approx(sorted(100 * mine.filter(positions=ALL)["accuracy"]))
+    plt.close(figure)
+
+
+def test_what_goes_on_below_an_axis_is_marked_there(tables: Tables) -> None:
+    pitch = pl.col("probe").eq("pitch") & ~pl.col("untrained")
+    deep = tables.probes.with_columns(value_low=pl.when(pitch).then(-5.9).otherwise("value_low"))
+    for table, marks in ((tables.probes, 0), (deep, tables.probes.filter(pitch)["value"].drop_nulls().len())):
+        figure = probe_figure(table)
+        cut = [
+            line
+            for axes in figure.findobj(mpl.axes.Axes)
+            for line in axes.lines
+            if line.get_marker() == CUT["marker"] and set(line.get_ydata()) == {axes.get_ylim()[0]}
+        ]
+        assert sum(len(line.get_xdata()) for line in cut) == marks
+        plt.close(figure)
 
 
 def test_figures_come_with_what_was_run_and_are_the_same_every_time(

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from report_study import MINUS_FIVE, OUTLINE, PLANTED, STATISTICS, Study, build, write_study
 
-from cascade_equivalence.config.study import PairSpec
+from cascade_equivalence.config.study import CascadeSpec, PairSpec
 from cascade_equivalence.report import display
 from cascade_equivalence.report.browser import Entry, HeardClip, Items, Side, browser_items
 from cascade_equivalence.report.contents import displays, write_markdown
@@ -23,8 +23,8 @@ from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.figures.figure import figure_name
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
-from cascade_equivalence.report.html import SCRIPTS, VERDICTS, write_report
-from cascade_equivalence.report.shown import SECTIONS, TEMPLATES
+from cascade_equivalence.report.html import SCRIPTS, write_report
+from cascade_equivalence.report.shown import SECTIONS
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
 
@@ -58,6 +58,8 @@ class Page(HTMLParser):
         self.text = ""
         self.scripts: list[tuple[str | None, str]] = []
         self.cells: list[str] = []
+        self.unfolded: list[dict[str, str | None]] = []
+        self.places: dict[str, int] = {}
         self.feed(text)
         self.close()
 
@@ -75,6 +77,9 @@ class Page(HTMLParser):
         """Note an element without content, as SVG has them."""
         self.tags.append(tag)
         self.elements.append((tag, dict(attrs)))
+        if tag in ("table", "figure") and "details" not in self.open:
+            self.unfolded.append(dict(attrs))
+        self.places |= {str(value): len(self.text) for name, value in attrs if name == "id"}
         self.attributes += attrs
 
     def handle_endtag(self, tag: str) -> None:
@@ -89,6 +94,10 @@ class Page(HTMLParser):
             self.text += data
         if {"td", "th"} & set(self.open[-4:]):
             self.cells[-1] += data
+
+    def between(self, start: str, end: str) -> str:
+        """The text from one id to another."""
+        return self.text[self.places[start] : self.places[end]]
 
     @property
     def ids(self) -> list[str | None]:
@@ -112,6 +121,11 @@ def check_page(page: Page) -> None:
     assert all("http" not in rule and "*" not in rule for rule in rules.values())
     assert "connect-src" not in rules and rules["media-src"] == "data: blob:"
     addresses = [value or "" for name, value in page.attributes if name in ("src", "href", "xlink:href", "action")]
+    sounds = [
+        value or "" for tag, each in page.elements if tag == "audio" for name, value in each.items() if name == "src"
+    ]
+    assert all(sound.startswith("data:audio/") for sound in sounds)
+    addresses = [address for address in addresses if address not in sounds]
     assert addresses and all(address.startswith("#") for address in addresses)
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert len(page.ids) == len(set(page.ids))
@@ -123,7 +137,10 @@ def check_page(page: Page) -> None:
     assert all(deeper - level <= 1 for level, deeper in pairwise(levels))
     assert [page.tags.count(tag) for tag in ("main", "nav", "header")] == [1, 1, 1]
     first = next(attributes for tag, attributes in page.elements if tag == "a")
-    assert first == {"class": "skip", "href": "#verdict"}
+    assert first == {"class": "skip", "href": "#answer"}
+    # All but the grid of verdicts is folded.
+    assert [attributes.get("class") for attributes in page.unfolded] in ([], ["grid"])
+    assert not [attributes for tag, attributes in page.elements if tag == "details" and "open" in attributes]
     assert ("html", {"lang": "en"}) in page.elements
 
 
@@ -131,14 +148,6 @@ def write(path: Path, tables: Tables, **changed: Any) -> str:
     """The text of a page."""
     usual = {"title": "t", "tables": tables, "figures": [], "outline": OUTLINE, "statistics": STATISTICS}
     return write_report(path / "report.html", **(usual | changed)).read_text(encoding="utf-8")
-
-
-def verdicts(tables: Tables) -> pl.DataFrame:
-    """A verdict of each kind, in turn, and one pair and task without any."""
-    clean = tables.agreement.filter(condition="clean").head(7)
-    words = [list(VERDICTS)[number % len(VERDICTS)] for number in range(clean.height)]
-    names = ("system", "reference", "match", "task")
-    return clean.select(*names, pl.Series("verdict", words), "kappa", "kappa_low", "kappa_high")
 
 
 def test_figures_are_drawn_and_the_same_every_time(tables: Tables, tmp_path: Path) -> None:
@@ -165,13 +174,12 @@ def test_page_escapes_what_models_say_and_needs_no_network(study: Study, tables:
         title="A <study> & more",
         figures=figures,
         items=browser_items(study.answers, study.transcripts, [], [], OUTLINE),
-        verdicts=verdicts(tables),
         provenance={"seed": 0, "packages": {"polars": "<1>"}, "tasks": ["a", "b"]},
     )
     page = Page(text)
     check_page(page)
     assert PLANTED in page.text and "A <study> & more" in page.text and "packages / polars" in page.text
-    assert page.tags.count("svg") == sum(path.suffix == ".svg" for path in figures) >= 2
+    assert page.tags.count("figure") == sum(path.suffix == ".svg" for path in figures) >= 2
     # The names that SVG gives its dialects are no addresses.
     outside = set(re.findall(r"https?://[^\s\"'<>)]+", text))
     assert outside <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
@@ -190,7 +198,7 @@ def test_the_verdict_comes_first_and_the_items_last(study: Study, tables: Tables
         )
     )
     check_page(page)
-    parts = ["verdict", "behaviour", "inside", "controls", "counts", "cost", "paper", "provenance", "items"]
+    parts = ["answer", "verdict", "behaviour", "inside", "controls", "counts", "cost", "paper", "provenance", "items"]
     assert [each for each in page.ids if each in parts] == parts
     places = [
         *("verdict", "extra-verdict", "behaviour", "on-agreement", "figure-agreement", "agreement", "extra-agreement"),
@@ -226,32 +234,6 @@ def test_tables_stand_in_the_page_cell_by_cell(tables: Tables, tmp_path: Path) -
             assert remark in page.text
 
 
-def test_the_grid_says_each_verdict_in_a_word_and_a_symbol(tables: Tables, tmp_path: Path) -> None:
-    frame = verdicts(tables)
-    page = Page(write(tmp_path, tables, verdicts=frame))
-    check_page(page)
-    symbols = [symbol for symbol, _ in VERDICTS.values()]
-    assert len(set(symbols)) == len(VERDICTS)
-    style = (TEMPLATES / "tables.css").read_text()
-    for word in VERDICTS:
-        look = f"is-{word.replace(' ', '-')}"
-        assert ("class", look) in page.attributes and f".{look} " in style
-    grid = [" ".join(cell.split()) for cell in page.cells[: 1 + 4 + 2 * 5]]
-    assert grid[:5] == ["Pair", "AG News", "SST-2", "MUStARD", "TriviaQA"]
-    body = [cell for number, cell in enumerate(grid[5:]) if number % 5]
-    assert body[-1] == "not run"
-    for row, cell in zip(frame.iter_rows(named=True), body, strict=False):
-        symbol, meaning = VERDICTS[row["verdict"]]
-        kappa = (
-            ""
-            if row["kappa"] is None
-            else f"κ {display.interval(*(row[k] for k in ('kappa', 'kappa_low', 'kappa_high')))}"
-        )
-        assert cell.replace(" ", "") == f"{symbol}{row['verdict']}{kappa}".replace(" ", "") and meaning in page.text
-    with pytest.raises(KeyError):
-        write(tmp_path, tables, verdicts=frame.with_columns(verdict=pl.lit("splendid")))
-
-
 def test_hostile_text_stays_text_in_every_field(tables: Tables, tmp_path: Path) -> None:
     side = Side(HOSTILE, HOSTILE, True, HOSTILE, HOSTILE, False)
     pair = PairSpec.model_construct(system=HOSTILE, reference="tiny-qwen", label=HOSTILE)
@@ -261,13 +243,19 @@ def test_hostile_text_stays_text_in_every_field(tables: Tables, tmp_path: Path) 
     )
     items = Items([pair], [clip], [Entry(0, 0, "only the system right")])
     table = Display("hostile", HOSTILE, [HOSTILE, HOSTILE], [[HOSTILE, HOSTILE]], [HOSTILE, f"‡ {HOSTILE}"])
-    frame = verdicts(tables).with_columns(system=pl.lit(HOSTILE), reference=pl.lit(HOSTILE), match=pl.lit(HOSTILE))
+    named = {
+        name: table.with_columns(pl.col(pl.String).replace("base-smol", HOSTILE))
+        for name, table in dict(tables).items()
+    }
+    pairs = [PairSpec.model_construct(system=HOSTILE, reference="base-qwen", label="LLM changed"), OUTLINE.pairs[0]]
+    systems = {HOSTILE if name == "base-smol" else name: spec for name, spec in OUTLINE.systems.items()}
+    systems[HOSTILE] = CascadeSpec.model_construct(kind="cascade", asr=HOSTILE, llm=HOSTILE)
     text = write(
         tmp_path,
-        tables,
+        tables.changed(**named),
+        outline=replace(OUTLINE, systems=systems, pairs=pairs),
         title=HOSTILE,
         items=items,
-        verdicts=frame,
         extra_tables=[("paper", table)],
         provenance={HOSTILE: {HOSTILE: HOSTILE}},
     )
@@ -276,8 +264,8 @@ def test_hostile_text_stays_text_in_every_field(tables: Tables, tmp_path: Path) 
     assert "img" not in page.tags and "{{ 7*7 }}" in page.text
     (held,) = [json.loads(script) for kind, script in page.scripts if kind == "application/json"]
     assert held == json.loads(json.dumps(items.payload()))
-    # Title twice, the table's, its anchor and cells, the provenance, the grid, the sample without JavaScript.
-    assert page.text.count(HOSTILE) > 15
+    # Title twice, the table's, its anchor and cells, the provenance, the card, the grid, the sample without JavaScript.
+    assert page.text.count(HOSTILE) > 25
     assert re.findall(r"<(?:script|noscript)\b[^>]*>", text).count("<script>") == len(SCRIPTS)
 
 

@@ -7,11 +7,10 @@ from cascade_equivalence.config import names
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.prose import environment
 from cascade_equivalence.report.table import TABLES
-from cascade_equivalence.report.verdict_equivalence import SENTENCES, closing, grid, judged
+from cascade_equivalence.report.verdict_equivalence import SENTENCES, closing, judged
 
 TASKS = list(names.TASKS)
 SHOWN: dict[str, str] = vars(environment().get_template(SENTENCES).module)["verdicts"]
-UNSURE = dict(zip(TASKS, ("at", "below", "unknown") * 2, strict=True))
 VERDICTS = st.dictionaries(st.sampled_from(TASKS), st.sampled_from(list(SHOWN)), min_size=1)
 
 
@@ -56,21 +55,6 @@ def test_tasks_that_are_not_to_be_read_are_not_spoken_of(verdicts: dict[str, str
 @pytest.mark.parametrize("other", [{"system": "another"}, {"condition": "snr0"}])
 def test_other_pairs_and_noise_are_not_this_pair_on_clean_speech(other: dict[str, str]) -> None:
     assert judged(table({"sst2": "equivalent"}, **other), "talker", "cascade", TASKS) == ""
-
-
-@given(VERDICTS, st.sets(st.sampled_from(TASKS)))
-def test_the_grid_reads_nothing_from_guesses(verdicts: dict[str, str], guessed: set[str]) -> None:
-    equivalence = table(verdicts)
-    rows = [
-        {"system": "talker", "reference": "cascade", "task": task, "condition": "clean", "kappa": 0.5}
-        | {"system_against_chance": "above", "reference_against_chance": UNSURE[task] if task in guessed else None}
-        for task in verdicts
-    ]
-    found = grid(equivalence, pl.DataFrame(rows, schema=TABLES["agreement"].schema))
-    assert found["task"].to_list() == list(verdicts) and set(found["kappa"]) == {0.5}
-    for task, verdict in found.select("task", "verdict").iter_rows():
-        unread = task in guessed and verdicts[task] != "undefined"
-        assert verdict == ("guessing" if unread else verdicts[task])
 
 
 @given(VERDICTS)

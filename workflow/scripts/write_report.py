@@ -17,7 +17,6 @@ with node(snakemake) as study:
     from cascade_equivalence.report.paper_tables import paper_displays
     from cascade_equivalence.report.services import services
     from cascade_equivalence.report.tables import Tables, read_csv
-    from cascade_equivalence.report.verdict_equivalence import grid
     from cascade_equivalence.resources import PAPER_NUMBERS
 
     files = {
@@ -45,7 +44,6 @@ with node(snakemake) as study:
         figures=files["figures"],
         outline=outline,
         statistics=study.config.statistics,
-        verdicts=grid(tables.equivalence, tables.agreement),
         items=browser_items(files["answers"], files["transcripts"], files["speech"], files["item_tables"], outline),
         extra_tables=[
             *(("claims", display) for display in judged),

@@ -32,6 +32,10 @@ KINDS = {
     "both wrong, each its own": NEITHER & ~ALIKE,
 }
 """What can become of a clip that two systems answer; every clip is of one kind."""
+SHARED = "both wrong, same answer"
+ONLY_ONE = tuple(kind for kind in KINDS if kind.startswith("only"))
+SHARED_FIRST = list(dict.fromkeys([SHARED, *ONLY_ONE, *reversed(KINDS)]))
+"""Kinds by how much a clip of them tells: a shared error the most, what both got right the least."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ class Items:
             "tasks": {task: task_title(task) for task in tasks},
             "conditions": {condition: condition_title(condition) for condition in conditions},
             "kinds": list(KINDS),
+            "first": SHARED,
             "pairs": [pair.model_dump(mode="json") for pair in self.pairs],
             "clips": [asdict(clip) for clip in self.clips],
             "entries": [entry._asdict() for entry in self.entries],

@@ -19,36 +19,22 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.files import write_text
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.browser import Items
+from cascade_equivalence.report.card import card
 from cascade_equivalence.report.contents import displays
-from cascade_equivalence.report.display import UNDEFINED, Display, ends, percent
+from cascade_equivalence.report.display import Display, percent
 from cascade_equivalence.report.expense import expense
 from cascade_equivalence.report.figures.figure import FIGURES, figure_name
+from cascade_equivalence.report.grid import verdict_grid
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.shown import PARTS, SECTIONS, TEMPLATES
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.verdict import verdict
-from cascade_equivalence.report.verdict_equivalence import GUESSING
 from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories
+from cascade_equivalence.report.wording import counted
 
-STYLES = ("page.css", "tables.css", "items.css", "print.css")
+STYLES = ("page.css", "card.css", "tables.css", "items.css", "print.css")
 SCRIPTS = ("page.js", "tables.js", "words.js", "items.js")
-VERDICTS = {
-    "equivalent": (
-        "=",
-        "equally good within the margin that the study set, with the same answers (κ near the ceiling's)",
-    ),
-    "accuracy only": ("~", "equally good within the margin, but with other answers (κ below its bound)"),
-    "different": ("≠", "a difference is shown: in accuracy, and not within the margin, or κ below its bound"),
-    "ceiling": ("∧", "a ceiling: one LLM and two transcripts, what others are held against"),
-    "inconclusive": ("?", "neither is shown: too few texts, or too close to the bounds"),
-    GUESSING: (
-        "‡",
-        "at least one of the two is not shown to be above chance: what they share may be habits of guessing",
-    ),
-    "undefined": ("·", "there is nothing to judge by"),
-}
-"""Symbol and meaning of each verdict of the grid."""
 MARKS = ("‡", "§", "†", "*", costs_table.FRONT)
 """How remarks begin that explain a mark in the cells: they always show, the others unfold."""
 
@@ -64,6 +50,12 @@ class Section:
     figures: list[dict[str, Any]] = field(default_factory=list)
     tables: list[Display] = field(default_factory=list)
 
+    @property
+    def holds(self) -> str:
+        """What unfolds: so many figures and tables."""
+        counts = {"figure": len(self.figures), "table": len(self.tables)}
+        return ", ".join(counted(number, name) for name, number in counts.items() if number)
+
 
 def write_report(
     path: Path,
@@ -73,7 +65,6 @@ def write_report(
     figures: Sequence[Path],
     outline: Outline,
     statistics: StatisticsConfig,
-    verdicts: pl.DataFrame | None = None,
     items: Items | None = None,
     extra_tables: Sequence[tuple[str, Display]] = (),
     extra_figures: Sequence[tuple[str, Path, str]] = (),
@@ -89,8 +80,6 @@ def write_report(
         figures: SVG files of figures in ``FIGURES``, named by ``Figure.stem``; other suffixes are passed over.
         outline: Names, and what the systems are made of.
         statistics: Level of the intervals, false discovery rate of the claims on the inside of models.
-        verdicts: A row a pair and task: system, reference, match, task, verdict (one of ``VERDICTS``), kappa, kappa_low
-            and kappa_high; shown as a grid.
         items: Items to look at and listen to.
         extra_tables: Further tables, each with the name of its section in ``SECTIONS``.
         extra_figures: Further SVG files, each with the name of its section and a caption.
@@ -104,13 +93,14 @@ def write_report(
         KeyError: A table or figure is for a section that the page does not have.
         ValueError: Two tables have one name, or one has that of a part.
     """
-    confidence, counted = statistics.confidence, _counted(tables)
+    confidence, asked = statistics.confidence, _counted(tables)
     own = [(TABLES[table.name].section, table) for table in displays(tables, confidence)]
-    own += [("counts", _counts(counted)), ("costs", costs_table.totals(tables.costs))]
+    own += [("counts", _counts(asked)), ("costs", costs_table.totals(tables.costs))]
     sections = _sections([*own, *extra_tables], figures, extra_figures)
     for name, sentences in words.items():
         sections[name].words += sentences
     found = findings(tables, statistics)
+    there = items if items and items.entries else None
     scripts = [Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS]  # noqa: S704 - our own
     page = (
         _environment()
@@ -120,15 +110,17 @@ def write_report(
             policy=_policy(scripts),
             styles=[Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in STYLES],  # noqa: S704 - our own
             scripts=scripts,
-            facts=_facts(outline, counted),
+            card=card(tables, outline, statistics, asked, there),
             verdict=verdict(tables, outline),
-            grid=None if verdicts is None or not verdicts.height else _grid(verdicts, confidence),
+            grid=verdict_grid(tables),
+            confidence=f"{confidence:.0%}",
+            named={table.name for section in sections.values() for table in section.tables},
             parts=_parts(sections, inside=bool(found)),
             lead=sections["verdict"],
             levels=four_levels(found) if found else None,
             stories=stories(found, outline),
             expense=expense(tables.costs, tables.agreement, outline),
-            items=items if items and items.entries else None,
+            items=there,
             provenance=_flat(provenance or {}),
         )
     )
@@ -174,7 +166,7 @@ def _sections(
     for section, file, caption in (*planned, *extra_figures):
         drawn = figure_name(file.stem)
         sections[section].figures.append({"svg": _inline(file, drawn), "name": drawn, "caption": caption})
-    names = Counter(["verdict", *PARTS, "provenance", "items"])
+    names = Counter(["answer", "verdict", "in-words", *PARTS, "provenance", "items"])
     for section, table in tables:
         if table.rows:
             sections[section].tables.append(table)
@@ -211,41 +203,6 @@ def _inline(file: Path, name: str) -> Markup:
     return Markup(named)  # noqa: S704 - our own drawing
 
 
-def _facts(outline: Outline, counted: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """The size of the study, for the head of the page."""
-    numbers = {
-        "system": len(outline.systems),
-        "speech LLM": len(outline.speech_llms),
-        "task": len(counted),
-        "text": sum(row["groups"] for row in counted),
-        "answer": sum(row["answers"] for row in counted),
-    }
-    return [(f"{number:,}", name if number == 1 else f"{name}s") for name, number in numbers.items()]
-
-
-def _grid(verdicts: pl.DataFrame, confidence: float) -> dict[str, Any]:
-    """Verdicts as a grid: a row a pair, a column a task."""
-    tasks = verdicts["task"].unique(maintain_order=True).to_list()
-    rows = []
-    for (system, reference, match), part in verdicts.group_by("system", "reference", "match", maintain_order=True):
-        cells = {row["task"]: _verdict_cell(row) for row in part.iter_rows(named=True)}
-        rows.append({"system": system, "reference": reference, "match": match, "cells": [cells.get(t) for t in tasks]})
-    there = verdicts["verdict"].unique().to_list()
-    return {
-        "tasks": [task_title(task) for task in tasks],
-        "rows": rows,
-        "legend": [(symbol, word, meaning) for word, (symbol, meaning) in VERDICTS.items() if word in there],
-        "confidence": f"{confidence:.0%}",
-    }
-
-
-def _verdict_cell(row: Mapping[str, Any]) -> dict[str, str]:
-    kappa = ends(row, "kappa")
-    word = row["verdict"]
-    shown = "" if kappa == UNDEFINED else f"κ {kappa}"
-    return {"word": word, "symbol": VERDICTS[word][0], "kappa": shown, "task": row["task"]}
-
-
 def _counted(tables: Tables) -> list[dict[str, Any]]:
     """What was asked: texts, voices, clips and answers of each task."""
     heard = pl.concat([tables.accuracy, tables.noise.select(tables.accuracy.columns)]).unique(
@@ -261,7 +218,7 @@ def _counted(tables: Tables) -> list[dict[str, Any]]:
     return rows
 
 
-def _counts(counted: Sequence[Mapping[str, Any]]) -> Display:
+def _counts(asked: Sequence[Mapping[str, Any]]) -> Display:
     numbers = ("groups", "voices", "rows", "noisy", "answers")
     return Display(
         name="counted",
@@ -273,7 +230,7 @@ def _counts(counted: Sequence[Mapping[str, Any]]) -> Display:
                 *(f"{row[name]:,}" for name in numbers),
                 percent(1 - row["parsed"] / row["answers"]),
             ]
-            for row in counted
+            for row in asked
         ],
         remarks=["Texts are what is drawn in the intervals: all voices of one text, or all clips of one dialogue."],
     )

@@ -1,6 +1,7 @@
 """A finished study on one screen: a sentence for each speech LLM, who answers like whom, what is right, where it lies.
 
-Open it to change what `cascade-equivalence show` prints; the sentences are in `templates/screen.txt`.
+Open it to change what `cascade-equivalence show` prints; the sentences, which head the page too, are in
+`templates/screen.txt`.
 """
 
 import textwrap
@@ -65,13 +66,13 @@ def screen(tables: Tables, statistics: StatisticsConfig, *, page: str, command: 
     """
     cells, against = told(tables), opponents(tables)
     tasks = tables.accuracy["task"].unique(maintain_order=True).to_list()
-    said = _sentences(tables, cells, against)
-    pairs = _ordered(cells, against)
+    said = _said(sentences(tables))
+    pairs = in_telling_order(cells, against)
     shown = tasks[:SHOWN_TASKS]
     marks = [[SYMBOLS[cells[pair][task].state] if task in cells[pair] else NOT_RUN for task in shown] for pair in pairs]
     grid = ScreenTable("Answers alike?", list(zip(pairs, marks, strict=True)))
     right = ScreenTable("Right, %", _accuracies(tables, pairs, against, shown))
-    inside = _inside(tables, statistics)
+    inside = claims_inside(tables, statistics)
     tail = _ending(page, command)
     others = [counted(len(tasks) - len(shown), "more task")] if len(tasks) > len(shown) else []
 
@@ -113,7 +114,7 @@ def _shares(pairs: int, systems: int, room: int) -> tuple[int, int]:
     return mine, min(systems, room - mine)
 
 
-def _ordered(cells: Mapping[SystemPair, object], against: Mapping[str, Opponent | None]) -> list[SystemPair]:
+def in_telling_order(cells: Mapping[SystemPair, object], against: Mapping[str, Opponent | None]) -> list[SystemPair]:
     """Pairs: each speech LLM and its cascade first, then others with a speech LLM, then the rest."""
     firsts = [each.pair for each in against.values() if each and each.pair in cells]
     theirs = [pair for pair in cells if not against.keys().isdisjoint(pair)]
@@ -123,12 +124,16 @@ def _ordered(cells: Mapping[SystemPair, object], against: Mapping[str, Opponent 
 def _accuracies(
     tables: Tables, pairs: Sequence[SystemPair], against: Mapping[str, Opponent | None], tasks: Sequence[str]
 ) -> list[tuple[Sequence[str], Sequence[str]]]:
-    """One row a system: speech LLMs and their cascades, then the others."""
     right = _right(tables)
+    names = systems_in_order(tables, pairs, against)
+    return [((name,), [_whole(right.get((name, task))) for task in tasks]) for name in names]
+
+
+def systems_in_order(tables: Tables, pairs: Sequence[SystemPair], against: Mapping[str, Opponent | None]) -> list[str]:
+    """Systems: speech LLMs, their cascades, then the others."""
     first = chain(against, (each.cascade for each in against.values() if each), *pairs)
     there = tables.accuracy["system"].unique(maintain_order=True).to_list()
-    names = [name for name in dict.fromkeys([*first, *there]) if name in set(there)]
-    return [((name,), [_whole(right.get((name, task))) for task in tasks]) for name in names]
+    return [name for name in dict.fromkeys([*first, *there]) if name in set(there)]
 
 
 def _right(tables: Tables) -> dict[tuple[str, str], float]:
@@ -140,18 +145,21 @@ def _whole(share: float | None) -> str:
     return NOT_RUN if share is None else f"{100 * share:.0f}"
 
 
-def _sentences(
-    tables: Tables, cells: Mapping[SystemPair, Mapping[str, Told]], against: Mapping[str, Opponent | None]
-) -> list[str]:
-    """A sentence for each speech LLM, wrapped; as many as there is room for."""
+def sentences(tables: Tables) -> list[str]:
+    """A sentence for each speech LLM, in the order of the accuracy table; one that there is none, where there is none.
+
+    Args:
+        tables: The tidy tables.
+    """
+    cells, against, right = told(tables), opponents(tables), _right(tables)
     if not against:
-        systems = tables.accuracy["system"].n_unique()
-        return _wrapped(say(SENTENCES, "no_speech_llm", systems=systems))
-    right = _right(tables)
-    wrapped = [
-        _wrapped(_sentence(name, each, cells.get(each.pair, {}) if each else {}, right))
-        for name, each in against.items()
-    ]
+        return [say(SENTENCES, "no_speech_llm", systems=tables.accuracy["system"].n_unique())]
+    return [_sentence(name, each, cells.get(each.pair, {}) if each else {}, right) for name, each in against.items()]
+
+
+def _said(found: Sequence[str]) -> list[str]:
+    """Sentences, wrapped; as many as there is room for."""
+    wrapped = [_wrapped(sentence) for sentence in found]
     first, room = wrapped[0], SAID - (len(wrapped) > 1)
     lines = first if len(first) <= room else [*first[: room - 1], "…"]
     for done, one in enumerate(wrapped[1:], 1):
@@ -178,7 +186,7 @@ def _sentence(
     voice: list[tuple[str, float, float]] = []
     for task in by_state[APART]:
         mine, theirs = (right.get((system, task), 0.0) for system in (name, each.cascade))
-        hears = cells[task].better == name and not _text_suffices(task)
+        hears = cells[task].better == name and not text_suffices(task)
         (voice if hears else apart).append((_title(task), mine, theirs))
     untold: dict[str, list[str]] = {}
     for task in (*by_state[OPEN], *by_state[CHANCE]):
@@ -198,7 +206,8 @@ def _sentence(
     )
 
 
-def _text_suffices(task: str) -> bool:
+def text_suffices(task: str) -> bool:
+    """Whether a task's words hold all that its label depends on."""
     return task not in TASKS or TASKS[task].text_sufficient
 
 
@@ -212,7 +221,7 @@ def _some(tasks: Sequence[str]) -> list[str]:
     return [_title(task) for task in tasks[:LISTED]] + ([f"{over} more"] if over > 0 else [])
 
 
-def _inside(tables: Tables, statistics: StatisticsConfig) -> list[str]:
+def claims_inside(tables: Tables, statistics: StatisticsConfig) -> list[str]:
     """One line on the claims on opened models; none where none was opened."""
     found = findings(tables, statistics)
     if not found:

@@ -9,32 +9,6 @@ from cascade_equivalence.report import retest_table
 from cascade_equivalence.report.prose import say
 
 SENTENCES = "equivalence.txt"
-GUESSING = "guessing"
-PLACE = ["system", "reference", "task"]
-
-
-def grid(equivalence: pl.DataFrame, agreement: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts of every pair and task on clean speech, for a grid; of systems not shown to be above chance none.
-
-    Args:
-        equivalence: Tidy equivalence table.
-        agreement: Tidy agreement table.
-
-    Returns:
-        ``system``, ``reference``, ``match``, ``task``, ``verdict`` and kappa with its interval. Where one of the two is
-        not shown to be above chance the verdict is ``guessing``.
-    """
-    verdicts = equivalence.filter(condition=CLEAN).select(*PLACE, "match", "verdict")
-    guesses = pl.any_horizontal(
-        pl.col(f"{side}_against_chance").is_in(["at", "below", "unknown"]).fill_null(False)
-        for side in ("system", "reference")
-    )
-    kappas = agreement.filter(condition=CLEAN).select(
-        *PLACE, "kappa", "kappa_low", "kappa_high", guesses.alias(GUESSING)
-    )
-    joined = verdicts.join(kappas, on=PLACE, how="left", maintain_order="left", validate="1:1")
-    told = pl.when(pl.col(GUESSING) & (pl.col("verdict") != "undefined")).then(pl.lit(GUESSING)).otherwise("verdict")
-    return joined.with_columns(verdict=told).drop(GUESSING)
 
 
 def judged(equivalence: pl.DataFrame, system: str, reference: str, tasks: list[str]) -> str:

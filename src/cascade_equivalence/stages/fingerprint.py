@@ -43,11 +43,9 @@ PAPER = (
     *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication*.py"),
 )
 PAGE = (
-    *("!report/verdict*.py", "!report/browser.py", "!report/decisions.py", "!report/expense.py"),
-    "!report/finding.py",
+    *("!report/verdict*.py", "!report/browser.py", "!report/card.py", "!report/decisions.py", "!report/expense.py"),
+    *("!report/finding.py", "!report/grid.py", "!report/screen*.py"),
     *("!report/headline.py", "!report/html.py", "!report/prose.py", "!report/services.py"),
-    # Only the command line shows it.
-    "!report/screen*.py",
 )
 
 # Modules each stage depends on, as globs below the package; `!` takes modules away again. A node names its own further

@@ -26,6 +26,8 @@ ROW_INCHES, GAP_INCHES = 0.62, 0.42
 LABEL_WIDTH = 46  # letters of a line of a pair's label
 MATCH_AT, LABEL_AT = -24, -52  # points left of the cells
 TASKS_AT = 8  # points above the cells, where the names of the tasks are
+PLATE = {"facecolor": "0.97", "edgecolor": "none", "pad": 2}
+"""What is written on hatching stands on."""
 
 
 def agreement_heatmap(table: pl.DataFrame) -> "Drawing":
@@ -38,7 +40,8 @@ def agreement_heatmap(table: pl.DataFrame) -> "Drawing":
         table: Tidy agreement table.
 
     Returns:
-        A figure; cells without a kappa are hatched and say ``n/a``, tasks a pair was not run on are blank.
+        A figure; cells without a kappa are hatched and say ``n/a``, those of pairs at chance are hatched and have their
+        numbers, tasks a pair was not run on are blank.
     """
     from matplotlib import pyplot as plt
 
@@ -131,8 +134,10 @@ def _cells(axes: "Axes", cells: pl.DataFrame, pairs: pl.DataFrame, tasks: list[s
     values = np.full((len(rows), len(tasks)), np.nan)
     for i, pair in enumerate(rows):
         for j, task in enumerate(tasks):
-            kappa = found.get((pair["system"], pair["reference"], task), {}).get("kappa")
-            values[i, j] = np.nan if kappa is None else kappa
+            row = found.get((pair["system"], pair["reference"], task))
+            # A colour would say how alike they are, which guesses do not tell.
+            if row and row["kappa"] is not None and _standing(row) != NOT_ABOVE:
+                values[i, j] = row["kappa"]
     sns.heatmap(
         values,
         ax=axes,
@@ -171,32 +176,36 @@ def _beside(axes: "Axes", text: str, offset: tuple[float, float], y: float, styl
     axes.annotate(text, (0, y), xytext=offset, textcoords="offset points", **look)
 
 
-def _kappa_cell(axes: "Axes", corner: tuple[int, int], row: dict[str, Any], color: str) -> None:
-    from matplotlib.patches import Rectangle
+def _standing(row: dict[str, Any]) -> str:
+    """How a pair stands to chance: as the one of the two does of which least can be said."""
+    return worst(standing_to_chance(row[f"{arm}_against_chance"]) for arm in ("system", "reference"))
 
+
+def _kappa_cell(axes: "Axes", corner: tuple[int, int], row: dict[str, Any], color: str) -> None:
     x, y = corner[0] + 0.5, corner[1] + 0.5
     if row["kappa"] is None:
-        inset = 0.02
-        axes.add_patch(
-            Rectangle(
-                (corner[0] + inset, corner[1] + inset),
-                1 - 2 * inset,
-                1 - 2 * inset,
-                facecolor="0.97",
-                hatch="////",
-                edgecolor="0.75",
-                linewidth=0,
-            )
-        )
-        plate = {"facecolor": "0.97", "edgecolor": "none", "pad": 2}
-        axes.text(x, y, UNDEFINED, ha="center", va="center", color="0.2", size=10, bbox=plate)
+        _hatch(axes, corner)
+        axes.text(x, y, UNDEFINED, ha="center", va="center", color="0.2", size=10, bbox=PLATE)
         return
-    standing = worst(standing_to_chance(row[f"{arm}_against_chance"]) for arm in ("system", "reference"))
+    standing = _standing(row)
+    plate = None
+    if standing == NOT_ABOVE:
+        _hatch(axes, corner)
+        color, plate = "0.2", PLATE
     value = decimal(row["kappa"]) + {NOT_ABOVE: GUESSING, UNCLEAR: MARKS["unknown"]}.get(standing, "")
-    axes.text(x, y - 0.08, value, ha="center", va="center", color=color, size=11)
+    axes.text(x, y - 0.08, value, ha="center", va="center", color=color, size=11, bbox=plate)
     if row["kappa_low"] is not None:
         ends = f"[{decimal(row['kappa_low'])}, {decimal(row['kappa_high'])}]"
-        axes.text(x, y + 0.22, ends, ha="center", va="center", color=color, size=7)
+        axes.text(x, y + 0.22, ends, ha="center", va="center", color=color, size=7, bbox=plate)
+
+
+def _hatch(axes: "Axes", corner: tuple[int, int]) -> None:
+    """A cell whose colour would say nothing."""
+    from matplotlib.patches import Rectangle
+
+    inset = 0.02
+    place, side = (corner[0] + inset, corner[1] + inset), 1 - 2 * inset
+    axes.add_patch(Rectangle(place, side, side, facecolor="0.97", hatch="////", edgecolor="0.75", linewidth=0))
 
 
 AGREEMENT = Figure(
@@ -206,8 +215,9 @@ AGREEMENT = Figure(
     caption=(
         "Cohen's κ of each pair on each task, clean speech, with its interval. Pairs of a speech LLM and a "
         "cascade first, then of two speech LLMs, then of two cascades, each by falling mean κ over the tasks that"
-        " they share; “match” says whether the two text LLMs are the same. ‡ at least one of the two is not above"
-        " chance; ∘ of at least one there are too few groups to tell. n/a: κ is undefined; blank: not run."
+        " they share; “match” says whether the two text LLMs are the same. Hatched, ‡: at least one of the two is not"
+        " above chance, so κ does not tell how alike they are; ∘ of at least one there are too few groups to tell."
+        " n/a: κ is undefined; blank: not run."
     ),
     draw=agreement_heatmap,
     planned=lambda study: bool(study.config.pairs),

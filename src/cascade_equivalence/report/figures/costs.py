@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 LEAST_SPAN = 4.0
 """Smallest ratio of the ends of the cost axis: below it a difference of nothing would fill the panel."""
 MARGIN = 1.35
-FRONT: dict[str, Any] = {"color": "0.45", "linewidth": 1.2, "linestyle": "-", "zorder": 1, "label": "Pareto front"}
+FRONT: dict[str, Any] = {
+    "color": "0.1",
+    "linewidth": 1.1,
+    "linestyle": (0, (5, 2)),
+    "zorder": 1,
+    "label": "Pareto front",
+}
 
 
 def costs_figure(table: pl.DataFrame) -> "Drawing":
@@ -56,6 +62,7 @@ def costs_figure(table: pl.DataFrame) -> "Drawing":
         for system, look in looks.items():
             _point(axes, part.filter(system=system), look)
         axes.set_title(task_title(task))
+        axes.margins(y=0.1)  # no marker on an edge
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.grid(color="0.92", linewidth=0.8)
         sns.despine(ax=axes)

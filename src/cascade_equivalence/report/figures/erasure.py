@@ -8,7 +8,7 @@ from cascade_equivalence.config.mechanism import AFFINE, BASELINE, DRAWN, LINEAR
 from cascade_equivalence.report.figures.figure import Counterpart, Figure
 from cascade_equivalence.report.figures.layer_axis import GREY, legend, parts
 from cascade_equivalence.report.figures.looks import COLORS
-from cascade_equivalence.report.mechanism_names import HEARD, READ, concept_title
+from cascade_equivalence.report.mechanism_names import DRAW, HEARD, READ, concept_title, concepts_of
 from cascade_equivalence.report.naming import task_title
 
 if TYPE_CHECKING:
@@ -43,8 +43,14 @@ BANDS: dict[str, dict[str, Any]] = {
         "linewidth": 0.9,
     },
 }
+STROKES: dict[str, dict[str, Any]] = {
+    "random": {"label": "Random draws of its rank", "color": "0.72", "linewidth": 2.6},
+    "principal": {"label": "Draws with as much variance", "color": "0.35", "linewidth": 1.1, "linestyle": (0, (2, 1))},
+}
+"""Draws one by one, where they are too few to have a spread."""
+FEWEST_IN_BOX = 5
 BAND_HEIGHT = {"random": 0.84, "principal": 0.62}
-"""Heights of the boxes, of a line."""
+"""Heights of the boxes and strokes, of a line."""
 LEAST = 0.4
 """Points by which a box reaches beyond its draws; a span of nothing would not be seen."""
 
@@ -76,23 +82,30 @@ def erasure_figure(table: pl.DataFrame) -> "Drawing":
     for strip, model in zip(parts(figure, models), models, strict=True):
         grid = strip.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
         for axes, task in zip(grid, tasks, strict=True):
-            _panel(axes, pooled.filter(model=model, task=task), concepts)
+            of_panel = pl.col("model").eq(model) & pl.col("task").eq(task)
+            _panel(axes, pooled.filter(of_panel), table.filter(of_panel), concepts)
             axes.set_title(task_title(task))
             drawn.append(axes)
         grid[0].set_yticks(range(len(concepts)), [concept_title(concept) for concept in concepts])
+        for label, concept in zip(grid[0].get_yticklabels(), concepts, strict=True):
+            if concept in concepts_of("control"):
+                label.set(style="italic", color=GREY)
         strip.supxlabel("Accuracy (%)", size=9)
-    legend(figure, drawn, (*DOTS.values(), *BANDS.values(), CHANCE, *LINES.values()), 3 if len(tasks) > 2 else 2)  # noqa: PLR2004 - as wide as the panels
+    looks = (*DOTS.values(), *BANDS.values(), *STROKES.values(), CHANCE, *LINES.values())
+    legend(figure, drawn, looks, 3 if len(tasks) > 2 else 2)  # noqa: PLR2004 - as wide as the panels
     return figure
 
 
-def _panel(axes: "Axes", rows: pl.DataFrame, concepts: list[str]) -> None:
+def _panel(axes: "Axes", rows: pl.DataFrame, single: pl.DataFrame, concepts: list[str]) -> None:
     import seaborn as sns
 
     _levels(axes, rows)
     for line, concept in enumerate(concepts):
         for row in rows.filter(concept=concept).iter_rows(named=True):
             key = row["arm"], row["variant"]
-            if row["variant"] in DRAWN:
+            if row["variant"] in DRAWN and row["draws"] < FEWEST_IN_BOX:
+                _strokes(axes, row, single, line)
+            elif row["variant"] in DRAWN:
                 _span(axes, row, line)
             elif key in DOTS and row["accuracy"] is not None:
                 y, look = line + ASIDE[key], DOTS[key]
@@ -129,6 +142,16 @@ def _span(axes: "Axes", row: dict[str, Any], line: int) -> None:
     axes.add_patch(Rectangle((low, line - height / 2), high - low, height, zorder=zorder, **BANDS[row["variant"]]))
 
 
+def _strokes(axes: "Axes", row: dict[str, Any], single: pl.DataFrame, line: int) -> None:
+    """A control's draws one by one, on the concept's line: a box around two would look like a distribution."""
+    control, half = row["variant"], BAND_HEIGHT[row["variant"]] / 2
+    of_control = pl.col("variant").str.replace(DRAW, "${1}") == control
+    place = {name: row[name] for name in ("concept", "arm", "positions")}
+    drawn = single.filter(of_control, **place)["accuracy"].drop_nulls().to_numpy()
+    zorder = 0.5 + DRAWN.index(control) / 10
+    axes.vlines(100 * drawn, line - half, line + half, zorder=zorder, **STROKES[control])
+
+
 ERASURE = Figure(
     name="erasure",
     table="erasure",
@@ -136,9 +159,10 @@ ERASURE = Figure(
     caption=(
         "Accuracy while a concept is erased from all watched layers. Filled dots: linear erasure, as in the "
         "paper; open dots: affine erasure, which keeps the mean; triangles: the same eraser while the model reads"
-        " the true text. The boxes are each concept's own controls, from audio: from the lowest to the highest of"
-        " the draws of random directions, as many as its eraser takes away (grey), and of those that carry as "
-        "much variance (outlined). Level lines are intervals."
+        " the true text (linear; affine from text is in the table). The boxes are each concept's own controls, from "
+        "audio: from the lowest to the highest of the draws of random directions, as many as its eraser takes away "
+        f"(grey), and of those that carry as much variance (outlined); fewer than {FEWEST_IN_BOX} draws are strokes, "
+        "one each. Names in italics are controls themselves. Level lines are intervals."
     ),
     draw=erasure_figure,
     planned=lambda study: bool(study.mechanism_files["erasure"]),

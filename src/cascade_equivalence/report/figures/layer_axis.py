@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 GREY = "0.45"
+CUT: dict[str, Any] = {"linestyle": "", "marker": 7, "markersize": 5, "clip_on": False}
+"""A triangle at the lower edge, where something goes on below it."""
 LABEL_SHARE = 0.075
 """Least distance of two layers with a number each, as a share of the axis."""
 
@@ -33,23 +35,32 @@ def label_layers(axes: "Axes", layers: list[int]) -> None:
     axes.grid(axis="y", color="0.9", linewidth=0.8)
 
 
-def curve(axes: "Axes", rows: pl.DataFrame, name: str, look: dict[str, Any]) -> None:
+def curve(axes: "Axes", rows: pl.DataFrame, name: str, look: dict[str, Any], aside: float = 0.0) -> None:
     """Draw a column over the layers, with its interval where it has one; nothing where it is nowhere defined.
+
+    What reaches below the axis, whose limits are set before, is cut there, with a mark.
 
     Args:
         axes: The axes.
         rows: One row a layer.
         name: The column; its interval is in ``{name}_low`` and ``{name}_high``.
         look: How the line is drawn.
+        aside: How far it stands beside the layers, in layers.
     """
     there = rows.drop_nulls(name).sort("layer")
     if not there.height:
         return
+    lowest = there[name]
     if f"{name}_low" in there.columns:
         bars = there.drop_nulls(f"{name}_low")
         x, low, high = (bars[column].to_numpy() for column in ("layer", f"{name}_low", f"{name}_high"))
-        axes.vlines(x, low, high, color=look["color"], linewidth=0.9, alpha=0.55, zorder=1.5)
-    axes.plot(there["layer"].to_numpy(), there[name].to_numpy(), **look)
+        axes.vlines(x + aside, low, high, color=look["color"], linewidth=0.9, alpha=0.55, zorder=1.5)
+        lowest = there[f"{name}_low"].fill_null(there[name])
+    axes.plot(there["layer"].to_numpy() + aside, there[name].to_numpy(), **look)
+    bottom = axes.get_ylim()[0]
+    cut = there.filter(lowest < bottom)["layer"].to_numpy()
+    if len(cut):
+        axes.plot(cut + aside, [bottom] * len(cut), zorder=4, **CUT | {"color": look["color"]})
 
 
 def parts(figure: "Figure", models: list[str]) -> "list[SubFigure]":

@@ -26,7 +26,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 CHANCE: dict[str, Any] = {"label": "Recall by chance", "color": GREY, "linestyle": (0, (1, 1.6)), "linewidth": 1.3}
 BAND: dict[str, Any] = {
-    "label": "Precision by chance, and less",
+    "label": "Precision by chance",
     "facecolor": "0.88",
     "edgecolor": GREY,
     "linewidth": 0.8,
@@ -90,8 +90,8 @@ LENS = Figure(
     section="lens",
     caption=(
         "Of the tokens that the logit lens shows at each layer, the share that occurs in what was spoken "
-        "(precision); of what was spoken, the share that it shows (recall). The grey band is the precision "
-        "against the transcripts of other utterances. A tuned lens is shown on the test items alone. Upright "
+        "(precision); of what was spoken, the share that it shows (recall). The upper edge of the grey area is the "
+        "precision against the transcripts of other utterances. A tuned lens is shown on the test items alone. Upright "
         "lines are intervals."
     ),
     draw=lens_figure,

@@ -29,13 +29,14 @@ UNTRAINED: dict[str, Any] = {
     "label": "With untrained blocks",
     "color": GREY,
     "linestyle": (0, (4, 2)),
-    "markerfacecolor": "white",
     "linewidth": 1.1,
 }
 CONTROLS: dict[str, dict[str, Any]] = {
     "shuffled": {"label": "Shuffled targets", "color": GREY, "linestyle": (0, (1, 1.6)), "linewidth": 1.3},
     "prior": {"label": "Nothing heard (CTC)", "color": "0.6", "linestyle": (0, (7, 2, 1, 2)), "linewidth": 1.3},
 }
+ASIDE = 0.02
+"""How far the probes of a panel stand beside each other, as a share of the layers."""
 FLOOR = -1.5
 """R2 below this is not shown: it only says that a probe is worse than the mean."""
 
@@ -62,12 +63,14 @@ def probe_figure(table: pl.DataFrame) -> "Drawing":
         mine = trained.filter(model=model)
         layers = mine["layer"].unique().sort().to_list()
         for axes, (title, probes) in zip(strip.subplots(1, len(PANELS)), PANELS.items(), strict=True):
-            for probe in probes:
-                _curves(axes, mine.filter(probe=probe), LOOKS[probe])
+            axes.set_ylim(*_ends(trained, probes))
+            step = ASIDE * max(1, layers[-1] - layers[0])
+            for place, probe in enumerate(probes):
+                aside = step * (place - (len(probes) - 1) / 2)
+                _curves(axes, mine.filter(probe=probe), LOOKS[probe], aside)
             axes.set_title(title)
             axes.set_xlabel("Layer")
             axes.set_ylabel(f"1 {MINUS} CER" if probes == ("ctc",) else "R²")
-            axes.set_ylim(*_ends(trained, probes))
             label_layers(axes, layers)
             sns.despine(ax=axes)
             drawn.append(axes)
@@ -75,12 +78,13 @@ def probe_figure(table: pl.DataFrame) -> "Drawing":
     return figure
 
 
-def _curves(axes: "Axes", rows: pl.DataFrame, look: dict[str, Any]) -> None:
-    marker = {"marker": look["marker"], "markersize": 4}
+def _curves(axes: "Axes", rows: pl.DataFrame, look: dict[str, Any], aside: float) -> None:
+    marker = {"marker": look["marker"], "markersize": 4, "markerfacecolor": "white"}
     for name, control in CONTROLS.items():
-        curve(axes, rows, name, control)
-    curve(axes, rows.drop("untrained_value_low", "untrained_value_high"), "untrained_value", UNTRAINED | marker)
-    curve(axes, rows, "value", look | {"linewidth": 1.6, "markersize": 5})
+        curve(axes, rows, name, control | marker, aside)
+    untrained = rows.drop("untrained_value_low", "untrained_value_high")
+    curve(axes, untrained, "untrained_value", UNTRAINED | marker, aside)
+    curve(axes, rows, "value", look | {"linewidth": 1.6, "markersize": 5}, aside)
 
 
 def _ends(trained: pl.DataFrame, probes: tuple[str, ...]) -> tuple[float, float]:
@@ -101,8 +105,9 @@ PROBES = Figure(
     caption=(
         "What linear probes read from each layer of each opened model, on held-out items: energy and pitch, and "
         f"the frequencies of characters, as R²; characters in their order as 1 {MINUS} CER, which is another measure "
-        "and has an axis of its own. Grey lines are controls: the same blocks untrained (dashes, with the marker of "
-        "the probe), shuffled targets (dots), a CTC probe that hears nothing. Upright lines are intervals."
+        "and has an axis of its own. Grey lines are controls with the marker of the "
+        "probe: the same blocks untrained (dashes), shuffled targets (dots), a CTC probe that hears nothing. Upright "
+        "lines are intervals; a triangle at the lower edge says that something goes on below."
     ),
     draw=probe_figure,
     planned=lambda study: bool(study.mechanism_files["probes"]),

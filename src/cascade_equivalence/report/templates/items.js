@@ -4,7 +4,7 @@
   const source = document.getElementById("items-data");
   if (!source) return;
   const data = JSON.parse(source.textContent);
-  const PAGE = 8; // cards at a time
+  const PAGE = 4; // cards at a time
   const form = document.querySelector("#browser form");
   const cards = document.getElementById("browser-cards");
   const more = document.getElementById("browser-more");
@@ -58,10 +58,13 @@
     player.addEventListener("error", () => {
       player.replaceWith(make("p", `This browser does not play the clip. ${where}`, "absent"));
     });
-    player.addEventListener("play", () => {
-      for (const other of document.querySelectorAll("audio")) if (other !== player) other.pause();
-    });
     return player;
+  };
+  // What a link to an item says: the two that are compared, and of which clip. It stays the same in another draw.
+  const nameOf = (entry) => {
+    const { system, reference } = data.pairs[entry.pair];
+    const { task, condition, item, voice } = data.clips[entry.clip];
+    return `item-${[system, reference, task, condition, item, voice].map(encodeURIComponent).join("/")}`;
   };
   const cardOf = (entry) => {
     const clip = data.clips[entry.clip], pair = data.pairs[entry.pair];
@@ -70,7 +73,11 @@
     const facts = [clip.item, `voice ${clip.voice}`, data.conditions[clip.condition]];
     if (clip.seconds !== null) facts.push(`${clip.seconds.toFixed(1)} s`);
     meta.append(...facts.map((fact) => make("span", fact)));
-    card.append(make("h3", `${data.tasks[clip.task]}: ${kindOf(entry.kind, pair)}`), meta, soundOf(clip));
+    const link = make("a", `${data.tasks[clip.task]}: ${kindOf(entry.kind, pair)}`, "anchor");
+    link.href = `#${nameOf(entry)}`;
+    const title = document.createElement("h3");
+    title.append(link);
+    card.append(title, meta, soundOf(clip));
     if (clip.spoken !== null) card.append(make("p", `\u201c${clip.spoken}\u201d`, "spoken"));
     const lettered = options(clip);
     if (lettered.length) card.append(make("p", lettered.join("; "), "soft"));
@@ -80,6 +87,8 @@
     sides.append(sideOf(clip, pair.system), sideOf(clip, pair.reference));
     card.append(gold, sides);
     const item = document.createElement("li");
+    item.id = nameOf(entry);
+    item.tabIndex = -1;
     item.append(card);
     return item;
   };
@@ -121,30 +130,59 @@
   fill("kind", data.kinds.map((kind) => [kind, kind]));
   fill("voice", [...new Set(data.clips.map((clip) => clip.voice))].sort().map((voice) => [voice, voice]));
   fill("condition", Object.entries(data.conditions));
-  const first = () => {
-    if (data.pairs.length) form.elements.pair.value = "0";
+  const choose = (wanted) => {
+    for (const element of form.elements) if (element.name) element.value = wanted[element.name] ?? "";
     renew();
   };
+  // Shared errors tell most, so they are shown first.
+  const first = () => {
+    const shared = data.entries.find((entry) => entry.kind === data.first);
+    choose(shared ? { pair: String(shared.pair), kind: data.first } : { pair: data.pairs.length ? "0" : "" });
+  };
+  const goTo = (place) => {
+    while (place >= shown && shown < found.length) extend();
+    const card = cards.children[place];
+    if (!card) return;
+    card.focus();
+    card.scrollIntoView({ block: "nearest" });
+    history.replaceState(null, "", `#${card.id}`);
+  };
+  const follow = () => {
+    const entry = data.entries.find((each) => location.hash === `#${nameOf(each)}`);
+    if (!entry) return;
+    if (!found.includes(entry)) choose({ pair: String(entry.pair), task: data.clips[entry.clip].task });
+    goTo(found.indexOf(entry));
+  };
+  const isSeen = () => {
+    const { top, bottom } = cards.getBoundingClientRect(), middle = window.innerHeight / 2;
+    return top < middle && bottom > middle;
+  };
+  document.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const at = document.activeElement;
+    if (!step || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (at.closest("input, select, audio, .scroll") || !(at.closest("#items") || isSeen())) return;
+    event.preventDefault();
+    const all = [...cards.children], here = all.indexOf(at.closest("#browser-cards > li"));
+    const next = here < 0 ? all.findIndex((card) => card.getBoundingClientRect().top >= 0) : here + step;
+    goTo(Math.max(0, next));
+  });
+  addEventListener("hashchange", follow);
+  document.addEventListener("play", (event) => {
+    for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();
+  }, true);
   form.addEventListener("input", renew);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(renew));
-  more.addEventListener("click", () => {
-    const card = extend();
-    card.tabIndex = -1;
-    card.focus();
-  });
+  more.addEventListener("click", () => extend().focus());
   for (const link of document.querySelectorAll("a.look")) {
     const { system, reference, task } = link.dataset;
     const pair = data.pairs.findIndex((each) => each.system === system && each.reference === reference);
     if (pair < 0 || !data.entries.some((each) => each.pair === pair && data.clips[each.clip].task === task)) continue;
     link.hidden = false;
-    link.addEventListener("click", () => {
-      form.reset();
-      form.elements.pair.value = String(pair);
-      form.elements.task.value = task;
-      renew();
-    });
+    link.addEventListener("click", () => choose({ pair: String(pair), task }));
   }
   document.getElementById("browser").hidden = false;
   first();
+  follow();
 })();
