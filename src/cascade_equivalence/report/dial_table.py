@@ -18,6 +18,7 @@ from cascade_equivalence.report.display import (
     decimal,
     interval,
     percent,
+    points,
     points_interval,
 )
 from cascade_equivalence.report.erasure_tables import shown_positions
@@ -180,12 +181,12 @@ def _cell(row: Mapping[str, Any]) -> str:
         return UNDEFINED
     if row["measure"] in (ACCURACY, OWN_ACCURACY):
         limits = "" if low is None else f" [{percent(low)}, {percent(high)}]"
-        text, shown = f"{percent(value)}{limits}", percent
+        text, other = f"{percent(value)}{limits}", percent(control)
     elif row["measure"] == FALL:
-        text, shown = points_interval(value, low, high), lambda number: points_interval(number, None, None)
+        text, other = points_interval(value, low, high), points(control)
     else:
-        text, shown = interval(value, low, high), decimal
-    return text if control is None else f"{text} ({shown(control)})"
+        text, other = interval(value, low, high), decimal(control)
+    return text if control is None else f"{text} ({other})"
 
 
 def planned(study: PlannedStudy) -> bool:

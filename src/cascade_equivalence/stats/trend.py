@@ -22,6 +22,7 @@ If the settings make no difference to a text, what it has comes in any order wit
 distribution of L is then the convolution of those of the texts, which is computed whole, ties and all.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -123,7 +124,7 @@ def page(values: Floats) -> PageTest:
     expected = len(values) * count * (count + 1) ** 2 / 4
     if count > MOST_WHOLE:
         spread = float(((ranks - (count + 1)) ** 2).sum()) * float(((order - order.mean()) ** 2).sum()) / (count - 1)
-        z = abs(seen - 2 * expected) / np.sqrt(spread) if spread else 0.0
+        z = abs(seen - 2 * expected) / math.sqrt(spread) if spread else 0.0
         return PageTest(seen / 2, expected, 2 * float(stats.norm.sf(z)))
     kinds, texts = np.unique(np.sort(ranks, axis=1), axis=0, return_counts=True)
     each = [(_orders(kind, order), number) for kind, number in zip(kinds, texts, strict=True)]

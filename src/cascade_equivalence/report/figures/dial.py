@@ -117,20 +117,18 @@ def _grid(rows: pl.DataFrame) -> list[list[Panel]]:
     # One axis for all tasks.
     lowest = min([0.0, *kappas["value_low"].drop_nulls(), *kappas["value"].drop_nulls()])
 
+    def agreement(task: str) -> Panel:
+        return task_title(task), lambda axes: _agreement(axes, kappas.filter(task=task), lowest)
+
+    def accuracy(task: str) -> Panel:
+        return _with_surplus(task, rows), lambda axes: _accuracy(axes, rights.filter(task=task))
+
     def inside(part: pl.DataFrame, title: str, unit: str, scale: float) -> Panel:
         return title, lambda axes: _inside(axes, part, looks, unit, scale)
 
     lines: list[list[Panel]] = [
-        [
-            (task_title(task), lambda axes, task=task: _agreement(axes, kappas.filter(task=task), lowest))
-            for task in tasks
-        ]  # type: ignore[misc]
-        if kappas.height
-        else [],
-        [
-            (_with_surplus(task, rows), lambda axes, task=task: _accuracy(axes, rights.filter(task=task)))  # type: ignore[misc]
-            for task in tasks
-        ],
+        [agreement(task) for task in tasks] if kappas.height else [],
+        [accuracy(task) for task in tasks],
         [
             *(
                 inside(probes.filter(of=of), f"{PROBE_TITLES[of]} read within voices", "R²", 1)
