@@ -102,7 +102,7 @@ def slope(values: Sequence[Statistic], settings: Sequence[float], groups: int, u
 
 
 def _reach(parts: Floats, related: Floats) -> float:
-    return float(np.sqrt(max(0.0, parts @ related @ parts)))
+    return math.sqrt(max(0.0, float(parts @ related @ parts)))
 
 
 def page(values: Floats) -> PageTest:
