@@ -1,4 +1,4 @@
-"""What the study asks of its own measures: that they move with a dial, on every task and step by step.
+"""What the study asks of its own measures: that they move with a dial, on every text-insufficient task.
 
 These claims are not the paper's; a study without a dial is not asked them (``PaperClaim.needs``).
 """
@@ -18,7 +18,7 @@ SLOPE = "_slope"
 
 
 def ordered(claim: PaperClaim, facts: Facts) -> ClaimResult:
-    """Does a slope's number go one way with the scale, on every task and step by step?
+    """Does a slope's number go one way with the scale, on every task, with no step back that is shown?
 
     It has to be shown on each task (Page's test; the largest p is that of all of them: an intersection-union test). A
     task on which it goes the other way, or has a step that does, refutes it where that is shown, as one of as many as
@@ -54,7 +54,7 @@ def ordered(claim: PaperClaim, facts: Facts) -> ClaimResult:
 def _told(row: dict[str, Any], measure: str, unit: str) -> str:
     shown = points if unit == "points" else lambda value: decimal(value, signed=True)
     back = row[f"{measure}_back"]
-    steps = "every step along" if back is None else f"but {shown(back)} from {row[f'{measure}_back_at']}"
+    steps = "no step back" if back is None else f"but {shown(back)} from {row[f'{measure}_back_at']}"
     return f"{task_title(row['task'])} {shown(row[measure + SLOPE])}, {steps}"
 
 
@@ -73,7 +73,7 @@ def claims() -> tuple[PaperClaim, ...]:
         new_claim(
             **_COMMON,
             id="dial_agreement",
-            title="The dial: agreement falls with each part of what makes the model hear",
+            title="The dial: agreement falls as more of the adapter is made",
             says=(
                 "Nothing of it. The study asks it of its own measures: the more of an adapter that hears how something "
                 "is said, the less its speech LLM answers like the cascade with its own text LLM."
@@ -86,14 +86,14 @@ def claims() -> tuple[PaperClaim, ...]:
             rows={"table": TABLE.name, "value": f"kappa{SLOPE}"},
             expect="below",
             smallest=0.05,
-            holds="κ with the own cascade changes by {value} from none to all of the adapter ({detail}).",
-            fails="κ with the own cascade does not fall step by step with the adapter ({detail}).",
-            untold="κ with the own cascade from none to all of the adapter: {value} ({detail}); {reason}.",
+            holds="κ with the own cascade changes by {value} from the least to the most of the adapter ({detail}).",
+            fails="κ with the own cascade does not fall with the adapter ({detail}).",
+            untold="κ with the own cascade from the least to the most of the adapter: {value} ({detail}); {reason}.",
         ),
         new_claim(
             **_COMMON,
             id="dial_accuracy",
-            title="The dial: accuracy rises with each part of what makes the model hear",
+            title="The dial: accuracy rises as more of the adapter is made",
             says=(
                 "Nothing of it. The study asks it of its own measures: the more of an adapter that hears how something "
                 "is said, the more often its speech LLM is right where the words do not tell."
@@ -106,9 +106,9 @@ def claims() -> tuple[PaperClaim, ...]:
             rows={"table": TABLE.name, "value": f"accuracy{SLOPE}"},
             smallest=0.05,
             unit="points",
-            holds="Accuracy changes by {value} points from none to all of the adapter ({detail}).",
-            fails="Accuracy does not rise step by step with the adapter ({detail}).",
-            untold="Accuracy from none to all of the adapter: {value} points ({detail}); {reason}.",
+            holds="Accuracy changes by {value} points from the least to the most of the adapter ({detail}).",
+            fails="Accuracy does not rise with the adapter ({detail}).",
+            untold="Accuracy from the least to the most of the adapter: {value} points ({detail}); {reason}.",
         ),
         new_claim(
             **_COMMON | {"tasks": "closed"},
@@ -118,7 +118,7 @@ def claims() -> tuple[PaperClaim, ...]:
             judged_on="both claims on the dial",
             test=ALL_OF,
             parts=["dial_agreement", "dial_accuracy"],
-            holds="Agreement falls and accuracy rises with the adapter, step by step.",
+            holds="Agreement falls and accuracy rises with the adapter, and no step back is shown.",
             fails="The measures do not move with the adapter as they must: {reason}.",
             untold="Whether the measures move with the adapter: {reason}.",
         ),

@@ -43,10 +43,11 @@ for _name in MOVING:
         f"{_name}_back_at": pl.String,
         f"{_name}_reason": pl.String,
     }
-"""Adapter x task, clean speech; the ``system`` has the most of the change. ``slope``: least squares, a whole adapter
-more; ``page`` and ``p``: Page's test over texts, of agreement clip by clip in the place of kappa; ``p_adjusted``: over
-both measures and all tasks; ``back``: the step between neighbouring scales that goes most against the slope, with its
-interval, where it is (``back_at``), and its two-sided p times the number of steps; null where all go along."""
+"""Adapter x task, clean speech; the ``system`` has the most of the change. ``slope``: least squares, from the least
+scale to the most; ``page`` and ``p``: Page's test over texts, of agreement clip by clip in the place of kappa;
+``p_adjusted``: over both measures and all tasks; ``back``: the step between neighbouring scales that goes most against
+the slope, with its interval, where it is (``back_at``), and its two-sided p times the number of steps; null where no
+step goes back."""
 
 
 def trends(results: "Results") -> pl.DataFrame:
@@ -142,7 +143,14 @@ def _moved(
     from cascade_equivalence.stats.statistic import estimate, too_few
     from cascade_equivalence.stats.trend import page, slope
 
-    wanted = {"slope": slope(values, scales, groups, "it is not defined at one of the scales")}
+    wanted = {
+        "slope": slope(
+            values,
+            [(each - scales[0]) / (scales[-1] - scales[0]) for each in scales],
+            groups,
+            "it is not defined at one of the scales",
+        )
+    }
     found = estimate(wanted | {str(place): step for place, step in enumerate(steps)}, groups, level)
     whole = found["slope"]
     tested = None if too_few(groups) or whole.value is None else page(totals)
@@ -210,7 +218,7 @@ def display_trends(table: pl.DataFrame, confidence: float) -> Display:
             "Measure",
             "With the scale it",
             "Clips (texts)",
-            f"Slope, a whole adapter more [{confidence:.0%}]",
+            f"Slope, least scale to most [{confidence:.0%}]",
             "p (Page)",
             "p adjusted",
             "Largest step back",
