@@ -125,6 +125,10 @@ def test_a_node_depends_on_what_is_sent_and_on_nothing_else(tmp_path: Path) -> N
             {"statistics": {"repeats": ["batch"], "repeat_systems": ["far"]}},
             "statistics.repeat_systems: 'far' answers elsewhere",
         ),
+        (
+            {"statistics": {"repeats": ["batch"]}},
+            r"statistics\.repeats: far, near-ear, true, unheard answer through an endpoint.*statistics\.repeat_systems",
+        ),
         ({"systems": ["far"], "answer": {"engine": "vllm"}}, "answer.engine: vllm runs the text LLMs of cascades, and"),
     ],
 )
@@ -136,8 +140,8 @@ def test_what_cannot_be_done_through_an_endpoint_is_told_with_the_config(
     assert "secret1" not in str(told.value)
 
 
-def test_repeats_leave_out_what_is_elsewhere(tmp_path: Path) -> None:
-    study = make(tmp_path, statistics={"repeats": ["batch"]})
+def test_repeats_are_of_what_is_here(tmp_path: Path) -> None:
+    study = make(tmp_path, statistics={"repeats": ["batch"], "repeat_systems": ["near-llm"]})
     assert {each.system for each in stages.repeat.retests(study)} == {"near-llm"}
 
 

@@ -251,3 +251,22 @@ def test_the_command_prints_a_table_or_all_numbers(
     assert found["gpu"]["hours"] == pytest.approx(sum(each["loading"] + each["working"] for each in stages) / 3600)
     assert {each["stage"]: each["nodes"] for each in stages}["answer"] == 222 + 19 * 6
     assert not found["gpu"]["models_of_unknown_size"] and not found["api"]["problems"]
+
+
+def test_an_adapters_base_and_text_llm_are_on_the_disk_once(tmp_path: Path) -> None:
+    """Its own folder links to them, whatever the scale."""
+    alone = {"systems": ["cascade"], "mechanism": None}
+    plain = told(make(tmp_path, **alone)).disk["models"]
+    with_base = told(make(tmp_path, **alone | {"systems": ["cascade", "heard"]})).disk["models"]
+    base = make(tmp_path).config.definitions
+    entries = {name: spec.model_dump(mode="json") for name, spec in base.models.items()}
+    entries |= {
+        name: entries["talker"] | {"text_model": None, "billions": 0.01, "base": "talker", "scale": scale}
+        for name, scale in (("half", 0.5), ("all", 1.0))
+    }
+    systems = {name: {"kind": "e2e", "model": name} for name in ("half", "all")}
+    systems["cascade"] = base.systems["cascade"].model_dump(mode="json")
+    changes = {"systems": list(systems), "definitions": {"models": entries, "systems": systems}}
+    found = told(make(tmp_path, **alone | changes)).disk["models"]
+    assert plain < with_base
+    assert found == pytest.approx(with_base + 2 * 0.01e9 * FIGURE.bytes.weight)

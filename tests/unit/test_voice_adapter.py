@@ -180,6 +180,16 @@ def test_an_adapter_without_its_base_is_named(place: Path, tmp_path: Path) -> No
         open_voice_adapter(SpeechFiles(place / "made" / "adapter", "r"), text, "cpu", torch.float32)
 
 
+@pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "adapter_model.safetensors"])
+def test_a_base_of_what_is_no_adapter_is_told_with_what_one_holds(place: Path, tmp_path: Path, missing: str) -> None:
+    resolve_all(place, 1.0)
+    shutil.copytree(place / "made" / "adapter", tmp_path / "own")
+    (tmp_path / "own" / missing).unlink()
+    with pytest.raises(StudyError, match=rf"models\.voiced\.source: .*no {missing}\. An adapter holds") as told:
+        resolve_all(place, 1.25, tmp_path / "own")
+    assert "\n" not in str(told.value)
+
+
 def test_a_config_that_was_repaired_in_its_source_is_taken_over(place: Path, tmp_path: Path) -> None:
     resolve_all(place, 1.0)
     shutil.copytree(place / "made" / "adapter", tmp_path / "own")

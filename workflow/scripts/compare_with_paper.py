@@ -9,7 +9,7 @@ with node(snakemake) as study:
     from cascade_equivalence.files import write_text
     from cascade_equivalence.report import replication_rows
     from cascade_equivalence.report.claims_paper import CLAIMS
-    from cascade_equivalence.report.claims_table import claims_table
+    from cascade_equivalence.report.claims_table import asked, claims_table
     from cascade_equivalence.report.comparison import comparison
     from cascade_equivalence.report.display import markdown
     from cascade_equivalence.report.figures.drawing import save
@@ -27,7 +27,7 @@ with node(snakemake) as study:
     write_csv(beside, Path(snakemake.output.comparison))
     write_csv(replication(beside), Path(snakemake.output.replication))
     claims = claims_table(
-        list(CLAIMS.values()),
+        asked(CLAIMS.values(), tables),
         tables,
         sufficient=stages.report.sufficient_tasks(study),
         labels={task: get_task(task).labels for task in study.config.tasks},

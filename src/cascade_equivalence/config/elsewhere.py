@@ -16,8 +16,13 @@ def endpoint_of(study: StudyConfig, model: str) -> EndpointSource | None:
 
 def answers_elsewhere(study: StudyConfig, system: str) -> bool:
     """Whether what answers of a system is not here."""
+    return isinstance(study.definitions.systems.get(system), Elsewhere) or answers_through_endpoint(study, system)
+
+
+def answers_through_endpoint(study: StudyConfig, system: str) -> bool:
+    """Whether it is a cascade whose text LLM an endpoint runs."""
     spec = study.definitions.systems.get(system)
-    return isinstance(spec, Elsewhere) or (isinstance(spec, CascadeSpec) and endpoint_of(study, spec.llm) is not None)
+    return isinstance(spec, CascadeSpec) and endpoint_of(study, spec.llm) is not None
 
 
 def service_problems(study: StudyConfig) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cascade_equivalence.config.elsewhere import answers_elsewhere
+from cascade_equivalence.config.elsewhere import answers_elsewhere, answers_through_endpoint
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.names import TASKS, VARIANTS
 from cascade_equivalence.config.study import StudyConfig
@@ -28,6 +28,14 @@ def repeat_problems(study: StudyConfig) -> Iterator[str]:
             yield f"statistics.repeat_systems: {name!r} answers elsewhere, where nothing is asked twice; leave it out"
     if chosen.repeats and not _systems(study):
         yield "statistics.repeats: all systems of this study answer elsewhere, where nothing is asked twice"
+    if chosen.repeats and not chosen.repeat_systems and _systems(study):
+        # Of systems of kind api nobody expects it; a cascade looks like those that can be.
+        far = [name for name in study.systems if answers_through_endpoint(study, name)]
+        if far:
+            yield (
+                f"statistics.repeats: {', '.join(far)} {'answers' if len(far) == 1 else 'answer'} through an endpoint, "
+                "where nothing is asked twice; name the systems that are asked again in statistics.repeat_systems"
+            )
     for name in chosen.repeats:
         if name in VARIANTS:
             yield from _task_problems(study, name)

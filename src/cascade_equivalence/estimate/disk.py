@@ -67,7 +67,7 @@ def service_calls(study: "Study", spoken: Mapping[str, TaskSize]) -> dict[str, i
 
 
 def _models(study: "Study") -> list[str]:
-    """Every model of the study, each once."""
+    """Every model of the study, each once, with what adapters are put on: their own folders only link to it."""
     names = [model for name in study.config.systems for model in study.answering_models(name)]
     names += [model for asr in study.asrs for model in study.transcribing_models(asr)]
     if study.config.mechanism is not None:
@@ -76,7 +76,9 @@ def _models(study: "Study") -> list[str]:
             for opened in stages.opened_models.models(study)
             for model in stages.opened_models.weights(study, opened)
         ]
-    return list(dict.fromkeys(names))
+    return list(
+        dict.fromkeys(each for name in names for each in (name, *stages.resolve.part_models(study, name).values()))
+    )
 
 
 def _known(work: Workload, model: str) -> float:

@@ -27,7 +27,7 @@ PLACEHOLDERS = ("value", "against", "smallest", "p", "systems", "tasks", "detail
 """What the sentences of a claim may name in braces."""
 
 
-OF_ACCURACY = frozenset({"accuracy", "accuracy_difference", "change"})
+OF_ACCURACY = frozenset({"accuracy", "accuracy_difference", "accuracy_slope", "change"})
 """Values of rows that say how many answers are right; all others say which answers two systems share."""
 
 
@@ -76,6 +76,9 @@ class PaperClaim(Closed):
         default=None, description="What `gradient` sets the rows against; a surplus is one of tasks, others of models."
     )
     parts: list[str] = Field(default=[], description="Claims that `all_of` is made of.")
+    needs: str | None = Field(
+        default=None, description="A table: studies in which it has no row are not asked. None asks every study."
+    )
     expect: Literal["above", "below"] = "above"
     against: float | str = Field(default=0.0, description="A number, or a column of the rows; a `-` turns its sign.")
     smallest: float | None = Field(
@@ -111,6 +114,8 @@ class PaperClaim(Closed):
             raise ValueError(f"a claim that has parts has the test {ALL_OF}, and no other has")
         if self.test != ALL_OF and CLAIM_TESTS[self.test].of_rows and self.rows is None:
             raise ValueError(f"the test {self.test} needs rows")
+        if self.needs is not None:
+            _columns(self.needs)
         if self.rows is not None and isinstance(self.against, str):
             column = self.against.removeprefix("-")
             if column not in _columns(self.rows.table):

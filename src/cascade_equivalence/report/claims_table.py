@@ -1,6 +1,6 @@
 """The paper's claims judged on a study: tidy columns (results/claims.csv), and as a reader sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -113,6 +113,11 @@ def claims_table(
                 one = replace(one, reason=GUESSED if _guessed(claim, one) else _open(one, p, statistics))
         rows.append(_row(claim, one, p, outcomes[claim.id]))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def asked(claims: Iterable[PaperClaim], tables: Tables) -> list[PaperClaim]:
+    """The claims that a study is asked: without those that need a table which has no row in it."""
+    return [claim for claim in claims if claim.needs is None or tables[claim.needs].height]
 
 
 def _outcome(claim: PaperClaim, tested: ClaimResult, p: float | None, fdr: float) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from cascade_equivalence.conditions import NOISE_KINDS, Condition, parse_condition, sort_conditions
+from cascade_equivalence.config.dial import Dial
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import GIVEN, LENS, PRIOR, ByItself, ContrastSpec, PairSpec, SystemSpec
 from cascade_equivalence.errors import StudyError
@@ -30,12 +31,14 @@ class Outline:
         pairs: Pairs in the order of the tables, but those with a speech LLM come first.
         tasks: Tasks in any order; they are shown in the registry's.
         contrasts: Contrasts in the order of the tables.
+        dials: Adapters that are asked at several scales.
     """
 
     systems: Mapping[str, SystemSpec]
     pairs: Sequence[PairSpec]
     tasks: Sequence[str]
     contrasts: Sequence[ContrastSpec] = ()
+    dials: Sequence[Dial] = ()
 
     def ordered_tasks(self) -> list[str]:
         """The tasks in the order of the registry: the paper's first."""

@@ -1,6 +1,8 @@
 """The tables of the package, in a reader's order. A new one is a file beside this one and a line here."""
 
 from cascade_equivalence.report import (
+    dial_table,
+    dial_trends,
     equivalence_table,
     errors_table,
     groupings_table,
@@ -48,5 +50,7 @@ OWN: tuple[Table, ...] = (
     ERASURE_TABLE,
     CONTROLS_TABLE,
     ERASERS_TABLE,
+    dial_trends.TABLE,
+    dial_table.TABLE,
     numbers_table.TABLE,
 )

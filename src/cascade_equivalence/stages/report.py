@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
+from cascade_equivalence.config.dial import dials
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
@@ -135,7 +136,11 @@ def outline(study: Study) -> "Outline":
 
     systems = {name: study.system(name) for name in study.config.systems}
     return Outline(
-        systems=systems, pairs=study.config.pairs, tasks=study.config.tasks, contrasts=study.config.contrasts
+        systems=systems,
+        pairs=study.config.pairs,
+        tasks=study.config.tasks,
+        contrasts=study.config.contrasts,
+        dials=dials(study.config),
     )
 
 
@@ -156,6 +161,7 @@ def params(study: Study, stage: str) -> dict[str, Any]:
         "figures": _facts_of_figures(study) if stage in SHOW_PAPER else None,
         "code": code_fingerprint(stage, *_code_of_things(study), *added_files()),
         **_own_tasks(study),
+        **_dials(study),
     }
 
 
@@ -164,6 +170,12 @@ def _own_tasks(study: Study) -> dict[str, Any]:
     specs = {task: study.task(task) for task in study.config.tasks}
     own = {task: [spec.title, spec.text_sufficient] for task, spec in specs.items() if spec.is_own}
     return {"own_tasks": own} if own else {}
+
+
+def _dials(study: Study) -> dict[str, Any]:
+    """Which systems of the study are one adapter at several scales; nothing of a study without."""
+    found = [asdict(dial) for dial in dials(study.config)]
+    return {"dials": found} if found else {}
 
 
 def need(study: Study) -> Need:

@@ -40,10 +40,13 @@ def all_manifests(study: Study) -> list[str]:
 
 def parts(study: Study, model: str) -> dict[str, str]:
     """Manifests of what an adapter's folder is put together with: ``base`` and ``text``; none for other models."""
+    return {part: manifest(study, name) for part, name in part_models(study, model).items()}
+
+
+def part_models(study: Study, model: str) -> dict[str, str]:
+    """The models that an adapter's folder is put together with, by part: ``base`` and ``text``; none for others."""
     base = study.model(model).base
-    if base is None:
-        return {}
-    return {"base": manifest(study, base), "text": manifest(study, study.text_model(base))}
+    return {} if base is None else {"base": base, "text": study.text_model(base)}
 
 
 def params(study: Study, model: str) -> dict[str, Any]:

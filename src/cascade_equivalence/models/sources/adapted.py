@@ -6,8 +6,9 @@ from pathlib import Path
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import CONFIG
-from cascade_equivalence.models.checkpoint import read_json
+from cascade_equivalence.models.checkpoint import SINGLE, read_json
 from cascade_equivalence.models.sources.manifest import read_manifest
+from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER_FILES
 
 TOKENIZER = ("tokenizer", "special_tokens", "vocab", "merges", "chat_template")
 """How the names of a tokenizer's files begin; one is looked for at the top of a folder."""
@@ -38,10 +39,14 @@ def put_together(files: Mapping[str, Path], scale: float, parts: Mapping[str, Pa
         Name in the folder to file: the parts' in a folder each, the tokenizer beside the adapter's own.
 
     Raises:
-        StudyError: The source gives no config.
+        StudyError: The source lacks a file that every adapter has.
     """
-    if CONFIG not in files:
-        raise StudyError(f"the adapter's source gives no {CONFIG}; it gives {', '.join(sorted(files))}")
+    if missing := [name for name in (CONFIG, SINGLE, *ADAPTER_FILES) if name not in files]:
+        raise StudyError(
+            f"the source is no adapter, which its `base` makes of the entry: it gives no {', '.join(missing)}. An "
+            f"adapter holds {CONFIG}, {SINGLE} (what carries the voice) and {' and '.join(ADAPTER_FILES)} (the change "
+            "to the text LLM), as `train_adapter` writes them; a whole speech LLM has no `base`"
+        )
     found = dict(files)
     for part, folder in parts.items():
         found |= {f"{part}/{name}": (folder / name).resolve() for name in read_manifest(folder).files}

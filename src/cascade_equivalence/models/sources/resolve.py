@@ -13,6 +13,7 @@ from cascade_equivalence.config.endpoints import EndpointSource
 from cascade_equivalence.config.model_files import CTRANSLATE2_WEIGHTS, MANIFEST, RECORD
 from cascade_equivalence.config.sources import HubSource, ModelSpec, PathSource, TranscriptsSource, WheelSource
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.architecture import CONFIG
 from cascade_equivalence.models.ctranslate2_weights import read_tensors, whisper_state_dict
 from cascade_equivalence.models.openai_whisper import WEIGHTS, write_weights
 from cascade_equivalence.models.sources import folder, hub, wheels
@@ -95,11 +96,17 @@ def _build(name: str, spec: ModelSpec, parts: Mapping[str, Path], target: Path, 
     fetched = _fetch(spec, work / "fetched", cache)
     files, converters = _convert(spec, fetched.files, work)
     if parts:
-        files = put_together(files, spec.scale, parts, work / "adapted")
+        try:
+            files = put_together(files, spec.scale, parts, work / "adapted")
+        except StudyError as error:
+            raise StudyError(f"models.{name}.source: {error}") from error
     facts = {"asr": asr_facts, "llm": llm_facts, "speech-llm": speech_facts}[spec.role]
     architecture = facts(files, name)
     if spec.role == "speech-llm" and spec.text_model is None and "layers" not in architecture:
-        raise StudyError(f"models.{name}.text_model: its checkpoint holds no text LLM: name the one it speaks through")
+        told = f"models.{name}.text_model: its checkpoint holds no text LLM: name the one it speaks through"
+        if parts:
+            told = f"models.{name}.source: its {CONFIG} is that of {architecture['model_type']}, no adapter's"
+        raise StudyError(told)
     records = record_files(files, f"hashing {name}")
     converted = {key: path for key, path in fetched.files.items() if files.get(key) != path}
     origin = record_files(converted, f"hashing {name}'s source")

@@ -2,6 +2,7 @@
 
 from cascade_equivalence.report.figures.agreement import AGREEMENT
 from cascade_equivalence.report.figures.costs import COSTS
+from cascade_equivalence.report.figures.dial import DIAL
 from cascade_equivalence.report.figures.erasure import ERASURE
 from cascade_equivalence.report.figures.figure import Figure
 from cascade_equivalence.report.figures.lens import LENS
@@ -10,4 +11,4 @@ from cascade_equivalence.report.figures.overlap import OVERLAP
 from cascade_equivalence.report.figures.probes import PROBES
 
 KIND = Figure
-OWN: tuple[Figure, ...] = (AGREEMENT, OVERLAP, NOISE, COSTS, PROBES, LENS, ERASURE)
+OWN: tuple[Figure, ...] = (AGREEMENT, OVERLAP, NOISE, COSTS, PROBES, LENS, ERASURE, DIAL)
