@@ -99,6 +99,7 @@ def write_card(name: str, spec: VoiceAdapterSpec, texts: TextsConfig, results: M
             steps=spec.training.steps,
             batch=spec.training.batch_size,
             rank=spec.lora.rank,
+            loudness=spec.loudness,
             classifier_steps=spec.training.classifier_steps,
             heard="\n".join(heard),
             kept="\n".join(kept),
