@@ -41,7 +41,7 @@ def disk(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> di
     heard = [work.rows(node.task, node.condition) for asr in study.asrs for node in study.heard_nodes(asr)]
     asked = work.answers() + work.answers_again()
     found = {
-        "models": sum(_known(work, model) for model in _models(study)) * speed.BILLION * sizes.weight,
+        "models": sum(_own(study, work, model) for model in _models(study)) * speed.BILLION * sizes.weight,
         "sets": _sets(study, spoken, figures),
         "speech (clean)": seconds[True] * sizes.clean_second,
         "speech (noise)": seconds[False] * sizes.noisy_second,
@@ -86,6 +86,11 @@ def _known(work: Workload, model: str) -> float:
         return work.billions(model)
     except UnknownSizeError:
         return 0.0
+
+
+def _own(study: "Study", work: Workload, model: str) -> float:
+    """Billions of parameters in a model's own files; an adapter's count without what it is put on."""
+    return _known(work, model) - sum(_known(work, part) for part in stages.resolve.part_models(study, model).values())
 
 
 def _sets(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> float:

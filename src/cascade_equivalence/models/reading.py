@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadPrompts:
     """Prompts with what was computed of them. Going on from one changes its cache.
 
     Attributes:
@@ -28,15 +28,15 @@ class Reading:
     mask: torch.Tensor
     cache: DynamicCache
 
-    def copied(self) -> "Reading":
+    def copied(self) -> "ReadPrompts":
         """The same, to go on from in another way."""
-        return Reading(self.last, self.logits, self.mask, copied(self.cache))
+        return ReadPrompts(self.last, self.logits, self.mask, copied(self.cache))
 
 
 @torch.inference_mode()
 def read_prompts(
     text: "TextLLM", rows: list[list[int]], prefix: int = 0, shared: DynamicCache | None = None, heard: "Heard" = None
-) -> Reading:
+) -> ReadPrompts:
     """Read a batch of tokenized prompts once.
 
     Args:
@@ -61,4 +61,4 @@ def read_prompts(
         logits = text.logits(ids, mask, cache, 1, heard)[:, 0]
     finally:
         handle.remove()
-    return Reading(last[0], logits, mask, cache)
+    return ReadPrompts(last[0], logits, mask, cache)

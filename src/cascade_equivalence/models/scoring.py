@@ -8,7 +8,7 @@ import torch
 from transformers import DynamicCache
 
 from cascade_equivalence.models.causal_lm import holds_columns
-from cascade_equivalence.models.reading import Reading, read_prompts
+from cascade_equivalence.models.reading import ReadPrompts, read_prompts
 from cascade_equivalence.models.rows import PADDING
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def score(
     prefix: int = 0,
     shared: DynamicCache | None = None,
     heard: "Heard" = None,
-    read: Reading | None = None,
+    read: ReadPrompts | None = None,
 ) -> Scores:
     """Score candidate answers.
 

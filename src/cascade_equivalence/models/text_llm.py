@@ -16,7 +16,7 @@ from transformers import DynamicCache
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.causal_lm import cached_layers, holds_columns, load_causal_lm
 from cascade_equivalence.models.prompting import PromptWriter, check_lengths
-from cascade_equivalence.models.reading import Reading
+from cascade_equivalence.models.reading import ReadPrompts
 from cascade_equivalence.models.rows import (
     AUDIO,
     PADDING,
@@ -176,7 +176,7 @@ class TextLLM(PromptWriter):
         prefix: int = 0,
         shared: DynamicCache | None = None,
         heard: Heard = None,
-        read: Reading | None = None,
+        read: ReadPrompts | None = None,
     ) -> list[Generation]:
         """Answer a batch of tokenized prompts greedily.
 
