@@ -93,7 +93,7 @@ STAGES = {
     ),
     "answer": (
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "question", "recording", "rows")),
-        *(f"models/{name}.py" for name in ("prompting", "rendering", "scoring", "stopping", "text_llm")),
+        *(f"models/{name}.py" for name in ("prompting", "reading", "rendering", "scoring", "stopping", "text_llm")),
         # What a text LLM inside a speech LLM's checkpoint is opened by.
         *("models/checkpoint.py", "models/architecture.py"),
         *("models/speech_llm/architectures.py", "models/speech_llm/*_text.py"),
