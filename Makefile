@@ -42,7 +42,7 @@ $(VENV)/.slurm: $(VENV)/.dev requirements/locks/slurm.txt
 	@$(LOCKED) requirements/locks/slurm.txt --upgrade --target $(VENV)/slurm
 	@touch $@
 
-first: $(VENV)/.run ## A first look: one task, one speech LLM, its cascade (a minute or two; two cores; no GPU)
+first: $(VENV)/.run ## A first look: one task, one speech LLM, its cascade (minutes; two cores; no GPU)
 	@$(WARM) $(SNAKEMAKE) $(FIRST)
 	@$(BIN)/cascade-equivalence show config/first.yaml
 

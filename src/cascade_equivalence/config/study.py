@@ -213,7 +213,7 @@ class TranscribeConfig(Closed):
     window: Literal["whole", "clip"] = Field(
         default="whole",
         description="What Whisper hears at once: 30 s, as it was trained, or with `clip` the clip and some silence, "
-        "and 30 s where the transcript is doubtful: a quarter of the time for short clips, some other transcripts.",
+        "and 30 s where the transcript is doubtful: faster for short clips, and some transcripts are others.",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         default="auto", description="Arithmetic; `auto` takes the fastest that the processor has."

@@ -22,7 +22,7 @@ from cascade_equivalence.report.screen import (
     systems_in_order,
     text_suffices,
 )
-from cascade_equivalence.report.screen_cells import FEW, OPEN, Opponent, opponents, told
+from cascade_equivalence.report.screen_cells import FEW, OPEN, Opponent, SystemPair, Told, opponents, told
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.wording import listed
 
@@ -148,7 +148,7 @@ def card(
         inside=claims_inside(tables, statistics),
         asked=say(SENTENCES, "asked", words=words, voice=voice, answers=sum(row["answers"] for row in counted)),
         sure=say(SENTENCES, "sure", compared=sum(map(len, cells.values())), **bounds),
-        next=say(SENTENCES, "next", needs=_needs(tables, against), most=NEEDS),
+        next=say(SENTENCES, "next", needs=_needs(tables, cells, against), most=NEEDS),
         portraits=[_portrait(name, outline, matched.get(name, [])) for name in names if name in outline.systems],
         silence=tables.silence.height > 0,
         example=_example(items, outline, names, against) if items else None,
@@ -186,9 +186,10 @@ def _way(name: str, outline: Outline) -> list[Station]:
     return [SOUND, Station("hears", hears), text, answers]
 
 
-def _needs(tables: Tables, against: Mapping[str, Opponent | None]) -> list[tuple[str, int, int]]:
+def _needs(
+    tables: Tables, cells: Mapping[SystemPair, Mapping[str, Told]], against: Mapping[str, Opponent | None]
+) -> list[tuple[str, int, int]]:
     """Tasks on which too few items were asked to tell: the texts asked, and those that equal accuracies would take."""
-    cells = told(tables)
     found: dict[str, tuple[str, int, int]] = {}
     for each in against.values():
         mine = cells.get(each.pair, {}) if each else {}

@@ -86,7 +86,7 @@ class VoicePath(nn.Module):
         """The vector (pieces, text width) of each piece."""
         vectors: torch.Tensor = self.out(self.hidden(features))
         if self.shape.limit is not None:
-            vectors = vectors * (self.shape.limit / vectors.norm(dim=-1, keepdim=True)).clamp(max=1)
+            vectors = vectors * (self.shape.limit / vectors.norm(dim=-1, keepdim=True).clamp(min=self.shape.limit))
         return vectors * self.scale
 
 

@@ -24,7 +24,6 @@ from cascade_equivalence.models.transcription.library_engine import LibraryEngin
 from cascade_equivalence.models.transcription.recognisers import TRANSFORMERS, WHISPER, Recogniser, find_recogniser
 from cascade_equivalence.models.transcription.windows import WHOLE, ClipWindows
 
-WHOLE_WINDOW = "whole"
 CONTEXT = 448
 """Positions of every Whisper's decoder: the prompt and the transcript."""
 ENCODED_AT_ONCE = 2
@@ -209,7 +208,7 @@ def open_engine(folder: Path, config: TranscribeConfig) -> Engine:
     if (recogniser := recogniser_in(folder)) is not None:
         return LibraryEngine(folder, recogniser, config)
     engine = ENGINES[config.engine](folder, config)
-    opened: Engine = engine if config.window == WHOLE_WINDOW else ClipWindows(engine.transcribe)
+    opened: Engine = ClipWindows(engine.transcribe) if config.window == "clip" else engine
     return opened
 
 
@@ -229,5 +228,5 @@ def identity(config: TranscribeConfig, recogniser: Recogniser | None = None) -> 
         dtype = config.dtype if config.dtype != "auto" else str(resolve_dtype("auto", device)).removeprefix("torch.")
         if config.engine == "hybrid" and device != "cpu":
             dtype += f", decoder {_hybrid_decoder(config, device)}"
-    engine = config.engine if config.window == WHOLE_WINDOW else f"{config.engine}, windows of the clip"
+    engine = f"{config.engine}, windows of the clip" if config.window == "clip" else config.engine
     return EngineIdentity(engine, dtype, config.max_new_tokens)

@@ -10,7 +10,7 @@ import numpy as np
 from cascade_equivalence.speech.waveform import SAMPLING_RATE
 
 SILENCE = 2.0
-"""Seconds of nothing behind the sound: Whisper has learned to stop there, and without it goes on with made-up words."""
+"""Seconds of nothing behind the sound, which Whisper was trained to hear at the end of a clip."""
 STEP = 2.0
 """Windows are whole multiples of so many seconds, so that clips of like length are heard together."""
 WHOLE = 30.0
