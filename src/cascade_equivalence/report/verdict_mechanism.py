@@ -10,11 +10,11 @@ from cascade_equivalence.report.finding import LEVELS, Claim, Finding
 from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.outcomes import OUTCOMES
 from cascade_equivalence.report.tables import Tables
-from cascade_equivalence.report.verdict_apart import TEXT_MARGIN
 from cascade_equivalence.report.verdict_claims import corrected
+from cascade_equivalence.report.verdict_erasure import TEXT_MARGIN
 from cascade_equivalence.report.verdict_fall import MARGIN
 from cascade_equivalence.report.verdict_inside import INSIDE_CLAIMS, Inside
-from cascade_equivalence.report.verdict_sufficiency import MARGIN as KAPPA_MARGIN
+from cascade_equivalence.report.verdict_probes import KAPPA_MARGIN
 from cascade_equivalence.report.wording import listed
 
 
