@@ -15,7 +15,8 @@ from study_config import BASE, FILES, ROOT, STUDIES
 from cascade_equivalence import stages
 from cascade_equivalence.config.dial import FEWEST_SCALES, Dial, Setting, dials
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.config.study import CascadeSpec, E2ESpec, PairSpec
+from cascade_equivalence.config.statistics import PairSpec
+from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.report.build import build_tables
 from cascade_equivalence.report.claims_paper import CLAIMS
 from cascade_equivalence.report.claims_table import asked, claims_table

@@ -15,7 +15,8 @@ import polars as pl
 import pytest
 from report_study import MINUS_FIVE, OUTLINE, PLANTED, STATISTICS, Study, build, write_study
 
-from cascade_equivalence.config.study import CascadeSpec, PairSpec
+from cascade_equivalence.config.statistics import PairSpec
+from cascade_equivalence.config.study import CascadeSpec
 from cascade_equivalence.report import display
 from cascade_equivalence.report.browser import Entry, HeardClip, Items, Side, browser_items
 from cascade_equivalence.report.display import Display

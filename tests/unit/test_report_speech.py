@@ -20,7 +20,8 @@ from report_study import (
     write_study,
 )
 
-from cascade_equivalence.config.study import E2ESpec, PairSpec
+from cascade_equivalence.config.statistics import PairSpec
+from cascade_equivalence.config.study import E2ESpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.browser import BY_ITSELF, browser_items
 from cascade_equivalence.report.build import build_tables
