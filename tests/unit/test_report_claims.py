@@ -18,7 +18,7 @@ from report_study import IMPLICIT_OUTLINE, LABELS, STATISTICS, build, write_stud
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.claims_paper import CLAIM_TESTS, CLAIMS, PICKS, read_claims
-from cascade_equivalence.report.claims_pool import Value, dependent, independent
+from cascade_equivalence.report.claims_rows import Value, dependent, independent
 from cascade_equivalence.report.claims_table import SCHEMA, _outcome, asked, claims_table, display
 from cascade_equivalence.report.claims_tested import ClaimResult
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, OUTCOMES, UNTOLD

@@ -8,7 +8,7 @@ import pytest
 from test_report_claims import ALL, CLEAN, CLOSED, around, judged, mechanism, own_order, pairs, study
 
 from cascade_equivalence.report.claims_paper import CLAIM_TESTS
-from cascade_equivalence.report.claims_pool import Value
+from cascade_equivalence.report.claims_rows import Value
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.equivalence import p_of_interval

@@ -10,8 +10,7 @@ from scipy import stats
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.claims_paper import PICKS, PaperClaim
-from cascade_equivalence.report.claims_pool import Value, independent
-from cascade_equivalence.report.claims_rows import Facts
+from cascade_equivalence.report.claims_rows import Facts, Value, independent
 from cascade_equivalence.report.claims_tested import NOTHING, ClaimResult, EstimateGroup
 from cascade_equivalence.report.display import decimal, percent, points
 from cascade_equivalence.report.naming import task_title

@@ -11,8 +11,7 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.chance import ABOVE, NOT_ABOVE, UNCLEAR
 from cascade_equivalence.report.claims_paper import ALL_OF, CLAIM_TESTS, PaperClaim, missing_parts
-from cascade_equivalence.report.claims_pool import METHOD, Value
-from cascade_equivalence.report.claims_rows import Facts
+from cascade_equivalence.report.claims_rows import METHOD, Facts, Value
 from cascade_equivalence.report.claims_tested import ClaimResult
 from cascade_equivalence.report.columns import Schema, estimate_schema
 from cascade_equivalence.report.display import (

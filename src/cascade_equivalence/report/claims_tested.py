@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from cascade_equivalence.report.chance import NOT_ABOVE, UNCLEAR
 from cascade_equivalence.report.claims_paper import PaperClaim
-from cascade_equivalence.report.claims_pool import Value, dependent, independent
-from cascade_equivalence.report.claims_rows import Facts, Measured, measured
+from cascade_equivalence.report.claims_rows import Facts, Measured, Value, dependent, independent, measured
 
 NOTHING = "this study has nothing to judge it on"
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from cascade_equivalence.report.claims_orders import gradient, models_differ, order, ordered, reversal
 from cascade_equivalence.report.claims_paper import ClaimTest, PaperClaim
-from cascade_equivalence.report.claims_pool import Value, dependent, independent
-from cascade_equivalence.report.claims_rows import Facts, Measured, measured
+from cascade_equivalence.report.claims_rows import Facts, Measured, Value, dependent, independent, measured
 from cascade_equivalence.report.claims_tested import ClaimResult, EstimateGroup
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.report.claims_pool import Value
+from cascade_equivalence.report.claims_rows import Value
 from cascade_equivalence.report.costs_table import seconds
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, interval, percent, points_interval
 from cascade_equivalence.report.naming import CASCADE, HEARING, task_title

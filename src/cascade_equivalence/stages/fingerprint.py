@@ -43,12 +43,7 @@ PAPER = (
     *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication*.py"),
 )
 PAGE = (
-    *(
-        "!report/verdict*.py",
-        "!report/browser.py",
-        "!report/card.py",
-        "!report/decisions.py",
-    ),
+    *("!report/verdict*.py", "!report/browser.py", "!report/card.py", "!report/decisions.py", "!report/expense.py"),
     *("!report/finding.py", "!report/grid.py", "!report/screen*.py"),
     *("!report/headline.py", "!report/html.py", "!report/prose.py", "!report/services.py"),
 )
