@@ -95,17 +95,20 @@ def screen(tables: Tables, statistics: StatisticsConfig, *, page: str, command: 
     lines = [*said, *blank]
     drawn = _drawn([ScreenTable(b.head, b.rows[:n]) for b, n in zip((grid, right), counts, strict=True)], shown)
     if pairs:
-        lines += [*drawn[0], _key(marks[: counts[0]]), *blank]
+        lines += [*drawn[0], _key(marks[: counts[0]], statistics.equivalence.accuracy_margin), *blank]
     lines += drawn[1]
     if others:
         lines.append(cut(f"And {listed(others)}: show --all", WIDTH))
     return [*lines, *blank, *inside, *tail]
 
 
-def _key(marks: Sequence[Sequence[str]]) -> str:
+def _key(marks: Sequence[Sequence[str]], margin: float) -> str:
     there = set(chain.from_iterable(marks))
-    meanings = {**SYMBOLS, "none": NOT_RUN}
-    return "  ".join(f"{mark} {meaning}" for meaning, mark in meanings.items() if mark in there)
+    meanings = {mark: meaning for meaning, mark in (*SYMBOLS.items(), ("none", NOT_RUN)) if mark in there}
+    alike = SYMBOLS[ALIKE]
+    bound = meanings | ({alike: f"{ALIKE} (within {100 * margin:g} points)"} if alike in there else {})
+    long, short = ("  ".join(f"{mark} {meaning}" for mark, meaning in each.items()) for each in (bound, meanings))
+    return long if len(long) <= WIDTH else short
 
 
 def _shares(pairs: int, systems: int, room: int) -> tuple[int, int]:
