@@ -1,17 +1,18 @@
-"""What the study asks of its own measures: that they move with a dial, on every text-insufficient task.
+"""What the study asks of its own measures: that they move with a dial where the voice tells, and only there.
 
 These claims are not the paper's; a study without a dial is not asked them (``PaperClaim.needs``).
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
 from cascade_equivalence.report.claims_paper import ALL_OF, ClaimTest, PaperClaim, new_claim
 from cascade_equivalence.report.claims_pool import independent
-from cascade_equivalence.report.claims_rows import Facts
+from cascade_equivalence.report.claims_rows import Facts, measured
 from cascade_equivalence.report.claims_tested import ClaimResult, EstimateGroup
 from cascade_equivalence.report.dial_trends import TABLE
-from cascade_equivalence.report.display import decimal, points
+from cascade_equivalence.report.display import decimal, interval, points, points_interval
 from cascade_equivalence.report.naming import task_title
 
 SLOPE = "_slope"
@@ -51,6 +52,40 @@ def ordered(claim: PaperClaim, facts: Facts) -> ClaimResult:
     return replace(result, detail="; ".join(_told(row, measure, claim.unit) for row in mine))
 
 
+def steady(claim: PaperClaim, facts: Facts) -> ClaimResult:
+    """Does a number stay within a bound on both sides, on every task?
+
+    Each interval has to lie inside (two one-sided tests a task; the largest p is that of all: an intersection-union
+    test). A number beyond the bound on one task refutes it where that is shown, as one of as many as were looked at.
+    """
+    assert claim.rows is not None and isinstance(claim.against, float)
+    margin = claim.against
+    group = EstimateGroup.of(measured(claim.rows, facts.tasks(claim.tasks), facts, 0.0))
+    if not group.there:
+        return ClaimResult(reason=group.reason)
+    found = {each: each.above for each in group.there}
+    worst = max(found, key=lambda each: abs(found[each].value))
+    inside = abs(found[worst].value) < margin
+    if inside:
+        p = max(facts.p(value.minus(bound)) for value in found.values() for bound in (margin, -margin))
+    else:
+        beyond = [
+            value.minus(math.copysign(margin, value.value)) for value in found.values() if abs(value.value) >= margin
+        ]
+        p = min(1.0, len(found) * min(map(facts.p, beyond)))
+    shown = points_interval if claim.unit == "points" else interval
+    return ClaimResult(
+        found=found[worst].minus(margin),
+        against=margin,
+        p=p,
+        supports=inside,
+        systems=list(dict.fromkeys(each.who for each in group.there)),
+        tasks=group.tasks,
+        standings=[each.standing for each in group.there],
+        detail="; ".join(f"{task_title(each.task)} {shown(*value)}" for each, value in found.items()),
+    )
+
+
 def _told(row: dict[str, Any], measure: str, unit: str) -> str:
     shown = points if unit == "points" else lambda value: decimal(value, signed=True)
     back = row[f"{measure}_back"]
@@ -59,7 +94,8 @@ def _told(row: dict[str, Any], measure: str, unit: str) -> str:
 
 
 KIND = ClaimTest
-TEST = ClaimTest("ordered", ordered)
+TESTS = (ClaimTest("ordered", ordered), ClaimTest("steady", steady))
+ORDERED, STEADY = (test.name for test in TESTS)
 _COMMON: dict[str, Any] = {
     "section": "not in the paper",
     "needs": TABLE.name,
@@ -82,7 +118,7 @@ def claims() -> tuple[PaperClaim, ...]:
                 "dial_trends, kappa_slope against 0 by Page's test; an adapter at three scales or more, each with its "
                 "own-weights cascade; every text-insufficient task, clean speech"
             ),
-            test=TEST.name,
+            test=ORDERED,
             rows={"table": TABLE.name, "value": f"kappa{SLOPE}"},
             expect="below",
             smallest=0.05,
@@ -102,7 +138,7 @@ def claims() -> tuple[PaperClaim, ...]:
                 "dial_trends, accuracy_slope against 0 by Page's test; an adapter at three scales or more; every "
                 "text-insufficient task, clean speech"
             ),
-            test=TEST.name,
+            test=ORDERED,
             rows={"table": TABLE.name, "value": f"accuracy{SLOPE}"},
             smallest=0.05,
             unit="points",
@@ -111,14 +147,34 @@ def claims() -> tuple[PaperClaim, ...]:
             untold="Accuracy from the least to the most of the adapter: {value} points ({detail}); {reason}.",
         ),
         new_claim(
+            **_COMMON | {"tasks": "text_sufficient"},
+            id="dial_words",
+            title="The dial: accuracy stays where the words tell",
+            says=(
+                "Nothing of it. The study asks it of its own measures: an adapter that hears how something is said "
+                "leaves alone what a model makes of the words. A broken model agrees less with its cascade, too."
+            ),
+            judged_on=(
+                "dial_trends, accuracy_slope within 10 points on both sides; an adapter at three scales or more; every "
+                "text-sufficient task, clean speech"
+            ),
+            test=STEADY,
+            rows={"table": TABLE.name, "value": f"accuracy{SLOPE}"},
+            against=0.1,
+            unit="points",
+            holds="On tasks that the words tell accuracy stays within {against} points ({detail}).",
+            fails="Accuracy does not stay within {against} points where the words tell ({detail}).",
+            untold="Accuracy where the words tell, from the least to the most of the adapter: {detail}; {reason}.",
+        ),
+        new_claim(
             **_COMMON | {"tasks": "closed"},
             id="dial",
             title="The dial: the measures move with what they measure",
-            says="Nothing of it. Both claims on the dial hold.",
-            judged_on="both claims on the dial",
+            says="Nothing of it. All claims on the dial hold.",
+            judged_on="the claims on the dial",
             test=ALL_OF,
-            parts=["dial_agreement", "dial_accuracy"],
-            holds="Agreement falls and accuracy rises with the adapter, and no step back is shown.",
+            parts=["dial_agreement", "dial_accuracy", "dial_words"],
+            holds="Agreement falls and accuracy rises with the adapter, no step back is shown, the words are left.",
             fails="The measures do not move with the adapter as they must: {reason}.",
             untold="Whether the measures move with the adapter: {reason}.",
         ),

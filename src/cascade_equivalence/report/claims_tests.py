@@ -77,5 +77,5 @@ OWN = (
     ClaimTest("gradient", gradient),
     ClaimTest("order", order, of_rows=False),
     ClaimTest("reversal", reversal, of_rows=False),
-    claims_dial.TEST,
+    *claims_dial.TESTS,
 )
