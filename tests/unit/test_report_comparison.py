@@ -13,15 +13,17 @@ from report_study import Study, build
 from cascade_equivalence.config.paper import PAPER_MODELS, PAPER_SYSTEMS, PaperConfig
 from cascade_equivalence.report.comparison import ANOTHER, COMPARISON, NO, NOTHING_NAMED, SAME, STAND_IN, comparison
 from cascade_equivalence.report.comparison_display import display
+from cascade_equivalence.report.comparison_lookup import DERIVED, FORMULAS
 from cascade_equivalence.report.comparison_study import corresponding, depth
 from cascade_equivalence.report.paper_numbers import (
-    DESIGN,
     IMPLICIT,
+    KEYED,
     LAST_LAYER,
     LAYER_STEP,
     LENS,
     LENS_ALL,
     SCALES,
+    STATISTICS,
     read_numbers,
 )
 from cascade_equivalence.report.table import TABLES
@@ -189,7 +191,7 @@ def tables(study: Study) -> Tables:
 def test_a_study_that_found_the_papers_numbers_differs_nowhere(own: pl.DataFrame) -> None:
     assert own.height == NUMBERS.height and dict(own.schema) == {name: kind() for name, kind in COMPARISON.items()}
     for row in own.iter_rows(named=True):
-        assert row["applies"] == (NO if row["statistic"] in DESIGN else SAME), row
+        assert row["applies"] == (NO if STATISTICS[row["statistic"]].design else SAME), row
         if row["applies"] == NO:
             continue
         places = len(row["printed"].rstrip("%BM\N{MULTIPLICATION SIGN}").partition(".")[2])
@@ -313,6 +315,28 @@ def test_contrasts_give_the_difference_an_interval_in_either_direction() -> None
         found = row.filter(statistic="kappa_difference").row(0, named=True)
         expected = sorted((sign * 0.1, sign * 0.4))
         assert [found["ours"], found["ours_low"], found["ours_high"]] == pytest.approx([sign * 0.2, *expected])
+
+
+def test_what_statistics_are_found_by_is_there(tables: Tables) -> None:
+    columns = {name: DERIVED[name](tables).columns if name in DERIVED else tables[name].columns for name in KEYED}
+    for name, place in KEYED.items():
+        assert {*place.key, *place.lacks} <= {*columns[name]}, name
+    for name, statistic in STATISTICS.items():
+        assert bool(statistic.found) != statistic.design, name
+        for way in statistic.found:
+            assert way.formula in FORMULAS and {*way.when} <= {*NUMBERS.columns}, name
+            for term in way.of:
+                assert {term.value, *filter(None, [term.reason])} <= {*columns[term.table]}, (name, term)
+                assert {*term.where} <= {*KEYED[term.table].key}, (name, term)
+        # The last way says why there is no such number.
+        assert statistic.design or all(KEYED[term.table].absent for term in statistic.found[-1].of), name
+
+
+def test_a_pair_whose_errors_were_not_asked_has_none() -> None:
+    whole = papers_own()
+    found = comparison(NUMBERS, whole.changed(errors=whole.errors.head(0)), config())
+    asked = found.filter(pl.col("statistic").str.starts_with("joint_errors"))
+    assert asked["ours"].null_count() == asked.height and asked["why_not"].null_count() == 0
 
 
 def test_result_does_not_depend_on_the_order_of_rows(own: pl.DataFrame) -> None:

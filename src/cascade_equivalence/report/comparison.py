@@ -7,9 +7,9 @@ import polars as pl
 
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.report.columns import Schema, estimate_schema
-from cascade_equivalence.report.comparison_lookup import LOOKUPS, subjects
+from cascade_equivalence.report.comparison_lookup import Lookup, subjects
 from cascade_equivalence.report.comparison_study import NAMED, Absent, Found, PaperView
-from cascade_equivalence.report.paper_numbers import ABOVE, BELOW, DESIGN, HIGHEST, LOWEST, NUMBERS, SCALES
+from cascade_equivalence.report.paper_numbers import ABOVE, BELOW, HIGHEST, LOWEST, NUMBERS, SCALES, STATISTICS
 from cascade_equivalence.report.tables import Tables
 
 SAME, STAND_IN, NO = "same", "stand-in", "no"
@@ -49,19 +49,20 @@ def comparison(numbers: pl.DataFrame, tables: Tables, paper: PaperConfig | None)
         study's number is of the ``same`` systems, of a ``stand-in``, or ``no`` counterpart; then ``why_not`` says why.
     """
     view = PaperView.of(tables, paper or PaperConfig())
-    rows = [_row(row, view) for row in numbers.iter_rows(named=True)]
+    lookup = Lookup(view)
+    rows = [_row(row, view, lookup) for row in numbers.iter_rows(named=True)]
     return pl.DataFrame(rows, schema=COMPARISON, orient="row")
 
 
-def _row(row: Mapping[str, Any], view: PaperView) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], view: PaperView, lookup: Lookup) -> dict[str, Any]:
     shown = {name: row[name] for name in NUMBERS if name not in ("value", "low", "high")}
     shown |= {"paper": row["value"], "paper_low": row["low"], "paper_high": row["high"]}
     if not view.systems and not view.models:
         return shown | {"applies": NO, "why_not": NOTHING_NAMED}
-    if row["statistic"] in DESIGN:
+    if STATISTICS[row["statistic"]].design:
         return shown | {"applies": NO, "why_not": DESIGNED}
     try:
-        found = _found(row, view).times(SCALES.get(row["unit"], 1.0))
+        found = _found(row, view, lookup).times(SCALES.get(row["unit"], 1.0))
     except Absent as absent:
         return shown | {"applies": NO, "why_not": str(absent)}
     value, low, high = found.value, found.low, found.high
@@ -80,9 +81,9 @@ def _row(row: Mapping[str, Any], view: PaperView) -> dict[str, Any]:
     }
 
 
-def _found(row: Mapping[str, Any], view: PaperView) -> Found:
+def _found(row: Mapping[str, Any], view: PaperView, lookup: Lookup) -> Found:
     """The study's number: one, or the lowest, highest or mean of several."""
-    found = [LOOKUPS[row["statistic"]](subject, view) for subject in subjects(row, view)]
+    found = [lookup.found(row["statistic"], subject) for subject in subjects(row, view)]
     aggregate = row["aggregate"]
     if aggregate is None:
         (one,) = found

@@ -11,29 +11,8 @@ from cascade_equivalence.report.comparison_study import NAMED
 from cascade_equivalence.report.display import MINUS, UNDEFINED, Display
 from cascade_equivalence.report.mechanism_names import PROBE_TITLES, concept_title
 from cascade_equivalence.report.naming import condition_title, task_title
-from cascade_equivalence.report.paper_numbers import EQUALS, IMPLICIT, SCALES, decimals, parts
+from cascade_equivalence.report.paper_numbers import EQUALS, IMPLICIT, SCALES, STATISTICS, decimals, parts
 
-TITLES = {
-    "accuracy": "Accuracy %",
-    "accuracy_noise_voices": "Accuracy, voices in noise %",
-    "accuracy_loss": "Loss of accuracy, points",
-    "accuracy_difference": "Ahead in accuracy, points",
-    "accuracy_reversal": "Lead lost in noise, points",
-    "accuracy_change": "Change of accuracy, points",
-    "kappa": "κ",
-    "kappa_difference": "Difference of κ",
-    "mcnemar_p_adjusted": "McNemar p, adjusted",
-    "overlap": "Error overlap",
-    "overlap_chance": "Error overlap by chance",
-    "overlap_ratio": "Error overlap by chance's",
-    "probe_r2": "R²",
-    "text_decodability": f"1 {MINUS} CER",
-    "text_decodability_loss": f"Loss of 1 {MINUS} CER",
-    "lens_precision": "Logit lens, precision",
-    "lens_precision_all": "Logit lens over all positions, precision",
-    "lens_precision_gap": "Logit lens, ahead in precision",
-    "erased_dimensions": "Columns of the concept",
-}
 ABOUT_THE_SAME = ["statistic", "aggregate", "system", "reference", "second_reference", "model", "task", "condition"]
 ABOUT_THE_SAME += ["layer", "layer_to", "concept", "relation"]
 CELLS = ("Table", "Figure 1")
@@ -103,7 +82,7 @@ def _what(row: Mapping[str, Any]) -> str:
         erased = row["statistic"] not in ("probe_r2", "text_decodability", "erased_dimensions")
         concept = f", {PROBE_TITLES.get(row['concept']) or concept_title(row['concept'])}{' erased' if erased else ''}"
     aggregate = "" if row["aggregate"] is None else f", {row['aggregate']}"
-    return f"{TITLES.get(row['statistic'], row['statistic'])}{concept}{aggregate}"
+    return f"{STATISTICS[row['statistic']].title or row['statistic']}{concept}{aggregate}"
 
 
 def _who(row: Mapping[str, Any]) -> str:

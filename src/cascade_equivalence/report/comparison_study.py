@@ -38,13 +38,17 @@ class Found(NamedTuple):
 
     @classmethod
     def of(cls, row: Mapping[str, Any], name: str, *, layer: int | None = None, reason: str | None = None) -> "Found":
-        """An estimate's three columns."""
-        value = row[name]
-        return cls(value, row[f"{name}_low"], row[f"{name}_high"], layer, reason if value is None else None)
+        """An estimate's three columns, or a number that has no interval."""
+        return cls(row[name], row.get(f"{name}_low"), row.get(f"{name}_high"), layer, reason)
 
     def times(self, factor: float) -> "Found":
         """In another unit, or as a multiple of something; the factor is positive."""
         value, low, high = (None if end is None else factor * end for end in (self.value, self.low, self.high))
+        return self._replace(value=value, low=low, high=high)
+
+    def plus(self, more: float) -> "Found":
+        """More by so much."""
+        value, low, high = (None if end is None else more + end for end in (self.value, self.low, self.high))
         return self._replace(value=value, low=low, high=high)
 
     def negative(self) -> "Found":
@@ -124,27 +128,6 @@ class PaperView:
         if not there:
             raise Absent(f"no layer from {layer} to {layer_to} was watched in {self.model(model)}")
         return there
-
-
-def pair_row(tables: Tables, one: str, two: str, task: str, condition: str) -> dict[str, Any] | None:
-    """What the tidy tables hold on two systems, whichever of them is the reference.
-
-    Args:
-        tables: The tidy tables.
-        one: One of the study's systems.
-        two: The other.
-        task: The task.
-        condition: What the audio went through.
-
-    Returns:
-        Columns of the tables on agreement and on errors; None if the two are not compared. Kappa and what their errors
-        have in common are the same in either direction; differences are not.
-    """
-    both = pl.concat_list("system", "reference").list.sort() == sorted((one, two))
-    found, errors = (table.filter(both, task=task, condition=condition) for table in (tables.agreement, tables.errors))
-    if not found.height:
-        return None
-    return (errors.row(0, named=True) if errors.height else {}) | found.row(0, named=True)
 
 
 def depth(layer: int, watched: Sequence[int], *, exact: bool) -> float:

@@ -9,7 +9,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.report.comparison_study import pair_row
+from cascade_equivalence.report.comparison_lookup import by_key
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent
 from cascade_equivalence.report.naming import API, CASCADE, E2E, in_order, short_title, task_title
 from cascade_equivalence.report.paper_layout_beside import Beside
@@ -152,9 +152,9 @@ def _quoted(text: str) -> str:
 
 def _rates(tables: Tables, system: str, reference: str, beside: Beside) -> list[str]:
     """How often both give the same wrong answer where both are wrong."""
-    shown = []
+    shown, found = [], by_key(tables, "pairs")
     for task in in_order(tables.agreement["task"]):
-        row = pair_row(tables, system, reference, task, CLEAN)
+        row = found.get((system, reference, task, CLEAN))
         if row is None or row["overlap"] is None or not row["overlap_informative"]:
             continue
         paper = beside.number("Table 3", "overlap", system=system, reference=reference, task=task).removesuffix("%")

@@ -8,10 +8,9 @@ import polars as pl
 
 from cascade_equivalence.report.comparison import NO
 from cascade_equivalence.report.comparison_display import who_is_whom
-from cascade_equivalence.report.comparison_lookup import LAYER_TABLES
 from cascade_equivalence.report.comparison_study import depth
 from cascade_equivalence.report.display import MINUS
-from cascade_equivalence.report.paper_numbers import LAST_LAYER
+from cascade_equivalence.report.paper_numbers import LAST_LAYER, STATISTICS
 from cascade_equivalence.report.tables import Tables
 
 KEY = (
@@ -86,6 +85,6 @@ def _away(row: Mapping[str, Any], tables: Tables) -> float:
     """How far apart the paper's layer and this study's are, as shares of the depth."""
     if row["ours_layer"] is None:
         return 0.0
-    table = getattr(tables, LAYER_TABLES[row["statistic"]])
+    table = tables[str(STATISTICS[row["statistic"]].layered)]
     watched = table.filter(model=row["ours_model"])["layer"].unique().sort().to_list()
     return abs(depth(row["ours_layer"], watched, exact=False) - row["layer"] / LAST_LAYER)

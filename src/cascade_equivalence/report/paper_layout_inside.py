@@ -3,8 +3,7 @@
 import polars as pl
 
 from cascade_equivalence.config.mechanism import BASELINE
-from cascade_equivalence.report.comparison_lookup import erased, erasers_of
-from cascade_equivalence.report.comparison_study import Absent
+from cascade_equivalence.report.comparison_lookup import ByKey, by_key, erasers
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent, span
 from cascade_equivalence.report.mechanism_names import CTC, DRAW, FIRST_WORD, PROBE_TITLES, RANDOM, concept_title
 from cascade_equivalence.report.naming import short_title
@@ -83,13 +82,14 @@ def table5(tables: Tables, beside: Beside) -> PaperTable:
 def table7(tables: Tables, beside: Beside) -> PaperTable:
     """Erasure: one row a model and condition, one column a task (paper's Table 7)."""
     tasks = classified(tables.erasure)
+    found, directions = by_key(tables, "erased"), erasers(tables)
     groups = []
     for model in tables.erasure["model"].unique(maintain_order=True):
         rows: list[LayoutRow] = []
         for concept in PAPER_CONCEPTS:
-            cells = [_erased_cell(tables, model, concept, task, beside) for task in tasks]
+            cells = [_erased_cell(found, (model, concept, task), beside) for task in tasks]
             if any(cell.shown != NOT_RUN for cell in cells):
-                ranks = erasers_of(tables.erasers, model, concept)["rank"]
+                ranks = directions.filter(model=model, concept=concept)["rank"]
                 shown = span(ranks, lambda rank: f"{rank:g}") if ranks.len() else NOT_RUN
                 columns = beside.number("Table 7", "erased_dimensions", model=model, concept=concept)
                 title = "Baseline" if concept == BASELINE else concept_title(concept)
@@ -114,11 +114,10 @@ def table7(tables: Tables, beside: Beside) -> PaperTable:
     )
 
 
-def _erased_cell(tables: Tables, model: str, concept: str, task: str, beside: Beside) -> Cell:
-    try:
-        row = erased(tables, model, concept, task)
-    except Absent:
+def _erased_cell(found: ByKey, key: tuple[str, str, str], beside: Beside) -> Cell:
+    if (row := found.get(key)) is None:
         return Cell()
+    model, concept, task = key
     paper = beside.number("Table 7", "accuracy", model=model, concept=concept, task=task)
     return Cell(percent(row["accuracy"]), "" if concept == RANDOM else MARKS[row["against_chance"]], paper)
 

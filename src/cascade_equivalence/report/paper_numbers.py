@@ -1,11 +1,17 @@
 """The paper's own numbers (resources/paper/numbers.csv): their columns, vocabulary and reading."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import yaml
+from pydantic import Field, model_validator
 
+from cascade_equivalence.config.base import Closed
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema
+from cascade_equivalence.resources import PAPER_STATISTICS
 
 NUMBERS: Schema = {
     "place": pl.String,
@@ -40,55 +46,8 @@ RELATIONS = (EQUALS, ABOUT, BELOW, ABOVE)
 IMPLICIT = "Implicit cascade"
 """The paper's name of a speech LLM's own LLM reading its last layer; it is none of its Table 1's systems."""
 
-STATISTICS: dict[str, frozenset[str]] = {
-    "accuracy": frozenset({"percent"}),
-    "accuracy_noise_voices": frozenset({"percent"}),
-    "accuracy_loss": frozenset({"points"}),
-    "accuracy_difference": frozenset({"points"}),
-    "accuracy_reversal": frozenset({"points"}),
-    "accuracy_change": frozenset({"points"}),
-    "kappa": frozenset({"kappa"}),
-    "kappa_difference": frozenset({"kappa"}),
-    "mcnemar_p_adjusted": frozenset({"p"}),
-    "overlap": frozenset({"share", "percent"}),
-    "overlap_chance": frozenset({"percent"}),
-    "overlap_ratio": frozenset({"ratio"}),
-    "joint_errors_heard_right": frozenset({"percent"}),
-    "joint_errors_misheard": frozenset({"percent"}),
-    "probe_r2": frozenset({"r2"}),
-    "text_decodability": frozenset({"share"}),
-    "text_decodability_loss": frozenset({"share"}),
-    "lens_precision": frozenset({"share", "percent"}),
-    "lens_precision_all": frozenset({"share", "percent"}),
-    "lens_precision_gap": frozenset({"percent"}),
-    "erased_dimensions": frozenset({"count"}),
-    "parameters": frozenset({"billions"}),
-    "items": frozenset({"count"}),
-    "evaluation_samples": frozenset({"count"}),
-    "audio_files": frozenset({"count"}),
-    "utterances": frozenset({"count"}),
-    "train_utterances": frozenset({"count"}),
-    "width": frozenset({"count"}),
-    "resamples": frozenset({"count"}),
-}
-"""What the numbers are, and in which units the paper gives them."""
-DESIGN = frozenset(
-    {
-        "parameters",
-        "items",
-        "evaluation_samples",
-        "audio_files",
-        "utterances",
-        "train_utterances",
-        "width",
-        "resamples",
-    }
-)
-"""Numbers of the paper's design: no results, so a study has nothing to set beside them."""
 LENS, LENS_ALL = "lens_precision", "lens_precision_all"
 """The paper's lens reads the positions of the audio in one of its models, all of the prompt's in the other."""
-LAYERED = frozenset({"probe_r2", "text_decodability", "text_decodability_loss", LENS, LENS_ALL, "lens_precision_gap"})
-"""Numbers of single layers."""
 SCALES = {"percent": 100.0, "points": 100.0}
 """What a share is multiplied by; other units are as they are."""
 
@@ -129,3 +88,64 @@ def parts(cell: str | None) -> list[str]:
 def decimals(printed: str) -> int:
     """How many decimals the paper gives of a number."""
     return len(printed.rstrip(SIGNS).partition(".")[2])
+
+
+class KeyedTable(Closed):
+    """A table that the paper's numbers are looked up in: its key, and what is said where it has no such row.
+
+    ``lacks`` is said of a column of the key instead, where no row at all has its value.
+    """
+
+    key: tuple[str, ...]
+    lacks: dict[str, str] = Field(default={})
+    absent: str | None = None
+
+
+class Term(Closed):
+    """A number in a row of such a table; see the head of ``statistics.yaml``."""
+
+    table: str
+    where: dict[str, str | int] = Field(default={})
+    value: str
+    reason: str | None = None
+    otherwise: str | None = None
+    needed: str | None = None
+
+
+class Way(Closed):
+    """A way to find a number: one term, or several and a formula."""
+
+    when: dict[str, str] = Field(default={})
+    formula: str = "first"
+    of: list[Term]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "of" in data:
+            return data
+        term = {name: value for name, value in data.items() if name != "when"}
+        return {"when": data.get("when", {}), "of": [term]}
+
+
+class PaperStatistic(Closed):
+    """What some of the paper's numbers are, and how a study's are found."""
+
+    title: str = ""
+    units: frozenset[str]
+    signed: bool = False
+    design: bool = False
+    found: list[Way] = Field(default=[])
+
+    @property
+    def layered(self) -> str | None:
+        """The table whose layers are those of such a number; None if it is none of a single layer."""
+        terms = (term for way in self.found for term in way.of if "layer" not in term.where)
+        return next((term.table for term in terms if "layer" in KEYED[term.table].key), None)
+
+
+_FACTS = yaml.safe_load(PAPER_STATISTICS.read_text(encoding="utf-8"))
+KEYED = {name: KeyedTable(**facts) for name, facts in _FACTS["tables"].items()}
+"""By name, the tables that the paper's numbers are looked up in."""
+STATISTICS = {name: PaperStatistic(**facts) for name, facts in _FACTS["statistics"].items()}
+"""What the paper's numbers are, by the name that ``numbers.csv`` gives."""

@@ -12,7 +12,7 @@ from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.comparison import NO, SAME, STAND_IN
 from cascade_equivalence.report.display import NOT_RUN, Display, decimal
-from cascade_equivalence.report.paper_numbers import DESIGN, EQUALS
+from cascade_equivalence.report.paper_numbers import EQUALS, STATISTICS
 
 REPLICATION: Schema = {
     "count": pl.String,
@@ -28,13 +28,6 @@ REPLICATION: Schema = {
 """One row a count: of so many numbers of the paper's own systems, how many agree. ``stand_ins``: how many numbers of
 stand-ins could have been asked the same, which are set beside and not judged."""
 CAPTION = re.compile("\N{PLUS-MINUS SIGN}([0-9.]+)\N{EN DASH}([0-9.]+)")
-SIGNED = frozenset(
-    {
-        *("accuracy_change", "accuracy_difference", "accuracy_loss", "accuracy_reversal"),
-        *("kappa_difference", "lens_precision_gap", "text_decodability_loss"),
-    }
-)
-"""Numbers whose sign says which way something goes."""
 FEWEST = 3
 Row = Mapping[str, Any]
 
@@ -73,7 +66,7 @@ def replication(comparison: pl.DataFrame) -> pl.DataFrame:
             theirs.add(row, agrees=limits[0] <= row["ours"] <= limits[1])
     for one, paper, mine in _directions(there):
         signs.add(one, agrees=(paper > 0) == (mine > 0) and (paper < 0) == (mine < 0))
-    results = comparison.filter(~pl.col("statistic").is_in(sorted(DESIGN))).height
+    results = sum(not STATISTICS[name].design for name in comparison["statistic"])
     rows = [
         _row("numbers", "Numbers with a counterpart", found, f"of {comparison.height}, {results} of them results"),
         _row("in_ours", "The paper's number lies in this study's interval", ours),
@@ -109,7 +102,7 @@ def _directions(there: Sequence[Row]) -> Iterator[tuple[Row, float, float]]:
     key = ("place", "model", "task", "statistic")
     base = {tuple(row[name] for name in key): row for row in there if row["concept"] == BASELINE}
     for row in there:
-        if row["statistic"] in SIGNED:
+        if STATISTICS[row["statistic"]].signed:
             yield row, row["paper"], row["ours"]
         elif row["statistic"] == "accuracy" and row["concept"] not in (None, BASELINE):
             start = base.get(tuple(row[name] for name in key))

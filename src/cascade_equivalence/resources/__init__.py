@@ -5,6 +5,7 @@ from pathlib import Path
 
 RESOURCES = Path(str(files(__package__)))
 PAPER_NUMBERS = RESOURCES / "paper" / "numbers.csv"
+PAPER_STATISTICS = RESOURCES / "paper" / "statistics.yaml"
 PAPER_CLAIMS = RESOURCES / "paper" / "claims.yaml"
 IS_CHECKOUT = Path(__file__).resolve().parents[2].name == "src"
 """Whether this package lies in the project's own tree, not where a package manager put it."""

@@ -10,7 +10,7 @@ from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
 from cascade_equivalence.config.dial import dials
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
-from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS
+from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
 from cascade_equivalence.stages import erasers, erasure, lens, opened_models, probes
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
@@ -156,7 +156,7 @@ def params(study: Study, stage: str) -> dict[str, Any]:
         "pairs": pairs,
         "statistics": study.config.statistics.model_dump(mode="json"),
         "paper": study.config.paper.model_dump(mode="json") if study.config.paper else None,
-        "numbers": contents_of([PAPER_NUMBERS, PAPER_CLAIMS]) if stage in SHOW_PAPER else None,
+        "numbers": contents_of([PAPER_NUMBERS, PAPER_STATISTICS, PAPER_CLAIMS]) if stage in SHOW_PAPER else None,
         "sizes": sizes(study) if stage in SHOW_PAPER else None,
         "figures": _facts_of_figures(study) if stage in SHOW_PAPER else None,
         "code": code_fingerprint(stage, *_code_of_things(study), *added_files()),
