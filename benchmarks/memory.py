@@ -5,11 +5,10 @@
 Each measurement is a process of its own, which does what the node does: reads the clips, asks the models, writes
 the table. The models have random weights and a width of 16: what is left is what a clip costs beside a model. Clips are
 noise of 2 to 6 s, so that FLAC cannot make them smaller and none of them is answered from the store. Peaks are the
-kernel's (`ru_maxrss`).
+kernel's (`VmHWM`).
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -45,7 +44,7 @@ def write(folder: Path, count: int) -> None:
 
     from cascade_equivalence.speech.clips import write_clips
 
-    write_clips(list(make_clips(count)), folder / "clips.parquet", OF)
+    write_clips(make_clips(count), folder / "clips.parquet", OF)
     if not (folder / "models").exists():
         build_all(folder / "models")
 
@@ -129,7 +128,9 @@ def main() -> None:
         torch.set_num_threads(1)
         began = time.process_time()
         NODES[arguments.node](arguments.folder)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGA
+        # `ru_maxrss` would begin with that of the process that started this one.
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024 / MEGA
         print(peak, time.process_time() - began)
         return
     print("| node | clips | MB of FLAC | peak, MB | of the first | CPU-s |\n|---|---:|---:|---:|---:|---:|")

@@ -81,11 +81,8 @@ class Kept:
 class Sound:
     """The field of a clip that holds its FLAC, or says where it lies; reading it gives the bytes either way."""
 
-    def __get__(self, clip: "Clip | None", owner: type | None = None) -> bytes:
+    def __get__(self, clip: "Clip", owner: type | None = None) -> bytes:
         """FLAC of a clip."""
-        if clip is None:
-            # So that the field has no default.
-            raise AttributeError("flac")
         held: bytes | Kept = clip.__dict__["flac"]
         return held.file.read(held.group, held.row) if isinstance(held, Kept) else held
 
@@ -114,7 +111,7 @@ class Clip:
 
     id: str
     voice: str
-    flac: Sound = Sound()
+    flac: bytes
     sampling_rate: int
     seconds: float
     provider: str
@@ -123,6 +120,10 @@ class Clip:
     snr_db: float | None = None
     problem: str | None = None
     rt60_ms: float | None = None
+
+
+# After the class is made: a field that begins with it would have it as its default.
+Clip.flac = Sound()  # type: ignore[assignment]
 
 
 def hash_audio(flac: bytes) -> str:
@@ -218,7 +219,7 @@ def read_clips(path: Path) -> list[Clip]:
                     raise StudyError(
                         f"{path}: the audio of item {row['id']} is corrupt: delete the file and run again."
                     )
-                clips.append(Clip(flac=Kept(file, group, place), **row))
+                clips.append(Clip(flac=Kept(file, group, place), **row))  # type: ignore[arg-type]
     return clips
 
 
