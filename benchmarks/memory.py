@@ -4,8 +4,9 @@
 
 Each measurement is a process of its own, which does what the node does: reads the clips, asks the models, writes
 the table. The models have random weights and a width of 16: what is left is what a clip costs beside a model. Clips are
-noise of 2 to 6 s, so that FLAC cannot make them smaller and none of them is answered from the store. Peaks are the
-kernel's (`VmHWM`).
+noise, so that FLAC cannot make them smaller and none of them is answered from the store. Peaks are the kernel's
+(`VmHWM`). Clips are heard in the order of their lengths: where these differ, the last hundreds of many are longer than
+of few.
 """
 
 import argparse
@@ -20,10 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 OF = {"task": "sst2", "voice": "us", "condition": "clean"}
 MEGA = 1e6
-SHORTEST, LONGEST = 2.0, 6.0
 
 
-def make_clips(count: int) -> Iterator:
+def make_clips(count: int, shortest: float, longest: float) -> Iterator:
     """Noise of some lengths, each clip another."""
     import numpy as np
 
@@ -32,19 +32,19 @@ def make_clips(count: int) -> Iterator:
 
     for number in range(count):
         draws = np.random.default_rng(number)
-        seconds = draws.uniform(SHORTEST, LONGEST)
+        seconds = draws.uniform(shortest, longest)
         flac = encode_flac(draws.uniform(-0.5, 0.5, int(seconds * SAMPLING_RATE)).astype(np.float32))
         text = "a film of no interest to anybody at all"
         yield Clip(f"item-{number}", "us", flac, SAMPLING_RATE, seconds, "noise", text, hash_audio(flac))
 
 
-def write(folder: Path, count: int) -> None:
+def write(folder: Path, count: int, shortest: float, longest: float) -> None:
     """The clip file and the models."""
     from tiny_models import build_all
 
     from cascade_equivalence.speech.clips import write_clips
 
-    write_clips(make_clips(count), folder / "clips.parquet", OF)
+    write_clips(make_clips(count, shortest, longest), folder / "clips.parquet", OF)
     if not (folder / "models").exists():
         build_all(folder / "models")
 
@@ -118,6 +118,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, nargs="+", default=[50, 500, 5000])
+    parser.add_argument("--seconds", type=float, nargs=2, default=[4.0, 4.0], help="shortest and longest clip")
     parser.add_argument("--nodes", nargs="+", choices=NODES, default=list(NODES))
     parser.add_argument("--node", choices=NODES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -137,7 +138,7 @@ def main() -> None:
     with TemporaryDirectory() as scratch:
         first: dict[str, float] = {}
         for count in arguments.clips:
-            write(Path(scratch), count)
+            write(Path(scratch), count, *arguments.seconds)
             size = Path(scratch, "clips.parquet").stat().st_size / MEGA
             for node in arguments.nodes:
                 peak, seconds = measure(node, Path(scratch))
