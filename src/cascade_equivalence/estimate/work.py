@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cascade_equivalence.stages.study import Study
 
 TOGETHER = {"answer": 12, "implicit_transcripts": 12}
-"""Nodes of a stage, of one system or model, that share a job on a cluster: ``group-components`` of ``profiles/slurm``."""
+"""Nodes of a stage, of one system or model, that share a job: ``group-components`` of ``profiles/slurm``."""
 
 
 class UnknownSizeError(Exception):
@@ -77,7 +77,8 @@ class Workload:
 
     def rows(self, task: str, condition: str) -> int:
         """Clips of a task in a condition, all voices."""
-        return self.spoken[task].items * len(self.study.voices_of(task, condition))
+        items = min(self.spoken[task].items, self.study.clips_a_voice(task, condition))
+        return items * len(self.study.voices_of(task, condition))
 
     def billions(self, model: str) -> float:
         """Parameters of a model's own weights.
