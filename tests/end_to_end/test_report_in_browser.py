@@ -7,8 +7,8 @@ import pytest
 from report_page import DESKTOP, LAPTOP, PAPER, PHONE, SMALLEST, TROUBLES, opened, table, unfolded
 from report_study import PLANTED
 
-from cascade_equivalence.report.contents import displays
 from cascade_equivalence.report.display import Display
+from cascade_equivalence.report.tables import displays
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to lead a browser with")
 if TYPE_CHECKING:

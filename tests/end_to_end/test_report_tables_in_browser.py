@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from report_page import SHORT, column, number, table, unfolded
 
-from cascade_equivalence.report.contents import displays
 from cascade_equivalence.report.display import MINUS
+from cascade_equivalence.report.tables import displays
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to lead a browser with")
 if TYPE_CHECKING:

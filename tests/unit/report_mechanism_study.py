@@ -11,10 +11,9 @@ import polars as pl
 from report_study import IMPLICIT_OUTLINE, LABELS, PLANTED, STATISTICS, Study, answers_of, save, write_comparisons
 
 from cascade_equivalence.config.names import CONCEPTS
-from cascade_equivalence.report.eraser_frame import erasers_table
 from cascade_equivalence.report.erasure_frame import erasure_tables
 from cascade_equivalence.report.finding import Claim, Finding
-from cascade_equivalence.report.mechanism_frames import lens_table
+from cascade_equivalence.report.mechanism_frames import erasers_table, lens_table
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.probe_frame import probes_table

@@ -8,15 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.config.statistics import StatisticsConfig
-from cascade_equivalence.config.study import (
-    CascadeSpec,
-    ContrastSpec,
-    E2ESpec,
-    ImplicitSpec,
-    PairSpec,
-    SystemSpec,
-)
+from cascade_equivalence.config.statistics import ContrastSpec, PairSpec, StatisticsConfig
+from cascade_equivalence.config.study import CascadeSpec, E2ESpec, ImplicitSpec, SystemSpec
 from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.report.build import NOTHING_OPENED, build_tables
 from cascade_equivalence.report.mechanism_names import MechanismFiles

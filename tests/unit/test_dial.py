@@ -15,11 +15,11 @@ from study_config import BASE, FILES, ROOT, STUDIES
 from cascade_equivalence import stages
 from cascade_equivalence.config.dial import FEWEST_SCALES, Dial, Setting, dials
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.config.study import CascadeSpec, E2ESpec, PairSpec
+from cascade_equivalence.config.statistics import PairSpec
+from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.report.build import build_tables
 from cascade_equivalence.report.claims_paper import CLAIMS
 from cascade_equivalence.report.claims_table import asked, claims_table
-from cascade_equivalence.report.contents import displays
 from cascade_equivalence.report.dial_trends import FALLS, FEW, OPEN, RISES
 from cascade_equivalence.report.figures.dial import DIAL, dial_figure
 from cascade_equivalence.report.figures.figure import figure_name
@@ -30,7 +30,7 @@ from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.results import Results
-from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.tables import Tables, displays
 from cascade_equivalence.resources import PAPER_NUMBERS
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.compare import compare

@@ -17,7 +17,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.figures.figure import FIGURES, Counterpart, Figure, figure_name
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.html import write_report
-from cascade_equivalence.report.paper_index import paper_index
+from cascade_equivalence.report.paper_tables import paper_index
 from cascade_equivalence.stages.study import Study
 
 Add = Callable[[Figure], Figure]

@@ -19,9 +19,9 @@ from cascade_equivalence.config.speech import EspeakVoice, NoiseConfig
 from cascade_equivalence.costs.figures import read_figures
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.estimate.study import estimate_study
-from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.html import write_report
+from cascade_equivalence.report.tables import write_markdown
 from cascade_equivalence.report.verdict import verdict
 from cascade_equivalence.speech.clips import Clip, decode
 from cascade_equivalence.speech.kinds import make_condition

@@ -18,11 +18,11 @@ from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.report import costs_table as shown
 from cascade_equivalence.report.costs import COSTS_TABLE, clip_seconds, costs_table
 from cascade_equivalence.report.costs_table import SCHEMA
-from cascade_equivalence.report.expense import expense
 from cascade_equivalence.report.figures.costs import costs_figure
 from cascade_equivalence.report.figures.drawing import save as draw
 from cascade_equivalence.report.figures.looks import MARKERS
 from cascade_equivalence.report.naming import NodeFile
+from cascade_equivalence.report.verdict import expense
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -10,7 +10,7 @@ import pytest
 from figure_text import assert_nothing_overlaps, written_in
 from report_study import LABELS, SPEECH_OUTLINE, build, cells_of, write_study
 
-from cascade_equivalence.config.study import PairSpec
+from cascade_equivalence.config.statistics import PairSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import errors_table, shared_errors
 from cascade_equivalence.report.columns import PLACE

@@ -10,8 +10,8 @@ from study_config import ROOT, changed
 
 from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.config.statistics import StatisticsConfig
-from cascade_equivalence.config.study import CascadeSpec, PairSpec
+from cascade_equivalence.config.statistics import PairSpec, StatisticsConfig
+from cascade_equivalence.config.study import CascadeSpec
 from cascade_equivalence.report import groupings_table
 from cascade_equivalence.report.naming import NodeFile, Outline
 from cascade_equivalence.stages.study import Study

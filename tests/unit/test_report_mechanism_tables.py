@@ -25,15 +25,13 @@ from scipy import stats
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import about, names_in, write_table
 from cascade_equivalence.report import mechanism_schemas
-from cascade_equivalence.report.contents import displays, write_markdown
-from cascade_equivalence.report.eraser_frame import erasers_table
 from cascade_equivalence.report.erasure_frame import erasure_tables
-from cascade_equivalence.report.mechanism_frames import lens_table
+from cascade_equivalence.report.mechanism_frames import erasers_table, lens_table
 from cascade_equivalence.report.mechanism_names import Layer, MechanismFiles
 from cascade_equivalence.report.probe_frame import probes_table
 from cascade_equivalence.report.sufficiency_frame import sufficiency_table
 from cascade_equivalence.report.table import TABLES
-from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.tables import Tables, displays, write_markdown
 from cascade_equivalence.report.verdict_mechanism import findings
 
 ENDS = ("", "_low", "_high")

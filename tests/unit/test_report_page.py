@@ -15,17 +15,17 @@ import polars as pl
 import pytest
 from report_study import MINUS_FIVE, OUTLINE, PLANTED, STATISTICS, Study, build, write_study
 
-from cascade_equivalence.config.study import CascadeSpec, PairSpec
+from cascade_equivalence.config.statistics import PairSpec
+from cascade_equivalence.config.study import CascadeSpec
 from cascade_equivalence.report import display
 from cascade_equivalence.report.browser import Entry, HeardClip, Items, Side, browser_items
-from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.figures.figure import figure_name
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import SCRIPTS, write_report
 from cascade_equivalence.report.shown import SECTIONS
-from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.tables import Tables, displays, write_markdown
 from cascade_equivalence.report.verdict import verdict
 
 HOSTILE = "</script></noscript><script>alert(1)</script><img src=x onerror=alert(1)><!-- {{ 7*7 }} \u2028 ]]> \"' &amp;"

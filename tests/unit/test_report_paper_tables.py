@@ -13,8 +13,7 @@ from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, markdown, percent
 from cascade_equivalence.report.latex import latex
 from cascade_equivalence.report.paper_layout_behaviour import classified
-from cascade_equivalence.report.paper_layout_beside import BRACKETS
-from cascade_equivalence.report.paper_layout_table import Cell, PaperTable, RowGroup, paper_table
+from cascade_equivalence.report.paper_layout_table import BRACKETS, Cell, PaperTable, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
 from cascade_equivalence.report.shared_errors import SCHEMA

@@ -13,12 +13,12 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.claims_paper import CLAIMS
 from cascade_equivalence.report.claims_table import claims_table
-from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.figures.figure import FIGURES
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.outcomes import FAILS, HOLDS
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.report.tables import write_markdown
 from cascade_equivalence.resources import PAPER_NUMBERS
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.registry import TASKS

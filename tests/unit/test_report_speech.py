@@ -20,18 +20,18 @@ from report_study import (
     write_study,
 )
 
-from cascade_equivalence.config.study import E2ESpec, PairSpec
+from cascade_equivalence.config.statistics import PairSpec
+from cascade_equivalence.config.study import E2ESpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.browser import BY_ITSELF, browser_items
 from cascade_equivalence.report.build import build_tables
-from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.headline import print_headline
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.pair_tables import ceilings
-from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.tables import Tables, displays, write_markdown
 from cascade_equivalence.report.verdict import verdict
 from cascade_equivalence.report.verdict_speech import contrast_sentence
 from cascade_equivalence.stats.numbers import by_comparison, read_comparison

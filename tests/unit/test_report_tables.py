@@ -29,12 +29,11 @@ from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report import costs_table, display, numbers_table
 from cascade_equivalence.report.columns import ENDS
-from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.naming import condition_title, nodes
 from cascade_equivalence.report.paper_layout_behaviour import table1
 from cascade_equivalence.report.prose import say
 from cascade_equivalence.report.system_tables import accuracy
-from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.tables import Tables, write_markdown
 from cascade_equivalence.report.verdict import verdict
 from cascade_equivalence.stats.accuracy import summarise
 from cascade_equivalence.stats.numbers import by_comparison, read_comparison

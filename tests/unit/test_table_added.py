@@ -15,11 +15,10 @@ from cascade_equivalence import plugins, stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import count
-from cascade_equivalence.report.contents import displays, write_markdown
 from cascade_equivalence.report.display import Display
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.table import TABLES, Table
-from cascade_equivalence.report.tables import Tables
+from cascade_equivalence.report.tables import Tables, displays, write_markdown
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.compare import compare
 from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS, Pair, PairStatistic, Settings

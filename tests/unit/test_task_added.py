@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 from cascade_equivalence.config.names import TASKS, TaskName
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.schema import json_schema
-from cascade_equivalence.report.contents import write_markdown
 from cascade_equivalence.report.figures.write import write_figures
 from cascade_equivalence.report.html import write_report
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.paper_tables import paper_displays
+from cascade_equivalence.report.tables import write_markdown
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.planned import assumed_items

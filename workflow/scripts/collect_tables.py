@@ -7,8 +7,8 @@ from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     from cascade_equivalence.report.build import build_tables
-    from cascade_equivalence.report.contents import write_markdown
     from cascade_equivalence.report.mechanism_names import MechanismFiles
+    from cascade_equivalence.report.tables import write_markdown
     from cascade_equivalence.tasks.registry import get_task
 
     tables = build_tables(

@@ -13,9 +13,8 @@ with node(snakemake) as study:
     from cascade_equivalence.report.comparison import comparison
     from cascade_equivalence.report.display import markdown
     from cascade_equivalence.report.figures.drawing import save
-    from cascade_equivalence.report.paper_index import paper_index
     from cascade_equivalence.report.paper_numbers import read_numbers
-    from cascade_equivalence.report.paper_tables import paper_displays, write_paper_tables
+    from cascade_equivalence.report.paper_tables import paper_displays, paper_index, write_paper_tables
     from cascade_equivalence.report.replication import replication
     from cascade_equivalence.report.tables import Tables, write_csv
     from cascade_equivalence.resources import PAPER_NUMBERS

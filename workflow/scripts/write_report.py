@@ -12,9 +12,8 @@ with node(snakemake) as study:
     from cascade_equivalence.report.browser import browser_items
     from cascade_equivalence.report.comparison import COMPARISON
     from cascade_equivalence.report.html import write_report
-    from cascade_equivalence.report.paper_index import paper_index
     from cascade_equivalence.report.paper_numbers import read_numbers
-    from cascade_equivalence.report.paper_tables import paper_displays
+    from cascade_equivalence.report.paper_tables import paper_displays, paper_index
     from cascade_equivalence.report.services import services
     from cascade_equivalence.report.tables import Tables, read_csv
     from cascade_equivalence.resources import PAPER_NUMBERS

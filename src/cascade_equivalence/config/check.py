@@ -6,17 +6,22 @@ from collections.abc import Hashable, Iterator, Sequence
 from cascade_equivalence.conditions import NOISE_KINDS
 from cascade_equivalence.config.check_folders import folder_problems
 from cascade_equivalence.config.check_mechanism import mechanism_problems
+from cascade_equivalence.config.check_models import (
+    adapter_problems,
+    connector_problems,
+    model_problems,
+    system_problems,
+)
 from cascade_equivalence.config.check_noise import noise_problems, noises_of_voices
 from cascade_equivalence.config.check_prompts import prompt_problems
-from cascade_equivalence.config.elsewhere import answers_elsewhere, endpoint_of, service_problems
+from cascade_equivalence.config.elsewhere import answers_elsewhere, service_problems
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
-from cascade_equivalence.config.sources import ModelSpec
 from cascade_equivalence.config.spoken import clean_voices, own_voices
-from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig, SystemSpec
+from cascade_equivalence.config.study import CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig, SystemSpec
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
@@ -24,10 +29,10 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from folder_problems(study)
     yield from _name_problems(study)
     yield from _repetitions(study)
-    yield from _system_problems(study)
+    yield from system_problems(study)
     yield from service_problems(study)
-    yield from _connector_problems(study)
-    yield from _adapter_problems(study)
+    yield from connector_problems(study)
+    yield from adapter_problems(study)
     yield from _engine_problems(study)
     if study.items.source == "demo" and study.items.folder is not None:
         yield "items.folder: the demo's items come with the project; leave it out, or set items.source to published"
@@ -91,7 +96,7 @@ def _surplus_problems(study: StudyConfig) -> Iterator[str]:
         spoken = clean_voices(study, task)
         yield from unknown("surplus.voices", surplus.voices, spoken, f"voice that speaks {task}:")
     if surplus.asr is not None:
-        yield from _model_problems(study, "surplus.asr", surplus.asr, ("asr", "speech-llm"), anywhere=True)
+        yield from model_problems(study, "surplus.asr", surplus.asr, ("asr", "speech-llm"), anywhere=True)
         read = [getattr(study.definitions.systems.get(name), "asr", None) for name in study.systems]
         if surplus.tasks and surplus.asr in study.definitions.models and surplus.asr not in read:
             known = ", ".join(dict.fromkeys(name for name in read if name in study.definitions.models)) or "none"
@@ -119,44 +124,6 @@ def _repetitions(study: StudyConfig) -> Iterator[str]:
         yield from repeated(key, names)
 
 
-def _system_problems(study: StudyConfig) -> Iterator[str]:
-    for name in study.systems:
-        match study.definitions.systems.get(name):
-            case CascadeSpec() as system:
-                if system.asr not in GIVEN:
-                    key, roles = f"systems.{name}.asr", ("asr", "speech-llm")
-                    yield from _model_problems(study, key, system.asr, roles, anywhere=True)
-                    yield from _transcription_problems(study, system.asr)
-                key, roles = f"systems.{name}.llm", ("llm", "speech-llm")
-                yield from _model_problems(study, key, system.llm, roles, anywhere=True)
-            case E2ESpec() | ImplicitSpec() as system:
-                yield from _model_problems(study, f"systems.{name}.model", system.model, ("speech-llm",))
-            case ImportedSpec() as system:
-                if system.answers.keys().isdisjoint(study.tasks):
-                    yield f"systems.{name}.answers: there are none to {', '.join(study.tasks)}; leave the system out"
-                if name in study.noise.systems:
-                    yield f"noise.systems: {name!r} answered elsewhere, to clean speech; leave it out"
-
-
-def _adapter_problems(study: StudyConfig) -> Iterator[str]:
-    for name in study.adapters:
-        adapter = study.definitions.adapters.get(name)
-        if adapter is None:
-            continue
-        key = f"adapters.{name}"
-        yield from _base_of_an_adapter(study, f"{key}.base", adapter.base)
-        yield from _transcription_problems(study, adapter.base)
-        for task in sorted(set(adapter.voiced_tasks) & set(adapter.text_tasks)):
-            yield f"{key}.text_tasks: the label of {task} lies in the voice (voiced_tasks); take it out of one of both"
-        yield from unknown(f"{key}.read", [adapter.read], study.definitions.connectors, "connector")
-        for field, tasks in (("voiced_tasks", adapter.voiced_tasks), ("text_tasks", adapter.text_tasks)):
-            yield from repeated(f"{key}.{field}", tasks)
-            yield from unknown(f"{key}.{field}", tasks, study.definitions.tasks, "task with a prompt")
-        for task in adapter.voiced_tasks:
-            if not TASKS.find(task).styles:
-                yield f"{key}.voiced_tasks: the labels of {task} do not lie in the voice"
-
-
 def _silence_problems(study: StudyConfig) -> Iterator[str]:
     chosen = [study.definitions.systems[name] for name in study.systems if name in study.definitions.systems]
     silent = [spec for spec in chosen if not isinstance(spec, ImportedSpec) and not _without_silence(study, spec)]
@@ -173,23 +140,6 @@ def _without_silence(study: StudyConfig, spec: SystemSpec) -> bool:
     return model is not None and model.transcripts is not None and not model.transcripts.silence
 
 
-def _connector_problems(study: StudyConfig) -> Iterator[str]:
-    for name in study.connectors:
-        connector = study.definitions.connectors.get(name)
-        if connector is None:
-            continue
-        key = f"connectors.{name}"
-        yield from _model_problems(study, f"{key}.audio_model", connector.audio_model, ("asr",))
-        yield from _model_problems(study, f"{key}.text_model", connector.text_model, ("llm",))
-        yield from unknown(f"{key}.evaluation_voices", connector.evaluation_voices, connector.voices, "training voice")
-        yield from repeated(f"{key}.evaluation_voices", connector.evaluation_voices)
-        distil = connector.distil
-        yield from unknown(f"{key}.distil.tasks", distil.tasks, study.definitions.tasks, "prompt of a task")
-        yield from repeated(f"{key}.distil.tasks", distil.tasks)
-        if distil.steps and distil.repeat < 1 and not distil.tasks:
-            yield f"{key}.distil.tasks: name at least one task, or set distil.steps to 0"
-
-
 def _engine_problems(study: StudyConfig) -> Iterator[str]:
     if study.answer.engine != "transformers" and not any(
         isinstance(study.definitions.systems.get(name), CascadeSpec | ImplicitSpec)
@@ -204,57 +154,6 @@ def _engine_problems(study: StudyConfig) -> Iterator[str]:
         yield f"{key} runs speech LLMs, and this study has no system of kind e2e"
     if study.answer.mode != "generate":
         yield f"{key} gives free answers only: set answer.mode to generate, or leave speech LLMs on transformers"
-
-
-def _model_problems(
-    study: StudyConfig, key: str, name: str, roles: Sequence[str], *, anywhere: bool = False
-) -> Iterator[str]:
-    models = study.definitions.models
-    if name not in models:
-        yield from unknown(key, [name], models, "model")
-        return
-    model = models[name]
-    if model.role not in roles:
-        yield f"{key}: {name!r} is a model of role {model.role!r}, not {' or '.join(map(repr, roles))}"
-        # Nor is it followed any further: it may lead back to where it is named.
-        return
-    if not anywhere and endpoint_of(study, name) is not None:
-        yield f"{key}: {name!r} is run by an endpoint, and here its weights are needed; name a model that has them"
-    if model.transcripts is not None and "speech-llm" not in roles:
-        yield f"{key}: {name!r} is files of transcripts, without weights; name a recogniser"
-    if model.role != "speech-llm":
-        return
-    if model.base is not None:
-        yield from _base_problems(study, name, model)
-    elif model.text_model is None and model.audio_model is not None:
-        yield f"models.{name}.text_model: name the text LLM that this speech LLM speaks through"
-    for part, inner, role in (("text_model", model.text_model, "llm"), ("audio_model", model.audio_model, "asr")):
-        if inner is not None:
-            yield from _model_problems(study, f"models.{name}.{part}", inner, (role,))
-
-
-def _base_problems(study: StudyConfig, name: str, model: ModelSpec) -> Iterator[str]:
-    """What is wrong with an adapter's base, and with what only its base may say."""
-    yield from _base_of_an_adapter(study, f"models.{name}.base", str(model.base))
-    if model.text_model is not None:
-        yield f"models.{name}.text_model: leave it out; an adapter changes the text LLM of its base"
-
-
-def _base_of_an_adapter(study: StudyConfig, key: str, name: str) -> Iterator[str]:
-    """What an adapter's base must be: a speech LLM around a text LLM of an entry of its own, no adapter itself."""
-    base = study.definitions.models.get(name)
-    if base is not None and base.role == "speech-llm" and (base.base is not None or base.text_model is None):
-        yield f"{key}: {name!r} does not speak through a text LLM of its own entry; name one that does"
-    else:
-        yield from _model_problems(study, key, name, ("speech-llm",))
-
-
-def _transcription_problems(study: StudyConfig, name: str) -> Iterator[str]:
-    model = study.definitions.models.get(name)
-    if model is None or model.role != "speech-llm":
-        return
-    if model.transcription is None:
-        yield f"models.{name}.transcription: its transcripts are asked for, so say with which prompt"
 
 
 def _task_problems(study: StudyConfig) -> Iterator[str]:

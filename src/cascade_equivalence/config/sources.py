@@ -1,5 +1,6 @@
 """Where models come from: a hub repository, wheels of the package index, a folder on this machine, or an endpoint."""
 
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Literal
@@ -190,3 +191,16 @@ class ModelSpec(Closed):
             case str(), PathSource() if "/" in gguf:
                 raise ValueError("it must be the name of a file in the folder itself")
         return gguf
+
+
+def with_parts_of_bases(models: Mapping[str, ModelSpec]) -> dict[str, ModelSpec]:
+    """Adapters with what they take from their base and from that one's text LLM, where they say nothing else."""
+    found = {}
+    for name, spec in models.items():
+        if spec.base is None or (base := models.get(spec.base)) is None:
+            continue
+        own = {key: getattr(spec, key) or getattr(base, key) for key in ("audio_model", "transcription")}
+        if (text := models.get(str(base.text_model))) is not None:
+            own |= {"blocks": text.blocks, "chat": text.chat}
+        found[name] = spec.model_copy(update=own)
+    return found

@@ -1,15 +1,32 @@
-"""The section `statistics`: intervals, tests and the bounds of equivalence."""
+"""What is compared, and the section `statistics`: intervals, tests and the bounds of equivalence."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
 
 from cascade_equivalence.config.base import Closed
-from cascade_equivalence.config.names import VARIANTS, Draws, Name, TaskName
+from cascade_equivalence.config.names import VARIANTS, Draws, Label, Name, TaskName
 from cascade_equivalence.registry import NameIn
 
 PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*~[A-Za-z0-9][A-Za-z0-9._-]*$")]
 VariantName = Annotated[str, NameIn(VARIANTS)]
+
+
+class PairSpec(Closed):
+    """Two systems to compare item by item."""
+
+    system: Name = Field(description="The system under study.")
+    reference: Name = Field(description="The system it is compared with.")
+    label: Label = Field(description="What the comparison is for, as shown in tables.")
+
+
+class ContrastSpec(Closed):
+    """Two references of one system, compared: does it agree more with the first than with the second?"""
+
+    system: Name = Field(description="The system under study.")
+    first: Name = Field(description="One reference, such as the cascade with the same backbone.")
+    second: Name = Field(description="The other, such as a cascade with another backbone and the same ASR.")
+    label: Label = Field(description="What the contrast is for, as shown in tables.")
 
 
 class EquivalenceConfig(Closed):

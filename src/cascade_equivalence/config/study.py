@@ -13,9 +13,9 @@ from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.config.names import Label, Name, NewTokens, TaskName
 from cascade_equivalence.config.paper import PaperConfig
-from cascade_equivalence.config.sources import ModelSpec
+from cascade_equivalence.config.sources import ModelSpec, with_parts_of_bases
 from cascade_equivalence.config.speech import NoiseConfig, SpeechConfig, VoiceSpec
-from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.config.statistics import ContrastSpec, PairSpec, StatisticsConfig
 from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.config.voice_training import VoiceAdapterSpec
@@ -158,23 +158,6 @@ Elsewhere: TypeAlias = ApiSpec | ImportedSpec
 """Systems whose weights are not here."""
 
 
-class ContrastSpec(Closed):
-    """Two references of one system, compared: does it agree more with the first than with the second?"""
-
-    system: Name = Field(description="The system under study.")
-    first: Name = Field(description="One reference, such as the cascade with the same backbone.")
-    second: Name = Field(description="The other, such as a cascade with another backbone and the same ASR.")
-    label: Label = Field(description="What the contrast is for, as shown in tables.")
-
-
-class PairSpec(Closed):
-    """Two systems to compare item by item."""
-
-    system: Name = Field(description="The system under study.")
-    reference: Name = Field(description="The system it is compared with.")
-    label: Label = Field(description="What the comparison is for, as shown in tables.")
-
-
 class ItemsConfig(Closed):
     """Which items are asked."""
 
@@ -268,15 +251,7 @@ class Definitions(Closed):
 
     @model_validator(mode="after")
     def _adapters_hear_as_their_base(self) -> Self:
-        """Give an adapter what it takes from its base and from that one's text LLM, where it says nothing else."""
-        for name, spec in self.models.items():
-            base = None if spec.base is None else self.models.get(spec.base)
-            if base is None:
-                continue
-            own = {key: getattr(spec, key) or getattr(base, key) for key in ("audio_model", "transcription")}
-            if (text := self.models.get(str(base.text_model))) is not None:
-                own |= {"blocks": text.blocks, "chat": text.chat}
-            self.models[name] = spec.model_copy(update=own)
+        self.models.update(with_parts_of_bases(self.models))
         return self
 
 

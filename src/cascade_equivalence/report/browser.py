@@ -11,7 +11,8 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, families
 from cascade_equivalence.config.names import INVALID
-from cascade_equivalence.config.study import LENS, ORACLE, PRIOR, ByItself, PairSpec, SystemSpec
+from cascade_equivalence.config.statistics import PairSpec
+from cascade_equivalence.config.study import LENS, ORACLE, PRIOR, ByItself, SystemSpec
 from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.audio import read_some, within
 from cascade_equivalence.report.naming import NodeFile, Outline, condition_title, nodes, task_title

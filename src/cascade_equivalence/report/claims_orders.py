@@ -1,18 +1,20 @@
-"""The tests of the paper's claims that compare models, systems or tasks among themselves: differences and orders."""
+"""The tests of claims that compare models, systems, tasks or scales among themselves: differences and orders."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import polars as pl
 from scipy import stats
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.claims_paper import PICKS, PaperClaim
-from cascade_equivalence.report.claims_pool import Value
-from cascade_equivalence.report.claims_rows import Facts
+from cascade_equivalence.report.claims_pool import Value, independent
+from cascade_equivalence.report.claims_rows import Facts, measured
 from cascade_equivalence.report.claims_tested import NOTHING, ClaimResult, EstimateGroup
-from cascade_equivalence.report.display import decimal, percent
+from cascade_equivalence.report.display import decimal, interval, percent, points, points_interval
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.wording import counted
 
@@ -175,3 +177,82 @@ def reversal(claim: PaperClaim, facts: Facts) -> ClaimResult:
 
 def _difference(row: Mapping[str, float]) -> Value:
     return Value(row["difference"], row["difference_low"], row["difference_high"])
+
+
+SLOPE = "_slope"
+"""What the columns of a measure's slope over the scales of a dial end in."""
+
+
+def ordered(claim: PaperClaim, facts: Facts) -> ClaimResult:
+    """Does a slope's number go one way with the scale, on every task, with no step back that is shown?
+
+    It has to be shown on each task (Page's test; the largest p is that of all of them: an intersection-union test). A
+    task on which it goes the other way, or has a step that does, refutes it where that is shown, as one of as many as
+    were looked at.
+    """
+    assert claim.rows is not None
+    group = EstimateGroup.of_claim(claim, facts)
+    if not group.there:
+        return ClaimResult(reason=group.reason)
+    measure = claim.rows.value.removesuffix(SLOPE)
+    rows = {(row["system"], row["task"]): row for row in facts.tables[claim.rows.table].iter_rows(named=True)}
+    mine = [rows[each.who, each.task] for each in group.there]
+    expected = [(row[claim.rows.value] > 0) == (claim.expect == "above") for row in mine]
+    against = [
+        p
+        for row, fine in zip(mine, expected, strict=True)
+        if (p := row[f"{measure}_back_p"] if fine else row[f"{measure}_p"]) is not None
+    ]
+    # A step back that may be chance does not refute; nor does it tell that there is none.
+    refuted = min(1.0, len(mine) * min(against)) if against else 1.0
+    supports = all(expected) and refuted > 1 - facts.confidence
+    result = ClaimResult(
+        found=independent(list(group.by_task().values())),
+        p=max(row[f"{measure}_p"] for row in mine) if supports else refuted,
+        supports=supports,
+        systems=list(dict.fromkeys(each.who for each in group.there)),
+        tasks=group.tasks,
+        standings=[each.standing for each in group.there],
+    )
+    return replace(result, detail="; ".join(_told(row, measure, claim.unit) for row in mine))
+
+
+def steady(claim: PaperClaim, facts: Facts) -> ClaimResult:
+    """Does a number stay within a bound on both sides, on every task?
+
+    Each interval has to lie inside (two one-sided tests a task; the largest p is that of all: an intersection-union
+    test). A number beyond the bound on one task refutes it where that is shown, as one of as many as were looked at.
+    """
+    assert claim.rows is not None and isinstance(claim.against, float)
+    margin = claim.against
+    group = EstimateGroup.of(measured(claim.rows, facts.tasks(claim.tasks), facts, 0.0))
+    if not group.there:
+        return ClaimResult(reason=group.reason)
+    found = {each: each.above for each in group.there}
+    worst = max(found, key=lambda each: abs(found[each].value))
+    inside = abs(found[worst].value) < margin
+    if inside:
+        p = max(facts.p(value.minus(bound)) for value in found.values() for bound in (margin, -margin))
+    else:
+        beyond = [
+            value.minus(math.copysign(margin, value.value)) for value in found.values() if abs(value.value) >= margin
+        ]
+        p = min(1.0, len(found) * min(map(facts.p, beyond)))
+    shown = points_interval if claim.unit == "points" else interval
+    return ClaimResult(
+        found=found[worst].minus(margin),
+        against=margin,
+        p=p,
+        supports=inside,
+        systems=list(dict.fromkeys(each.who for each in group.there)),
+        tasks=group.tasks,
+        standings=[each.standing for each in group.there],
+        detail="; ".join(f"{task_title(each.task)} {shown(*value)}" for each, value in found.items()),
+    )
+
+
+def _told(row: dict[str, Any], measure: str, unit: str) -> str:
+    shown = points if unit == "points" else lambda value: decimal(value, signed=True)
+    back = row[f"{measure}_back"]
+    steps = "no step back" if back is None else f"but {shown(back)} from {row[f'{measure}_back_at']}"
+    return f"{task_title(row['task'])} {shown(row[measure + SLOPE])}, {steps}"

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cascade_equivalence.report import claims_dial
-from cascade_equivalence.report.claims_orders import gradient, models_differ, order, reversal
+from cascade_equivalence.report.claims_orders import gradient, models_differ, order, ordered, reversal, steady
 from cascade_equivalence.report.claims_paper import ClaimTest, PaperClaim
 from cascade_equivalence.report.claims_pool import Value, dependent, independent
 from cascade_equivalence.report.claims_rows import Facts, Measured, measured
@@ -77,5 +76,6 @@ OWN = (
     ClaimTest("gradient", gradient),
     ClaimTest("order", order, of_rows=False),
     ClaimTest("reversal", reversal, of_rows=False),
-    *claims_dial.TESTS,
+    ClaimTest("ordered", ordered),
+    ClaimTest("steady", steady),
 )

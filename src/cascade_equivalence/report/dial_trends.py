@@ -1,6 +1,6 @@
 """Whether agreement and accuracy move with a dial: slopes over the scales, and the tests of an order.
 
-The tidy table, and as a reader sees it. The statistics are in ``stats/trend.py``, the claims in ``claims_dial``.
+The tidy table, and as a reader sees it. The statistics are in ``stats/trend.py``, the claims in ``claims.yaml``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -20,16 +20,14 @@ from cascade_equivalence.files import write_text
 from cascade_equivalence.report import costs_table
 from cascade_equivalence.report.browser import Items
 from cascade_equivalence.report.card import card
-from cascade_equivalence.report.contents import displays
 from cascade_equivalence.report.display import Display, percent
-from cascade_equivalence.report.expense import expense
 from cascade_equivalence.report.figures.figure import FIGURES, figure_name
 from cascade_equivalence.report.grid import verdict_grid
 from cascade_equivalence.report.naming import Outline, task_title
 from cascade_equivalence.report.shown import PARTS, SECTIONS, TEMPLATES
 from cascade_equivalence.report.table import TABLES
-from cascade_equivalence.report.tables import Tables
-from cascade_equivalence.report.verdict import verdict
+from cascade_equivalence.report.tables import Tables, displays
+from cascade_equivalence.report.verdict import expense, verdict
 from cascade_equivalence.report.verdict_mechanism import findings, four_levels, stories
 from cascade_equivalence.report.wording import counted
 

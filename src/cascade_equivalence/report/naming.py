@@ -10,7 +10,8 @@ import polars as pl
 from cascade_equivalence.conditions import NOISE_KINDS, Condition, parse_condition, sort_conditions
 from cascade_equivalence.config.dial import Dial
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.config.study import GIVEN, LENS, PRIOR, ByItself, ContrastSpec, PairSpec, SystemSpec
+from cascade_equivalence.config.statistics import ContrastSpec, PairSpec
+from cascade_equivalence.config.study import GIVEN, LENS, PRIOR, ByItself, SystemSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import files_about
 

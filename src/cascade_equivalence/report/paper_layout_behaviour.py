@@ -12,8 +12,7 @@ from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.report.comparison_lookup import by_key
 from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED, mark_legend, percent
 from cascade_equivalence.report.naming import API, CASCADE, E2E, in_order, short_title, task_title
-from cascade_equivalence.report.paper_layout_beside import Beside
-from cascade_equivalence.report.paper_layout_table import Cell, LayoutRow, PaperTable, RowGroup, paper_table
+from cascade_equivalence.report.paper_layout_table import Beside, Cell, LayoutRow, PaperTable, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import IMPLICIT
 from cascade_equivalence.report.shared_errors import ASR, LLM
 from cascade_equivalence.report.system_tables import made_of

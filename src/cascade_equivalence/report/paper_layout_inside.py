@@ -8,8 +8,7 @@ from cascade_equivalence.report.display import MARKS, MINUS, NOT_RUN, UNDEFINED,
 from cascade_equivalence.report.mechanism_names import CTC, DRAW, FIRST_WORD, PROBE_TITLES, RANDOM, concept_title
 from cascade_equivalence.report.naming import short_title
 from cascade_equivalence.report.paper_layout_behaviour import classified
-from cascade_equivalence.report.paper_layout_beside import Beside
-from cascade_equivalence.report.paper_layout_table import Cell, LayoutRow, PaperTable, RowGroup, paper_table
+from cascade_equivalence.report.paper_layout_table import Beside, Cell, LayoutRow, PaperTable, RowGroup, paper_table
 from cascade_equivalence.report.paper_numbers import LENS, LENS_ALL
 from cascade_equivalence.report.tables import Tables
 

@@ -8,7 +8,8 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.names import INVALID
-from cascade_equivalence.config.study import ByItself, PairSpec
+from cascade_equivalence.config.statistics import PairSpec
+from cascade_equivalence.config.study import ByItself
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.columns import Schema
 from cascade_equivalence.report.display import NOT_RUN, Display

@@ -181,7 +181,7 @@ def _planned(study: PlannedStudy) -> bool:
 
 
 def _erasers(results: "Results") -> pl.DataFrame:
-    from cascade_equivalence.report.eraser_frame import erasers_table
+    from cascade_equivalence.report.mechanism_frames import erasers_table
 
     return erasers_table(results.mechanism.erasers)
 

@@ -1,4 +1,4 @@
-"""The study's tidy tables as files: one row an observation, full precision."""
+"""The study's tidy tables: as files, one row an observation in full precision, and as a reader sees them."""
 
 import io
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -9,6 +9,7 @@ import polars as pl
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
 from cascade_equivalence.report.columns import Schema
+from cascade_equivalence.report.display import Display, markdown
 from cascade_equivalence.report.table import TABLES
 
 
@@ -119,3 +120,32 @@ def _of_texts(
     return table.with_columns(
         pl.when(chosen(text)).then(change(text)).otherwise(text).alias(text.meta.output_name()) for text in texts
     )
+
+
+def displays(tables: Tables, confidence: float) -> list[Display]:
+    """All tables that have something to show a reader, in the order of ``TABLES``.
+
+    Args:
+        tables: The tidy tables.
+        confidence: Level of their intervals.
+    """
+    shown = (table.shown(tables, confidence) for table in TABLES.values())
+    return [display for display in shown if display.rows]
+
+
+def write_markdown(tables: Tables, folder: Path, confidence: float, always: Container[str] = ()) -> None:
+    """Write each table as ``{name}.md``, with no rows if nothing was run; what was measured of it apart.
+
+    Args:
+        tables: The tidy tables.
+        folder: Where the files go.
+        confidence: Level of the intervals.
+        always: Optional tables that have a file even if they are empty.
+    """
+    for table in TABLES.values():
+        for display in table.shown_files(tables, confidence):
+            path = folder / f"{display.name}.md"
+            if table.optional and not display.rows and table.name not in always:
+                path.unlink(missing_ok=True)
+            else:
+                write_text(path, markdown(display))

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import polars as pl
+
 from cascade_equivalence.config.mechanism import AFFINE, BASELINE, LINEAR
 from cascade_equivalence.report.finding import (
+    APART,
     BAG_BREAKS_MORE,
     BAG_DIFFERS,
     HEARING,
@@ -191,3 +194,41 @@ def _levels(found: Erasures, task: str, concept: str, row: Row) -> str:
     """Accuracy, parse rate and forced choice after and before, beside the controls' accuracy."""
     controls = [(control_name(each["control"]), each) for each in found.beside(task, concept, found.variant)]
     return inside("levels", base=found.rows[task, HEARD, BASELINE, BASELINE], row=row, controls=controls)
+
+
+TEXT_MARGIN = 0.03
+"""Loss of decodability that still counts as none: the paper's figure for Ultravox (its section 5.4)."""
+
+
+def apart(erasers: pl.DataFrame, probes: pl.DataFrame, model: str, concept: str) -> Iterator[Finding]:
+    """Does the text stay readable when a concept of the sound is erased, at the layers where it is?
+
+    Args:
+        erasers: Tidy erasers table.
+        probes: Tidy probes table, for what CTC reads from nothing.
+        model: The model.
+        concept: The concept.
+    """
+    mine = erasers.filter(pl.col("control").is_null(), model=model, concept=concept)
+    if not mine.height:
+        return
+    nothing = pl.max_horizontal(pl.lit(0.0), "shuffled_highest", "prior")
+    ctc = probes.filter(~pl.col("untrained"), model=model, probe="ctc").select("layer", nothing.alias("nothing"))
+    loss = pl.col("text_before") - pl.col("text_after")
+    told = (
+        mine.join(ctc, on="layer", how="left")
+        .with_columns(loss=loss)
+        .filter(pl.col("loss").is_not_null() & (pl.col("text_before") > pl.col("nothing").fill_null(0.0)))
+        .sort("loss", "layer", descending=[True, False])
+    )
+    subject = concept_title(concept)
+    if not told.height:
+        yield Finding(model, APART, subject, "", UNTOLD, inside("no_text_to_lose"), inside("nothing_read"))
+        return
+    worst = told.row(0, named=True)
+    lost = max(0.0, worst["loss"])
+    numbers = inside("text_lost", worst=worst, loss=lost, layers=told.height)
+    holds = worst["loss"] <= TEXT_MARGIN
+    why = inside("without_interval", margin=TEXT_MARGIN) if holds else inside("shared")
+    brief = inside("loss_brief", loss=lost)
+    yield Finding(model, APART, subject, "", HOLDS if holds else FAILS, numbers, why, brief)

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import E2ESpec, ImplicitSpec
-from cascade_equivalence.report.display import MINUS, NOT_RUN, Display, decimal, percent
+from cascade_equivalence.report.display import NOT_RUN, Display
 from cascade_equivalence.report.finding import LEVELS, Claim, Finding
 from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.outcomes import OUTCOMES
+from cascade_equivalence.report.prose import inside
 from cascade_equivalence.report.tables import Tables
-from cascade_equivalence.report.verdict_apart import TEXT_MARGIN
 from cascade_equivalence.report.verdict_claims import corrected
+from cascade_equivalence.report.verdict_erasure import TEXT_MARGIN
 from cascade_equivalence.report.verdict_fall import MARGIN
 from cascade_equivalence.report.verdict_inside import INSIDE_CLAIMS, Inside
-from cascade_equivalence.report.verdict_sufficiency import MARGIN as KAPPA_MARGIN
+from cascade_equivalence.report.verdict_probes import KAPPA_MARGIN
 from cascade_equivalence.report.wording import listed
 
 
@@ -161,13 +162,9 @@ def four_levels(found: Sequence[Finding]) -> Display:
         columns=["Model", *(f"{level}: {question}" for level, question in LEVELS.items())],
         rows=rows,
         remarks=[
-            "A claim holds, or does not, where the intervals and controls below say so; otherwise it cannot be told, "
-            "and below it says why. All claims that were tested, one by one, are corrected together (Benjamini and "
-            "Hochberg), at the study's false discovery rate; what is not shown after that cannot be told.",
-            f"Margins are ours: a fall of accuracy of up to {percent(MARGIN)} points, a loss of κ of up to "
-            f"{decimal(KAPPA_MARGIN)} and one of decodability (1 {MINUS} CER) of up to {decimal(TEXT_MARGIN)} count as "
-            "none.",
-            "Probes and erasers see what is linear in the states; what is there in another form escapes both.",
+            inside("levels_judged"),
+            inside("levels_margins", accuracy=MARGIN, kappa=KAPPA_MARGIN, text=TEXT_MARGIN),
+            inside("levels_linear"),
         ],
         text_columns=1 + len(LEVELS),
     )

@@ -1,12 +1,14 @@
-"""What probes and the logit lens say of the paper's claims, in findings."""
+"""What probes, the logit lens and the text that emerges say of the paper's claims, in findings."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
-from cascade_equivalence.report.finding import READABLE, RETAINED, SHOWN, Finding, first_reason
+from cascade_equivalence.report import chance
+from cascade_equivalence.report.finding import READABLE, RETAINED, SHOWN, SUFFICES, Finding, first_reason, too_few
 from cascade_equivalence.report.mechanism_names import PROBE_TITLES
+from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.prose import inside
 from cascade_equivalence.report.verdict_claims import Judged, Sides, either, every
@@ -145,3 +147,39 @@ def _extreme(mine: pl.DataFrame, name: str, *, highest: bool = True) -> Row | No
     """The layer with the highest value, or the lowest; None where it is the last of all."""
     ordered = mine.drop_nulls(name).sort(name, descending=highest)
     return None if not ordered.height or ordered["layer"][0] == mine["layer"][-1] else ordered.row(0, named=True)
+
+
+KAPPA_MARGIN = 0.1
+"""Loss of κ that still counts as none; the choice is ours, the paper gives none."""
+
+
+def suffices(opened: Inside) -> Iterator[Finding]:
+    """Does a speech LLM agree with its implicit cascade about as much as with an explicit one?
+
+    The text suffices on a task where the agreement with the implicit cascade is shown to be at most ``KAPPA_MARGIN``
+    lower than that with a cascade of the same LLM that reads a real transcript; it does not where it is shown to be
+    lower and not within the margin. The implicit cascade itself may be at chance: that is how too little text shows.
+    """
+    for row in opened.tables.sufficiency.filter(model=opened.model).iter_rows(named=True):
+        subject = inside("beside", system=row["system"], explicit=row["explicit"])
+        outcome, why, p = _sufficient(row, opened.confidence)
+        numbers = inside("sufficiency", row=row)
+        yield Finding(opened.model, SUFFICES, subject, task_title(row["task"]), outcome, numbers, why, p=p)
+
+
+def _sufficient(row: Mapping[str, Any], confidence: float) -> Judged:
+    for arm in ("system", "explicit"):
+        found = chance.standing_of(row[f"{arm}_accuracy_low"], row["chance"], row[f"{arm}_against_chance"])
+        if row["explicit"] is not None and found != chance.ABOVE:
+            return Judged(UNTOLD, inside("above_chance_there", standing=found, who=row[arm]))
+    if row["kappa_difference_low"] is None:
+        return Judged(UNTOLD, inside("no_interval", reason=row["reason"]))
+    difference = Sides.of(row, "kappa_difference", confidence)
+    p = either(difference.above(-KAPPA_MARGIN), difference.below(0))
+    if row["kappa_difference_low"] > -KAPPA_MARGIN and too_few(row["groups"], KAPPA_MARGIN):
+        return Judged(UNTOLD, inside("too_few", items=row["groups"], margin=inside("a_loss", margin=KAPPA_MARGIN)), p)
+    if row["kappa_difference_low"] > -KAPPA_MARGIN:
+        return Judged(HOLDS, inside("within", margin=KAPPA_MARGIN), p)
+    if row["kappa_difference_high"] < 0:
+        return Judged(FAILS, inside("agrees_less"), p)
+    return Judged(UNTOLD, inside("open_loss", margin=KAPPA_MARGIN), p)

@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from cascade_equivalence.report import finding, verdict_erasure, verdict_probes
 from cascade_equivalence.report.finding import Finding
 from cascade_equivalence.report.mechanism_names import concepts_of
-from cascade_equivalence.report.verdict_apart import apart
 from cascade_equivalence.report.verdict_fall import Erasures
 from cascade_equivalence.report.verdict_inside import Inside, InsideClaim
-from cascade_equivalence.report.verdict_sufficiency import suffices
 
 
 def _erased(judge: Callable[[Erasures], Iterable[Finding]]) -> Callable[[Inside], Iterable[Finding]]:
@@ -18,7 +16,7 @@ def _erased(judge: Callable[[Erasures], Iterable[Finding]]) -> Callable[[Inside]
 
 def _apart(inside: Inside) -> Iterator[Finding]:
     for concept in concepts_of("sound"):
-        yield from apart(inside.tables.erasers, inside.tables.probes, inside.model, concept)
+        yield from verdict_erasure.apart(inside.tables.erasers, inside.tables.probes, inside.model, concept)
 
 
 KIND = InsideClaim
@@ -26,7 +24,7 @@ OWN = (
     InsideClaim(finding.RETAINED, verdict_probes.retained),
     InsideClaim(finding.READABLE, verdict_probes.readable),
     InsideClaim(finding.SHOWN, verdict_probes.shown),
-    InsideClaim(finding.SUFFICES, suffices),
+    InsideClaim(finding.SUFFICES, verdict_probes.suffices),
     InsideClaim(finding.NECESSARY, _erased(verdict_erasure.necessary)),
     InsideClaim(finding.HEARING, _erased(verdict_erasure.hearing)),
     InsideClaim(finding.BAG_BREAKS_MORE, _erased(verdict_erasure.bag_breaks_more)),

@@ -43,7 +43,12 @@ PAPER = (
     *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication*.py"),
 )
 PAGE = (
-    *("!report/verdict*.py", "!report/browser.py", "!report/card.py", "!report/decisions.py", "!report/expense.py"),
+    *(
+        "!report/verdict*.py",
+        "!report/browser.py",
+        "!report/card.py",
+        "!report/decisions.py",
+    ),
     *("!report/finding.py", "!report/grid.py", "!report/screen*.py"),
     *("!report/headline.py", "!report/html.py", "!report/prose.py", "!report/services.py"),
 )
@@ -172,7 +177,7 @@ STAGES = {
     ),
     "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
     "floor": tuple(f"stats/{name}.py" for name in (*AGREEMENT, "floor", "retest")),
-    "tables": (*SHOWING, *PAPER, *PAGE, "!report/paper_index.py"),
+    "tables": (*SHOWING, *PAPER, *PAGE),
     "paper": (*SHOWING, *ON_FIGURES, *PAGE),
     "figures": (*SHOWING, *FIGURES, *PAPER, *PAGE),
     "page": (

@@ -56,6 +56,10 @@ class Study:
         self.config = config
         self.results = config.results.as_posix()
         self.models = config.models_folder.as_posix()
+        self.sets = config.items.sets_folder.as_posix()
+        # What was found already of sets, and of models' sizes in billions of parameters: many nodes ask for the same.
+        self._known_sets: dict[str, SetResources] = {}
+        self.known_sizes: dict[str, float] = {}
 
     def resolved(self) -> dict[str, Any]:
         """The whole config with its definitions filled in, free of other files."""
@@ -203,14 +207,14 @@ class Study:
     @cached_property
     def recogniser_services(self) -> dict[str, ApiSpec]:
         """Recognisers of the study that an endpoint runs, by name."""
-        found = {asr: endpoint_of(self.config, asr) for asr in self.asrs}
-        return {asr: source.asked_as("asr") for asr, source in found.items() if source is not None}
+        return {
+            asr: source.asked_as("asr") for asr in self.asrs if (source := endpoint_of(self.config, asr)) is not None
+        }
 
     @cached_property
     def imported(self) -> dict[str, ImportedSpec]:
         """The study's systems that answered elsewhere, by name."""
-        specs = {name: self.system(name) for name in self.config.systems}
-        return {name: spec for name, spec in specs.items() if isinstance(spec, ImportedSpec)}
+        return {name: spec for name in self.config.systems if isinstance(spec := self.system(name), ImportedSpec)}
 
     def is_here(self, system: str) -> bool:
         """Whether a system is one whose weights are here: of a cascade those of its LLM."""
@@ -218,7 +222,7 @@ class Study:
 
     def task(self, name: str) -> TaskSpec:
         """How a task is asked."""
-        return {str(key): spec for key, spec in self.config.definitions.tasks.items()}[name]
+        return self.config.definitions.tasks[name]
 
     def pair_name(self, index: int) -> str:
         """A pair's name in paths."""
@@ -229,11 +233,6 @@ class Study:
         """A file or folder of the store: what survives a killed job."""
         return Path(self.results, "store", *parts)
 
-    @cached_property
-    def sets(self) -> str:
-        """Folder for fetched sets."""
-        return self.config.items.sets_folder.as_posix()
-
     @property
     def sets_folder(self) -> Path:
         """Folder of the published sets: the user's own, or the fetched ones'."""
@@ -243,16 +242,6 @@ class Study:
     def recordings_folder(self) -> Path:
         """Folder for the recordings that are made from the sets' archives."""
         return self.config.items.sets_folder / "recordings"
-
-    @cached_property
-    def _known_sets(self) -> dict[str, "SetResources"]:
-        """What was read of the sets already: many nodes ask for the same."""
-        return {}
-
-    @cached_property
-    def known_sizes(self) -> dict[str, float]:
-        """Billions of parameters of the models whose size was found: many nodes ask for the same."""
-        return {}
 
     def set_resources(self, task: str) -> "SetResources":
         """What the project knows of a task's published set."""
@@ -284,7 +273,7 @@ class Study:
     def items_of(self, task: str) -> int:
         """Items of a task at most."""
         counts = self.config.items.per_task
-        return counts if isinstance(counts, int) else {str(key): n for key, n in counts.items()}[task]
+        return counts if isinstance(counts, int) else counts[task]
 
     def clips_a_voice(self, task: str, condition: str) -> int:
         """Clips of a task in a condition, each voice."""
