@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cascade_equivalence.stages.study import Study
 
 TOGETHER = {"answer": 12, "implicit_transcripts": 12}
-"""Nodes of a stage, of one system or model, that share a job on a cluster: ``group-components`` of ``profiles/slurm``."""
+"""Nodes of a stage, of one system or model, that share a job: ``group-components`` of ``profiles/slurm``."""
 
 
 class UnknownSizeError(Exception):
