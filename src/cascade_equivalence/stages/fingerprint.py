@@ -100,7 +100,7 @@ STAGES = {
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "question", "recording", "rows")),
         *(f"models/{name}.py" for name in ("prompting", "reading", "rendering", "scoring", "stopping", "text_llm")),
         # What a text LLM inside a speech LLM's checkpoint is opened by.
-        *("models/checkpoint.py", "models/architecture.py"),
+        *("models/checkpoint.py", "models/architecture.py", "models/packing.py"),
         *("models/speech_llm/architectures.py", "models/speech_llm/*_text.py"),
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         "nodes/answers.py",
