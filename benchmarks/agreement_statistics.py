@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from goal import Goal, write_goals
 from numpy.typing import NDArray
 from rows_table import as_markdown, in_turn, write_json
 from sklearn.metrics import cohen_kappa_score
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, help="write the rows as JSON, too")
+    parser.add_argument("--goals", type=Path, help="write what is aimed at beside what was found, for goals.py")
     arguments = parser.parse_args()
     cells = [make_cell(number, arguments.texts, arguments.voices) for number in range(arguments.cells)]
     few = cells[: len(LABELS)]
@@ -170,6 +172,25 @@ def main() -> None:
     print(as_markdown(rows))
     if arguments.output:
         write_json(arguments.output, arguments, {"rows": rows})
+    apart = [
+        f"ends of the loop's {arguments.loop_draws} draws differ by {row['largest difference']:.2g}" for row in rows
+    ]
+    write_goals(
+        arguments.goals,
+        [
+            Goal(f"agreement statistics, {size}", "", 10, found.seconds, at_most=True, unit="s"),
+            *(
+                Goal(
+                    "the same",
+                    arm.name,
+                    100,
+                    [a / b for a, b in zip(arm.seconds, found.seconds, strict=True)],
+                    equal=equal,
+                )
+                for arm, equal in zip(arms[:1], apart, strict=False)
+            ),
+        ],
+    )
     if (worst := max(row["largest difference"] for row in rows)) >= TWO_DIGITS:
         raise SystemExit(f"the intervals differ by {worst:.3g}, more than two digits allow; run more draws")
 

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from goal import Goal, write_goals
+from rows_table import in_turn
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from cascade_equivalence.config.layers import spread_layers
@@ -35,6 +37,7 @@ SHAPES: dict[int, dict[str, Any]] = {
 }
 RANK = 159
 VOCABULARY = 49_152
+PLAIN = {"forward": "forward pass", "generation": "generation"}
 
 
 def build(width: int, device: str) -> Any:
@@ -57,18 +60,18 @@ def generate(model: Any, ids: torch.Tensor, steps: int) -> None:
         token = out.logits[:, -1:].argmax(-1)
 
 
-def turns(arms: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
-    """Median seconds of each arm; they take turns, after one round that does not count."""
+def turns(arms: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each arm; they take turns, after one round that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     for turn in range(repeats + 1):
-        for name, run in arms.items():
+        for name in in_turn(list(arms), turn):
             began = time.perf_counter()
-            run()
+            arms[name]()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             if turn:
                 seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(found) for name, found in seconds.items()}
+    return seconds
 
 
 @torch.inference_mode()
@@ -83,6 +86,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--goals", type=Path, help="write what is aimed at beside what was found, for goals.py")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     model = build(given.width, given.device)
@@ -115,18 +119,19 @@ def main() -> None:
 
         found = turns({"forward": forward, "captured": capture}, given.repeats)
         found |= turns({"generation": lambda: generation(False), "erased": lambda: generation(True)}, given.repeats)
-    report = {
-        "width": given.width,
-        "layers": layers,
-        "seconds": found,
-        "capture_ratio": found["captured"] / found["forward"],
-        "erasure_ratio": found["erased"] / found["generation"],
-    }
-    capture_line = f"{report['capture_ratio']:.3f} times the plain forward pass ({found['forward']:.3f} s)"
-    erasure_line = f"{report['erasure_ratio']:.3f} times the plain generation ({found['generation']:.3f} s)"
-    print(f"capturing {len(layers)} layers: {capture_line}\nerasing {len(layers)} layers: {erasure_line}")
+    goals = []
+    for name, plain, aim in (("captured", "forward", 1.15), ("erased", "generation", 1.05)):
+        ratios = [one / other for one, other in zip(found[name], found[plain], strict=True)]
+        what = f"{len(layers)} of {len(blocks)} layers {name}, {given.width} wide"
+        goals.append(Goal(what, f"the plain {PLAIN[plain]}", aim, ratios, at_most=True))
+        middle = statistics.median(found[plain])
+        print(
+            f"{what}: {' / '.join(f'{r:.3f}' for r in sorted(ratios))} times the plain {PLAIN[plain]} ({middle:.3f} s)"
+        )
+    report = {"width": given.width, "layers": layers, "seconds": found}
     if given.json:
         given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_goals(given.goals, goals)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Arm = TypeVar("Arm")
-OUTPUTS = frozenset({"out", "output"})
+OUTPUTS = frozenset({"out", "output", "goals"})
 
 
 def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:

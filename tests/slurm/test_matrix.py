@@ -1,5 +1,6 @@
 """A small matrix of real models through SLURM: what comes out is what a run on one machine gives."""
 
+from collections import Counter
 from typing import Any
 
 import polars as pl
@@ -13,7 +14,7 @@ from cascade_equivalence.models.sources.wheels import default_cache
 
 MEASURED = "seconds"  # never the same twice
 SYSTEMS = ("tiny-smollm2", "base-smollm2")
-# Two tasks: their comparisons are sent as one array.
+# Two tasks: their comparisons share a job.
 TASKS = ("sst2", "ag_news")
 STUDY: dict[str, Any] = {
     "registry": [f"config/{name}.yaml" for name in ("models", "systems", "voices", "tasks")],
@@ -33,7 +34,7 @@ STUDY: dict[str, Any] = {
 def site(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Site:
     """The matrix, run on the cluster."""
     site = Site(tmp_path_factory.mktemp("matrix") / "project", cluster, default_cache())
-    # All answers first: then both comparisons are ready together, and are one array.
+    # All answers first: then both comparisons are ready together, and are one job.
     for rule in ("answer", "agree"):
         done = site.snakemake(STUDY, *PROFILE, "--until", rule)
         assert done.returncode == 0, done.stdout
@@ -78,9 +79,18 @@ def test_each_kind_of_node_ran_where_it_belongs(site: Site, cluster: Cluster) ->
     by_rule: dict[str, set[str]] = {}
     for comment, partition, _, _ in mine:
         by_rule.setdefault(comment.removeprefix("rule_").partition("_wildcards")[0], set()).add(partition)
-    assert by_rule == {"synthesize_speech": {"cpu"}, "transcribe": {"gpu"}, "answer": {"gpu"}, "agree": {"cpu"}}
-    arrays = [number for comment, _, number, _ in mine if comment.startswith("rule_agree")]
-    assert sorted(number.partition("_")[2] for number in arrays) == ["1", "2"]
+    # Answers of a system share a job, and so do all comparisons.
+    answers = {f"answers_{system}_answer": {"gpu"} for system in SYSTEMS}
+    assert (
+        by_rule
+        == {
+            "synthesize_speech": {"cpu"},
+            "transcribe": {"gpu"},
+            "comparisons_agree": {"cpu"},
+        }
+        | answers
+    )
+    assert Counter(comment for comment, *_ in mine)["rule_comparisons_agree"] == 1
 
 
 @pytest.mark.models

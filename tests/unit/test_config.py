@@ -184,7 +184,7 @@ def test_what_is_listed_twice_is_named(places: dict[str, Any], key: str) -> None
             "paper.systems.base-smollm2.stands_in: the demo's items are not the paper's",
         ),
         ({"noise__voices": ["us-female"]}, "noise.voices: there is no spoken voice 'us-female'"),
-        ({"noise__babble_voices": ["gb-male"]}, "noise.babble_voices: there is no spoken voice 'gb-male'"),
+        ({"noise__babble_voices": ["nobody"]}, "noise.babble_voices: there is no voice 'nobody'"),
         ({"noise__voices": []}, "noise: snr_db is set, so name the `voices`"),
         ({"noise__snr_db": [10, float("inf")]}, "noise.snr_db.1: "),
         ({"noise__music_snr_db": [float("nan")]}, "noise.music_snr_db.0: "),

@@ -52,6 +52,7 @@ PLANTED = Outline(
     dials=[DIAL_OF],
 )
 DIAL_CLAIMS = [name for name, claim in CLAIMS.items() if claim.needs]
+MOVES = ("dial_agreement", "dial_accuracy", "dial")
 DIAL_TABLES = ("dial", "dial_trends")
 Hears = Callable[[float, str], float]
 
@@ -209,7 +210,7 @@ def test_the_claims_hold_on_the_planted_study(moving: Tables) -> None:
 
 def test_they_do_not_hold_where_nothing_moves(still: Tables) -> None:
     rows = judged(still)
-    assert HOLDS not in {rows[name]["outcome"] for name in DIAL_CLAIMS}
+    assert HOLDS not in {rows[name]["outcome"] for name in MOVES}
     for task in PLANTED.tasks:
         row = trend(still, task)
         assert (row["kappa_trend"], row["accuracy_trend"]) == (OPEN, OPEN)
@@ -222,12 +223,22 @@ def test_a_step_back_that_is_shown_refutes_them_though_the_slope_is_right(tmp_pa
     assert row["kappa_slope"] < 0 < row["kappa_back_low"] and row["kappa_back_at"] == "0.25 to 0.5"
     assert row["accuracy_slope"] > 0 > row["accuracy_back_high"]
     rows = judged(tables)
-    assert {rows[name]["outcome"] for name in DIAL_CLAIMS} == {FAILS}
+    assert {rows[name]["outcome"] for name in MOVES} == {FAILS}
 
 
 def test_the_other_way_round_refutes_them(tmp_path: Path) -> None:
     rows = judged(planted(tmp_path, lambda scale, _: 1 - 0.9 * scale, texts=40))
     assert {rows[name]["outcome"] for name in ("dial_accuracy", "dial")} == {FAILS}
+
+
+def test_a_model_that_loses_the_words_refutes_the_dial_though_all_else_is_as_it_must(tmp_path: Path) -> None:
+    """Where the words tell it gets worse with each part; a study without such tasks would not see it."""
+    rows = judged(
+        planted(tmp_path, lambda scale, task: 0.95 * scale if task == "mustard" else 0.9 - 0.9 * scale, texts=40)
+    )
+    assert {rows[name]["outcome"] for name in ("dial_agreement", "dial_accuracy")} == {HOLDS}
+    assert {rows[name]["outcome"] for name in ("dial_words", "dial")} == {FAILS}
+    assert rows["dial_words"]["value"] < -rows["dial_words"]["against"] and rows["dial_words"]["tasks"] == "sst2"
 
 
 def test_of_few_texts_nothing_can_be_told_and_it_is_said_why(tmp_path: Path) -> None:

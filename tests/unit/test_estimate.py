@@ -1,6 +1,7 @@
 """What a study takes: formulas against numbers worked out by hand, and what must grow with what."""
 
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from cascade_equivalence.costs import speed
 from cascade_equivalence.costs.figures import FIGURES, read_figures
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.estimate.study import StudyEstimate, estimate_study
-from cascade_equivalence.estimate.work import Work, Workload
+from cascade_equivalence.estimate.work import TOGETHER, Work, Workload
 from cascade_equivalence.models.sources.manifest import Manifest, write_manifest
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.planned import assumed_items
@@ -95,6 +96,110 @@ def test_an_encoder_hears_whole_windows() -> None:
     one, same, two = (speed.hearing_seconds(0.6, seconds, FIGURE) for seconds in (0.5, 30.0, 30.1))
     assert one == same and two == pytest.approx(2 * one)
     assert one == pytest.approx(speed.reading_seconds(0.6, 1_500, FIGURE))
+
+
+def test_a_whisper_takes_what_its_matrices_say() -> None:
+    """Whisper large-v3: 32 blocks of width 1,280 on either side, 51,866 words."""
+    width, blocks, frames = 1_280, 32, 1_500
+    encoder, decoder = 12 * width**2 * blocks, 16 * width**2 * blocks + 51_866 * width
+    billions, text, batch = (encoder + decoder) / 1e9, 25, 16
+    crossing = 2 * (2 * width**2 * blocks) * frames
+    assert crossing == pytest.approx(315e9, rel=0.01)
+    gpu, use = FIGURE.gpu, FIGURE.use
+    heard = 2 * encoder * frames / (gpu.teraflops * 1e12 * use.reading)
+    crossed = crossing / (gpu.float32_teraflops * 1e12 * use.reading)
+    step = max(4 * decoder / (gpu.terabytes_per_second * 1e12 * use.writing), use.step_milliseconds / 1000)
+    by_hand = use.row_milliseconds / 1000 + heard + crossed + text * step / batch
+    ours = speed.transcribing_seconds(billions, frames, text, batch, FIGURE, float32=True)
+    assert ours == pytest.approx(by_hand, rel=0.03)
+    assert speed.transcribing_seconds(billions, frames, text, batch, FIGURE) < ours - 0.9 * crossed
+
+
+def test_a_question_takes_what_its_tokens_say() -> None:
+    network, gpu, use = FIGURE.network, FIGURE.gpu, FIGURE.use
+    item, billions, batch = speed.ItemLength(seconds=8.0, letters=100.0, options=40.0), 8.0, 16
+    own = network.prompt_tokens + 40 / network.letters_per_token
+    writes = 6 * max(16e9 / (gpu.terabytes_per_second * 1e12 * use.writing), use.step_milliseconds / 1000) / batch
+    token = 2 * 8e9 / (gpu.teraflops * 1e12 * use.reading)
+    beside = use.row_milliseconds / 1000
+    read = speed.asking_seconds(billions, item, 6, batch, FIGURE)
+    assert read == pytest.approx(beside + token * (own + 100 / network.letters_per_token) + writes)
+    # A tower hears 1,500 frames of any clip of up to 30 s; Ultravox makes 6.25 vectors of a second of it.
+    tower = 2 * network.tower_billions * 1e9 * 1_500 / (gpu.teraflops * 1e12 * use.reading)
+    heard = speed.asking_seconds(billions, item, 6, batch, FIGURE, vectors=6.25)
+    assert heard == pytest.approx(beside + tower + token * (own + 50) + writes)
+
+
+def test_a_model_says_how_many_vectors_it_makes_of_a_second(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    few = study.model("talker").model_copy(update={"vectors_per_second": 6.25})
+    coarse = make(tmp_path)
+    coarse.config.definitions.models["talker"] = few
+    usual, less = told(study), told(coarse)
+    more = FIGURE.network.vectors_per_second - 6.25
+    token = 2 * 8e9 / (FIGURE.gpu.teraflops * 1e12 * FIGURE.use.reading)
+    seconds = sum(
+        usual.spoken[node.task].items
+        * len(study.voices_of(node.task, node.condition))
+        * usual.spoken[node.task].seconds
+        for node in study.asked_nodes("heard")
+    )
+    before, after = ({(e.stage, e.who): e for e in found.work} for found in (usual, less))
+    saved = before["answer", "heard"].working - after["answer", "heard"].working
+    assert saved == pytest.approx(token * more * seconds)
+    assert after["answer", "cascade"] == before["answer", "cascade"]
+    assert less.disk["states"] < usual.disk["states"]
+
+
+def test_erasure_reads_a_prompt_once_a_way_and_once_without(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    spoken = told(study).spoken
+    found = {each.who: each for each in Workload(study, spoken, FIGURE).entries()[0]}["talker, proxy"]
+    network, gpu, use, item = FIGURE.network, FIGURE.gpu, FIGURE.use, spoken["sst2"]
+    size = stages.needs.billions(study, study.text_model("talker")) * 1e9
+    rate = gpu.teraflops * 1e12 * use.reading
+    own = network.prompt_tokens + item.options / network.letters_per_token
+    tokens = {
+        True: own + network.vectors_per_second * item.seconds,
+        False: own + item.letters / network.letters_per_token,
+    }
+    step = max(2 * size / (gpu.terabytes_per_second * 1e12 * use.writing), use.step_milliseconds / 1000)
+    writes = (study.task("sst2").max_new_tokens + 1) * step / study.config.answer.batch_size
+    by_hand = 2 * network.tower_billions * 1e9 * 1_500 / rate
+    for heard, ways in stages.erasure.variants(study, "proxy").items():
+        by_hand += (ways + bool(ways)) * 2 * size * tokens[heard] / rate + ways * (writes + use.row_milliseconds / 1000)
+    assert found.working == pytest.approx(50 * by_hand)
+
+
+def test_windows_of_the_clip_are_less_to_hear(tmp_path: Path) -> None:
+    whole, clip = (by_stage(told(make(tmp_path, transcribe={"window": window}))) for window in ("whole", "clip"))
+    spoken = told(make(tmp_path)).spoken
+    share = FIGURE.network.encoder_share
+    ears = stages.needs.billions(make(tmp_path), "ears") * 1e9
+    rate, single = (speed * 1e12 * FIGURE.use.reading for speed in (FIGURE.gpu.teraflops, FIGURE.gpu.float32_teraflops))
+    a_frame = 2 * ears * (share / rate + (1 - share) * FIGURE.network.crossing_share / single)
+    study = make(tmp_path)
+    saved = sum(
+        spoken[node.task].items
+        * len(study.voices_of(node.task, node.condition))
+        # Two seconds of silence behind the clip, up to whole steps of two seconds.
+        * 50
+        * (30 - 2 * math.ceil((spoken[node.task].seconds + 2) / 2))
+        for node in study.heard_nodes("ears")
+    )
+    assert whole["transcribe"].working - clip["transcribe"].working == pytest.approx(a_frame * saved)
+
+
+def test_nodes_that_share_a_job_read_the_disk_once(tmp_path: Path) -> None:
+    profile = yaml.safe_load((REPOSITORY / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
+    assert {stage: profile["group-components"][profile["groups"][stage]] for stage in TOGETHER} == TOGETHER
+    loads, again = speed.loading_seconds(8, FIGURE), speed.loading_again_seconds(8, FIGURE)
+    # 16 GB from a disk or from memory, and Python.
+    assert loads == FIGURE.loading.start_seconds + 16 / FIGURE.loading.gigabytes_per_second
+    assert again == FIGURE.loading.again_seconds + 16 / FIGURE.loading.again_gigabytes_per_second
+    words = next(work for work in told(make(tmp_path)).work if (work.stage, work.who) == ("answer", "cascade"))
+    assert (words.nodes, words.jobs) == (3, 1)
+    assert words.loading == pytest.approx(loads + 2 * again)
 
 
 @given(st.floats(0.01, 100), st.floats(1, 5_000), st.floats(1.1, 10))

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import psutil
 import pytest
+import tiny_llm
 
 from cascade_equivalence.jobs import warm
 from cascade_equivalence.jobs.processes import STARTED_BY
@@ -223,3 +224,34 @@ def test_the_libraries_start_no_thread():
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(LIBRARY)}
     found = subprocess.run([sys.executable, "-c", body], env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "1"
+
+
+OPEN = """
+import os
+from pathlib import Path
+import torch
+from cascade_equivalence.models import kept
+from cascade_equivalence.models.question import ModelFiles
+torch.set_num_threads(1)
+held = bool(kept._kept)
+text, _ = kept.opened(ModelFiles(Path({folder!r}), "a" * 64, True), "cpu", torch.float32)
+rows = [text.tokenize(text.render([{{"role": "user", "content": words}}])) for words in ("A dog ran.", "What?")]
+print(held, os.getppid(), [answer.text for answer in text.generate(rows, 8)])
+with torch.no_grad():
+    for weight in text.model.parameters():
+        weight.zero_()
+"""
+
+
+def test_a_model_that_a_node_has_opened_is_there_for_the_next_ones_as_it_was(owner, tmp_path):
+    folder = tiny_llm.save_llama(tmp_path / "llm", tiny_llm.byte_level_tokenizer())
+    found = [output(tmp_path, OPEN.format(folder=str(folder)), (warm.KEPT,)) for _ in range(3)]
+    told = [out.split(maxsplit=2) for _, out, _ in found]
+    assert [held for held, _, _ in told] == ["False", "True", "True"], found
+    # One server has forked for all, and they have answered alike.
+    assert len({parent for _, parent, _ in told}) == len({answers for _, _, answers in told}) == 1
+
+
+def test_a_note_that_says_nothing_harms_no_node(owner, tmp_path):
+    body = "from cascade_equivalence.jobs import warm; warm._notes.write_text('[\\n[1, 2]\\n'); print('well')"
+    assert [output(tmp_path, body, (warm.KEPT,))[:2] for _ in range(2)] == [(0, "well\n")] * 2

@@ -17,7 +17,7 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.screen import LINES, WIDTH, screen
-from cascade_equivalence.report.screen_cells import ALIKE, APART, CHANCE, FEW, OPEN, SYMBOLS, opponents, told
+from cascade_equivalence.report.screen_cells import ALIKE, APART, CHANCE, FEW, OPEN, SYMBOLS, nearer, opponents, told
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.wording import cut, printable
@@ -231,3 +231,25 @@ def test_the_command_prints_one_screen_and_all_on_demand(
     assert len(one.splitlines()) <= LINES and "\x1b" not in one and "report.html" in one.replace("\n", "")
     whole = printed("--all")
     assert all(name in whole for name in tables.accuracy["system"]) and "\x1b" not in whole
+
+
+@given(
+    st.floats(-1, 1),
+    st.booleans(),
+    st.lists(st.sampled_from(STANDINGS), min_size=3, max_size=3),
+    st.sampled_from(["exact", "family", "unknown", "none"]),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_nearer_is_said_only_where_it_is_shown_against_another_llm_above_chance(
+    difference: float, differ: bool, standings: list[str], match: str, swapped: bool
+) -> None:
+    arms = ["cascade", "other"][:: -1 if swapped else 1]
+    matches = {"cascade": "exact", "other": match}
+    row = {"system": "speech", "task": "sst2", "condition": "clean", "agreements_differ": differ}
+    row |= {"first": arms[0], "second": arms[1], "kappa_difference": difference}
+    row |= {f"match_{which}": matches[arm] for which, arm in zip(("first", "second"), arms, strict=True)}
+    row |= {f"{who}_against_chance": each for who, each in zip(("system", "first", "second"), standings, strict=True)}
+    found = nearer(Tables(contrasts=table("contrasts", [row])), "speech", "cascade")
+    shown_nearer = differ and match == "none" and standings == ["above"] * 3 and difference * (1 - 2 * swapped) > 0
+    assert found == ({"other": ["sst2"]} if shown_nearer else {})

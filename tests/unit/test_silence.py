@@ -69,6 +69,18 @@ def test_a_silent_clip_is_as_long_and_holds_nothing(samples: int) -> None:
         assert silent.sha256 == hash_audio(silent.flac) != heard.sha256
 
 
+@given(texts=st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), most=st.integers(1, 14))
+@settings(deadline=None, max_examples=30)
+def test_some_items_are_silenced_each_text_before_another_style_of_one(texts: list[str], most: int) -> None:
+    spoken = [replace(clip(40 + place, str(place)), text=text) for place, text in enumerate(texts)]
+    names = [each.id for each in silenced(spoken, most)]
+    assert names == [each.id for each in spoken if each.id in set(names)] and len(names) == min(most, len(spoken))
+    told = [each.text for each in spoken if each.id in set(names)]
+    left = [each.text for each in spoken if each.id not in set(names)]
+    assert len(set(told)) == min(most, len(set(texts)))
+    assert all(told.count(text) + 1 >= max(map(told.count, told)) for text in left)
+
+
 def test_silence_is_a_condition_without_a_kind_of_noise_or_a_level() -> None:
     condition = parse_condition(SILENCE)
     assert condition.is_silent and condition.kind is condition.level is None
@@ -97,6 +109,14 @@ def test_every_system_is_asked_over_silence_in_one_voice_of_each_task() -> None:
         assert stages.answer.params(silent, system, "sst2") == stages.answer.params(without, system, "sst2")
 
 
+def test_silence_can_be_of_some_items() -> None:
+    some, every = study(speech__silence=True, speech__silence_items=3), study(speech__silence=True)
+    for task in some.config.tasks:
+        assert some.clip_count(task, SILENCE) == min(3, every.clip_count(task, SILENCE))
+        assert some.clip_count(task, CLEAN) == every.clip_count(task, CLEAN)
+    assert stages.silence.clip_params(some) != stages.silence.clip_params(every)
+
+
 # -- the floor --------------------------------------------------------------------------------------------------------
 
 
@@ -108,6 +128,9 @@ def test_a_system_that_uses_no_sound_agrees_with_itself(parsed: list[str]) -> No
     assert found["observed_agreement"]["value"] == 1 and found["accuracy_difference"]["value"] == 0
     assert found["kappa"]["value"] == (None if len(set(parsed)) == 1 else pytest.approx(1))
     assert found["accuracy"] == summarise(answers(parsed), LABELS)["accuracy"]
+    # Over some of the items: as if no others had been spoken.
+    some = answers(parsed)[:11]
+    assert alone(some, answers(parsed, VOICES), LABELS) == alone(some, some, LABELS)
     assert found["commonest_share"] == max(parsed.count(each) for each in parsed) / len(parsed)
     assert parsed.count(found["commonest"]) == pytest.approx(found["commonest_share"] * len(parsed))
 

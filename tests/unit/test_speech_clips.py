@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import replace
+import pickle
+from dataclasses import FrozenInstanceError, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.speech.clips import Clip, decode, read_clips, write_clips
+from cascade_equivalence.speech.clips import ROWS_A_GROUP, Clip, decode, hash_audio, read_clips, write_clips
 from cascade_equivalence.speech.waveform import SAMPLING_RATE, decode_flac, encode_flac, resample, rms
 
 OF = {"task": "sst2", "voice": "heart", "condition": "clean"}
@@ -98,6 +99,35 @@ def test_clips_round_trip(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["clean.parquet"]
     write_clips([], path, OF)
     assert read_clips(path) == []
+
+
+@pytest.mark.parametrize("together", [1, 3, 256])
+def test_sound_is_read_when_it_is_asked_for(tmp_path: Path, together: int) -> None:
+    """In any order, however many were written together, in another process, and after the file is replaced."""
+    path = tmp_path / "clean.parquet"
+    clips = [clip(str(number), flac=(flac := bytes([number]) * 9), sha256=hash_audio(flac)) for number in range(10)]
+    write_clips(clips, path, OF)
+    pq.write_table(pq.read_table(path), path, row_group_size=together)
+    read = read_clips(path)
+    assert not any(isinstance(held, bytes) for each in read for held in vars(each).values())
+    order = np.random.default_rng(together).permutation(len(clips))
+    assert [read[place].flac for place in order] == [clips[place].flac for place in order]
+    assert pickle.loads(pickle.dumps(read)) == clips
+    write_clips([], path, OF)
+    assert read == clips
+    louder = replace(read[3], flac=b"else")
+    assert (louder.flac, read[3].flac) == (b"else", clips[3].flac)
+
+
+def test_clips_lie_in_small_groups_and_none_is_without_sound_or_changed(tmp_path: Path) -> None:
+    path = tmp_path / "clean.parquet"
+    write_clips((clip(str(number)) for number in range(3 * ROWS_A_GROUP)), path, OF)
+    assert pq.ParquetFile(path).num_row_groups == 3
+    read = read_clips(path)
+    with pytest.raises(FrozenInstanceError):
+        read[0].flac = b""  # type: ignore[misc]
+    with pytest.raises(TypeError, match="flac"):
+        Clip("a", "heart", sampling_rate=SAMPLING_RATE, seconds=0, provider="", text="", sha256="")  # type: ignore[call-arg]
 
 
 def test_same_clips_are_the_same_file(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ EXEMPT = {
     "jobs/warm.py": "where a script runs, not what it does",
     "jobs/processes.py": "when a process ends, and where it compiles",
     "models/tensor_files.py": "orders the names in a header; what is read is the same",
+    "models/kept.py": "keeps what was opened; it is the same",
     "models/store.py": "keeps records under keys that others decide",
     "speech/store.py": "keeps clips under keys that name all they depend on",
     "speech/provider.py": "opens the voice that the node names",

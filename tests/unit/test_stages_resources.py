@@ -13,12 +13,14 @@ from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.sources import HubSource, PathSource
 from cascade_equivalence.costs.figures import read_figures
-from cascade_equivalence.estimate.texts import TaskSize
+from cascade_equivalence.estimate.texts import task_size
 from cascade_equivalence.estimate.work import Workload
 from cascade_equivalence.jobs.work import study_of
 from cascade_equivalence.stages.needs import (
     DEFAULT_BILLIONS,
+    LEAST,
     LONGEST,
+    Asking,
     Need,
     counted_billions,
     counting_need,
@@ -32,7 +34,7 @@ needs = st.builds(
     model_need,
     st.sampled_from(sorted(DEFAULT_BILLIONS)),
     st.floats(0.001, 100),
-    st.integers(0, 100_000),
+    st.builds(Asking, st.integers(0, 100_000)),
     st.integers(1, 256),
     st.booleans(),
 )
@@ -62,8 +64,8 @@ def test_each_attempt_asks_for_more_and_takes_a_smaller_batch(need: Need, attemp
 
 @given(st.sampled_from(sorted(DEFAULT_BILLIONS)), st.floats(0.001, 10), st.integers(1, 2000), st.booleans())
 def test_a_larger_model_and_more_clips_need_more(role: str, billions: float, clips: int, gpu: bool) -> None:
-    need = model_need(role, billions, clips, 16, gpu)
-    larger, longer = model_need(role, 2 * billions, clips, 16, gpu), model_need(role, billions, 2 * clips, 16, gpu)
+    need, larger = (model_need(role, factor * billions, Asking(clips), 16, gpu) for factor in (1, 2))
+    longer = model_need(role, billions, Asking(2 * clips), 16, gpu)
     assert larger.megabytes > need.megabytes and larger.minutes > need.minutes
     assert longer.minutes > need.minutes and longer.megabytes > need.megabytes
 
@@ -71,7 +73,7 @@ def test_a_larger_model_and_more_clips_need_more(role: str, billions: float, cli
 @pytest.mark.parametrize(("gpu", "bytes_a_parameter"), [(True, 2), (False, 4)])
 def test_the_weights_fit_into_the_memory(gpu: bool, bytes_a_parameter: int) -> None:
     for billions in (0.135, 7.6, 70):
-        assert model_need("llm", billions, 1, 1, gpu).megabytes > bytes_a_parameter * billions * 1000
+        assert model_need("llm", billions, Asking(1), 1, gpu).megabytes > bytes_a_parameter * billions * 1000
 
 
 def test_nodes_that_count_have_no_batch() -> None:
@@ -124,22 +126,33 @@ def test_the_sizes_of_models_make_no_weights_again(demo: Study) -> None:
     assert stages.resolve.params(changed, name) == before
 
 
-def test_limits_are_well_above_what_is_expected(paper: Study) -> None:
+def test_limits_are_twice_to_thrice_what_is_expected(paper: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less, and slower GPUs would not do it; more, and SLURM could not fit the jobs into gaps."""
+    # Each node as if it were alone: limits do not count on what another has read.
+    monkeypatch.setattr("cascade_equivalence.estimate.work.TOGETHER", {})
     figures = read_figures()
-    spoken = {task: TaskSize(paper.items_of(task), 250.0, 50.0, 20.0, "figures") for task in paper.config.tasks}
+    spoken = {task: task_size(paper, task, figures) for task in paper.config.tasks}
     work, unknown = Workload(paper, spoken, figures).entries()
     assert not unknown
     expected = {(each.stage, each.who): (each.loading + each.working) / 60 for each in work}
     for system in paper.config.systems:
         if system not in paper.apis:
-            nodes = [stages.answer.need(paper, system, n.task, n.condition) for n in paper.nodes_of(system)]
-            assert sum(need.runtime(1) for need in nodes) > 2 * expected["answer", system], system
+            nodes = [stages.answer.need(paper, system, n.task, n.condition) for n in paper.asked_nodes(system)]
+            asked = sum(need.runtime(1) for need in nodes)
+            assert 2 < asked / expected["answer", system] <= 3, system
     for (stage, who), minutes in expected.items():
         if stage == "capture":
             assert stages.states.need(paper, who).minutes > 2 * minutes, who
         if stage == "transcribe":
             nodes = [stages.transcribe.need(paper, who, n.task, n.condition) for n in paper.heard_nodes(who)]
-            assert sum(need.runtime(1) for need in nodes) > 2 * minutes, who
+            asked = sum(need.runtime(1) for need in nodes)
+            # What a speech LLM writes is not known to end with what was said.
+            assert 2 < asked / minutes <= (4 if paper.is_speech_llm(who) else 3), who
+    for model in stages.opened_models.speech_llms(paper):
+        for concept in stages.erasure.concepts(paper):
+            nodes = [stages.erasure.need(paper, model, concept, task) for task in paper.erasure.tasks]
+            minutes = expected["answer_erased", f"{model}, {concept}"]
+            assert 2 < sum(need.runtime(1) for need in nodes) / minutes <= 4, (model, concept)
 
 
 def test_every_node_of_the_demo_and_of_the_paper_has_a_need(demo: Study, paper: Study) -> None:
@@ -157,7 +170,7 @@ def test_every_node_of_the_demo_and_of_the_paper_has_a_need(demo: Study, paper: 
             stages.agree.need(each),
             stages.report.need(each),
         ]
-        assert all(need.memory(1) > 1000 and 10 <= need.runtime(1) <= LONGEST for need in found)
+        assert all(need.memory(1) > 1000 and LEAST <= need.runtime(1) <= LONGEST for need in found)
     opened = [stages.states.need(demo, name) for name in stages.opened_models.models(demo)] + [
         stages.probes.need(demo, name) for name in stages.opened_models.models(demo)
     ]

@@ -14,7 +14,7 @@ rule silence_speech:
         **stages.needs.asked(lambda wildcards: stages.silence.clip_need(STUDY, wildcards.task)),
     params:
         made_by=MADE_BY("silence_speech", "speech"),
-        silence=stages.silence.clip_params(),
+        silence=stages.silence.clip_params(STUDY),
     message:
         "Silencing {wildcards.task}, voice {wildcards.voice}"
     script:

@@ -55,7 +55,7 @@ def _name_problems(study: StudyConfig) -> Iterator[str]:
     yield from unknown("systems", study.systems, defined.systems, "system")
     yield from unknown("speech.voices", study.speech.voices, defined.voices, "voice")
     yield from unknown("speech.prosody_voices", study.speech.prosody_voices, defined.voices, "voice")
-    yield from unknown("noise.babble_voices", study.noise.babble_voices, study.speech.voices, "spoken voice")
+    yield from unknown("noise.babble_voices", study.noise.babble_voices, defined.voices, "voice")
     yield from unknown("noise.voices", study.noise.voices, study.speech.voices, "spoken voice")
     yield from unknown("noise.systems", study.noise.systems, study.systems, "selected system")
     for index, pair in enumerate(study.pairs):

@@ -117,6 +117,11 @@ class ModelSpec(Closed):
         allow_inf_nan=False,
         description="Billions of parameters of its own, without those of models it names: for estimates.",
     )
+    vectors_per_second: PositiveFloat | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Of a speech LLM: vectors that a second of sound is in its prompt: for estimates.",
+    )
     chat: bool = Field(
         default=True, description="Render prompts with the tokenizer's chat template; false for a base model."
     )

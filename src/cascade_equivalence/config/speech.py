@@ -123,6 +123,11 @@ class SpeechConfig(Closed):
         description="Ask every system also over silence, in clips as long as those of each task's first voice: what is "
         "right there, or agreed, is owed to the prompt.",
     )
+    silence_items: PositiveInt | None = Field(
+        default=None,
+        description="Items of each task that are asked over silence, each text before another style of one; null "
+        "takes all.",
+    )
     max_seconds: float = Field(default=30.0, gt=0, description="Longer clips are reported (Whisper's window is 30 s).")
 
 
@@ -197,7 +202,9 @@ class NoiseConfig(Closed):
         default=[], description="Systems that are also run in noise; empty takes all. A pair needs both of its systems."
     )
     babble_voices: list[str] = Field(
-        default=[], description="Voices that babble in the background; empty takes every other voice of the study."
+        default=[],
+        description="Voices that babble in the background, heard otherwise or not; empty takes every other voice of "
+        "`speech.voices`.",
     )
     talkers: Talkers = Field(default=4, description="Talkers in the babble (3 to 7 of MUSAN's).")
     max_talkers: Talkers | None = Field(

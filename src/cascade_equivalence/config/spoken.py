@@ -20,6 +20,6 @@ def own_voices(study: StudyConfig, task: str) -> list[str]:
 
 
 def all_voices(study: StudyConfig) -> list[str]:
-    """Every voice that speaks in a study."""
+    """Every voice that speaks in a study, if only in the background."""
     own = [voice for task in study.tasks for voice in own_voices(study, task)]
-    return list(dict.fromkeys([*study.speech.voices, *study.speech.prosody_voices, *own]))
+    return list(dict.fromkeys([*study.speech.voices, *study.speech.prosody_voices, *own, *study.noise.babble_voices]))

@@ -28,6 +28,7 @@ class Gpu(NumberGroup):
     """What a GPU can do."""
 
     teraflops: PositiveFloat = Field(description="Floating-point operations a second, in 10^12.")
+    float32_teraflops: PositiveFloat = Field(description="The same in float32, without its shorter forms.")
     terabytes_per_second: PositiveFloat = Field(description="Speed of its memory.")
 
 
@@ -45,6 +46,8 @@ class Loading(NumberGroup):
 
     start_seconds: NonNegativeFloat = Field(description="Starting Python with its libraries.")
     gigabytes_per_second: PositiveFloat = Field(description="Weights from the disk to the GPU.")
+    again_seconds: NonNegativeFloat = Field(description="The start, where the job has read the libraries before.")
+    again_gigabytes_per_second: PositiveFloat = Field(description="Weights, where the job has read them before.")
 
 
 class Pace(NumberGroup):
@@ -61,8 +64,9 @@ class Network(NumberGroup):
     window_seconds: PositiveFloat = Field(description="What an encoder hears at once; shorter clips are padded.")
     frames_per_second: PositiveFloat = Field(description="Frames of an encoder.")
     encoder_share: Share = Field(description="Share of an ASR's parameters that its encoder has.")
+    crossing_share: Share = Field(description="Share of its decoder that every frame goes through.")
     tower_billions: PositiveFloat = Field(description="Parameters of a speech LLM's audio tower.")
-    vectors_per_second: PositiveFloat = Field(description="Vectors of sound in a speech LLM's prompt.")
+    vectors_per_second: PositiveFloat = Field(description="Vectors of a second of sound in a speech LLM's prompt.")
     vocabulary: PositiveFloat = Field(description="Words of a text LLM.")
 
 

@@ -116,9 +116,7 @@ def _opened(study: "Study", work: Workload, figures: Figures) -> dict[str, float
     for opened in stages.opened_models.models(study):
         model = stages.opened_models.original(opened)
         speaks, layers = study.is_speech_llm(model), len(stages.opened_models.layers(study, opened))
-        share, rate = (
-            (1.0, network.vectors_per_second) if speaks else (network.encoder_share, network.frames_per_second)
-        )
+        share, rate = (1.0, work.vectors(model)) if speaks else (network.encoder_share, network.frames_per_second)
         text = study.text_model(model)
         across = speed.width(share * _known(work, text), study.model(text).blocks or 1)
         _add(found, "states", layers * rate * heard * across * STATE_BYTES)

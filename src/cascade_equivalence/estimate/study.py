@@ -119,8 +119,11 @@ class StudyEstimate:
         if not self.work:
             return "No node needs a GPU: every device is set to cpu, or services run the models."
         rows = [_hours(stage) for stage in (*self.stages, _sum("all", self.work))]
-        heads = ("stage", "nodes", "rows", "loading h", "working h", "GPU h")
-        share = f"{self.loading_share:.0%} of that is loading of models; nodes that need no GPU are not counted."
+        heads = ("stage", "nodes", "jobs", "rows", "loading h", "working h", "GPU h", "loading")
+        share = (
+            f"{self.loading_share:.0%} of that is loading of models, where nodes share jobs as profiles/slurm groups "
+            "them; nodes that need no GPU are not counted."
+        )
         unknown = [
             f"Not counted: {name}, whose size nobody says (give models.{name}.billions)." for name in self.unknown
         ]
@@ -168,6 +171,7 @@ def _sum(stage: str, work: Sequence[Work]) -> Work:
         stage,
         "",
         sum(each.nodes for each in work),
+        sum(each.jobs for each in work),
         sum(each.rows for each in work),
         sum(each.loading for each in work),
         sum(each.working for each in work),
@@ -176,7 +180,9 @@ def _sum(stage: str, work: Sequence[Work]) -> Work:
 
 def _hours(work: Work) -> tuple[str, ...]:
     seconds = (work.loading, work.working, work.loading + work.working)
-    return (work.stage, f"{work.nodes:,}", f"{work.rows:,}", *(f"{each / HOUR:.1f}" for each in seconds))
+    hours = (f"{each / HOUR:.1f}" for each in seconds)
+    share = f"{work.loading / sum(seconds[:2]):.0%}" if sum(seconds[:2]) else ""
+    return (work.stage, f"{work.nodes:,}", f"{work.jobs:,}", f"{work.rows:,}", *hours, share)
 
 
 def _size(size: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cascade_equivalence import stages
 from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.costs.figures import Figures
+from cascade_equivalence.costs.speed import ItemLength
 from cascade_equivalence.tasks.planned import Basis
 from cascade_equivalence.tasks.registry import get_task
 
@@ -34,6 +35,11 @@ class TaskSize:
     options: float
     seconds: float
     basis: Basis
+
+    @property
+    def length(self) -> ItemLength:
+        """Length of an item, for formulas."""
+        return ItemLength(self.seconds, self.letters, self.options)
 
 
 def task_size(study: "Study", task: str, figures: Figures) -> TaskSize:

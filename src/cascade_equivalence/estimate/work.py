@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING
 
 from cascade_equivalence import stages
@@ -14,6 +15,9 @@ from cascade_equivalence.estimate.texts import TaskSize
 
 if TYPE_CHECKING:
     from cascade_equivalence.stages.study import Study
+
+TOGETHER = {"answer": 12, "implicit_transcripts": 12}
+"""Nodes of a stage, of one system or model, that share a job: ``group-components`` of ``profiles/slurm``."""
 
 
 class UnknownSizeError(Exception):
@@ -27,7 +31,9 @@ class Work:
     Attributes:
         stage: What is done, by the name of its rule.
         who: System, model or source of transcripts.
-        nodes: Jobs that need a GPU; each loads its models once.
+        nodes: Nodes that need a GPU; each opens its models.
+        jobs: Jobs of a cluster that they share, as ``profiles/slurm`` groups them: after a job's first node, models and
+            libraries are read from the machine's memory.
         rows: Clips, transcripts or answers.
         loading: Seconds of a GPU before they begin.
         working: Seconds of a GPU after that.
@@ -36,6 +42,7 @@ class Work:
     stage: str
     who: str
     nodes: int
+    jobs: int
     rows: int
     loading: float
     working: float
@@ -70,7 +77,8 @@ class Workload:
 
     def rows(self, task: str, condition: str) -> int:
         """Clips of a task in a condition, all voices."""
-        return self.spoken[task].items * len(self.study.voices_of(task, condition))
+        items = min(self.spoken[task].items, self.study.clips_a_voice(task, condition))
+        return items * len(self.study.voices_of(task, condition))
 
     def billions(self, model: str) -> float:
         """Parameters of a model's own weights.
@@ -133,23 +141,26 @@ class Workload:
     def _transcribing(self, asr: str, task: str) -> float:
         """Seconds that a clip takes to be transcribed."""
         study, network, config = self.study, self.figures.network, self.study.config.transcribe
-        spoken = self.spoken[task]
-        tokens = spoken.letters / network.letters_per_token
+        tokens = self.spoken[task].letters / network.letters_per_token
         if study.is_speech_llm(asr):
             return self._asking(study.listener(asr), task, heard=True, written=0 if study.is_lens(asr) else tokens)
-        size, written = self.billions(asr), min(tokens, config.max_new_tokens)
-        hearing = self._recognising(network.encoder_share * size, spoken.seconds)
-        decoder = (1 - network.encoder_share) * size
-        return self._beside + hearing + speed.writing_seconds(decoder, written, config.batch_size, self.figures)
+        written = min(tokens, config.max_new_tokens)
+        return speed.transcribing_seconds(
+            self.billions(asr),
+            self._frames(self.spoken[task].seconds),
+            written,
+            config.batch_size,
+            self.figures,
+            float32=config.engine == "openai-whisper",
+        )
 
-    def _recognising(self, billions: float, seconds: float) -> float:
-        """Seconds in which a recogniser's encoder hears a clip, in the windows that the study sets."""
+    def _frames(self, seconds: float) -> float:
+        """Frames of a clip that a recogniser hears, in the windows that the study sets."""
         if self.study.config.transcribe.window == "whole":
-            return speed.hearing_seconds(billions, seconds, self.figures)
+            return speed.frames(seconds, self.figures)
         from cascade_equivalence.models.transcription.windows import window_of
 
-        frames = window_of(seconds) * self.figures.network.frames_per_second
-        return speed.reading_seconds(billions, frames, self.figures)
+        return window_of(seconds) * self.figures.network.frames_per_second
 
     def answers(self) -> int:
         """Answers of all systems, without those that are asked again."""
@@ -204,21 +215,24 @@ class Workload:
         across = speed.width(self.billions(text), study.model(text).blocks or 1)
         head = across * network.vocabulary / speed.BILLION
         heard = sum(count * self.spoken[task].seconds for task, count in counts.items())
-        seconds = layers * speed.reading_seconds(head, network.vectors_per_second * heard, self.figures)
+        seconds = layers * speed.reading_seconds(head, self.vectors(model) * heard, self.figures)
         return self._work("read_lens", model, layers, layers * sum(counts.values()), [text], seconds)
 
     def _erasure(self, model: str, concept: str) -> Work:
         study, erasure = self.study, self.study.erasure
-        rows, seconds = 0, 0.0
+        batch, rows, seconds = study.config.answer.batch_size, 0, 0.0
+        size = self.billions(study.text_model(model))
         for task in erasure.tasks:
             items = min(erasure.per_task, self.spoken[task].items)
             # A clip is heard once for all ways to erase.
             seconds += items * self._hearing(task)
             for heard, variants in stages.erasure.variants(self.study, concept).items():
                 reading = self._reading(model, task, heard=heard)
-                writing = self._writing(model, study.task(task).max_new_tokens)
+                # Prompts are read once a way, for scores and answer, and once more by the model as it is; then one step
+                # scores the candidates, and the answer is written.
+                writing = speed.writing_seconds(size, 1 + study.task(task).max_new_tokens, batch, self.figures)
                 rows += items * variants
-                seconds += items * variants * (self._beside + reading + writing)
+                seconds += items * (variants * (self._beside + reading + writing) + (reading if variants else 0.0))
         models = stages.opened_models.weights(study, model)
         return self._work("answer_erased", f"{model}, {concept}", len(erasure.tasks), rows, models, seconds)
 
@@ -228,28 +242,29 @@ class Workload:
     def _beside(self) -> float:
         return self.figures.use.row_milliseconds / 1000
 
+    def vectors(self, model: str) -> float:
+        """Vectors of a second of sound in a speech LLM's prompt."""
+        return self.study.model(model).vectors_per_second or self.figures.network.vectors_per_second
+
     def _asking(self, model: str, task: str, *, heard: bool, written: float) -> float:
         """Seconds that one question takes a text LLM or a speech LLM."""
-        hearing = self._hearing(task) if heard else 0.0
-        return self._beside + hearing + self._reading(model, task, heard=heard) + self._writing(model, written)
+        size, batch = self.billions(self.study.text_model(model)), self.study.config.answer.batch_size
+        vectors = self.vectors(model) if heard else None
+        return speed.asking_seconds(size, self.spoken[task].length, written, batch, self.figures, vectors)
 
     def _hearing(self, task: str) -> float:
         return speed.hearing_seconds(self.figures.network.tower_billions, self.spoken[task].seconds, self.figures)
 
     def _reading(self, model: str, task: str, *, heard: bool) -> float:
         """Seconds for what a prompt has of its own; what all prompts of a task share is read once."""
-        spoken, network = self.spoken[task], self.figures.network
-        said = network.vectors_per_second * spoken.seconds if heard else spoken.letters / network.letters_per_token
-        tokens = network.prompt_tokens + spoken.options / network.letters_per_token + said
+        tokens = speed.prompt_tokens(self.spoken[task].length, self.figures, self.vectors(model) if heard else None)
         return speed.reading_seconds(self.billions(self.study.text_model(model)), tokens, self.figures)
-
-    def _writing(self, model: str, tokens: float) -> float:
-        size, batch = self.billions(self.study.text_model(model)), self.study.config.answer.batch_size
-        return speed.writing_seconds(size, tokens, batch, self.figures)
 
     def _work(self, stage: str, who: str, nodes: int, rows: int, models: Sequence[str], working: float) -> Work:
         size = sum(self.billions(model) for model in dict.fromkeys(models))
-        return Work(stage, who, nodes, rows, nodes * speed.loading_seconds(size, self.figures), working)
+        jobs = ceil(nodes / TOGETHER.get(stage, 1))
+        first, again = speed.loading_seconds(size, self.figures), speed.loading_again_seconds(size, self.figures)
+        return Work(stage, who, nodes, jobs, rows, jobs * first + (nodes - jobs) * again, working)
 
 
 def _sum(rows: Sequence[tuple[str, int]]) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.errors import StudyError
+from cascade_equivalence.errors import StudyError, some_of
 
 JOB = "SLURM_JOB_ID"
 OVER = "Invalid job id"
@@ -60,7 +60,7 @@ def end_left_behind(workflow: Any) -> None:
             itself, so that jobs in the queue may be another's.
 
     Raises:
-        StudyError: They do not end.
+        StudyError: They do not end, or took files with them that the plan counts on.
     """
     if workflow.executor_plugin.name == "slurm" and workflow.execution_settings.lock:
         cancelled = cancel_jobs_of(Path(), lambda: taken_for_made(workflow.dag))
@@ -71,12 +71,23 @@ def end_left_behind(workflow: Any) -> None:
                 sep="\n  ",
                 file=sys.stderr,
             )
+            # A job of several nodes takes those that were made already with it.
+            if gone := [str(file) for file in made_files(workflow.dag) if not Path(file).exists()]:
+                raise StudyError(
+                    f"they took {some_of(gone)} with them, which this run counted on: start it once more with the same "
+                    "command"
+                )
 
 
 def taken_for_made(dag: Any) -> set[str]:
     """The executor's comments on the jobs that a plan takes for made: their outputs are there."""
     made = [(job.name, "_".join(job.wildcards).replace("/", "_")) for job in dag.jobs if not dag.needrun(job)]
     return {f"rule_{rule}" + (f"_wildcards_{values}" if values else "") for rule, values in made}
+
+
+def made_files(dag: Any) -> list[Any]:
+    """Files that a plan takes for made."""
+    return [file for job in dag.jobs if not dag.needrun(job) for file in job.output]
 
 
 def cancel_jobs_of(folder: Path, made: Callable[[], Collection[str]] = tuple) -> list[str]:

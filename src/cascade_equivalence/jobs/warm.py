@@ -3,7 +3,11 @@
 Importing torch and transformers takes a small model's node longer than its answers do. With the environment variable
 ``CASCADE_EQUIVALENCE_WARM`` set, the first node starts a server that imports them and forks itself for every node; the
 node's own process passes it its script, folder, environment and standard streams, waits, and ends with the fork's exit
-status. Every fork begins from the same state, so nodes cannot influence each other.
+status. A fork begins from what the server has imported and from models as their files have them, so nodes cannot
+influence each other.
+
+What model a fork has opened it says in a file beside the socket; the server opens it, too, before it forks again, and
+later forks have it at once (``models/kept.py``).
 
 A fork copies one thread only, so the server serves while it has no other, and only nodes of one thread; whatever stands
 in the way, the node runs by itself as it would have. The server ends with the Snakemake that it works for, and a fork
@@ -35,6 +39,8 @@ from zlib import crc32
 from cascade_equivalence.jobs.processes import STARTED_BY, end_with
 
 WARM = "CASCADE_EQUIVALENCE_WARM"
+KEPT = "cascade_equivalence.models.kept"
+"""Module of the models that are kept."""
 # None of them may start a thread: polars does, so nodes import that themselves.
 IMPORTS = (
     # Every optimiser of torch imports its compiler, torch._dynamo.
@@ -43,14 +49,20 @@ IMPORTS = (
     *("transformers.models.llama.modeling_llama", "transformers.models.gemma3.modeling_gemma3"),
     *("transformers.models.whisper.modeling_whisper", "cascade_equivalence.models.speech_llm.model"),
     *("cascade_equivalence.models.answering", "cascade_equivalence.models.text_llm", "cascade_equivalence.jobs.work"),
+    KEPT,
 )
 # Snakemake's part of a script; in an environment of the rules' own it is found by the script alone.
 BESIDE = ("snakemake.iocontainers", "snakemake.logging")
 PATIENCE = 20.0  # seconds until the server listens; it imports afterwards
 FORKED = b"+"
 STREAMS = 3
+NOTES = "opened"
+"""File beside the socket in which forks say what models they have opened, a line each."""
+# No thread of a library's may outlive its loading: a fork copies one only.
+THREADLESS = {"HF_DEACTIVATE_ASYNC_LOAD": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 _forked = False
+_notes: Path | None = None
 
 
 def wanted(threads: int) -> bool:
@@ -110,7 +122,7 @@ def _server(folder: Path, owner: str, imports: Sequence[str]) -> socket.socket:
             return _connect(folder)
         command = [sys.executable, "-m", "cascade_equivalence.jobs.warm", str(folder), owner, *imports]
         # OpenBLAS would start threads of its own when numpy is imported.
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | THREADLESS
         started = subprocess.Popen(
             command,
             env=environment,
@@ -192,8 +204,11 @@ def serve(folder: Path, owner: int, imports: Sequence[str] = IMPORTS) -> Callabl
     Returns:
         In the server None, when it is over; in a fork what it has to run.
     """
+    global _notes  # noqa: PLW0603 - its forks write there
+    _notes = folder / NOTES
     events = selectors.DefaultSelector()
     forks = _Forks(events)
+    read: set[str] = set()
     over: list[bool] = []
     work: list[Callable[[], None]] = []
     with socket.socket(socket.AF_UNIX) as listener:
@@ -209,6 +224,7 @@ def serve(folder: Path, owner: int, imports: Sequence[str] = IMPORTS) -> Callabl
 
             def accept() -> None:
                 connection, _ = listener.accept()
+                _keep(folder / NOTES, read)
                 if (found := _fork(connection)) is None:
                     connection.close()
                 elif isinstance(found, int):
@@ -230,6 +246,28 @@ def serve(folder: Path, owner: int, imports: Sequence[str] = IMPORTS) -> Callabl
         connection.close()
     events.close()
     return work[0]
+
+
+def _keep(notes: Path, read: set[str]) -> None:
+    """Open what forks have opened, for those to come; what fails here fails in a fork, which says why."""
+    if KEPT not in sys.modules:
+        return
+    with suppress(Exception):
+        for line in notes.read_text(encoding="utf-8").splitlines():
+            if line not in read:
+                read.add(line)
+                sys.modules[KEPT].keep(line)
+
+
+def _note() -> None:
+    """Say what models this fork has opened."""
+    if _notes is None or KEPT not in sys.modules:
+        return
+    with suppress(OSError):
+        lines = sys.modules[KEPT].take_notes()
+        if lines:
+            with _notes.open("a", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in lines))
 
 
 def _fork(connection: socket.socket) -> int | Callable[[], None] | None:
@@ -279,6 +317,8 @@ def _become(request: dict, streams: Sequence[int]) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
+        if status == 0:
+            _note()
         _leave(status)
 
 

@@ -12,6 +12,7 @@ from cascade_equivalence import progress
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.errors import StudyError, of_system
 from cascade_equivalence.jobs.claims import claimed
+from cascade_equivalence.jobs.turns import turn_of
 from cascade_equivalence.plugins import fault_of
 from cascade_equivalence.provenance.recording import RecordWriter
 from cascade_equivalence.stages.study import Study
@@ -50,7 +51,7 @@ def at_work(job: Any) -> Iterator[Study]:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         try:
             study = study_of(job)
-            with claim_of(job, study):
+            with turn_of(job, study.store("claims", "jobs")), claim_of(job, study):
                 writer.begin(job, study.config)
                 yield study
                 writer.write(job, study.config)

@@ -118,14 +118,9 @@ def open_model(files: ModelFiles, config: AnswerConfig) -> tuple["TextLLM", "Spe
 
 
 def _load(files: ModelFiles, device: str, dtype: "torch.dtype") -> tuple["TextLLM", "SpeechLLM | None"]:
-    from cascade_equivalence.models.text_llm import TextLLM
+    from cascade_equivalence.models.kept import opened
 
-    text = TextLLM(files.folder, device, dtype, files.chat)
-    if files.speech is None:
-        return text, None
-    from cascade_equivalence.models.speech_llm.model import open_speech_llm
-
-    return text, open_speech_llm(files.speech, text, device, dtype)
+    return opened(files, device, dtype)
 
 
 def _listen(

@@ -15,6 +15,7 @@ from transformers import DynamicCache
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.causal_lm import cached_layers, holds_columns, load_causal_lm
+from cascade_equivalence.models.packing import pack_linears
 from cascade_equivalence.models.prompting import PromptWriter, check_lengths
 from cascade_equivalence.models.reading import ReadPrompts
 from cascade_equivalence.models.rows import (
@@ -70,6 +71,7 @@ class TextLLM(PromptWriter):
         self.at_audio: torch.Tensor | None = None
         self.model: Any = load_causal_lm(folder, dtype)
         self.model.to(device).eval()
+        pack_linears(self.model)
         self._slides = getattr(self.model.config.get_text_config(), "sliding_window", None) is not None
         ends = self.end_tokens(self.model.generation_config)
         vocabulary = self.model.get_output_embeddings().weight.shape[0]

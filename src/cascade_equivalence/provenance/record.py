@@ -120,6 +120,10 @@ class Record(Frozen):
     started: str = Field(description="When it began: ISO 8601, UTC.")
     ended: str = Field(description="When it ended, its outputs complete.")
     seconds: float = Field(description="Time between, by a clock that nobody sets.")
+    cpu_seconds: float | None = Field(
+        default=None,
+        description="Processor time of its process and of those it started, imports of a process of its own included.",
+    )
 
     @property
     def name(self) -> str:

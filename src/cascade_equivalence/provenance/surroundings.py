@@ -66,12 +66,14 @@ def environment() -> dict[str, Any]:
     packages: dict[str, str] = {}
     for folder in map(Path, filter(None, sys.path)):
         try:
-            found = sorted(folder.iterdir())
+            # By name first: most of what lies there is no record, and this is done for every node.
+            with os.scandir(folder) as entries:
+                found = sorted(entry.name for entry in entries if entry.name.endswith(INSTALLED))
         except OSError:
             continue
-        for path in found:
-            if path.suffix in INSTALLED:
-                package, _, version = path.stem.partition("-")
+        for name in found:
+            package, _, version = name.rpartition(".")[0].partition("-")
+            if package:
                 packages.setdefault(package.lower().replace("_", "-"), version or "not stated")
     lock = hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else None
     return {

@@ -1,5 +1,6 @@
 """The tests of claims that compare models, systems, tasks or scales among themselves: differences and orders."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -10,9 +11,9 @@ from scipy import stats
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.report.claims_paper import PICKS, PaperClaim
-from cascade_equivalence.report.claims_rows import Facts, Value, independent
+from cascade_equivalence.report.claims_rows import Facts, Value, independent, measured
 from cascade_equivalence.report.claims_tested import NOTHING, ClaimResult, EstimateGroup
-from cascade_equivalence.report.display import decimal, percent, points
+from cascade_equivalence.report.display import decimal, interval, percent, points, points_interval
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.wording import counted
 
@@ -213,6 +214,40 @@ def ordered(claim: PaperClaim, facts: Facts) -> ClaimResult:
         standings=[each.standing for each in group.there],
     )
     return replace(result, detail="; ".join(_told(row, measure, claim.unit) for row in mine))
+
+
+def steady(claim: PaperClaim, facts: Facts) -> ClaimResult:
+    """Does a number stay within a bound on both sides, on every task?
+
+    Each interval has to lie inside (two one-sided tests a task; the largest p is that of all: an intersection-union
+    test). A number beyond the bound on one task refutes it where that is shown, as one of as many as were looked at.
+    """
+    assert claim.rows is not None and isinstance(claim.against, float)
+    margin = claim.against
+    group = EstimateGroup.of(measured(claim.rows, facts.tasks(claim.tasks), facts, 0.0))
+    if not group.there:
+        return ClaimResult(reason=group.reason)
+    found = {each: each.above for each in group.there}
+    worst = max(found, key=lambda each: abs(found[each].value))
+    inside = abs(found[worst].value) < margin
+    if inside:
+        p = max(facts.p(value.minus(bound)) for value in found.values() for bound in (margin, -margin))
+    else:
+        beyond = [
+            value.minus(math.copysign(margin, value.value)) for value in found.values() if abs(value.value) >= margin
+        ]
+        p = min(1.0, len(found) * min(map(facts.p, beyond)))
+    shown = points_interval if claim.unit == "points" else interval
+    return ClaimResult(
+        found=found[worst].minus(margin),
+        against=margin,
+        p=p,
+        supports=inside,
+        systems=list(dict.fromkeys(each.who for each in group.there)),
+        tasks=group.tasks,
+        standings=[each.standing for each in group.there],
+        detail="; ".join(f"{task_title(each.task)} {shown(*value)}" for each, value in found.items()),
+    )
 
 
 def _told(row: dict[str, Any], measure: str, unit: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cascade_equivalence.report.claims_orders import gradient, models_differ, order, ordered, reversal
+from cascade_equivalence.report.claims_orders import gradient, models_differ, order, ordered, reversal, steady
 from cascade_equivalence.report.claims_paper import ClaimTest, PaperClaim
 from cascade_equivalence.report.claims_rows import Facts, Measured, Value, dependent, independent, measured
 from cascade_equivalence.report.claims_tested import ClaimResult, EstimateGroup
@@ -76,4 +76,5 @@ OWN = (
     ClaimTest("order", order, of_rows=False),
     ClaimTest("reversal", reversal, of_rows=False),
     ClaimTest("ordered", ordered),
+    ClaimTest("steady", steady),
 )

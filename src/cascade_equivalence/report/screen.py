@@ -25,6 +25,7 @@ from cascade_equivalence.report.screen_cells import (
     Opponent,
     SystemPair,
     Told,
+    nearer,
     opponents,
     told,
 )
@@ -34,7 +35,7 @@ from cascade_equivalence.report.wording import counted, cut, listed, printable
 
 SENTENCES = "screen.txt"
 WIDTH, LINES = 78, 25
-SAID = 8  # lines of sentences
+SAID = 9  # lines of sentences
 SHOWN_TASKS = 9
 LISTED = 4  # tasks in one list of a sentence
 LONGEST_IN_SENTENCE = 24
@@ -95,17 +96,20 @@ def screen(tables: Tables, statistics: StatisticsConfig, *, page: str, command: 
     lines = [*said, *blank]
     drawn = _drawn([ScreenTable(b.head, b.rows[:n]) for b, n in zip((grid, right), counts, strict=True)], shown)
     if pairs:
-        lines += [*drawn[0], _key(marks[: counts[0]]), *blank]
+        lines += [*drawn[0], _key(marks[: counts[0]], statistics.equivalence.accuracy_margin), *blank]
     lines += drawn[1]
     if others:
         lines.append(cut(f"And {listed(others)}: show --all", WIDTH))
     return [*lines, *blank, *inside, *tail]
 
 
-def _key(marks: Sequence[Sequence[str]]) -> str:
+def _key(marks: Sequence[Sequence[str]], margin: float) -> str:
     there = set(chain.from_iterable(marks))
-    meanings = {**SYMBOLS, "none": NOT_RUN}
-    return "  ".join(f"{mark} {meaning}" for meaning, mark in meanings.items() if mark in there)
+    meanings = {mark: meaning for meaning, mark in (*SYMBOLS.items(), ("none", NOT_RUN)) if mark in there}
+    alike = SYMBOLS[ALIKE]
+    bound = meanings | ({alike: f"{ALIKE} (within {100 * margin:g} points)"} if alike in there else {})
+    long, short = ("  ".join(f"{mark} {meaning}" for mark, meaning in each.items()) for each in (bound, meanings))
+    return long if len(long) <= WIDTH else short
 
 
 def _shares(pairs: int, systems: int, room: int) -> tuple[int, int]:
@@ -154,7 +158,16 @@ def sentences(tables: Tables) -> list[str]:
     cells, against, right = told(tables), opponents(tables), _right(tables)
     if not against:
         return [say(SENTENCES, "no_speech_llm", systems=tables.accuracy["system"].n_unique())]
-    return [_sentence(name, each, cells.get(each.pair, {}) if each else {}, right) for name, each in against.items()]
+    return [
+        _sentence(
+            name,
+            each,
+            cells.get(each.pair, {}) if each else {},
+            right,
+            nearer(tables, name, each.cascade) if each else {},
+        )
+        for name, each in against.items()
+    ]
 
 
 def _said(found: Sequence[str]) -> list[str]:
@@ -176,7 +189,11 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _sentence(
-    name: str, each: Opponent | None, cells: Mapping[str, Told], right: Mapping[tuple[str, str], float]
+    name: str,
+    each: Opponent | None,
+    cells: Mapping[str, Told],
+    right: Mapping[tuple[str, str], float],
+    others: Mapping[str, Sequence[str]],
 ) -> str:
     who = cut(printable(name), LONGEST_IN_SENTENCE)
     if each is None or not cells:
@@ -203,6 +220,7 @@ def _sentence(
         voice=voice,
         most=LISTED,
         untold=[(_some(where), why) for why, where in untold.items()],
+        nearer=[(cut(printable(other), LONGEST_IN_SENTENCE), _some(where)) for other, where in others.items()][:1],
     )
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.study import GIVEN
-from cascade_equivalence.report.chance import ABOVE, NOT_ABOVE, UNCLEAR, standing_of, worst
+from cascade_equivalence.report.chance import ABOVE, NOT_ABOVE, UNCLEAR, standing, standing_of, worst
 from cascade_equivalence.report.naming import CASCADE, HEARING
 from cascade_equivalence.report.tables import Tables
 
@@ -92,6 +92,27 @@ def _told(row: Mapping[str, Any], arms: Sequence[str]) -> Told:
 def _better(row: Mapping[str, Any], arms: Sequence[str]) -> str | None:
     side = int((row["accuracy_difference"] or 0.0) < 0)
     return str(row[("system", "reference")[side]]) if arms[side] == ABOVE else None
+
+
+def nearer(tables: Tables, name: str, cascade: str) -> dict[str, list[str]]:
+    """Other systems with another LLM that a speech LLM is shown to agree with less than with its cascade.
+
+    Args:
+        tables: The tidy tables.
+        name: The speech LLM.
+        cascade: Its cascade.
+
+    Returns:
+        Tasks by the other system, clean speech; only those on which all three are shown to be above chance.
+    """
+    found: dict[str, list[str]] = {}
+    for row in tables.contrasts.filter(condition=CLEAN, system=name, agreements_differ=True).iter_rows(named=True):
+        for mine, other, sign in (("first", "second", 1), ("second", "first", -1)):
+            is_nearer = row[mine] == cascade and row[f"match_{other}"] == "none" and sign * row["kappa_difference"] > 0
+            chances = [standing(row[f"{arm}_against_chance"]) for arm in ("system", "first", "second")]
+            if is_nearer and not {NOT_ABOVE, UNCLEAR} & set(chances) and row["task"] not in found.get(row[other], ()):
+                found.setdefault(row[other], []).append(row["task"])
+    return found
 
 
 def opponents(tables: Tables) -> dict[str, Opponent | None]:

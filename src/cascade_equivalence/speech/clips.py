@@ -1,10 +1,18 @@
-"""Clips: what was spoken and how it sounds, in Parquet files that the Hugging Face `datasets` library plays."""
+"""Clips: what was spoken and how it sounds, in Parquet files that the Hugging Face `datasets` library plays.
+
+A clip from a file does not hold its sound: ``clip.flac`` reads it, so a node that hears a batch at a time takes as much
+memory for 5,000 clips as for 50.
+"""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +25,70 @@ from cascade_equivalence.speech.waveform import SAMPLING_RATE, Waveform, decode_
 SPEECH_FORMAT = 1
 """Raised when the same voice and text would give other bytes (resampler, rounding, codec settings)."""
 
-ROWS_A_GROUP = 256
+ROWS_A_GROUP = 8
+"""Clips that are read together: one is asked for at a time, in the order of their lengths."""
+
+
+class SoundFile:
+    """The sound of a clip file, a group of rows at a time; the last one is kept.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._parquet: pq.ParquetFile | None = None
+        self._group = -1
+        self._sounds: list[bytes] = []
+        # Services are asked by several threads.
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file by itself."""
+        return SoundFile, (self.path,)
+
+    @property
+    def parquet(self) -> pq.ParquetFile:
+        """The open file. It stays the one that was opened when another takes its name."""
+        if self._parquet is None:
+            self._parquet = pq.ParquetFile(self.path, memory_map=False)
+        return self._parquet
+
+    def read(self, group: int, row: int) -> bytes:
+        """FLAC of a row of a group."""
+        with self._lock:
+            if group != self._group:
+                self._sounds = [sound.as_py() for sound in self.sounds(group)]
+                self._group = group
+            return self._sounds[row]
+
+    def sounds(self, group: int) -> pa.Array:
+        """FLAC of a group's rows, shape (rows,)."""
+        table = self.parquet.read_row_group(group, columns=["audio.bytes"], use_threads=False)
+        return table["audio"].combine_chunks().field("bytes")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where the FLAC of a clip lies: the file, the group of rows, and the row in it."""
+
+    file: SoundFile
+    group: int
+    row: int
+
+
+class HeldSound:
+    """The field of a clip that holds its FLAC, or says where it lies; reading it gives the bytes either way."""
+
+    def __get__(self, clip: "Clip", owner: type | None = None) -> bytes:
+        """FLAC of a clip."""
+        held: bytes | Kept = clip.__dict__["flac"]
+        return held.file.read(held.group, held.row) if isinstance(held, Kept) else held
+
+    def __set__(self, clip: "Clip", value: bytes | Kept) -> None:
+        """Take FLAC, or where it lies."""
+        clip.__dict__["flac"] = value
 
 
 @dataclass(frozen=True)
@@ -27,7 +98,7 @@ class Clip:
     Attributes:
         id: Item.
         voice: Voice, by its name in the config, or ``natural``.
-        flac: 16-bit mono FLAC.
+        flac: 16-bit mono FLAC; of a clip from a file it is read whenever it is asked for.
         sampling_rate: In Hz.
         seconds: Length.
         provider: Engine, version and voice that spoke.
@@ -49,6 +120,10 @@ class Clip:
     snr_db: float | None = None
     problem: str | None = None
     rt60_ms: float | None = None
+
+
+# After the class is made: a field that begins with it would have it as its default.
+Clip.flac = HeldSound()  # type: ignore[assignment]
 
 
 def hash_audio(flac: bytes) -> str:
@@ -82,6 +157,8 @@ _COLUMNS: dict[str, tuple[pa.DataType, dict[str, str | int]]] = {
     "problem": (pa.string(), {"dtype": "string", "_type": "Value"}),
     "rt60_ms": (pa.float64(), {"dtype": "float64", "_type": "Value"}),
 }
+REPEATED = ["voice", "sampling_rate", "provider", "problem"]
+"""Columns whose values are written once a group."""
 _LATER = {"rt60_ms"}
 """Columns that files from before them lack: nothing of theirs is lost."""
 
@@ -93,8 +170,8 @@ def schema() -> pa.Schema:
     return pa.schema([(name, kind) for name, (kind, _) in _COLUMNS.items()], metadata=metadata)
 
 
-def write_clips(clips: Sequence[Clip], path: Path, of: Names) -> None:
-    """Write clips as Parquet, in their order.
+def write_clips(clips: Iterable[Clip], path: Path, of: Names) -> None:
+    """Write clips as Parquet, in their order, some at a time.
 
     Args:
         clips: What to write.
@@ -104,39 +181,54 @@ def write_clips(clips: Sequence[Clip], path: Path, of: Names) -> None:
     Raises:
         StudyError: If an item occurs twice in one voice.
     """
+    kind = schema()
+    kind = kind.with_metadata((kind.metadata or {}) | header(of))
     seen: set[tuple[str, str]] = set()
-    for clip in clips:
-        if (clip.id, clip.voice) in seen:
-            raise StudyError(f"{path}: item {clip.id} occurs twice in voice {clip.voice}; ids must be unique.")
-        seen.add((clip.id, clip.voice))
-    columns: dict[str, list[object]] = {
-        field.name: [getattr(clip, field.name) for clip in clips] for field in fields(Clip) if field.name != "flac"
-    }
-    columns["audio"] = [{"bytes": clip.flac, "path": f"{clip.id}.flac"} for clip in clips]
-    table = pa.table(columns, schema=schema())
-    table = table.replace_schema_metadata((table.schema.metadata or {}) | header(of))
-    with replacing(path) as part:
-        pq.write_table(table, part, row_group_size=ROWS_A_GROUP, compression="zstd")
+    waiting = iter(clips)
+    with replacing(path) as part, pq.ParquetWriter(part, kind, compression="zstd", use_dictionary=REPEATED) as writer:
+        while some := list(islice(waiting, ROWS_A_GROUP)):
+            for clip in some:
+                if (clip.id, clip.voice) in seen:
+                    raise StudyError(f"{path}: item {clip.id} occurs twice in voice {clip.voice}; ids must be unique.")
+                seen.add((clip.id, clip.voice))
+            columns: dict[str, list[object]] = {
+                field.name: [getattr(clip, field.name) for clip in some]
+                for field in fields(Clip)
+                if field.name != "flac"
+            }
+            columns["audio"] = [{"bytes": clip.flac, "path": f"{clip.id}.flac"} for clip in some]
+            writer.write_table(pa.table(columns, schema=kind))
 
 
 def read_clips(path: Path) -> list[Clip]:
-    """Read clips that :func:`write_clips` wrote.
+    """Read clips that :func:`write_clips` wrote; their sound is looked through and not kept.
 
     Raises:
         StudyError: If the file is missing, no clip file, or its audio is not what was written.
     """
+    file, clips = SoundFile(path), []
+    with _explaining(path):
+        names = file.parquet.schema_arrow.names
+        if missing := sorted(_COLUMNS.keys() - _LATER - set(names)):
+            raise StudyError(f"{path} lacks the columns {', '.join(missing)}: delete it and run again.")
+        known = [name for name in _COLUMNS if name in names and name != "audio"]
+        for group in range(file.parquet.num_row_groups):
+            rows = file.parquet.read_row_group(group, columns=known, use_threads=False).to_pylist()
+            for place, (row, sound) in enumerate(zip(rows, file.sounds(group), strict=True)):
+                if hashlib.sha256(sound.as_buffer()).hexdigest() != row["sha256"]:
+                    raise StudyError(
+                        f"{path}: the audio of item {row['id']} is corrupt: delete the file and run again."
+                    )
+                clips.append(Clip(flac=Kept(file, group, place), **row))  # type: ignore[arg-type]
+    return clips
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Say of a file that is not there or cannot be read what to do."""
     try:
-        table = pq.read_table(path)
+        yield
     except FileNotFoundError as error:
         raise StudyError(f"{path} is missing: run the speech stage first.") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise StudyError(f"{path} is no readable clip file ({error}): delete it and run again.") from error
-    if missing := sorted(_COLUMNS.keys() - _LATER - set(table.column_names)):
-        raise StudyError(f"{path} lacks the columns {', '.join(missing)}: delete it and run again.")
-    clips = []
-    for row in table.select([name for name in _COLUMNS if name in table.column_names]).to_pylist():
-        flac = row.pop("audio")["bytes"]
-        if hash_audio(flac) != row["sha256"]:
-            raise StudyError(f"{path}: the audio of item {row['id']} is corrupt: delete the file and run again.")
-        clips.append(Clip(flac=flac, **row))
-    return clips

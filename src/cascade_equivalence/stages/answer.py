@@ -45,5 +45,7 @@ def params(study: Study, system: str, task: str) -> dict[str, Any]:
 def need(study: Study, system: str, task: str, condition: str) -> Need:
     """Of a system that answers."""
     models = study.answering_models(system)
-    role = "speech-llm" if study.system(system).kind == "e2e" else "llm"
-    return needs.asking_need(study, role, models, study.clip_count(task, condition))
+    spec = study.system(system)
+    role, hears = ("speech-llm", spec.model) if isinstance(spec, E2ESpec) else ("llm", "")
+    asked = needs.of_task(study, task, study.clip_count(task, condition), model=hears)
+    return needs.asking_need(study, role, models, asked)

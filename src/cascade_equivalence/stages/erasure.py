@@ -57,6 +57,7 @@ def params(study: Study, model: str, concept: str, task: str) -> dict[str, Any]:
 def need(study: Study, model: str, concept: str, task: str) -> Need:
     """Of answering while a concept is erased: every variant, both arms."""
     erasure = study.erasure
-    ways = sum(variants(study, concept).values())
-    clips = min(erasure.per_task, study.items_of(task)) * ways
-    return needs.asking_need(study, "speech-llm", opened_models.weights(study, model), clips)
+    # The model as it is is read once more, to compare with.
+    ways = sum(variants(study, concept).values()) + 1
+    asked = needs.of_task(study, task, min(erasure.per_task, study.items_of(task)) * ways, model=model)
+    return needs.asking_need(study, "speech-llm", opened_models.weights(study, model), asked)

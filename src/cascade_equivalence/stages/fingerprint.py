@@ -3,7 +3,6 @@
 Snakemake's own code trigger sees a rule's script but not the modules it imports.
 """
 
-import ast
 import hashlib
 from collections.abc import Iterable
 from functools import cache
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.models.architecture import ARCHITECTURES
+from cascade_equivalence.stages.bare_code import bare_code
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -95,7 +95,7 @@ STAGES = {
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "question", "recording", "rows")),
         *(f"models/{name}.py" for name in ("prompting", "reading", "rendering", "scoring", "stopping", "text_llm")),
         # What a text LLM inside a speech LLM's checkpoint is opened by.
-        *("models/checkpoint.py", "models/architecture.py"),
+        *("models/checkpoint.py", "models/architecture.py", "models/packing.py"),
         *("models/speech_llm/architectures.py", "models/speech_llm/*_text.py"),
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
         "nodes/answers.py",
@@ -191,27 +191,7 @@ MORE = {"listen": ARCHITECTURES}
 def _without_prose(path: Path) -> str:
     """A module's code without comments, docstrings and layout, so that prose does not make anything run again."""
     text = path.read_text(encoding="utf-8")
-    return _code(text) if path.suffix == ".py" else text
-
-
-@cache
-def _code(text: str) -> str:
-    """The same of a module's text; many stages share a module, and parsing is what takes time."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        # A lambda's body is no list.
-        if isinstance(body := getattr(node, "body", None), list):
-            body[:] = [statement for statement in body if not _is_prose(statement)]
-    return ast.unparse(tree)
-
-
-def _is_prose(statement: ast.stmt) -> bool:
-    """Whether a statement is a string that nobody reads: a docstring, or the remark below a constant."""
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+    return bare_code(text) if path.suffix == ".py" else text
 
 
 def files_of(patterns: Iterable[str], package: Path = PACKAGE) -> list[Path]:

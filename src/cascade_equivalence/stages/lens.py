@@ -4,7 +4,7 @@ from typing import Any
 
 from cascade_equivalence.stages import needs, opened_models
 from cascade_equivalence.stages.fingerprint import code_fingerprint
-from cascade_equivalence.stages.needs import Need, model_need
+from cascade_equivalence.stages.needs import Asking, Need, model_need
 from cascade_equivalence.stages.study import Study
 
 
@@ -33,11 +33,12 @@ def implicit_params(study: Study, asr: str, task: str) -> dict[str, Any]:
 
 def implicit_need(study: Study, lens: str, task: str, condition: str) -> Need:
     """Of reading a speech LLM's last layer."""
-    return needs.asking_need(study, "speech-llm", study.transcribing_models(lens), study.clip_count(task, condition))
+    asked = needs.of_task(study, task, study.clip_count(task, condition), 0, study.listener(lens))
+    return needs.asking_need(study, "speech-llm", study.transcribing_models(lens), asked)
 
 
 def need(study: Study, model: str) -> Need:
     """Of reading a layer through the unembedding; the tuned lens trains on it."""
     size, gpu = needs.billions(study, study.text_model(model)), bool(opened_models.gpus(study))
-    need = model_need("llm", size, opened_models.utterance_count(study), 1, gpu)
+    need = model_need("llm", size, Asking(opened_models.utterance_count(study), written=0), 1, gpu)
     return Need(need.megabytes + opened_models.states_megabytes(study, model), need.minutes + 60, need.threads)

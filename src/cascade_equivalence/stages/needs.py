@@ -1,9 +1,10 @@
 """What a node asks a scheduler for: memory, minutes, processors and batch, from the work it has to do.
 
 Limits, not expectations, since a job over its limit is ended: on a GPU ``SLACK`` times what the formulas and figures
-of ``costs/`` give for a clip of a whole window, which ``cascade-equivalence estimate`` takes for the clips as they
-are. In the demo (on a processor, bfloat16, one core a node) an answer takes about 0.6 s and a transcript 7 to 9 s for
-each billion parameters. A profile's ``set-resources`` overrides any of it. A second attempt asks for more and takes a
+of ``costs/`` give for clips of the length that the task plans, as ``cascade-equivalence estimate`` counts them. No
+more than that, since SLURM fits short jobs into gaps that long ones leave; what a job has answered is kept. In the
+demo (on a processor, bfloat16, one core a node) an answer takes about 0.6 s and a transcript 7 to 9 s for each
+billion parameters. A profile's ``set-resources`` overrides any of it. A second attempt asks for more and takes a
 smaller batch. None of it decides what comes out: a store knows no batch, and Snakemake makes nothing again because a
 resource changed.
 """
@@ -20,6 +21,8 @@ from cascade_equivalence.costs.figures import read_figures
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stages import resolve
 from cascade_equivalence.stages.study import Study
+from cascade_equivalence.tasks.base import Task
+from cascade_equivalence.tasks.registry import get_task
 
 BILLION = 1e9
 MEGA = 1e6
@@ -30,10 +33,12 @@ DEFAULT_BILLIONS = {"asr": 1.6, "llm": 8.0, "speech-llm": 9.0}
 
 START = 10.0
 """Minutes for a cold start: libraries read from a shared file system, a queue that is slow to begin."""
+LEAST = 3
+"""No job asks for fewer: Snakemake starts twice in it, from a file system that may be slow."""
 LONGEST = 24 * 60
 """No job asks for more minutes: partitions have limits, and what was answered until then is in the store."""
-SLACK = 4.0
-"""Times the expected time on a GPU: older and slower ones than that of the figures, and a shared file system."""
+START_GPU, SLACK = 0.5, 2.2
+"""Minutes, and times the expected time, on a GPU: older and slower ones than that of the figures."""
 # Seconds a clip on a processor, for each billion parameters and beside them.
 SECONDS_CPU = {"asr": 15.0, "llm": 4.0, "speech-llm": 8.0}
 OVERHEAD = 0.05
@@ -45,7 +50,13 @@ LIBRARIES, CONTEXT = 2500, 3500
 # Bytes a parameter while loading: float32 on a processor; on the way to a GPU, bfloat16. A fifth is for buffers.
 BYTES_CPU, BYTES_GPU = 4.8, 2.4
 BATCHED = 40  # MB of activations an item of a batch, for a small model on a processor
-CLIP = 0.5  # MB of a clip in a table, compressed, and of one decoded
+CLIP = 0.5  # MB of a clip that is made: compressed, and decoded
+ROW = 0.02  # of a clip that is only heard, whose sound is read when its turn comes: its question and its answer
+HEARD = 600  # of what is heard at once, decoded
+WINDOW = speed.ItemLength(seconds=30.0, letters=450.0, options=100.0)
+"""An item of which nothing is known: as long as a recogniser's window."""
+MOST_WRITTEN = 128
+"""Tokens of a long transcript of one window."""
 
 
 Wildcards: TypeAlias = Any
@@ -73,16 +84,20 @@ class Need:
         return ceil(self.megabytes * attempt)
 
     def runtime(self, attempt: int) -> int:
-        """Minutes at an attempt: as many again each time, at most ``LONGEST``."""
-        return min(LONGEST, ceil(self.minutes * attempt))
+        """Minutes at an attempt: as many again each time, at least ``LEAST`` and at most ``LONGEST``."""
+        return min(LONGEST, ceil(max(LEAST, self.minutes) * attempt))
 
     def batch(self, attempt: int) -> int:
         """Items at once at an attempt: half as many each time, at least one."""
         return max(1, self.batch_size >> (attempt - 1))
 
     def clips_kept(self, clips: float) -> "Need":
-        """The same with some clips of a table in memory."""
+        """The same with some clips that are made in memory."""
         return replace(self, megabytes=self.megabytes + CLIP * clips)
+
+    def clips_named(self, clips: float) -> "Need":
+        """The same with some clips whose sound is read one after the other."""
+        return replace(self, megabytes=self.megabytes + HEARD + ROW * clips)
 
 
 def asked(
@@ -110,27 +125,83 @@ def asked(
     return found
 
 
-def model_need(role: str, billions: float, clips: float, batch_size: int, gpu: bool) -> Need:
+@dataclass(frozen=True)
+class Asking:
+    """How often a model is asked, and about what.
+
+    Attributes:
+        clips: How often.
+        item: Length of an item.
+        written: Tokens of an answer or a transcript.
+        vectors: Of a speech LLM: vectors of a second of sound.
+    """
+
+    clips: float
+    item: speed.ItemLength = WINDOW
+    written: float = MOST_WRITTEN
+    vectors: float | None = None
+
+    def seconds(self, role: str, billions: float, batch: int) -> float:
+        """Seconds on a GPU that a clip is expected to take."""
+        figures = read_figures()
+        if role == "asr":
+            # In float32, which openai-whisper decodes in.
+            frames = speed.frames(self.item.seconds, figures)
+            return speed.transcribing_seconds(billions, frames, self.written, batch, figures, float32=True)
+        vectors = (self.vectors or figures.network.vectors_per_second) if role == "speech-llm" else None
+        return speed.asking_seconds(billions, self.item, self.written, batch, figures, vectors)
+
+
+def model_need(role: str, billions: float, asked: Asking, batch_size: int, gpu: bool) -> Need:
     """What it takes to load models and to ask them about clips.
 
     Args:
         role: ``asr``, ``llm`` or ``speech-llm``: what the clips go through.
         billions: Parameters of all models that are loaded.
-        clips: How often they are asked.
+        asked: How often they are asked, and about what.
         batch_size: Clips at once.
         gpu: Whether they run on a GPU.
     """
-    figures = read_figures()
-    loading = SLACK * speed.loading_seconds(billions, figures)
+    loading = SLACK * speed.loading_seconds(billions, read_figures())
     if gpu:
-        seconds = SLACK * speed.clip_seconds(role, billions, batch_size, figures)
+        start, seconds = START_GPU, SLACK * asked.seconds(role, billions, batch_size)
     else:
-        seconds = SECONDS_CPU[role] * billions + OVERHEAD
+        start, seconds = START, SECONDS_CPU[role] * billions + OVERHEAD
     held = billions * BILLION * (BYTES_GPU if gpu else BYTES_CPU) / MEGA
     beside = LIBRARIES + (CONTEXT if gpu else BATCHED * batch_size)
     threads = 4 if gpu else 8 if billions >= LARGE else 2
-    need = Need(beside + held, START + (loading + seconds * clips) / 60, threads, batch_size)
-    return need.clips_kept(clips)
+    need = Need(beside + held, start + (loading + seconds * asked.clips) / 60, threads, batch_size)
+    return need.clips_named(asked.clips)
+
+
+def planned_length(task: str) -> speed.ItemLength:
+    """Length of a task's items, as it plans them; of one that does not say as long as a window."""
+    asked = get_task(task)
+    if asked.planned is Task.planned:
+        return WINDOW
+    planned = asked.planned
+    seconds = planned.words / read_figures().pace.words_per_second
+    return speed.ItemLength(max(seconds, planned.recorded_seconds or 0.0), planned.letters, planned.options)
+
+
+def spoken_tokens(task: str) -> float:
+    """Tokens of an item's transcript."""
+    return planned_length(task).letters / read_figures().network.letters_per_token
+
+
+def of_task(study: Study, task: str, clips: float, written: float | None = None, model: str = "") -> Asking:
+    """A task's items, asked about so often.
+
+    Args:
+        study: The study.
+        task: The task.
+        clips: How often.
+        written: Tokens of an answer; None for those that the task allows.
+        model: The speech LLM that hears them.
+    """
+    vectors = study.model(model).vectors_per_second if model else None
+    tokens = study.task(task).max_new_tokens if written is None else written
+    return Asking(clips, planned_length(task), tokens, vectors)
 
 
 def counting_need(megabytes: float, seconds: float, threads: int = 1) -> Need:
@@ -206,7 +277,7 @@ def gpus(study: Study, stage: str) -> int:
     return 0 if getattr(study.config, stage).device == "cpu" else 1
 
 
-def asking_need(study: Study, role: str, models: list[str], clips: float) -> Need:
+def asking_need(study: Study, role: str, models: list[str], asked: Asking) -> Need:
     """Of asking a text LLM or a speech LLM, which the settings of answers are for."""
     batch = study.config.answer.batch_size
-    return model_need(role, billions(study, *models), clips, batch, bool(gpus(study, "answer")))
+    return model_need(role, billions(study, *models), asked, batch, bool(gpus(study, "answer")))

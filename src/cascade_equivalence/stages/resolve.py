@@ -52,7 +52,7 @@ def part_models(study: Study, model: str) -> dict[str, str]:
 def params(study: Study, model: str) -> dict[str, Any]:
     """What resolved weights depend on. A folder of the user's counts as it is now."""
     spec = study.model(model)
-    left_out = {"blocks", "billions", *(() if spec.base else ("base", "scale"))}
+    left_out = {"blocks", "billions", "vectors_per_second", *(() if spec.base else ("base", "scale"))}
     params: dict[str, Any] = {
         "spec": spec.model_dump(mode="json", exclude=left_out),
         "code": code_fingerprint("resolve", *study.opened_by(model)),

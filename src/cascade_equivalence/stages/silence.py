@@ -44,14 +44,15 @@ def all_answers(study: Study) -> list[str]:
     return [path for node in study.silent_nodes for path in answers(study, node.task, SILENCE)]
 
 
-def clip_params() -> dict[str, Any]:
+def clip_params(study: Study) -> dict[str, Any]:
     """What silent clips depend on, beside the spoken ones."""
-    return {"code": code_fingerprint("silence")}
+    most = study.config.speech.silence_items
+    return {"code": code_fingerprint("silence")} | ({} if most is None else {"items": most})
 
 
 def clip_need(study: Study, task: str) -> Need:
     """Of putting silence in the place of a task's clips of one voice."""
-    items = study.items_of(task)
+    items = study.clips_a_voice(task, SILENCE)
     return counting_need(0, SILENCING * items).clips_kept(items)
 
 

@@ -275,9 +275,14 @@ class Study:
         counts = self.config.items.per_task
         return counts if isinstance(counts, int) else counts[task]
 
+    def clips_a_voice(self, task: str, condition: str) -> int:
+        """Clips of a task in a condition, each voice."""
+        items, silent = self.items_of(task), self.config.speech.silence_items
+        return min(items, silent) if condition == SILENCE and silent else items
+
     def clip_count(self, task: str, condition: str) -> int:
         """Clips of a task in a condition, all voices."""
-        return self.items_of(task) * len(self.voices_of(task, condition))
+        return self.clips_a_voice(task, condition) * len(self.voices_of(task, condition))
 
     def answer_settings(self) -> dict[str, Any]:
         """Settings of answers that they depend on, whatever runs the model."""

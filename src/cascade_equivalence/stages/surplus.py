@@ -40,4 +40,4 @@ def params(study: Study, task: str) -> dict[str, Any]:
 def need(study: Study, task: str) -> Need:
     """Of measuring what a task's audio tells beyond its transcripts: pitch, and nested classifiers."""
     clips = study.items_of(task) * len(study.config.surplus.voices or study.voices_of(task))
-    return counting_need(2000, 5 * utterances.TRACKING * clips).clips_kept(clips)
+    return counting_need(2000, 5 * utterances.TRACKING * clips).clips_named(clips)

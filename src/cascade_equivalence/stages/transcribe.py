@@ -68,9 +68,12 @@ def need(study: Study, asr: str, task: str, condition: str) -> Need:
     """Of an ASR, a speech LLM or the true texts, as transcripts."""
     clips = study.clip_count(task, condition)
     if not study.hearing_models(asr):
-        return counting_need(0, 0).clips_kept(clips)
+        return counting_need(0, 0).clips_named(clips)
     if study.is_speech_llm(asr):
-        return needs.asking_need(study, "speech-llm", study.transcribing_models(asr), clips)
+        # More than is said: some write on.
+        asked = needs.of_task(study, task, clips, 2 * needs.spoken_tokens(task), study.listener(asr))
+        return needs.asking_need(study, "speech-llm", study.transcribing_models(asr), asked)
     models, settings = study.transcribing_models(asr), study.config.transcribe
     gpu = bool(needs.gpus(study, "transcribe"))
-    return model_need("asr", needs.billions(study, *models), clips, settings.batch_size, gpu)
+    asked = needs.of_task(study, task, clips, min(needs.spoken_tokens(task), settings.max_new_tokens))
+    return model_need("asr", needs.billions(study, *models), asked, settings.batch_size, gpu)

@@ -46,6 +46,6 @@ def params(study: Study) -> dict[str, Any]:
 
 def need(study: Study) -> Need:
     """Of drawing utterances and tracking their pitch."""
-    return counting_need(2000, TRACKING * opened_models.utterance_count(study)).clips_kept(
+    return counting_need(2000, TRACKING * opened_models.utterance_count(study)).clips_named(
         opened_models.utterance_count(study)
     )

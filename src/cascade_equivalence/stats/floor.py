@@ -27,7 +27,7 @@ def alone(
 
     Args:
         silent: Its answers over silence, of one voice.
-        spoken: Its answers to the same items as they were spoken, of that voice and others.
+        spoken: Its answers to these items as they were spoken, and to others, of that voice and others.
         labels: The closed label set; empty for open answers.
         confidence: Level of the intervals.
 
@@ -40,7 +40,7 @@ def alone(
         StudyError: A table does not pass ``check_answers``, or a clip of silence was not spoken.
     """
     found = summarise(silent, labels, confidence=confidence, whose="the answers over silence")
-    usual = spoken.filter(pl.col("voice").is_in(silent["voice"].unique().to_list()))
+    usual = spoken.join(silent.select("id", "voice"), on=["id", "voice"], how="semi", maintain_order="left")
     # Of answers that are given equally often the first in the alphabet, so that the same is named every time.
     counts = silent["parsed"].value_counts().sort("count", "parsed", descending=[True, False])
     return {

@@ -10,6 +10,7 @@ from transformers import WhisperConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.checkpoint import read_header, weight_files
 from cascade_equivalence.models.openai_whisper import encoder_weights
+from cascade_equivalence.models.packing import pack_linears
 from cascade_equivalence.models.speech_llm.audio_encoder import AudioEncoder, build_connector
 from cascade_equivalence.models.speech_llm.audio_tower import AudioTower
 from cascade_equivalence.models.speech_llm.settings import (
@@ -168,4 +169,6 @@ def load_audio_encoder(
     fill(tower, weights, TOWER, str(folder), text_width, dtype)
     connector = build_connector(settings, tower.config.d_model, text_width)
     fill(connector, read_part(names, CONNECTOR), CONNECTOR, str(folder), text_width, dtype)
-    return AudioEncoder(tower.requires_grad_(False), connector).to(device).eval()
+    encoder = AudioEncoder(tower.requires_grad_(False), connector).to(device).eval()
+    pack_linears(encoder)
+    return encoder
