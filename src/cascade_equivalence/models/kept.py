@@ -98,7 +98,7 @@ def keep(line: str) -> bool:
         Whether it is kept now; not if it would fill too much of the memory.
     """
     import torch
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     # A bar's monitor is a thread that stays, and a process with threads cannot be forked.
     tqdm.monitor_interval = 0
