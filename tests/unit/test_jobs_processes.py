@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cascade_equivalence.jobs import compiled
+
 CHILD = """
 import sys, time
 from contextlib import nullcontext
@@ -54,18 +56,46 @@ compile_anew()
 from quick import double
 assert double(3) == 6
 own = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
-print(len([*own.rglob("*.nbc")]), own)
+print(len([*own.rglob("*.nbc")]), own, sum(double.stats.cache_hits.values()))
 """
     # As for a user: nothing says where to keep what is compiled.
     paths = os.pathsep.join([str(Path(__file__).resolve().parents[2] / "src"), str(tmp_path)])
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    done = subprocess.run(
-        [sys.executable, "-c", body],
-        env=environment | {"PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    count, own = done.stdout.split()
-    assert int(count) == 1 and not [*tmp_path.rglob("*.nbc")]
-    assert not Path(own).exists()
+    environment |= {"PYTHONPATH": paths, "CASCADE_EQUIVALENCE_CACHE": str(tmp_path / "cache")}
+    hits = []
+    # The second begins with what the first has compiled; the third cannot trust what it finds, and compiles anew.
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", body], env=environment, capture_output=True, text=True, check=True)
+        count, own, found = done.stdout.split()
+        hits.append(found)
+        assert int(count) == 1 and not [*tmp_path.rglob("*.nbc")]
+        assert not Path(own).exists()
+        (archive,) = (tmp_path / "cache").rglob("*.zip")
+        if len(hits) == 2:
+            archive.write_bytes(b"PK" + archive.read_bytes()[:100])
+    assert hits == ["0", "1", "0"]
+
+
+def test_an_archive_that_others_may_write_is_not_trusted(tmp_path: Path) -> None:
+    made, kept = tmp_path / "made", tmp_path / "kept.zip"
+    (made / "deep").mkdir(parents=True)
+    (made / "deep" / "code").write_bytes(b"code")
+    compiled.put_back(kept, made, {})
+    for rights, names in ((0o600, {"deep/code"}), (0o622, set())):
+        kept.chmod(rights)
+        folder = tmp_path / f"{rights}"
+        folder.mkdir()
+        compiled.bring(kept, folder)
+        assert compiled.contents(folder).keys() == names
+
+
+def test_an_archive_is_written_only_if_there_is_more(tmp_path: Path) -> None:
+    made, kept = tmp_path / "made", tmp_path / "kept.zip"
+    made.mkdir()
+    compiled.put_back(kept, made, {})
+    assert not kept.exists()
+    (made / "code").write_bytes(b"code")
+    compiled.put_back(kept, made, compiled.contents(made))
+    assert not kept.exists()
+    compiled.put_back(kept, made, {})
+    assert kept.exists()

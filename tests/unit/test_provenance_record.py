@@ -48,6 +48,7 @@ def test_a_record_names_every_file_with_its_hash(tmp_path: Path) -> None:
     assert record.device is not None and record.device.asked == "cpu"
     assert record.seeds["items.seed"] == 0 and record.seeds["statistics.seed"] == 0
     assert record.started <= record.ended and record.seconds >= 0
+    assert record.cpu_seconds is not None and record.cpu_seconds > 0
     read = read_shared(results, CONFIGS, record.config)
     assert read["tasks"] == ["sst2", "trivia_qa"] and read["results"] == RESULTS.as_posix()
     packages = read_shared(results, ENVIRONMENTS, record.environment)["packages"]

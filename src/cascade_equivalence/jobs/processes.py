@@ -11,6 +11,8 @@ import threading
 import time
 from pathlib import Path
 
+from cascade_equivalence.jobs.compiled import archive, bring, contents, put_back
+
 STARTED_BY = "CASCADE_EQUIVALENCE_SNAKEMAKE"
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_TO_END = 60.0
@@ -36,14 +38,23 @@ def compile_anew() -> None:
     """Have numba compile into a folder of this process, before librosa is imported.
 
     What another processor or version left in the shared cache, or two processes that wrote into it at once, can crash
-    the process.
+    the process. The folder begins with what an earlier process has compiled for this processor and these libraries,
+    see :mod:`.compiled`.
     """
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["NUMBA_CACHE_DIR"] = folder
+    folder = Path(tempfile.mkdtemp())
+    kept = archive()
+    bring(kept, folder)
+    before = contents(folder)
+
+    def leave() -> None:
+        put_back(kept, folder, before)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(leave)
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
     # It reads the variable when it is imported, which in a fork was before: whisper imports it.
     if (numba := sys.modules.get("numba")) is not None:
-        numba.config.CACHE_DIR = folder
+        numba.config.CACHE_DIR = str(folder)
 
 
 def end_with_snakemake() -> None:
