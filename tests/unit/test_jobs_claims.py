@@ -186,9 +186,9 @@ def test_only_jobs_that_snakemake_sent_off_from_this_folder_are_ours(
     assert slurm.jobs_of(folder) == {"11": "rule_answer_wildcards_first_sst2_clean", "12_[1-3]": "rule_agree"}
 
 
-def workflow(executor: str, lock: bool, made: Sequence[tuple[str, ...]] = ()) -> Any:
+def workflow(executor: str, lock: bool, made: Sequence[tuple[str, ...]] = (), output: Sequence[str] = ()) -> Any:
     """Snakemake's workflow with a plan that takes some jobs for made, each a rule and its wildcards."""
-    jobs = [SimpleNamespace(name=rule, wildcards=wildcards) for rule, *wildcards in made]
+    jobs = [SimpleNamespace(name=rule, wildcards=wildcards, output=list(output)) for rule, *wildcards in made]
     waiting = SimpleNamespace(name="answer", wildcards=["first", "sst2", "clean"])
     return SimpleNamespace(
         executor_plugin=SimpleNamespace(name=executor),
@@ -235,6 +235,16 @@ def test_a_job_that_has_made_its_outputs_is_left_to_end(
     calls = (tmp_path / "bin" / "calls").read_text().splitlines()
     assert [call for call in calls if "scancel" in call] == [f"scancel {other}"]
     assert "Cancelled 1 SLURM jobs" in capfd.readouterr().err
+
+
+def test_what_a_cancelled_job_took_with_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of several nodes removes those that it had made when it is cancelled; the plan has counted on them."""
+    monkeypatch.chdir(tmp_path)
+    gone = tmp_path / "gone"
+    script = f'case "$0" in *scancel) touch {gone};; *) test -e {gone} || {{ {lines(tmp_path)}; }};; esac'
+    squeue(monkeypatch, tmp_path / "bin", script.replace("\n", "; "))
+    with pytest.raises(StudyError, match=r"made\.parquet.*once more"):
+        slurm.end_left_behind(workflow("slurm", True, [("answer", "second", "sst2", "clean")], ["made.parquet"]))
 
 
 def test_jobs_that_do_not_end_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

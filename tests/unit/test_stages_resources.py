@@ -20,7 +20,7 @@ from cascade_equivalence.stages.needs import (
     DEFAULT_BILLIONS,
     LEAST,
     LONGEST,
-    Asking,
+    Asks,
     Need,
     counted_billions,
     counting_need,
@@ -34,7 +34,7 @@ needs = st.builds(
     model_need,
     st.sampled_from(sorted(DEFAULT_BILLIONS)),
     st.floats(0.001, 100),
-    st.builds(Asking, st.integers(0, 100_000)),
+    st.builds(Asks, st.integers(0, 100_000)),
     st.integers(1, 256),
     st.booleans(),
 )
@@ -64,8 +64,8 @@ def test_each_attempt_asks_for_more_and_takes_a_smaller_batch(need: Need, attemp
 
 @given(st.sampled_from(sorted(DEFAULT_BILLIONS)), st.floats(0.001, 10), st.integers(1, 2000), st.booleans())
 def test_a_larger_model_and_more_clips_need_more(role: str, billions: float, clips: int, gpu: bool) -> None:
-    need, larger = (model_need(role, factor * billions, Asking(clips), 16, gpu) for factor in (1, 2))
-    longer = model_need(role, billions, Asking(2 * clips), 16, gpu)
+    need, larger = (model_need(role, factor * billions, Asks(clips), 16, gpu) for factor in (1, 2))
+    longer = model_need(role, billions, Asks(2 * clips), 16, gpu)
     assert larger.megabytes > need.megabytes and larger.minutes > need.minutes
     assert longer.minutes > need.minutes and longer.megabytes > need.megabytes
 
@@ -73,7 +73,7 @@ def test_a_larger_model_and_more_clips_need_more(role: str, billions: float, cli
 @pytest.mark.parametrize(("gpu", "bytes_a_parameter"), [(True, 2), (False, 4)])
 def test_the_weights_fit_into_the_memory(gpu: bool, bytes_a_parameter: int) -> None:
     for billions in (0.135, 7.6, 70):
-        assert model_need("llm", billions, Asking(1), 1, gpu).megabytes > bytes_a_parameter * billions * 1000
+        assert model_need("llm", billions, Asks(1), 1, gpu).megabytes > bytes_a_parameter * billions * 1000
 
 
 def test_nodes_that_count_have_no_batch() -> None:

@@ -78,7 +78,7 @@ class Kept:
     row: int
 
 
-class HeldSound:
+class KeptSound:
     """The field of a clip that holds its FLAC, or says where it lies; reading it gives the bytes either way."""
 
     def __get__(self, clip: "Clip", owner: type | None = None) -> bytes:
@@ -123,7 +123,7 @@ class Clip:
 
 
 # After the class is made: a field that begins with it would have it as its default.
-Clip.flac = HeldSound()  # type: ignore[assignment]
+Clip.flac = KeptSound()  # type: ignore[assignment]
 
 
 def hash_audio(flac: bytes) -> str:

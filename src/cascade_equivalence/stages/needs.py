@@ -126,7 +126,7 @@ def asked(
 
 
 @dataclass(frozen=True)
-class Asking:
+class Asks:
     """How often a model is asked, and about what.
 
     Attributes:
@@ -152,7 +152,7 @@ class Asking:
         return speed.asking_seconds(billions, self.item, self.written, batch, figures, vectors)
 
 
-def model_need(role: str, billions: float, asked: Asking, batch_size: int, gpu: bool) -> Need:
+def model_need(role: str, billions: float, asked: Asks, batch_size: int, gpu: bool) -> Need:
     """What it takes to load models and to ask them about clips.
 
     Args:
@@ -189,7 +189,7 @@ def spoken_tokens(task: str) -> float:
     return planned_length(task).letters / read_figures().network.letters_per_token
 
 
-def of_task(study: Study, task: str, clips: float, written: float | None = None, model: str = "") -> Asking:
+def of_task(study: Study, task: str, clips: float, written: float | None = None, model: str = "") -> Asks:
     """A task's items, asked about so often.
 
     Args:
@@ -201,7 +201,7 @@ def of_task(study: Study, task: str, clips: float, written: float | None = None,
     """
     vectors = study.model(model).vectors_per_second if model else None
     tokens = study.task(task).max_new_tokens if written is None else written
-    return Asking(clips, planned_length(task), tokens, vectors)
+    return Asks(clips, planned_length(task), tokens, vectors)
 
 
 def counting_need(megabytes: float, seconds: float, threads: int = 1) -> Need:
@@ -277,7 +277,7 @@ def gpus(study: Study, stage: str) -> int:
     return 0 if getattr(study.config, stage).device == "cpu" else 1
 
 
-def asking_need(study: Study, role: str, models: list[str], asked: Asking) -> Need:
+def asking_need(study: Study, role: str, models: list[str], asked: Asks) -> Need:
     """Of asking a text LLM or a speech LLM, which the settings of answers are for."""
     batch = study.config.answer.batch_size
     return model_need(role, billions(study, *models), asked, batch, bool(gpus(study, "answer")))

@@ -37,4 +37,4 @@ def params(study: Study, model: str) -> dict[str, Any]:
 
 def need(study: Study, model: str) -> Need:
     """Of a speech LLM's preflight."""
-    return needs.asking_need(study, "speech-llm", study.transcribing_models(model), needs.Asking(PREFLIGHT_CLIPS))
+    return needs.asking_need(study, "speech-llm", study.transcribing_models(model), needs.Asks(PREFLIGHT_CLIPS))

@@ -50,5 +50,5 @@ def need(study: Study, opened: str) -> Need:
     role = "speech-llm" if study.is_speech_llm(opened_models.original(opened)) else "asr"
     size = needs.billions(study, *opened_models.weights(study, opened))
     # The states of all layers go to disk batch by batch.
-    asked = needs.Asking(opened_models.utterance_count(study), written=0)
+    asked = needs.Asks(opened_models.utterance_count(study), written=0)
     return model_need(role, size, asked, states.batch_size, bool(opened_models.gpus(study)))
