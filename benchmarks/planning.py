@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from goal import Goal, write_goals
+
 from cascade_equivalence.__main__ import read_study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -69,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--goals", type=Path, help="write what is aimed at beside what was found, for goals.py")
     arguments = parser.parse_args()
     from checkout import Checkout
 
@@ -99,6 +102,13 @@ def main() -> None:
     print(f"this workflow, --list-rules: {medians['reading']:.2f} s, {more:.2f} s more")
     print(f"dry run with nothing there: {medians['planning']:.2f} s")
     print(f"run with everything there: {medians['finished']:.2f} s")
+    write_goals(
+        arguments.goals,
+        [
+            Goal(f"dry run of the full matrix, {jobs} jobs", "", 6, found["planning"], at_most=True, unit="s"),
+            Goal("the full matrix, finished", "", 6, found["finished"], at_most=True, unit="s"),
+        ],
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps({"seconds": found, "jobs": jobs, "files": files}, indent=2) + "\n")
 

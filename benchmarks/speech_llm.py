@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from goal import Goal, write_goals
 from transcribe_and_answer import TASKS, clips
-from turns import CHUNK, Arm, processor, ratio, take_turns
+from turns import CHUNK, Arm, processor, ratio, ratios, take_turns
 
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, AnswerConfig
@@ -72,12 +73,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", choices=["auto", "bfloat16", "float32"], default="auto")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--goals", type=Path, help="write what is aimed at beside what was found, for goals.py")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     study = read_study(REPOSITORY / "config" / "demo.yaml")
     model = open_mini(study, arguments.dtype)
     audio, _, tasks = clips(study, arguments.clips)
     report: dict[str, Any] = {}
+    goals: list[Goal] = []
     print(f"{processor()}; {arguments.threads} threads, {arguments.repeats} repeats, {arguments.dtype}")
     for task in TASKS:
         own = [sound for sound, of in zip(audio, tasks, strict=True) if of == task]
@@ -97,6 +100,16 @@ def main() -> None:
             f"{task}: {found['clips']} clips, {found['loop_seconds_a_clip']:.3f} s a clip alone, "
             f"{found['batched_seconds_a_clip']:.3f} s in batches: {found['ratio']} times faster, {flips} flips"
         )
+        goals.append(
+            Goal(
+                f"speech LLM, {task}, {arguments.dtype}",
+                loop.name,
+                5,
+                ratios(loop, batched),
+                equal=f"{flips} of {len(own)} answers differ",
+            )
+        )
+    write_goals(arguments.goals, goals)
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

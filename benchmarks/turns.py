@@ -42,10 +42,25 @@ def take_turns(arms: Sequence[Arm], items: Sequence[Any], repeats: int) -> None:
                 arm.seconds[-1] += time.perf_counter() - began
 
 
+def ratios(baseline: Arm, arm: Arm) -> list[float]:
+    """How many times faster than a baseline, repeat by repeat."""
+    return [one / other for one, other in zip(baseline.seconds, arm.seconds, strict=True)]
+
+
 def ratio(baseline: Arm, arm: Arm) -> str:
-    """How many times faster than a baseline, repeat by repeat: lowest / median / highest."""
-    found = sorted(one / other for one, other in zip(baseline.seconds, arm.seconds, strict=True))
+    """The same: lowest / median / highest."""
+    found = sorted(ratios(baseline, arm))
     return f"{found[0]:.2f} / {statistics.median(found):.2f} / {found[-1]:.2f}"
+
+
+def together(name: str, *parts: Arm) -> Arm:
+    """Arms one after the other, as one."""
+    return Arm(name, parts[0].run, [sum(each) for each in zip(*(part.seconds for part in parts), strict=True)])
+
+
+def peers(arms: Sequence[Arm]) -> list[Arm]:
+    """What takes batches, and is not ours."""
+    return [arm for arm in arms if arm.name.startswith("batch")]
 
 
 def fastest(arms: Sequence[Arm]) -> Arm:
