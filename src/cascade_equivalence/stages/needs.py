@@ -21,8 +21,6 @@ from cascade_equivalence.costs.figures import read_figures
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stages import resolve
 from cascade_equivalence.stages.study import Study
-from cascade_equivalence.tasks.base import Task
-from cascade_equivalence.tasks.registry import get_task
 
 BILLION = 1e9
 MEGA = 1e6
@@ -176,6 +174,10 @@ def model_need(role: str, billions: float, asked: Asks, batch_size: int, gpu: bo
 
 def planned_length(task: str) -> speed.ItemLength:
     """Length of a task's items, as it plans them; of one that does not say as long as a window."""
+    # Brings polars, whose threads would keep the server of a run from forking.
+    from cascade_equivalence.tasks.base import Task
+    from cascade_equivalence.tasks.registry import get_task
+
     asked = get_task(task)
     if asked.planned is Task.planned:
         return WINDOW
