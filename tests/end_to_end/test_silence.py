@@ -16,7 +16,7 @@ def test_silence_and_the_prior_reach_the_report(finished: Checkout, tiny_models:
     config = tiny_config(tiny_models) | {"results": "results/silent", "tasks": ["sst2", "commonsense_qa"]}
     del config["noise"]
     config["items"]["per_task"] = 12
-    config["speech"]["silence"] = True
+    config["speech"] |= {"silence": True, "silence_items": 10}
     config["definitions"]["systems"]["unheard"] = {"kind": "cascade", "asr": "prior", "llm": "llama-a"}
     # A recogniser that is not Whisper is an entry like others.
     letters = {"kind": "path", "path": str(TINY["wav2vec2"](tmp_path / "letters", 3))}
@@ -34,7 +34,7 @@ def test_silence_and_the_prior_reach_the_report(finished: Checkout, tiny_models:
 
     # What is heard is silence, of one voice; what the prior gives is nothing, in both.
     silent = pl.read_parquet(results / "speech/sst2/us/silence.parquet")
-    assert silent.height == 12 and not (results / "speech/sst2/gb/silence.parquet").exists()
+    assert silent.height == 10 and not (results / "speech/sst2/gb/silence.parquet").exists()
     assert pl.read_parquet(results / "transcripts/prior/sst2/clean.parquet")["text"].to_list() == [""] * 24
 
     table = pl.read_csv(results / "tables/silence.csv")
@@ -45,11 +45,11 @@ def test_silence_and_the_prior_reach_the_report(finished: Checkout, tiny_models:
     unheard = table.filter(system="unheard")
     assert unheard["observed_agreement"].to_list() == [1, 1] and unheard["accuracy_difference"].to_list() == [0, 0]
     pairs = pl.read_csv(results / "tables/silence_pairs.csv")
-    assert pairs.height == 4 and set(pairs["rows"]) == {12}
+    assert pairs.height == 4 and set(pairs["rows"]) == {10}
     for row in table.iter_rows(named=True):
         answers = pl.read_parquet(results / "answers" / row["system"] / row["task"] / "silence.parquet")
         assert row["accuracy"] == pytest.approx(answers["correct"].mean())
-        assert row["rows"] == answers.height == 12
+        assert row["rows"] == answers.height == 10
     # The usual tables are of speech alone.
     for name in ("agreement", "errors"):
         assert set(pl.read_csv(results / f"tables/{name}.csv")["condition"]) == {"clean"}

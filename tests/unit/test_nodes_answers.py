@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.question import Answer
-from cascade_equivalence.nodes.answers import questions, score_answers
+from cascade_equivalence.nodes.answers import heard_items, questions, score_answers
 from cascade_equivalence.tasks.base import Item
 
 SST2 = TaskSpec(
@@ -50,6 +50,18 @@ PAIRS = [(item.id, voice) for voice in ("us", "gb") for item in ITEMS]
 
 def answer(text: str, number: int = 0) -> Answer:
     return Answer(text, f"hash{number}", 40 + number, 3, 0.25, {})
+
+
+@pytest.mark.parametrize("most", [None, 4, 9])
+def test_all_items_are_asked_about_where_all_are_heard(most: int | None) -> None:
+    assert heard_items(ITEMS, transcripts(PAIRS[:2]), most) == ITEMS
+
+
+def test_of_some_items_that_are_heard_none_may_be_missing() -> None:
+    assert heard_items(ITEMS, transcripts([PAIRS[2], PAIRS[0]]), 2) == [ITEMS[0], ITEMS[2]]
+    for most in (1, 3):
+        with pytest.raises(StudyError, match=f"2 items are heard, not {most}"):
+            heard_items(ITEMS, transcripts(PAIRS[:2]), most)
 
 
 @settings(deadline=None, max_examples=20)

@@ -10,7 +10,7 @@ with node(snakemake) as study:
 
     from cascade_equivalence.models.answering import answer_questions
     from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.nodes.answers import model_files, questions, score_answers, spoken_rows
+    from cascade_equivalence.nodes.answers import heard_items, model_files, questions, score_answers, spoken_rows
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
@@ -23,6 +23,7 @@ with node(snakemake) as study:
         rows, audio = spoken_rows(clips), recordings(clips)
     else:
         rows, audio = pl.read_parquet(list(snakemake.input.heard)), None
+    items = heard_items(items, rows, study.most_items(condition))
     manifests = [Path(path) for path in snakemake.input.manifests]
     answers = answer_questions(
         questions(task, spec, study.config.answer.system_prompt, items, rows, audio),

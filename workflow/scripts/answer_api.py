@@ -13,7 +13,7 @@ with node(snakemake) as study:
     from cascade_equivalence.models.api.records import version_changes
     from cascade_equivalence.models.store import UNANSWERED
     from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.nodes.answers import questions, score_answers, spoken_rows
+    from cascade_equivalence.nodes.answers import heard_items, questions, score_answers, spoken_rows
     from cascade_equivalence.nodes.api_answers import add_service
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
@@ -26,6 +26,7 @@ with node(snakemake) as study:
         rows, audio = spoken_rows(clips), recordings(clips)
     else:
         rows, audio = pl.read_parquet(list(snakemake.input.heard)), None
+    items = heard_items(items, rows, study.most_items(condition))
     asked = questions(task, spec, study.config.answer.system_prompt, items, rows, audio)
     store = study.store("answers", system, task, f"{condition}.jsonl")
     # A text may be read in several conditions: the one that was spoken, or none.

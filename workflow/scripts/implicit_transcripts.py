@@ -10,7 +10,7 @@ with node(snakemake) as study:
     from cascade_equivalence.mechanism.implicit import implicit_texts
     from cascade_equivalence.models.transcription.table import recordings, write_transcripts
     from cascade_equivalence.models.transcription.transcript import Transcript
-    from cascade_equivalence.nodes.answers import model_files, questions, spoken_rows
+    from cascade_equivalence.nodes.answers import heard_items, model_files, questions, spoken_rows
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
@@ -18,14 +18,10 @@ with node(snakemake) as study:
     lens, task, condition = (snakemake.wildcards[name] for name in ("lens", "task", "condition"))
     model = study.listener(lens)
     clips = [clip for path in snakemake.input.clips for clip in read_clips(Path(path))]
-    asked = questions(
-        task,
-        study.task(task),
-        study.config.answer.system_prompt,
-        read_items(Path(snakemake.input.item_table)),
-        spoken_rows(clips),
-        recordings(clips),
-    )
+    rows = spoken_rows(clips)
+    items = heard_items(read_items(Path(snakemake.input.item_table)), rows, study.most_items(condition))
+    prompt = study.config.answer.system_prompt
+    asked = questions(task, study.task(task), prompt, items, rows, recordings(clips))
     texts = implicit_texts(
         asked,
         model_files([Path(path) for path in snakemake.input.manifests], study.model(study.text_model(model)).chat),

@@ -18,6 +18,29 @@ from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
 
 
+def heard_items(items: Sequence[Item], rows: pl.DataFrame, most: int | None) -> list[Item]:
+    """Items that a node asks about: all, or, of a condition in which only some are heard, those.
+
+    Args:
+        items: Items of the task.
+        rows: Transcripts or clips, with their ids.
+        most: How many are heard at most; None if all.
+
+    Raises:
+        StudyError: Fewer or more are heard.
+    """
+    if most is None or most >= len(items):
+        return list(items)
+    there = set(rows["id"])
+    heard = [item for item in items if item.id in there]
+    if len(heard) != most:
+        raise StudyError(
+            f"transcripts and items do not fit together: {len(heard)} items are heard, not {most}. "
+            "Remove both files and run again"
+        )
+    return heard
+
+
 def _by_row(items: Sequence[Item], transcripts: pl.DataFrame) -> list[tuple[Item, str, str]]:
     """Item, voice and transcript of each row.
 

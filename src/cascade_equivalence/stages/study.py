@@ -277,8 +277,12 @@ class Study:
 
     def clips_a_voice(self, task: str, condition: str) -> int:
         """Clips of a task in a condition, each voice."""
-        items, silent = self.items_of(task), self.config.speech.silence_items
-        return min(items, silent) if condition == SILENCE and silent else items
+        items, some = self.items_of(task), self.most_items(condition)
+        return items if some is None else min(items, some)
+
+    def most_items(self, condition: str) -> int | None:
+        """How many items of each task are heard in a condition at most; None if all."""
+        return self.config.speech.silence_items if condition == SILENCE else None
 
     def clip_count(self, task: str, condition: str) -> int:
         """Clips of a task in a condition, all voices."""
