@@ -15,10 +15,13 @@ from study_config import BASE, FILES, ROOT, STUDIES
 from cascade_equivalence import stages
 from cascade_equivalence.config.dial import FEWEST_SCALES, Dial, Setting, dials
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.statistics import PairSpec
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.report.build import build_tables
+from cascade_equivalence.report.claims_orders import steady
 from cascade_equivalence.report.claims_paper import CLAIMS
+from cascade_equivalence.report.claims_rows import Facts
 from cascade_equivalence.report.claims_table import asked, claims_table
 from cascade_equivalence.report.dial_trends import FALLS, FEW, OPEN, RISES
 from cascade_equivalence.report.figures.dial import DIAL, dial_figure
@@ -88,7 +91,9 @@ def planted(root: Path, hears: Hears, texts: int = 20) -> Tables:
 @pytest.fixture(scope="module")
 def moving(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """Hears more of how something is said with each part, where that matters."""
-    return planted(tmp_path_factory.mktemp("moving"), lambda scale, task: 0.95 * scale if task == "mustard" else 0.0)
+    return planted(
+        tmp_path_factory.mktemp("moving"), lambda scale, task: 0.95 * scale if task == "mustard" else 0.9, 60
+    )
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +244,31 @@ def test_a_model_that_loses_the_words_refutes_the_dial_though_all_else_is_as_it_
     assert {rows[name]["outcome"] for name in ("dial_agreement", "dial_accuracy")} == {HOLDS}
     assert {rows[name]["outcome"] for name in ("dial_words", "dial")} == {FAILS}
     assert rows["dial_words"]["value"] < -rows["dial_words"]["against"] and rows["dial_words"]["tasks"] == "sst2"
+
+
+def test_a_scale_in_the_middle_that_loses_the_words_refutes_them(tmp_path: Path) -> None:
+    words = dict(zip(SCALES, (0.9, 0.9, 0.2, 0.95), strict=True))
+    tables = planted(tmp_path, lambda scale, task: 0.95 * scale if task == "mustard" else words[scale], texts=60)
+    assert abs(trend(tables, "sst2")["accuracy_slope"]) < 0.1
+    assert judged(tables)["dial_words"]["outcome"] == FAILS
+
+
+def test_words_that_were_guessed_cannot_be_lost(tmp_path: Path) -> None:
+    tables = planted(tmp_path, lambda scale, task: 0.95 * scale if task == "mustard" else 0.0, texts=60)
+    row = judged(tables)["dial_words"]
+    assert row["outcome"] == UNTOLD and "above chance" in row["reason"]
+
+
+def test_a_task_without_an_interval_leaves_the_words_open(moving: Tables) -> None:
+    claim = CLAIMS["dial_words"].model_copy(update={"tasks": ["sst2", "mustard"]})
+    ends = [f"accuracy_away{end}" for end in ("", "_low", "_high")]
+    nothing = pl.when(pl.col("task") != "mustard")
+    tables = moving.changed(
+        dial_trends=moving.dial_trends.with_columns(nothing.then(name).alias(name) for name in ends)
+    )
+    facts = Facts(tables, {}, LABELS, PaperConfig(), read_numbers(PAPER_NUMBERS), 0.95)
+    found = steady(claim, facts)
+    assert found.p is None and "MUStARD has no interval" in found.reason
 
 
 def test_of_few_texts_nothing_can_be_told_and_it_is_said_why(tmp_path: Path) -> None:

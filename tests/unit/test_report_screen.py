@@ -17,7 +17,18 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.screen import LINES, WIDTH, screen
-from cascade_equivalence.report.screen_cells import ALIKE, APART, CHANCE, FEW, OPEN, SYMBOLS, nearer, opponents, told
+from cascade_equivalence.report.screen_cells import (
+    ALIKE,
+    APART,
+    CHANCE,
+    FEW,
+    OPEN,
+    SYMBOLS,
+    Nearer,
+    nearer,
+    opponents,
+    told,
+)
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.wording import cut, printable
@@ -239,17 +250,26 @@ def test_the_command_prints_one_screen_and_all_on_demand(
     st.lists(st.sampled_from(STANDINGS), min_size=3, max_size=3),
     st.sampled_from(["exact", "family", "unknown", "none"]),
     st.booleans(),
+    st.sampled_from(["cascade", "e2e"]),
+    st.sampled_from(["whisper", "parakeet"]),
 )
 @settings(deadline=None)
-def test_nearer_is_said_only_where_it_is_shown_against_another_llm_above_chance(
-    difference: float, differ: bool, standings: list[str], match: str, swapped: bool
+def test_nearer_is_said_only_where_it_is_shown_of_cascades_with_one_recogniser_above_chance(
+    difference: float, differ: bool, standings: list[str], match: str, swapped: bool, kind: str, asr: str
 ) -> None:
     arms = ["cascade", "other"][:: -1 if swapped else 1]
     matches = {"cascade": "exact", "other": match}
     row = {"system": "speech", "task": "sst2", "condition": "clean", "agreements_differ": differ}
     row |= {"first": arms[0], "second": arms[1], "kappa_difference": difference}
     row |= {f"match_{which}": matches[arm] for which, arm in zip(("first", "second"), arms, strict=True)}
-    row |= {f"{who}_against_chance": each for who, each in zip(("system", "first", "second"), standings, strict=True)}
-    found = nearer(Tables(contrasts=table("contrasts", [row])), "speech", "cascade")
-    shown_nearer = differ and match == "none" and standings == ["above"] * 3 and difference * (1 - 2 * swapped) > 0
-    assert found == ({"other": ["sst2"]} if shown_nearer else {})
+    known = {"speech": ("e2e", None), "cascade": ("cascade", "whisper"), "other": (kind, asr)}
+    accuracy = [
+        {"system": name, "kind": of, "asr": heard, "task": "sst2", "condition": "clean", "accuracy": 0.9}
+        | {"accuracy_low": 0.8, "chance": 0.5, "against_chance": standing}
+        for (name, (of, heard)), standing in zip(known.items(), standings, strict=True)
+    ]
+    tables = Tables(contrasts=table("contrasts", [row]), accuracy=table("accuracy", accuracy))
+    told = differ and match == "none" and standings == ["above"] * 3 and (kind, asr) == known["cascade"]
+    toward = difference * (1 - 2 * swapped)
+    expected = [Nearer("other", ["sst2"], [])] if toward > 0 else [Nearer("other", [], ["sst2"])]
+    assert nearer(tables, "speech", "cascade") == (expected if told and toward else [])

@@ -44,7 +44,8 @@ def _processor() -> list[str]:
 
 def bring(kept: Path, folder: Path) -> None:
     """Put what an archive holds into a folder; nothing where there is none that can be trusted and read."""
-    with suppress(OSError, zipfile.BadZipFile, ValueError):
+    # Whatever is wrong with it: it is made anew.
+    with suppress(Exception):
         status = kept.stat()
         if status.st_uid != os.getuid() or status.st_mode & OTHERS:
             return

@@ -219,33 +219,40 @@ def ordered(claim: PaperClaim, facts: Facts) -> ClaimResult:
 def steady(claim: PaperClaim, facts: Facts) -> ClaimResult:
     """Does a number stay within a bound on both sides, on every task?
 
-    Each interval has to lie inside (two one-sided tests a task; the largest p is that of all: an intersection-union
-    test). A number beyond the bound on one task refutes it where that is shown, as one of as many as were looked at.
+    The rows have it as the largest of several values, with the ends of what the intervals of all hold, which have to
+    lie inside: two one-sided tests of each, at half of the level that is left outside an interval; the largest p is
+    that of all (an intersection-union test). A number beyond the bound refutes it where that is shown, as one of as
+    many tasks as were looked at. A task without an interval leaves it open, and so do systems that are at chance.
     """
-    assert claim.rows is not None and isinstance(claim.against, float)
-    margin = claim.against
-    group = EstimateGroup.of(measured(claim.rows, facts.tasks(claim.tasks), facts, 0.0))
-    if not group.there:
-        return ClaimResult(reason=group.reason)
-    found = {each: each.above for each in group.there}
+    assert claim.rows is not None
+    margin = float(claim.against)
+    estimates = measured(claim.rows, facts.tasks(claim.tasks), facts, 0.0)
+    found = {each: each.above for each in estimates if each.found is not None}
+    if not found:
+        return ClaimResult(reason=EstimateGroup.of(estimates).reason)
+    if lacking := [each for each in estimates if each not in found]:
+        return ClaimResult(reason=f"{task_title(lacking[0].task)} has no interval: {lacking[0].reason}")
     worst = max(found, key=lambda each: abs(found[each].value))
     inside = abs(found[worst].value) < margin
     if inside:
-        p = max(facts.p(value.minus(bound)) for value in found.values() for bound in (margin, -margin))
-    else:
-        beyond = [
-            value.minus(math.copysign(margin, value.value)) for value in found.values() if abs(value.value) >= margin
+        rows = {(row["system"], row["task"]): row for row in facts.tables[claim.rows.table].iter_rows(named=True)}
+        ends = [
+            [rows[each.who, each.task][f"{claim.rows.value}{end}"] for end in ("_least", "_most")] for each in found
         ]
-        p = min(1.0, len(found) * min(map(facts.p, beyond)))
+        whole = [Value(value.value, *end) for value, end in zip(found.values(), ends, strict=True)]
+        p = max(facts.p(value.minus(bound)) for value in whole for bound in (margin, -margin))
+    else:
+        beyond = [value for value in found.values() if abs(value.value) >= margin]
+        p = min(1.0, len(found) * min(facts.p(value.minus(math.copysign(margin, value.value))) for value in beyond))
     shown = points_interval if claim.unit == "points" else interval
     return ClaimResult(
         found=found[worst].minus(margin),
         against=margin,
         p=p,
         supports=inside,
-        systems=list(dict.fromkeys(each.who for each in group.there)),
-        tasks=group.tasks,
-        standings=[each.standing for each in group.there],
+        systems=list(dict.fromkeys(each.who for each in found)),
+        tasks=list(dict.fromkeys(each.task for each in found)),
+        standings=[each.standing for each in found],
         detail="; ".join(f"{task_title(each.task)} {shown(*value)}" for each, value in found.items()),
     )
 

@@ -27,7 +27,7 @@ PLACEHOLDERS = ("value", "against", "smallest", "p", "systems", "tasks", "detail
 """What the sentences of a claim may name in braces."""
 
 
-OF_ACCURACY = frozenset({"accuracy", "accuracy_difference", "accuracy_slope", "change"})
+OF_ACCURACY = frozenset({"accuracy", "accuracy_difference", "accuracy_slope", "accuracy_away", "change"})
 """Values of rows that say how many answers are right; all others say which answers two systems share."""
 
 

@@ -41,13 +41,17 @@ for _name in MOVING:
         **estimate_schema(f"{_name}_back"),
         f"{_name}_back_p": pl.Float64,
         f"{_name}_back_at": pl.String,
+        **estimate_schema(f"{_name}_away"),
+        f"{_name}_away_least": pl.Float64,
+        f"{_name}_away_most": pl.Float64,
         f"{_name}_reason": pl.String,
     }
 """Adapter x task, clean speech; the ``system`` has the most of the change. ``slope``: least squares, from the least
 scale to the most; ``page`` and ``p``: Page's test over texts, of agreement clip by clip in the place of kappa;
 ``p_adjusted``: over both measures and all tasks; ``back``: the step between neighbouring scales that goes most against
 the slope, with its interval, where it is (``back_at``), and its two-sided p times the number of steps; null where no
-step goes back."""
+step goes back; ``away``: the difference of a scale from the least one that is largest,
+``away_least`` and ``away_most``: the ends of what the intervals of all scales hold."""
 
 
 def trends(results: "Results") -> pl.DataFrame:
@@ -119,21 +123,26 @@ def _trend(dial: Dial, task: str, results: "Results") -> dict[str, Any]:
         KAPPA: [difference(kappas[i + 1], kappas[i], clusters.count, undefined) for i in range(len(pairs) - 1)],
         ACCURACY: [accuracy_difference(clusters, rights[i + 1], rights[i]) for i in range(len(pairs) - 1)],
     }
+    aways: dict[str, list[Statistic]] = {
+        KAPPA: [difference(one, kappas[0], clusters.count, undefined) for one in kappas[1:]],
+        ACCURACY: [accuracy_difference(clusters, right, rights[0]) for right in rights[1:]],
+    }
     values = {KAPPA: kappas, ACCURACY: [accuracy(clusters, right) for right in rights]}
     rows_of = {KAPPA: [pair.system == pair.reference for pair in pairs], ACCURACY: rights}
     found: dict[str, Any] = {"rows": len(rights[0]), "groups": clusters.count}
+    groups = clusters.count
     for name in MOVING:
         totals = np.stack([clusters.totals(each) for each in rows_of[name]], axis=1)
         found |= {
             f"{name}_{key}": value
-            for key, value in _moved(values[name], steps[name], totals, scales, clusters.count, level).items()
+            for key, value in _moved(values[name], (steps[name], aways[name]), totals, scales, groups, level).items()
         }
     return found
 
 
 def _moved(
     values: "Sequence[Statistic]",
-    steps: "Sequence[Statistic]",
+    differences: "tuple[Sequence[Statistic], Sequence[Statistic]]",
     totals: Any,
     scales: Sequence[float],
     groups: int,
@@ -151,7 +160,9 @@ def _moved(
             "it is not defined at one of the scales",
         )
     }
-    found = estimate(wanted | {str(place): step for place, step in enumerate(steps)}, groups, level)
+    steps, aways = differences
+    beside = {f"{kind}{place}": one for kind, some in (("", steps), ("away", aways)) for place, one in enumerate(some)}
+    found = estimate(wanted | beside, groups, level)
     whole = found["slope"]
     tested = None if too_few(groups) or whole.value is None else page(totals)
     against = _against(whole, [found[str(place)] for place in range(len(steps))])
@@ -164,8 +175,18 @@ def _moved(
         **(estimate_values("back", vars(back)) if back else {}),
         "back_p": _p(back, len(steps), level) if back else None,
         "back_at": at,
+        **_furthest([found[f"away{place}"] for place in range(len(aways))]),
         "reason": whole.reason,
     }
+
+
+def _furthest(differences: "Sequence[Estimate]") -> dict[str, float | None]:
+    """The largest of several differences, and what the intervals of all hold; nothing where one has none."""
+    lows, highs = ([getattr(each, end) for each in differences] for end in ("low", "high"))
+    if any(each is None for each in (*lows, *highs)):
+        return {}
+    furthest = max(differences, key=lambda each: abs(each.value or 0.0))
+    return {**estimate_values("away", vars(furthest)), "away_least": min(lows), "away_most": max(highs)}
 
 
 def _against(whole: "Estimate", steps: "Sequence[Estimate]") -> int | None:

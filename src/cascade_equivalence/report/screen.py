@@ -22,6 +22,7 @@ from cascade_equivalence.report.screen_cells import (
     CHANCE,
     OPEN,
     SYMBOLS,
+    Nearer,
     Opponent,
     SystemPair,
     Told,
@@ -164,7 +165,7 @@ def sentences(tables: Tables) -> list[str]:
             each,
             cells.get(each.pair, {}) if each else {},
             right,
-            nearer(tables, name, each.cascade) if each else {},
+            nearer(tables, name, each.cascade) if each else [],
         )
         for name, each in against.items()
     ]
@@ -193,7 +194,7 @@ def _sentence(
     each: Opponent | None,
     cells: Mapping[str, Told],
     right: Mapping[tuple[str, str], float],
-    others: Mapping[str, Sequence[str]],
+    others: Sequence[Nearer],
 ) -> str:
     who = cut(printable(name), LONGEST_IN_SENTENCE)
     if each is None or not cells:
@@ -220,7 +221,10 @@ def _sentence(
         voice=voice,
         most=LISTED,
         untold=[(_some(where), why) for why, where in untold.items()],
-        nearer=[(cut(printable(other), LONGEST_IN_SENTENCE), _some(where)) for other, where in others.items()][:1],
+        nearer=[
+            (cut(printable(each.other), LONGEST_IN_SENTENCE), _some(each.own), _some(each.others))
+            for each in others[:1]
+        ],
     )
 
 

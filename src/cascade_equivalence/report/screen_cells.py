@@ -11,7 +11,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.study import GIVEN
-from cascade_equivalence.report.chance import ABOVE, NOT_ABOVE, UNCLEAR, standing, standing_of, worst
+from cascade_equivalence.report.chance import ABOVE, NOT_ABOVE, UNCLEAR, standing_of, worst
 from cascade_equivalence.report.naming import CASCADE, HEARING
 from cascade_equivalence.report.tables import Tables
 
@@ -63,10 +63,7 @@ def told(tables: Tables) -> dict[SystemPair, dict[str, Told]]:
     The verdicts are those of that table. Likeness of answers is read only where both systems are shown to be above
     chance, as guesses may be alike; that one is right more often than the other is told where either of them is.
     """
-    standings = {
-        (row["system"], row["task"]): standing_of(row["accuracy_low"], row["chance"], row["against_chance"])
-        for row in tables.accuracy.iter_rows(named=True)
-    }
+    standings = _standings(tables)
     found: dict[SystemPair, dict[str, Told]] = {}
     for row in tables.equivalence.filter(condition=CLEAN).iter_rows(named=True):
         arms = [standings.get((row[side], row["task"]), UNCLEAR) for side in ("system", "reference")]
@@ -94,8 +91,23 @@ def _better(row: Mapping[str, Any], arms: Sequence[str]) -> str | None:
     return str(row[("system", "reference")[side]]) if arms[side] == ABOVE else None
 
 
-def nearer(tables: Tables, name: str, cascade: str) -> dict[str, list[str]]:
-    """Other systems with another LLM that a speech LLM is shown to agree with less than with its cascade.
+@dataclass(frozen=True)
+class Nearer:
+    """To which of two cascades behind one recogniser a speech LLM is shown to be nearer.
+
+    Attributes:
+        other: The cascade with another LLM.
+        own: Tasks on which it is nearer to its own cascade.
+        others: Tasks on which it is nearer to the other.
+    """
+
+    other: str
+    own: Sequence[str]
+    others: Sequence[str]
+
+
+def nearer(tables: Tables, name: str, cascade: str) -> list[Nearer]:
+    """What is shown of a speech LLM between its cascade and others with another LLM behind the same recogniser.
 
     Args:
         tables: The tidy tables.
@@ -103,16 +115,30 @@ def nearer(tables: Tables, name: str, cascade: str) -> dict[str, list[str]]:
         cascade: Its cascade.
 
     Returns:
-        Tasks by the other system, clean speech; only those on which all three are shown to be above chance.
+        One for each other cascade; clean speech, tasks on which all three are shown to be above chance.
     """
-    found: dict[str, list[str]] = {}
+    parts = {row["system"]: row for row in tables.accuracy.iter_rows(named=True)}
+    standings = _standings(tables)
+    found: dict[str, dict[bool, list[str]]] = {}
     for row in tables.contrasts.filter(condition=CLEAN, system=name, agreements_differ=True).iter_rows(named=True):
         for mine, other, sign in (("first", "second", 1), ("second", "first", -1)):
-            is_nearer = row[mine] == cascade and row[f"match_{other}"] == "none" and sign * row["kappa_difference"] > 0
-            chances = [standing(row[f"{arm}_against_chance"]) for arm in ("system", "first", "second")]
-            if is_nearer and not {NOT_ABOVE, UNCLEAR} & set(chances) and row["task"] not in found.get(row[other], ()):
-                found.setdefault(row[other], []).append(row["task"])
-    return found
+            who, task = row[other], row["task"]
+            if row[mine] != cascade or row[f"match_{other}"] != "none" or not {who, cascade} <= set(parts):
+                continue
+            alike = parts[who]["kind"] == CASCADE and parts[who]["asr"] == parts[cascade]["asr"]
+            above = all(standings.get((each, task)) == ABOVE for each in (name, cascade, who))
+            if alike and above and row["kappa_difference"]:
+                tasks = found.setdefault(who, {True: [], False: []})[sign * row["kappa_difference"] > 0]
+                if task not in tasks:
+                    tasks.append(task)
+    return [Nearer(who, tasks[True], tasks[False]) for who, tasks in found.items()]
+
+
+def _standings(tables: Tables) -> dict[tuple[str, str], str]:
+    return {
+        (row["system"], row["task"]): standing_of(row["accuracy_low"], row["chance"], row["against_chance"])
+        for row in tables.accuracy.iter_rows(named=True)
+    }
 
 
 def opponents(tables: Tables) -> dict[str, Opponent | None]:

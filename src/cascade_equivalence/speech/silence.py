@@ -1,6 +1,5 @@
 """Silence in the place of speech: clips of the same length in which nothing is said."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ def silenced(clips: Sequence[Clip], most: int | None = None) -> list[Clip]:
 
     Args:
         clips: Spoken clips.
-        most: So many of them at most, each text once before any comes in another style; None takes all.
+        most: So many of them at most, each text once, in styles that take turns, before any in another; None takes all.
 
     Returns:
         The same items in the same order, without a text: all words that a recogniser writes are its own.
@@ -23,12 +22,14 @@ def silenced(clips: Sequence[Clip], most: int | None = None) -> list[Clip]:
     Raises:
         StudyError: The audio of a clip is broken.
     """
-    seen: Counter[str] = Counter()
-    turns = []
-    for clip in clips:
-        turns.append(seen[clip.text])
-        seen[clip.text] += 1
-    kept = sorted(sorted(range(len(clips)), key=turns.__getitem__)[:most])
+    places: dict[str, list[int]] = {}
+    for place, clip in enumerate(clips):
+        places.setdefault(clip.text, []).append(place)
+    # Each text begins with another of its styles, so that some of them are of all styles.
+    turns = {
+        place: (turn - text) % len(mine) for text, mine in enumerate(places.values()) for turn, place in enumerate(mine)
+    }
+    kept = sorted(sorted(turns, key=turns.__getitem__)[:most])
     made = []
     for clip in (clips[place] for place in kept):
         flac = encode_flac(np.zeros_like(decode(clip)))

@@ -8,6 +8,8 @@ import ast
 import atexit
 import hashlib
 import json
+import os
+import stat
 import sys
 from contextlib import suppress
 from functools import cache
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from cascade_equivalence.files import replacing
 
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
 MOST = 4000
 """Modules that are kept; of more, those that this process did not ask for are let go."""
 
@@ -58,16 +61,20 @@ def _is_prose(statement: ast.stmt) -> bool:
 
 
 def place() -> Path:
-    """The file that keeps them, one for each Python: versions write code in other ways."""
+    """The file that keeps them, one for each Python and each state of this module: they write code in other ways."""
     from cascade_equivalence.models.sources.wheels import default_cache
 
-    return default_cache() / "code" / f"{'.'.join(map(str, sys.version_info[:3]))}.json"
+    rule = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    return default_cache() / "code" / f"{'.'.join(map(str, sys.version_info[:3]))}-{rule}.json"
 
 
 @cache
 def _kept() -> dict[str, str]:
     """What earlier processes have kept; nothing where it cannot be read."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
+        status = place().stat()
+        if status.st_uid != os.getuid() or status.st_mode & OTHERS:
+            return {}
         found = json.loads(place().read_text(encoding="utf-8"))
         if isinstance(found, dict):
             return found

@@ -89,7 +89,7 @@ STAGES = {
     ),
     "listen": (
         "models/speech_llm/*.py",
-        *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
+        *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper", "packing")),
     ),
     "answer": (
         *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "question", "recording", "rows")),
