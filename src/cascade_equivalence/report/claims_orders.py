@@ -10,6 +10,7 @@ import polars as pl
 from scipy import stats
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.report.chance import ABOVE
 from cascade_equivalence.report.claims_paper import PICKS, PaperClaim
 from cascade_equivalence.report.claims_rows import Facts, Value, independent, measured
 from cascade_equivalence.report.claims_tested import NOTHING, ClaimResult, EstimateGroup
@@ -234,6 +235,8 @@ def steady(claim: PaperClaim, facts: Facts) -> ClaimResult:
         return ClaimResult(reason=f"{task_title(lacking[0].task)} has no interval: {lacking[0].reason}")
     worst = max(found, key=lambda each: abs(found[each].value))
     inside = abs(found[worst].value) < margin
+    if inside and ABOVE not in {each.standing for each in found}:
+        return ClaimResult(reason="no system is shown to be above chance, so that there is nothing to lose")
     if inside:
         rows = {(row["system"], row["task"]): row for row in facts.tables[claim.rows.table].iter_rows(named=True)}
         ends = [
