@@ -179,3 +179,20 @@ def test_datasets_library_reads_clips_as_audio(tmp_path: Path, monkeypatch: pyte
         samples = loaded[0]["audio"].get_all_samples()
         assert samples.sample_rate == SAMPLING_RATE
         assert np.allclose(samples.data.numpy()[0], decode(clips[0]), atol=1e-4)
+
+
+def test_a_clip_whose_file_holds_something_else_by_now_is_refused(tmp_path: Path) -> None:
+    """What a process passed on opens the file by itself; another file of that name has another sound."""
+    path = tmp_path / "clips.parquet"
+    of = {"task": "sst2", "voice": "us", "condition": "clean"}
+    flacs = [encode_flac(np.full(400, level, np.float32)) for level in (0.1, 0.2)]
+    made = [
+        Clip("a", "us", flac, SAMPLING_RATE, 400 / SAMPLING_RATE, "test", "words", hash_audio(flac)) for flac in flacs
+    ]
+    write_clips(made[:1], path, of)
+    passed_on = pickle.loads(pickle.dumps(read_clips(path)[0]))
+    assert passed_on.flac == flacs[0]
+    passed_on = pickle.loads(pickle.dumps(read_clips(path)[0]))
+    write_clips(made[1:], path, of)
+    with pytest.raises(StudyError, match=r"clips\.parquet no longer holds the sound of a in voice us"):
+        passed_on.flac  # noqa: B018 - reading it is what fails

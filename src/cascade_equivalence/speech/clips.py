@@ -7,7 +7,7 @@ memory for 5,000 clips as for 50.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -82,9 +82,21 @@ class KeptSound:
     """The field of a clip that holds its FLAC, or says where it lies; reading it gives the bytes either way."""
 
     def __get__(self, clip: "Clip", owner: type | None = None) -> bytes:
-        """FLAC of a clip."""
+        """FLAC of a clip.
+
+        Raises:
+            StudyError: Its file is gone, or holds something else by now.
+        """
         held: bytes | Kept = clip.__dict__["flac"]
-        return held.file.read(held.group, held.row) if isinstance(held, Kept) else held
+        if not isinstance(held, Kept):
+            return held
+        with suppress(OSError, ValueError, IndexError):  # Arrow's errors are of these kinds
+            found = held.file.read(held.group, held.row)
+            if hash_audio(found) == clip.sha256:
+                return found
+        raise StudyError(
+            f"{held.file.path} no longer holds the sound of {clip.id} in voice {clip.voice}: remove it and run again"
+        )
 
     def __set__(self, clip: "Clip", value: bytes | Kept) -> None:
         """Take FLAC, or where it lies."""

@@ -5,6 +5,7 @@ Services are systems behind an API, and the LLMs and recognisers of cascades tha
 
 import os
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,16 +96,18 @@ def _part(study: Study, system: str, node: Node) -> "Part":
     spec, asked, prompt = study.apis[system], study.task(node.task), study.config.answer.system_prompt
     names = (system, node.task, node.condition)
     known = {item.id: item for item in items.planned(study, node.task)[0]}
+    # As many as are heard: which of them they are shows in the clips.
+    some = dict(islice(known.items(), study.most_items(node.condition)))
     limit = output_limit(spec, Question((), asked.answer_prefix, {}), asked.max_new_tokens)
     store = study.store("answers", system, node.task, f"{node.condition}.jsonl")
     if isinstance(cascade := study.system(system), CascadeSpec):
         read = Path(transcribe.file(study, cascade.asr, node.task, node.condition))
         voices = study.voices_of(node.task, node.condition)
         if not read.exists() and cascade.asr not in GIVEN:
-            asks = [build_messages(asked, prompt, item.text, item.options) for item in known.values()]
+            asks = [build_messages(asked, prompt, item.text, item.options) for item in some.values()]
             return expected_part(names, spec, [("", turns) for turns in asks], limit, len(voices))
         said = cascade.asr == ORACLE and node.condition != SILENCE
-        given = [(name, item.text if said else "") for name, item in known.items() for _ in voices]
+        given = [(name, item.text if said else "") for name, item in some.items() for _ in voices]
         rows = [(name, text) for name, text in _texts(read) if name in known] if read.exists() else given
         texts = [build_messages(asked, prompt, text, known[name].options) for name, text in rows]
         written = [Question(tuple(turns), asked.answer_prefix, {}) for turns in texts]
@@ -113,7 +116,7 @@ def _part(study: Study, system: str, node: Node) -> "Part":
     voices = study.voices_of(node.task, node.condition)
     clips = [Path(speech.file(study, node.task, voice, node.condition)) for voice in voices]
     if not all(path.exists() for path in clips):
-        spoken = [(item.text, messages[name]) for name, item in known.items()]
+        spoken = [(item.text, messages[name]) for name, item in some.items()]
         return expected_part(names, spec, spoken, limit, len(voices))
     questions = [
         Question(tuple(messages[name]), asked.answer_prefix, {}, sound)
@@ -133,7 +136,8 @@ def _heard_part(study: Study, asr: str, node: Node) -> "Part":
     voices = study.voices_of(node.task, node.condition)
     clips = [Path(speech.file(study, node.task, voice, node.condition)) for voice in voices]
     if not all(path.exists() for path in clips):
-        spoken = [(item.text, ()) for item in items.planned(study, node.task)[0]]
+        some = islice(items.planned(study, node.task)[0], study.most_items(node.condition))
+        spoken = [(item.text, ()) for item in some]
         return expected_part(names, spec, spoken, spec.max_output_tokens, len(voices))
     questions = [Question((), "", {}, sound) for _, sound in _lengths(clips)]
     store = study.store("transcripts", asr, node.task, f"{node.condition}.jsonl")
