@@ -178,6 +178,11 @@ def test_a_service_is_asked_with_its_connections() -> None:
     assert (stages.speech.connections(asked, "b"), stages.speech.connections(asked, "us")) == (3, 0)
     spoken = {task: SimpleNamespace(items=5) for task in asked.config.tasks}
     assert service_calls(asked, spoken).keys() == {"b"}  # type: ignore[arg-type]
+    # Also where it is heard only behind others: of the tasks in noise, each once.
+    voices = {"voices": {"b": {"provider": "beep"}}}
+    quiet = {"speech__voices": ["us"], "noise__voices": ["us"], "noise__babble_voices": ["b"]}
+    behind = Study(load_study(changed(definitions=voices, **quiet), ROOT))
+    assert service_calls(behind, spoken) == {"b": 5 * len(behind.config.noise.tasks)}  # type: ignore[arg-type]
 
 
 def test_recordings_are_read_and_their_files_count(tmp_path: Path) -> None:

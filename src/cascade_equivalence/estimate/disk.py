@@ -60,10 +60,22 @@ def service_calls(study: "Study", spoken: Mapping[str, TaskSize]) -> dict[str, i
     """Clips that a speech service is asked for, by voice."""
     found: dict[str, int] = {}
     for task in study.config.tasks:
-        for voice in study.voices_of(task):
+        for voice in dict.fromkeys([*study.voices_of(task), *_in_the_background(study, task)]):
             if VOICES[study.config.definitions.voices[voice].provider].is_service:
                 found[voice] = found.get(voice, 0) + spoken[task].items
     return found
+
+
+def _in_the_background(study: "Study", task: str) -> list[str]:
+    """Voices whose clean speech of a task is what others are heard in."""
+    return [
+        other
+        for node in study.nodes
+        if node.task == task and node.condition != CLEAN
+        for voice in study.voices_of(task, node.condition)
+        for other in study.babble_voices(voice)
+        if stages.speech.file(study, task, other) in stages.noise.pool(study, task, voice, node.condition)
+    ]
 
 
 def _models(study: "Study") -> list[str]:
