@@ -18,7 +18,7 @@ STUDY: dict[str, Any] = {
     "registry": [f"config/{name}.yaml" for name in ("models", "systems", "voices", "tasks")],
     "results": RESULTS,
     "tasks": [TASK],
-    "items": {"source": "demo", "per_task": 48},
+    "items": {"source": "demo", "per_task": len(get_task(TASK).load_demo(RESOURCES / "items"))},
     "speech": {"voices": ["us"]},
     "systems": ["one", "two"],
     "pairs": [{"system": "one", "reference": "two", "label": "answers from elsewhere"}],
