@@ -22,8 +22,8 @@ COMMANDS = (
     "transcribe_and_answer.py --clips 32 --repeats 3",
     "speech_llm.py --clips 64 --repeats 3 --dtype float32",
     "opened_models.py --width 576 --repeats 5",
-    "erasers.py --width 576 --frames 60000 --repeats 3",
-    "agreement_statistics.py --loop-draws 100",
+    "erasers.py --width 576 --repeats 3",
+    "agreement_statistics.py",
     "planning.py",
 )
 

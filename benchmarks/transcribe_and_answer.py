@@ -51,7 +51,7 @@ OURS: Sequence[tuple[Any, Any, Any]] = [
 def clips(study: Study, count: int) -> tuple[list[np.ndarray], list[str], list[str]]:
     """Waveforms, texts and tasks of the demo's items in the neural voice, the tasks in turn."""
     items = [get_task(task).load_demo(RESOURCES / "items") for task in TASKS]
-    pairs = [(task, item) for row in zip(*items, strict=True) for task, item in zip(TASKS, row, strict=True)][:count]
+    pairs = [(task, item) for row in zip(*items, strict=False) for task, item in zip(TASKS, row, strict=True)][:count]
     with TemporaryDirectory() as store:
         spoken = synthesize_clips(
             [Utterance(item.id, item.text) for _, item in pairs],

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,16 @@ def replacing(path: Path) -> Iterator[Path]:
             part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def others_may_write(path: Path) -> bool:
+    """Whether a file that is there belongs to another user, or others have the right to change it.
+
+    Raises:
+        OSError: It is not there.
+    """
+    status = path.stat()
+    return status.st_uid != os.getuid() or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 @contextmanager

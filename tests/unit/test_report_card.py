@@ -15,8 +15,9 @@ from cascade_equivalence.report.card import KINDS_OF_SYSTEMS, PORTRAITS, card
 from cascade_equivalence.report.display import decimal, ends
 from cascade_equivalence.report.grid import MEANINGS, verdict_grid
 from cascade_equivalence.report.naming import task_title
-from cascade_equivalence.report.screen import screen, sentences
+from cascade_equivalence.report.screen import screen
 from cascade_equivalence.report.screen_cells import SYMBOLS, opponents, told
+from cascade_equivalence.report.screen_sentences import sentences
 from cascade_equivalence.report.shown import TEMPLATES
 from cascade_equivalence.report.tables import Tables
 

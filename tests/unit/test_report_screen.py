@@ -16,7 +16,7 @@ from cascade_equivalence.cli.tree import build_parser
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.naming import task_title
-from cascade_equivalence.report.screen import LINES, WIDTH, screen
+from cascade_equivalence.report.screen import LINES, screen
 from cascade_equivalence.report.screen_cells import (
     ALIKE,
     APART,
@@ -29,6 +29,7 @@ from cascade_equivalence.report.screen_cells import (
     opponents,
     told,
 )
+from cascade_equivalence.report.screen_sentences import WIDTH
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.wording import cut, printable

@@ -8,7 +8,8 @@ from rich.cells import cell_len
 
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.study import E2ESpec
-from cascade_equivalence.report.screen import LINES, WIDTH
+from cascade_equivalence.report.screen import LINES
+from cascade_equivalence.report.screen_sentences import WIDTH
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.resources import REPOSITORY
 

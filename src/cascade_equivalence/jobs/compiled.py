@@ -7,7 +7,6 @@ it has compiled more by its end, writes the archive anew, whole or not at all.
 
 import hashlib
 import io
-import os
 import platform
 import zipfile
 from contextlib import suppress
@@ -18,8 +17,6 @@ from pathlib import Path
 LIBRARIES = ("numba", "llvmlite", "librosa", "numpy")
 PROCESSOR = ("model name", "flags", "CPU implementer", "CPU part", "Features")
 """What of `/proc/cpuinfo` decides which code runs."""
-OTHERS = 0o022
-"""Rights to write that nobody but the owner may have: what an archive holds is run."""
 
 
 def archive() -> Path:
@@ -44,10 +41,11 @@ def _processor() -> list[str]:
 
 def bring(kept: Path, folder: Path) -> None:
     """Put what an archive holds into a folder; nothing where there is none that can be trusted and read."""
-    # Whatever is wrong with it: it is made anew.
+    from cascade_equivalence.files import others_may_write
+
+    # Whatever is wrong with it: it is made anew. What it holds is run.
     with suppress(Exception):
-        status = kept.stat()
-        if status.st_uid != os.getuid() or status.st_mode & OTHERS:
+        if others_may_write(kept):
             return
         with zipfile.ZipFile(kept) as packed:
             if packed.testzip() is None:

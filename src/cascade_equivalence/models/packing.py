@@ -30,8 +30,8 @@ TOLERANCE = 1e-4
 class PackedLinear(nn.Linear):
     """A linear layer that packs its weight when it is first used, and again when the weight has changed.
 
-    Gradients, other arithmetic and other devices take the plain product. A weight that is written to through ``.data``
-    is not seen to change: nothing here does that.
+    Gradients, other arithmetic, other devices and weights made in inference mode, whose changes torch does not count,
+    take the plain product. A weight that is written to through ``.data`` is not seen to change: nothing here does that.
     """
 
     # The packed weight, and whose it is: where the plain one lies, and how often it was written to.
@@ -47,6 +47,7 @@ class PackedLinear(nn.Linear):
             or not weight.is_cpu
             or not states.numel()
             or torch.is_grad_enabled()
+            or weight.is_inference()
             or torch.is_autocast_enabled("cpu")
         ):
             return functional.linear(states, weight, self.bias)

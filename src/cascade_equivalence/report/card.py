@@ -15,14 +15,9 @@ from cascade_equivalence.config.study import LENS, ORACLE, PRIOR, ByItself
 from cascade_equivalence.report.browser import SHARED_FIRST, HeardClip, Items, Side
 from cascade_equivalence.report.naming import API, CASCADE, E2E, HEARING, LENS_TEXT, SPEECH_LLM, Outline, task_title
 from cascade_equivalence.report.prose import say
-from cascade_equivalence.report.screen import (
-    claims_inside,
-    in_telling_order,
-    sentences,
-    systems_in_order,
-    text_suffices,
-)
+from cascade_equivalence.report.screen import in_telling_order, systems_in_order
 from cascade_equivalence.report.screen_cells import FEW, OPEN, Opponent, SystemPair, Told, opponents, told
+from cascade_equivalence.report.screen_sentences import claims_inside, sentences, text_suffices
 from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.report.wording import listed
 

@@ -192,11 +192,10 @@ def ordered(claim: PaperClaim, facts: Facts) -> ClaimResult:
     """
     assert claim.rows is not None
     group = EstimateGroup.of_claim(claim, facts)
-    if not group.there:
-        return ClaimResult(reason=group.reason)
+    if open_because := _not_on_every_task(group):
+        return ClaimResult(reason=open_because)
     measure = claim.rows.value.removesuffix(SLOPE)
-    rows = {(row["system"], row["task"]): row for row in facts.tables[claim.rows.table].iter_rows(named=True)}
-    mine = [rows[each.who, each.task] for each in group.there]
+    mine = _rows_of(group, claim, facts)
     expected = [(row[claim.rows.value] > 0) == (claim.expect == "above") for row in mine]
     against = [
         p
@@ -227,26 +226,23 @@ def steady(claim: PaperClaim, facts: Facts) -> ClaimResult:
     """
     assert claim.rows is not None
     margin = float(claim.against)
-    estimates = measured(claim.rows, facts.tasks(claim.tasks), facts, 0.0)
-    found = {each: each.above for each in estimates if each.found is not None}
-    if not found:
-        return ClaimResult(reason=EstimateGroup.of(estimates).reason)
-    if lacking := [each for each in estimates if each not in found]:
-        return ClaimResult(reason=f"{task_title(lacking[0].task)} has no interval: {lacking[0].reason}")
+    group = EstimateGroup.of(measured(claim.rows, facts.tasks(claim.tasks), facts, 0.0))
+    if open_because := _not_on_every_task(group):
+        return ClaimResult(reason=open_because)
+    found = {each: each.above for each in group.there}
     worst = max(found, key=lambda each: abs(found[each].value))
     inside = abs(found[worst].value) < margin
-    if inside and ABOVE not in {each.standing for each in found}:
-        return ClaimResult(reason="no system is shown to be above chance, so that there is nothing to lose")
-    if inside:
-        rows = {(row["system"], row["task"]): row for row in facts.tables[claim.rows.table].iter_rows(named=True)}
-        ends = [
-            [rows[each.who, each.task][f"{claim.rows.value}{end}"] for end in ("_least", "_most")] for each in found
-        ]
-        whole = [Value(value.value, *end) for value, end in zip(found.values(), ends, strict=True)]
-        p = max(facts.p(value.minus(bound)) for value in whole for bound in (margin, -margin))
-    else:
+    if not inside:
         beyond = [value for value in found.values() if abs(value.value) >= margin]
         p = min(1.0, len(found) * min(facts.p(value.minus(math.copysign(margin, value.value))) for value in beyond))
+    elif ABOVE not in {each.standing for each in found}:
+        return ClaimResult(reason="no system is shown to be above chance, so that there is nothing to lose")
+    else:
+        ends = [
+            [row[f"{claim.rows.value}{end}"] for end in ("_least", "_most")] for row in _rows_of(group, claim, facts)
+        ]
+        whole = [Value(value.value, *both) for value, both in zip(found.values(), ends, strict=True)]
+        p = max(facts.p(value.minus(bound)) for value in whole for bound in (margin, -margin))
     shown = points_interval if claim.unit == "points" else interval
     return ClaimResult(
         found=found[worst].minus(margin),
@@ -254,10 +250,24 @@ def steady(claim: PaperClaim, facts: Facts) -> ClaimResult:
         p=p,
         supports=inside,
         systems=list(dict.fromkeys(each.who for each in found)),
-        tasks=list(dict.fromkeys(each.task for each in found)),
+        tasks=group.tasks,
         standings=[each.standing for each in found],
         detail="; ".join(f"{task_title(each.task)} {shown(*value)}" for each, value in found.items()),
     )
+
+
+def _not_on_every_task(group: EstimateGroup) -> str:
+    """Why nothing can be said of every task: one has no interval; empty where all have."""
+    if not group.there:
+        return group.reason
+    return "; ".join(f"{task_title(each.task)} has no interval: {each.reason}" for each in group.lacking)
+
+
+def _rows_of(group: EstimateGroup, claim: PaperClaim, facts: Facts) -> list[dict[str, Any]]:
+    """The rows that a group's estimates come from."""
+    assert claim.rows is not None
+    rows = {(row["system"], row["task"]): row for row in facts.tables[claim.rows.table].iter_rows(named=True)}
+    return [rows[each.who, each.task] for each in group.there]
 
 
 def _told(row: dict[str, Any], measure: str, unit: str) -> str:

@@ -66,14 +66,15 @@ class EstimateGroup:
     there: list[Measured]
     reason: str = NOTHING
     tasks: list[str] = field(default_factory=list)
+    lacking: list[Measured] = field(default_factory=list)
 
     @classmethod
     def of(cls, found: Sequence[Measured]) -> "EstimateGroup":
         """Sort them."""
         there = [each for each in found if each.found is not None and each.against is not None]
-        missing = [each.reason or "there is no bound" for each in found if each not in there]
-        reason = f"no estimate has an interval: {missing[0]}" if missing else NOTHING
-        return cls(there, reason, list(dict.fromkeys(each.task for each in there)))
+        missing = [each for each in found if each not in there]
+        reason = f"no estimate has an interval: {missing[0].reason or 'there is no bound'}" if missing else NOTHING
+        return cls(there, reason, list(dict.fromkeys(each.task for each in there)), missing)
 
     @classmethod
     def of_claim(cls, claim: PaperClaim, facts: Facts, tasks: str | Sequence[str] | None = None) -> "EstimateGroup":

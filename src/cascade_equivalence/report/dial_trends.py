@@ -129,8 +129,8 @@ def _trend(dial: Dial, task: str, results: "Results") -> dict[str, Any]:
     }
     values = {KAPPA: kappas, ACCURACY: [accuracy(clusters, right) for right in rights]}
     rows_of = {KAPPA: [pair.system == pair.reference for pair in pairs], ACCURACY: rights}
-    found: dict[str, Any] = {"rows": len(rights[0]), "groups": clusters.count}
     groups = clusters.count
+    found: dict[str, Any] = {"rows": len(rights[0]), "groups": groups}
     for name in MOVING:
         totals = np.stack([clusters.totals(each) for each in rows_of[name]], axis=1)
         found |= {

@@ -1,7 +1,7 @@
 """A finished study on one screen: a sentence for each speech LLM, who answers like whom, what is right, where it lies.
 
 Open it to change what `cascade-equivalence show` prints; the sentences, which head the page too, are in
-`templates/screen.txt`.
+`screen_sentences.py`.
 """
 
 import textwrap
@@ -9,37 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.report.display import NOT_RUN
 from cascade_equivalence.report.naming import short_title, task_title
-from cascade_equivalence.report.outcomes import OUTCOMES
-from cascade_equivalence.report.prose import say
 from cascade_equivalence.report.screen_cells import (
     ALIKE,
-    APART,
-    AS_GOOD,
-    CHANCE,
-    OPEN,
     SYMBOLS,
-    Nearer,
     Opponent,
     SystemPair,
-    Told,
-    nearer,
     opponents,
     told,
 )
+from cascade_equivalence.report.screen_sentences import WIDTH, claims_inside, sentences, shares_right
 from cascade_equivalence.report.tables import Tables
-from cascade_equivalence.report.verdict_mechanism import findings
 from cascade_equivalence.report.wording import counted, cut, listed, printable
 
-SENTENCES = "screen.txt"
-WIDTH, LINES = 78, 25
+LINES = 25
 SAID = 9  # lines of sentences
 SHOWN_TASKS = 9
-LISTED = 4  # tasks in one list of a sentence
-LONGEST_IN_SENTENCE = 24
 BETWEEN = " vs. "  # the two of a pair
 NAMES = 30  # columns that long names may take from those of the tasks
 
@@ -129,7 +116,7 @@ def in_telling_order(cells: Mapping[SystemPair, object], against: Mapping[str, O
 def _accuracies(
     tables: Tables, pairs: Sequence[SystemPair], against: Mapping[str, Opponent | None], tasks: Sequence[str]
 ) -> list[tuple[Sequence[str], Sequence[str]]]:
-    right = _right(tables)
+    right = shares_right(tables)
     names = systems_in_order(tables, pairs, against)
     return [((name,), [_whole(right.get((name, task))) for task in tasks]) for name in names]
 
@@ -141,34 +128,8 @@ def systems_in_order(tables: Tables, pairs: Sequence[SystemPair], against: Mappi
     return [name for name in dict.fromkeys([*first, *there]) if name in set(there)]
 
 
-def _right(tables: Tables) -> dict[tuple[str, str], float]:
-    known = tables.accuracy.select("system", "task", "accuracy").drop_nulls()
-    return {(system, task): share for system, task, share in known.iter_rows()}
-
-
 def _whole(share: float | None) -> str:
     return NOT_RUN if share is None else f"{100 * share:.0f}"
-
-
-def sentences(tables: Tables) -> list[str]:
-    """A sentence for each speech LLM, in the order of the accuracy table; one that there is none, where there is none.
-
-    Args:
-        tables: The tidy tables.
-    """
-    cells, against, right = told(tables), opponents(tables), _right(tables)
-    if not against:
-        return [say(SENTENCES, "no_speech_llm", systems=tables.accuracy["system"].n_unique())]
-    return [
-        _sentence(
-            name,
-            each,
-            cells.get(each.pair, {}) if each else {},
-            right,
-            nearer(tables, name, each.cascade) if each else [],
-        )
-        for name, each in against.items()
-    ]
 
 
 def _said(found: Sequence[str]) -> list[str]:
@@ -187,77 +148,6 @@ def _said(found: Sequence[str]) -> list[str]:
 def _wrapped(text: str) -> list[str]:
     lines = textwrap.wrap(text, WIDTH, break_on_hyphens=False)
     return [cut(line.replace("\N{NO-BREAK SPACE}", " "), WIDTH) for line in lines]
-
-
-def _sentence(
-    name: str,
-    each: Opponent | None,
-    cells: Mapping[str, Told],
-    right: Mapping[tuple[str, str], float],
-    others: Sequence[Nearer],
-) -> str:
-    who = cut(printable(name), LONGEST_IN_SENTENCE)
-    if each is None or not cells:
-        return say(SENTENCES, "alone", name=who)
-    by_state = {state: [task for task, cell in cells.items() if cell.state == state] for state in SYMBOLS}
-    apart: list[tuple[str, float, float]] = []
-    voice: list[tuple[str, float, float]] = []
-    for task in by_state[APART]:
-        mine, theirs = (right.get((system, task), 0.0) for system in (name, each.cascade))
-        hears = cells[task].better == name and not text_suffices(task)
-        (voice if hears else apart).append((_title(task), mine, theirs))
-    untold: dict[str, list[str]] = {}
-    for task in (*by_state[OPEN], *by_state[CHANCE]):
-        untold.setdefault(cells[task].why or CHANCE, []).append(task)
-    return say(
-        SENTENCES,
-        "speech_llm",
-        name=who,
-        cascade=cut(printable(each.cascade), LONGEST_IN_SENTENCE),
-        is_own=each.is_own,
-        alike=_some(by_state[ALIKE]),
-        good=_some(by_state[AS_GOOD]),
-        apart=apart,
-        voice=voice,
-        most=LISTED,
-        untold=[(_some(where), why) for why, where in untold.items()],
-        nearer=[
-            (cut(printable(each.other), LONGEST_IN_SENTENCE), _some(each.own), _some(each.others))
-            for each in others[:1]
-        ],
-    )
-
-
-def text_suffices(task: str) -> bool:
-    """Whether a task's words hold all that its label depends on."""
-    return task not in TASKS or TASKS[task].text_sufficient
-
-
-def _title(task: str) -> str:
-    return cut(printable(task_title(task)), LONGEST_IN_SENTENCE)
-
-
-def _some(tasks: Sequence[str]) -> list[str]:
-    """Titles of tasks, the last of many as their number."""
-    over = len(tasks) - LISTED
-    return [_title(task) for task in tasks[:LISTED]] + ([f"{over} more"] if over > 0 else [])
-
-
-def claims_inside(tables: Tables, statistics: StatisticsConfig) -> list[str]:
-    """One line on the claims on opened models; none where none was opened."""
-    found = findings(tables, statistics)
-    if not found:
-        return []
-    models = list(dict.fromkeys(finding.model for finding in found))
-
-    def counts(names: Sequence[str]) -> list[int]:
-        outcomes = [finding.outcome for finding in found if finding.model in names]
-        return [outcomes.count(outcome) for outcome in OUTCOMES]
-
-    line = say(SENTENCES, "inside", parts=[(printable(model), *counts([model])) for model in models])
-    if len(line) > WIDTH:
-        line = say(SENTENCES, "inside", parts=[(counted(len(models), "model"), *counts(models))])
-    return [cut(line, WIDTH)]
 
 
 def _ending(page: str, command: str) -> list[str]:

@@ -1,12 +1,11 @@
 """The stage that compares two systems item by item, and the contrasts of two comparisons."""
 
-from dataclasses import replace
 from typing import Any
 
 from cascade_equivalence.config.study import GIVEN, ORACLE
 from cascade_equivalence.stages import transcribe
 from cascade_equivalence.stages.fingerprint import code_fingerprint
-from cascade_equivalence.stages.needs import START, Need, counting_need
+from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS
 
@@ -64,8 +63,7 @@ def contrast_params(study: Study) -> dict[str, Any]:
 
 
 def need(study: Study) -> Need:
-    """Of a comparison: the same for all of a study, so that they can be sent as one array of jobs."""
+    """Of a comparison: the same for all of a study, many of which share a job."""
     rows = max(study.clip_count(node.task, node.condition) for node in study.nodes)
-    need = counting_need(1000, DRAWING * rows * study.config.statistics.draws)
-    # They share jobs, of which only the first reads libraries from a cold disk.
-    return replace(need, minutes=need.minutes - START + STARTING)
+    # Of those that share a job only the first reads libraries from a cold disk.
+    return counting_need(1000, DRAWING * rows * study.config.statistics.draws, start=STARTING)

@@ -8,18 +8,15 @@ import ast
 import atexit
 import hashlib
 import json
-import os
-import stat
 import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from cascade_equivalence.files import replacing
+from cascade_equivalence.files import others_may_write, replacing
 
-OTHERS = stat.S_IWGRP | stat.S_IWOTH
 MOST = 4000
-"""Modules that are kept; of more, those that this process did not ask for are let go."""
+"""Modules that are kept; with more, all but what this process has parsed are let go."""
 
 
 @cache
@@ -72,8 +69,7 @@ def place() -> Path:
 def _kept() -> dict[str, str]:
     """What earlier processes have kept; nothing where it cannot be read."""
     with suppress(OSError, ValueError, RecursionError):
-        status = place().stat()
-        if status.st_uid != os.getuid() or status.st_mode & OTHERS:
+        if others_may_write(place()):
             return {}
         found = json.loads(place().read_text(encoding="utf-8"))
         if isinstance(found, dict):

@@ -206,15 +206,16 @@ def of_task(study: Study, task: str, clips: float, written: float | None = None,
     return Asks(clips, planned_length(task), tokens, vectors)
 
 
-def counting_need(megabytes: float, seconds: float, threads: int = 1) -> Need:
+def counting_need(megabytes: float, seconds: float, threads: int = 1, start: float = START) -> Need:
     """What it takes to count, draw or train something small beside a process's libraries.
 
     Args:
         megabytes: Data in memory.
         seconds: Of work on one core.
         threads: Processors.
+        start: Minutes before it begins.
     """
-    return Need(LIBRARIES / 2 + megabytes, START + seconds / 60, threads)
+    return Need(LIBRARIES / 2 + megabytes, start + seconds / 60, threads)
 
 
 def counted_billions(source: Source, manifest: Path) -> float | None:
