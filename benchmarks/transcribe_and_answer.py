@@ -14,7 +14,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from goal import Goal, write_goals
@@ -97,7 +97,7 @@ def transcription_arms(folder: Path, threads: int) -> list[Arm]:
 
 
 def answer_arms(study: Study, folder: Path, chat: bool) -> list[Arm]:
-    """``generate`` a prompt at a time, and our path in float32 and in the fastest arithmetic."""
+    """``generate`` a prompt at a time and in padded batches, our path in float32 and in the fastest arithmetic."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -106,7 +106,8 @@ def answer_arms(study: Study, folder: Path, chat: bool) -> list[Arm]:
 
     specs = {task: study.task(task) for task in TASKS}
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    tokenizer, beside = (cast(Any, AutoTokenizer.from_pretrained(folder)) for _ in range(2))
+    beside.pad_token = beside.pad_token or beside.eos_token
     ours = {
         name: TextLLM(folder, "cpu", dtype, chat)
         for name, dtype in (("float32", torch.float32), ("auto", resolve_dtype("auto", "cpu")))
@@ -128,6 +129,21 @@ def answer_arms(study: Study, folder: Path, chat: bool) -> list[Arm]:
             answers.append(new.strip().split("\n")[0])
         return answers
 
+    def padded(chunk: Sequence[tuple[str, str]]) -> list[str]:
+        asked = [prompt(question) for question in chunk]
+        inputs = beside(
+            [text for text, _ in asked],
+            return_tensors="pt",
+            padding=True,
+            padding_side="left",
+            add_special_tokens=False,
+        )
+        output = model.generate(
+            **inputs, do_sample=False, max_new_tokens=max(limit for _, limit in asked), pad_token_id=beside.pad_token_id
+        )
+        new = beside.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        return [text.strip().split("\n")[0] for text in new]
+
     def batched(llm: TextLLM, chunk: Sequence[tuple[str, str]]) -> list[str]:
         answers: dict[tuple[str, str], str] = {}
         for task in TASKS:
@@ -139,7 +155,7 @@ def answer_arms(study: Study, folder: Path, chat: bool) -> list[Arm]:
             answers |= zip(questions, [answer.text.strip() for answer in found], strict=True)
         return [answers[question] for question in chunk]
 
-    arms = [Arm("loop: generate, float32", loop)]
+    arms = [Arm("loop: generate, float32", loop), Arm("batch: transformers generate, float32", padded)]
     for name, llm in ours.items():
         arms.append(Arm(f"ours: batched, {name}", lambda chunk, llm=llm: batched(llm, chunk)))  # type: ignore[misc]
     return arms
@@ -170,11 +186,11 @@ def goals_of(hearing: Sequence[Arm], heard: Sequence[dict[str, Any]], ours: Arm,
     most = errors[hearing[0].name]
     quick = fastest([arm for arm in hearing if arm.name.startswith("ours") and errors[arm.name] <= most])
     found = []
-    for arm in dict.fromkeys((ours, quick)):
+    for arm in [ours] if quick is ours else [ours, quick]:
         words = f"word errors {errors[arm.name]:.3f}, loop {most:.3f}"
         for against, aim in ((hearing[0], 5), (fastest(peers(hearing)), 3)):
             found.append(Goal(f"recogniser ({arm.name})", against.name, aim, ratios(against, arm), equal=words))
-        said = saying[1]
+        said = next(arm for arm in saying if arm.name.startswith("ours"))
         words = f"{100 * share_equal(said.results, saying[0].results):.0f} % of the answers equal"
         others = (hearing[0], saying[0], 5), (fastest(peers(hearing)), fastest([saying[0], *peers(saying)]), 3)
         for hears, says, aim in others:
