@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cascade_equivalence.config.elsewhere import endpoint_of
 from cascade_equivalence.config.explain import repeated, unknown
-from cascade_equivalence.config.mechanism import MechanismConfig
+from cascade_equivalence.config.mechanism import MechanismConfig, PatchingConfig
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import StudyConfig
 
 VoicesOf = Callable[[str], list[str]]
@@ -29,6 +30,7 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
         yield "mechanism.states.tasks: name at least one task"
     if opened.probes.pitch_low >= opened.probes.pitch_high:
         yield "mechanism.probes: pitch_low must be below pitch_high"
+    yield from _patching_problems(opened.patching, voices_of)
     if erasure is None:
         return
     yield from repeated("mechanism.erasure.tasks", erasure.tasks)
@@ -36,6 +38,18 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
     yield from repeated("mechanism.erasure.controls", erasure.controls)
     if erasure.voice is not None:
         yield from _voice_problems("erasure.voice", [erasure.voice], erasure.tasks, voices_of)
+
+
+def _patching_problems(patching: PatchingConfig | None, voices_of: VoicesOf) -> Iterator[str]:
+    if patching is None:
+        return
+    yield from repeated("mechanism.patching.tasks", patching.tasks)
+    yield from repeated("mechanism.patching.positions", patching.positions)
+    for task in dict.fromkeys(patching.tasks):
+        if not TASKS[task].labels:
+            yield f"mechanism.patching.tasks: {task} has free answers: of those there are no log-odds; leave it out"
+    if patching.voice is not None:
+        yield from _voice_problems("patching.voice", [patching.voice], patching.tasks, voices_of)
 
 
 def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str]:

@@ -150,6 +150,29 @@ class ErasureConfig(Closed):
         return concepts
 
 
+class PatchingConfig(Closed):
+    """How far an answer follows states that are put into another run (activation patching)."""
+
+    tasks: list[TaskName] = Field(
+        default=["ag_news", "sst2"],
+        min_length=1,
+        validate_default=False,
+        description="Tasks with a closed label set whose prompts go on behind the speech.",
+    )
+    per_task: PositiveInt = Field(
+        default=200, description="Pairs of items with different labels a task, each way round counted."
+    )
+    voice: Name | None = Field(
+        default=None, description="Voice of the items; the first one that speaks the task by default."
+    )
+    positions: list[Literal["behind", "last"]] = Field(
+        default=["behind", "last"],
+        min_length=1,
+        description="Where states are exchanged: at all tokens behind the speech, or at the prompt's last token alone.",
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed of the pairs.")
+
+
 class MechanismConfig(Closed):
     """Models to open, and how."""
 
@@ -163,3 +186,6 @@ class MechanismConfig(Closed):
     probes: ProbesConfig = Field(default=ProbesConfig(), description="What is read out of the states.")
     lens: LensConfig = Field(default=LensConfig(), description="What the model's own unembedding makes of them.")
     erasure: ErasureConfig | None = Field(default=ErasureConfig(), description="What erasing concepts does.")
+    patching: PatchingConfig | None = Field(
+        default=None, description="How far answers follow states that were heard, and states that were read."
+    )

@@ -118,14 +118,15 @@ def _opened(kept: "_Kept", mechanism: MechanismConfig | None) -> MechanismConfig
     states = kept.in_section("mechanism.states", mechanism.states, "tasks")
     if kept.is_idle("mechanism", mechanism.states.tasks, states.tasks):
         return None
-    erasure = mechanism.erasure
-    if erasure is not None:
-        asked = erasure.tasks
-        erasure = kept.in_section("mechanism.erasure", erasure, "tasks")
-        erasure = None if kept.is_idle("mechanism.erasure", asked, erasure.tasks) else erasure
-    if states is mechanism.states and erasure is mechanism.erasure:
+    update: dict[str, Any] = {"states": states}
+    for name in ("erasure", "patching"):
+        section = getattr(mechanism, name)
+        if section is not None:
+            left = kept.in_section(f"mechanism.{name}", section, "tasks")
+            update[name] = None if kept.is_idle(f"mechanism.{name}", section.tasks, left.tasks) else left
+    if all(section is getattr(mechanism, name) for name, section in update.items()):
         return mechanism
-    return mechanism.model_copy(update={"states": states, "erasure": erasure})
+    return mechanism.model_copy(update=update)
 
 
 class _Kept:

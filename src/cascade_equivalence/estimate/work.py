@@ -126,6 +126,8 @@ class Workload:
             found += [
                 partial(self._erasure, model, concept) for model in speech for concept in stages.erasure.concepts(study)
             ]
+        if answering and study.mechanism.patching is not None:
+            found += [partial(self._patching, model) for model in speech]
         return found
 
     def _preflight(self, model: str) -> Work:
@@ -235,6 +237,17 @@ class Workload:
                 seconds += items * (variants * (self._beside + reading + writing) + (reading if variants else 0.0))
         models = stages.opened_models.weights(study, model)
         return self._work("answer_erased", f"{model}, {concept}", len(erasure.tasks), rows, models, seconds)
+
+    def _patching(self, model: str) -> Work:
+        study, patching, rows, seconds = self.study, stages.patching.settings(self.study), 0, 0.0
+        readings = stages.patching.readings(study, model)
+        for task in patching.tasks:
+            pairs = min(patching.per_task, self.spoken[task].items)
+            rows += pairs * readings
+            seconds += pairs * self._hearing(task)
+            seconds += pairs * readings * (self._beside + self._reading(model, task, heard=False))
+        models = stages.opened_models.weights(study, model)
+        return self._work("patch_states", model, len(patching.tasks), rows, models, seconds)
 
     # -- parts --------------------------------------------------------------------------------------------------------
 

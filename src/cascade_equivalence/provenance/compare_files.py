@@ -217,7 +217,10 @@ COMPARISONS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
             *("probes/**/*.json", "erasers/**/*.json"),
         ),
     ),
-    "rows": (compare_rows, ("answers/**/*.parquet", "transcripts/**/*.parquet", "erasure/**/*.parquet")),
+    "rows": (
+        compare_rows,
+        (*("answers/**/*.parquet", "transcripts/**/*.parquet"), *("erasure/**/*.parquet", "patching/**/*.parquet")),
+    ),
 }
 
 

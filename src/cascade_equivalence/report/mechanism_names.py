@@ -34,12 +34,14 @@ class MechanismFiles:
         lens: Of a model and layer.
         erasers: Summaries of a model and concept.
         erasure: Answers of a model without a concept to a task.
+        patching: What states of a model carry over on a task.
     """
 
     probes: Sequence[Path] = field(default=())
     lens: Sequence[Path] = field(default=())
     erasers: Sequence[Path] = field(default=())
     erasure: Sequence[Path] = field(default=())
+    patching: Sequence[Path] = field(default=())
 
     @classmethod
     def of(cls, files: Mapping[str, Iterable[str]]) -> Self:

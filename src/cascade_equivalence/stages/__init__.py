@@ -18,6 +18,7 @@ from cascade_equivalence.stages import (
     needs,
     noise,
     opened_models,
+    patching,
     preflight,
     probes,
     repeat,

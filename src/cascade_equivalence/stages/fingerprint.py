@@ -165,6 +165,11 @@ STAGES = {
         *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "remarks")),
         "nodes/erasure.py",
     ),
+    "patching": (
+        *(f"mechanism/{name}.py" for name in ("hooks", "patching", "utterances")),
+        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "remarks")),
+        *("nodes/erasure.py", "nodes/patching.py"),
+    ),
     "surplus": (
         *(f"mechanism/{name}.py" for name in ("acoustics", "surplus_features", "utterances")),
         *(f"stats/{name}.py" for name in ("clusters", "jackknife", "mean", "nested", "statistic", "surplus")),

@@ -8,7 +8,8 @@ from cascade_equivalence.report.figures.figure import Figure
 from cascade_equivalence.report.figures.lens import LENS
 from cascade_equivalence.report.figures.noise import NOISE
 from cascade_equivalence.report.figures.overlap import OVERLAP
+from cascade_equivalence.report.figures.patching import PATCHING
 from cascade_equivalence.report.figures.probes import PROBES
 
 KIND = Figure
-OWN: tuple[Figure, ...] = (AGREEMENT, OVERLAP, NOISE, COSTS, PROBES, LENS, ERASURE, DIAL)
+OWN: tuple[Figure, ...] = (AGREEMENT, OVERLAP, NOISE, COSTS, PROBES, LENS, ERASURE, PATCHING, DIAL)

@@ -1,0 +1,128 @@
+"""The node of activation patching: which items are paired, and the table of what their states carried over."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from cascade_equivalence.config.mechanism import PatchingConfig
+from cascade_equivalence.config.study import TaskSpec
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import write_table
+from cascade_equivalence.mechanism.patching import PatchedPair, Restored
+from cascade_equivalence.mechanism.utterances import hash_rank
+from cascade_equivalence.nodes.erasure import AUDIO_ARM, TEXT_ARM, build_arms
+from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.tasks.base import Item
+
+SCHEMA = {
+    "arm": pl.String,
+    "layer": pl.Int64,
+    "positions": pl.String,
+    "cluster": pl.String,
+    "source_id": pl.String,
+    "target_id": pl.String,
+    "source": pl.Float64,
+    "target": pl.Float64,
+    "patched": pl.Float64,
+}
+"""Columns of a node's table: how the source was taken in (``audio``, ``text``), where its states were put, and log-odds
+of its label against the target's in the source's run, the target's, and the target's with the states."""
+
+
+def pair_items(items: Sequence[Item], most: int, task: str, seed: int) -> list[tuple[Item, Item, str]]:
+    """Pairs of items with different labels, each both ways round, and the cluster of each.
+
+    Groups (texts, dialogues) are drawn and taken two by two; the pairs of two groups are one cluster, so that no group
+    is in more than one.
+
+    Args:
+        items: The items.
+        most: Pairs at most, both ways round counted.
+        task: The task.
+        seed: Seed; a group's place depends on it and the group alone.
+    """
+    by_group: dict[str, list[Item]] = {}
+    for item in sorted(items, key=lambda item: hash_rank(seed, "patching item", task, item.id)):
+        by_group.setdefault(item.group, []).append(item)
+    waiting: list[str] = []
+    found: list[tuple[Item, Item, str]] = []
+    for group in sorted(by_group, key=lambda group: hash_rank(seed, "patching", task, group)):
+        for other in waiting:
+            pairs = _unlike(by_group[other], by_group[group])
+            if pairs:
+                waiting.remove(other)
+                for one, two in pairs:
+                    found += [(one, two, f"{other} {group}"), (two, one, f"{other} {group}")]
+                break
+        else:
+            waiting.append(group)
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _unlike(first: Sequence[Item], second: Sequence[Item]) -> list[tuple[Item, Item]]:
+    """Items of two groups with different labels, each in one pair."""
+    left, pairs = list(second), []
+    for item in first:
+        other = next((each for each in left if each.label != item.label), None)
+        if other is not None:
+            left.remove(other)
+            pairs.append((item, other))
+    return pairs
+
+
+def build_pairs(
+    task: str,
+    spec: TaskSpec,
+    system_prompt: str,
+    items: Sequence[Item],
+    clips: Sequence[Clip],
+    config: PatchingConfig,
+) -> tuple[list[tuple[Item, Item, str]], dict[str, list[PatchedPair]]]:
+    """Pairs of items, and by arm what is asked of them: the source heard or typed, the target typed.
+
+    Args:
+        task: The task.
+        spec: Its prompt.
+        system_prompt: The system prompt.
+        items: Its items.
+        clips: Its clips in one voice.
+        config: How many pairs, and the seed.
+
+    Raises:
+        StudyError: No two items have different labels, or clips and items do not join.
+    """
+    spoken = {clip.id for clip in clips}
+    pairs = pair_items([item for item in items if item.id in spoken], config.per_task, task, config.seed)
+    if not pairs:
+        raise StudyError(f"no two items of {task} in different groups have different labels: there is nothing to patch")
+    used = {item.id for one, other, _ in pairs for item in (one, other)}
+    chosen = [clip for clip in clips if clip.id in used]
+    asked = build_arms(task, spec, system_prompt, items, chosen, text_arm=True)
+    place = {clip.id: row for row, clip in enumerate(chosen)}
+    return pairs, {
+        arm: [
+            PatchedPair(questions[place[one.id]], asked[TEXT_ARM][place[other.id]], (one.label, other.label))
+            for one, other, _ in pairs
+        ]
+        for arm, questions in ((AUDIO_ARM, asked[AUDIO_ARM]), (TEXT_ARM, asked[TEXT_ARM]))
+    }
+
+
+def write_restored(
+    model: str,
+    task: str,
+    pairs: Sequence[tuple[Item, Item, str]],
+    found: Mapping[str, Sequence[Restored]],
+    target: Path,
+) -> None:
+    """Write what was found, one row a pair, arm, layer and place; see ``SCHEMA``."""
+    rows = [
+        (arm, int(layer), positions, cluster, one.id, other.id, each.source, each.target, patched)
+        for arm, restored in found.items()
+        for (one, other, cluster), each in zip(pairs, restored, strict=True)
+        for positions, layer, patched in ((*place.split("/"), value) for place, value in each.patched.items())
+    ]
+    write_table(pl.DataFrame(rows, schema=SCHEMA, orient="row"), target, {"model": model, "task": task})

@@ -1,0 +1,172 @@
+"""How far answers follow states that were heard, and states that were read, as tidy columns and as a reader sees it."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from cascade_equivalence.config.statistics import StatisticsConfig
+from cascade_equivalence.identity import files_about
+from cascade_equivalence.report.columns import Schema, estimate_schema
+from cascade_equivalence.report.display import UNDEFINED, Display, decimal, ends
+from cascade_equivalence.report.mechanism_frames import estimate_values, reasons
+from cascade_equivalence.report.mechanism_names import HEARD, READ
+from cascade_equivalence.report.naming import in_order, task_title
+from cascade_equivalence.report.table import Table
+
+if TYPE_CHECKING:
+    from cascade_equivalence.report.results import Results
+    from cascade_equivalence.stats.clusters import Clusters
+    from cascade_equivalence.stats.statistic import Statistic
+
+ARMS = {"heard": HEARD, "read": READ}
+PLACES = {"behind": "all behind the speech", "last": "the last token"}
+SCHEMA: Schema = {
+    "model": pl.String,
+    "task": pl.String,
+    "positions": pl.String,
+    "layer": pl.Int64,
+    "pairs": pl.Int64,
+    "groups": pl.Int64,
+    **estimate_schema("heard"),
+    **estimate_schema("read"),
+    **estimate_schema("difference"),
+    **{f"{name}_apart": pl.Float64 for name in ARMS},
+    "reason": pl.String,
+}
+"""Model x task x positions x layer. ``heard``, ``read``: share of the log-odds between two items that states of the
+one, heard or read, carry into the run of the other, which is read; ``difference``: heard minus read; ``apart``: mean
+log-odds, in nats, between the two runs, of which it is the share. ``groups``: clusters of pairs that share no text."""
+STANDARD_ERRORS = 3.0
+"""How far off 0 the log-odds between runs must lie for a share of them to be told."""
+NOT_APART = "the two runs do not differ in the log-odds of the labels"
+HALF = 0.5
+
+
+def frame(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
+    """One row a model, task, place and layer.
+
+    Args:
+        files: What ``nodes.patching`` wrote, of a model and task each.
+        statistics: Level of the intervals.
+    """
+    from cascade_equivalence.stats.clusters import Clusters
+    from cascade_equivalence.stats.statistic import estimate
+
+    found = files_about(files, ["model", "task"])
+    rows: list[dict[str, Any]] = []
+    for model in dict.fromkeys(model for model, _ in found):
+        for task in in_order([task for name, task in found if name == model]):
+            table = pl.read_parquet(found[model, task])
+            pairs = ["source_id", "target_id"]
+            for (positions, layer), part in table.group_by("positions", "layer", maintain_order=True):
+                sides = {name: part.filter(arm=arm).sort(*pairs) for name, arm in ARMS.items()}
+                clusters = Clusters.of(sides["read"]["cluster"].to_list())
+                estimates = estimate(_shares(clusters, sides), clusters.count, statistics.confidence)
+                row = {"model": model, "task": task, "positions": positions, "layer": layer}
+                row |= {"pairs": sides["read"].height, "groups": clusters.count, "reason": reasons(estimates)}
+                row |= {f"{name}_apart": (own["source"] - own["target"]).mean() for name, own in sides.items()}
+                for name, each in estimates.items():
+                    row |= estimate_values(name, each)
+                rows.append(row)
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _shares(clusters: "Clusters", sides: Mapping[str, pl.DataFrame]) -> "dict[str, Statistic]":
+    import numpy as np
+
+    from cascade_equivalence.stats.jackknife import smooth
+    from cascade_equivalence.stats.mean import is_off_zero, ratio
+    from cascade_equivalence.stats.statistic import Statistic
+
+    nothing = Statistic(lambda weights: np.full(len(weights), np.nan), NOT_APART)
+    found = {}
+    for name, side in sides.items():
+        moved, apart = ((side[column] - side["target"]).to_numpy() for column in ("patched", "source"))
+        told = is_off_zero(clusters, apart, STANDARD_ERRORS)
+        found[name] = ratio(clusters, moved, apart, NOT_APART) if told else nothing
+    heard, read = found["heard"], found["read"]
+    both = nothing not in (heard, read)
+    found["difference"] = (
+        smooth(lambda weights: heard.of(weights) - read.of(weights), clusters.count, NOT_APART, rests_on=clusters.count)
+        if both
+        else nothing
+    )
+    return found
+
+
+def display(table: pl.DataFrame, confidence: float) -> Display:
+    """One row a model, task and layer; states behind the speech, then those of the last token."""
+    rows = [
+        [
+            row["model"],
+            task_title(row["task"]),
+            PLACES[row["positions"]],
+            str(row["layer"]),
+            *(ends(row, name) if row[name] is not None else UNDEFINED for name in ARMS),
+            ends(row, "difference", signed=True) if row["difference"] is not None else UNDEFINED,
+            *(decimal(row[f"{name}_apart"], signed=True) for name in ARMS),
+            f"{row['pairs']:,} ({row['groups']:,})",
+        ]
+        for row in table.iter_rows(named=True)
+    ]
+    return Display(
+        name="patching",
+        title="How far an answer follows states of another run, heard or read",
+        columns=[
+            "Model",
+            "Task",
+            "States",
+            "Layer",
+            f"Heard [{confidence:.0%}]",
+            "Read",
+            "Heard minus read",
+            "Apart, heard",
+            "Apart, read",
+            "Pairs (clusters)",
+        ],
+        rows=rows,
+        remarks=[
+            "Two items with different labels. The target is read as text; at one layer its states behind the speech, "
+            "where both runs have the same tokens, are replaced by those of the source, which was heard or read. "
+            "Shown is the share of the log-odds between the two labels that goes over: 0 where the target's answer "
+            "stays, 1 where it becomes the source's. Apart: those log-odds, in nats a pair, without any exchange.",
+            "Where a model makes its answer from sound as it makes it from text, states that were heard carry over as "
+            "much as states that were read, at the same layers. At the last layer the last token decides alone, so the "
+            "share of the first answer token is 1 there for any model.",
+            "A share is told only where the log-odds between the runs lie three standard errors above 0. Each pair is "
+            "taken both ways round; intervals count whole clusters of pairs that share no text (jackknife).",
+            *_halves(table),
+            *dict.fromkeys(
+                f"{row['model']}, {task_title(row['task'])}: {row['reason']}."
+                for row in table.filter(pl.col("reason").is_not_null()).iter_rows(named=True)
+            ),
+        ],
+        text_columns=3,
+    )
+
+
+def _halves(table: pl.DataFrame) -> list[str]:
+    """From which layer on half of the answer has left the speech, heard and read."""
+    told = []
+    for (model, task), part in table.filter(positions="behind").group_by("model", "task", maintain_order=True):
+        first = {name: part.filter(pl.col(name) >= HALF)["layer"].min() for name in ARMS}
+        if any(layer is not None for layer in first.values()):
+            said = (f"{name} {'at none' if layer is None else f'from layer {layer}'}" for name, layer in first.items())
+            told.append(f"{model}, {task_title(str(task))}: {', '.join(said)}")
+    return [f"Half of the answer stands behind the speech: {'; '.join(told)}."] if told else []
+
+
+def _build(results: "Results") -> pl.DataFrame:
+    return frame(results.mechanism.patching, results.statistics)
+
+
+TABLE = Table(
+    name="patching",
+    section="patching",
+    schema=SCHEMA,
+    build=_build,
+    display=lambda tables, confidence: display(tables.patching, confidence),
+    planned=lambda study: bool(study.mechanism_files["patching"]),
+)

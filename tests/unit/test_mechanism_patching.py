@@ -1,0 +1,195 @@
+"""States put into another run: what must go over goes over, what must not does not, and nothing is read twice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_llm import Parrot, byte_level_tokenizer, save_llama, save_recurrent
+
+from cascade_equivalence.config.study import AnswerConfig
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.mechanism import patching
+from cascade_equivalence.mechanism.patching import (
+    PatchedPair,
+    Restored,
+    common_suffix,
+    place_of,
+    restored,
+    tokens_behind,
+)
+from cascade_equivalence.models.question import ModelFiles, Question
+from cascade_equivalence.models.recording import Recording
+from cascade_equivalence.models.scoring import score
+from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
+from cascade_equivalence.models.text_llm import TextLLM
+
+TEXTS = ["The goalkeeper saved two penalties.", "A dog ran over the long bridge and home.", "Paris.", "A cup final."]
+CONFIG = AnswerConfig(dtype="float32", device="cpu", batch_size=2)
+SHOT = ({"role": "user", "content": "Story: A dog ran over the long bridge."}, {"role": "assistant", "content": "no"})
+# Behind a line break labels need no space before them: one byte each.
+PREFIX = "The topic is\n"
+LABELS = {"Sports": "s", "Business": "b"}
+BLOCKS, POSITIONS = (0, 1), ("behind", "last")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> SpeechLLM:
+    text = TextLLM(save_llama(tmp_path / "llm", byte_level_tokenizer()), "cpu", torch.float32, chat=True)
+    # The space before a word is the word's in the tokenizer.
+    return SpeechLLM(Parrot(text, [f" {each}" for each in TEXTS]), text, leading_space=True)
+
+
+def question(number: int, heard: bool = False, labels: Mapping[str, str] = LABELS) -> Question:
+    clip = Recording(str(number), 0.1, partial(np.full, 1600, number, dtype=np.float32)) if heard else None
+    content = f"Story: {PLACEHOLDER if heard else TEXTS[number]}"
+    return Question((*SHOT, {"role": "user", "content": content}), PREFIX, labels, clip)
+
+
+def arms(labels: Mapping[str, str] = LABELS) -> dict[str, list[PatchedPair]]:
+    wanted = [(0, 1), (1, 0), (2, 3), (3, 2), (1, 2)]
+    first, second = labels
+    return {
+        arm: [
+            PatchedPair(question(one, arm == "audio", labels), question(other, labels=labels), (first, second))
+            for one, other in wanted
+        ]
+        for arm in ("audio", "text")
+    }
+
+
+def run(
+    model: SpeechLLM,
+    monkeypatch: pytest.MonkeyPatch,
+    store: Path,
+    asked: Mapping[str, Sequence[PatchedPair]] | None = None,
+    batch_size: int = 2,
+) -> dict[str, list[Restored]]:
+    monkeypatch.setattr(patching, "open_model", lambda files, config: (model.text, model))
+    config = CONFIG.model_copy(update={"batch_size": batch_size})
+    files = ModelFiles(Path(), "r", True)
+    return restored(asked or arms(), files, BLOCKS, POSITIONS, config, store, "tiny")
+
+
+def silence_attention(model: SpeechLLM, block: int) -> None:
+    with torch.no_grad():
+        model.blocks[block].self_attn.o_proj.weight.zero_()  # type: ignore[union-attr, operator]
+
+
+def shares(found: Sequence[Restored], place: str) -> list[float]:
+    return [(one.patched[place] - one.target) / (one.source - one.target) for one in found]
+
+
+def test_states_of_the_run_itself_change_nothing(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same = {"text": [PatchedPair(question(n), question(n), ("Sports", "Business")) for n in range(len(TEXTS))]}
+    for one in run(model, monkeypatch, tmp_path / "s", same)["text"]:
+        assert one.source == pytest.approx(one.target, abs=1e-4)
+        assert all(value == pytest.approx(one.target, abs=1e-4) for value in one.patched.values())
+
+
+def test_who_hears_the_very_words_carries_them_over_as_who_reads_them(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run(model, monkeypatch, tmp_path / "s")
+    for heard, read in zip(found["audio"], found["text"], strict=True):
+        assert heard.source == pytest.approx(read.source, abs=1e-4)
+        assert heard.patched == pytest.approx(read.patched, abs=1e-4)
+
+
+def test_behind_the_last_block_the_last_token_decides_alone(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run(model, monkeypatch, tmp_path / "s")
+    for arm in found:
+        for positions in POSITIONS:
+            assert shares(found[arm], place_of(positions, 1)) == pytest.approx([1] * 5, abs=1e-3)
+
+
+@pytest.mark.parametrize(("silent", "share"), [(0, 0.0), (1, 1.0)])
+def test_an_answer_is_where_attention_has_brought_it(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: int, share: float
+) -> None:
+    """Planted: only one block moves anything from the speech to the end of the prompt."""
+    silence_attention(model, silent)
+    found = run(model, monkeypatch, tmp_path / "s")
+    for arm in found:
+        for positions in POSITIONS:
+            assert shares(found[arm], place_of(positions, 0)) == pytest.approx([share] * 5, abs=1e-3)
+
+
+def test_only_the_prompt_is_patched(model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the last block a patch reaches a label's first token alone: no later one reads states from there."""
+    labels = {"Sports": "sport of all kinds", "Business": "bus"}
+    asked = {"text": arms(labels)["text"]}
+    found = run(model, monkeypatch, tmp_path / "s", asked)["text"]
+    text = model.text
+    for pair, one in zip(asked["text"], found, strict=True):
+        first = {}
+        for side in ("source", "target"):
+            row = text.tokenize(text.render(getattr(pair, side).messages, PREFIX))
+            tokens = text.continuations(row, list(labels.values()))
+            assert max(map(len, tokens)) > 1
+            log_probabilities = score(text, [row], [tokens]).first[0]
+            first[side] = float(log_probabilities[tokens[0][0]] - log_probabilities[tokens[1][0]])
+        assert one.patched["last/1"] - one.target == pytest.approx(first["source"] - first["target"], abs=1e-3)
+
+
+def test_company_and_batches_change_nothing(model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = run(model, monkeypatch, tmp_path / "one", batch_size=1)
+    together = run(model, monkeypatch, tmp_path / "all", batch_size=5)
+    for arm in alone:
+        for one, other in zip(alone[arm], together[arm], strict=True):
+            assert (one.source, one.target) == pytest.approx((other.source, other.target), abs=1e-4)
+            assert one.patched == pytest.approx(other.patched, abs=1e-4)
+
+
+def test_what_is_stored_is_not_computed_again(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = arms()
+    some = {arm: pairs[:2] for arm, pairs in asked.items()}
+    first = run(model, monkeypatch, tmp_path / "s", some)
+    both = run(model, monkeypatch, tmp_path / "s", asked)
+    assert {arm: found[:2] for arm, found in both.items()} == first
+    lines = (tmp_path / "s").read_bytes().splitlines()
+    assert len(lines) == sum(map(len, asked.values()))
+    monkeypatch.setattr(model.encoder, "embed", None)
+    assert run(model, monkeypatch, tmp_path / "s", asked) == both
+    # Another label is another question.
+    other = {"text": [replace(asked["text"][0], labels=("Business", "Sports"))]}
+    swapped = run(model, monkeypatch, tmp_path / "s", other)["text"][0]
+    assert swapped.source == pytest.approx(-both["text"][0].source, abs=1e-4)
+
+
+def test_only_tokens_behind_the_speech_are_exchanged(model: SpeechLLM) -> None:
+    """All texts end in a full stop, which is speech and stays."""
+    pairs = [pair for own in arms().values() for pair in own]
+    behind = tokens_behind(model, pairs)
+    prompt = model.text.render(pairs[0].source.messages, PREFIX)
+    assert behind == len(model.text.tokenize(prompt.rsplit(PLACEHOLDER, maxsplit=1)[1]))
+    typed = [pair for pair in pairs if pair.source.audio is None]
+    assert tokens_behind(model, typed) == behind + 1
+
+
+def test_prompts_without_a_common_end_are_told(model: SpeechLLM) -> None:
+    pair = arms()["text"][0]
+    with pytest.raises(StudyError, match=r"mechanism\.patching\.tasks"):
+        tokens_behind(model, [replace(pair, target=replace(pair.target, answer_prefix="The topic is:"))])
+
+
+def test_a_recurrent_model_is_told(tmp_path: Path) -> None:
+    text = TextLLM(save_recurrent(tmp_path, byte_level_tokenizer()), "cpu", torch.float32, chat=True)
+    with pytest.raises(StudyError, match="recurrent"):
+        tokens_behind(SpeechLLM(Parrot(text, TEXTS), text), arms()["text"])
+
+
+def test_a_common_end_leaves_a_token_of_each_row() -> None:
+    assert common_suffix([[1, 2, 3], [3, 2, 3]]) == 2
+    assert common_suffix([[1, 2], [1, 2]]) == 1
+    assert common_suffix([[-1, 5, 6], [7, 8, 6]]) == 1
+    assert common_suffix([[1, 2], [1, 3]]) == 0
