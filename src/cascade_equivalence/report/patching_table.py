@@ -60,7 +60,9 @@ def frame(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
         for task in in_order([task for name, task in found if name == model]):
             table = pl.read_parquet(found[model, task])
             pairs = ["source_id", "target_id"]
-            for (positions, layer), part in table.group_by("positions", "layer", maintain_order=True):
+            places = table.select("positions", "layer").unique().rows()
+            for positions, layer in sorted(places, key=lambda place: (list(PLACES).index(place[0]), place[1])):
+                part = table.filter(positions=positions, layer=layer)
                 sides = {name: part.filter(arm=arm).sort(*pairs) for name, arm in ARMS.items()}
                 clusters = Clusters.of(sides["read"]["cluster"].to_list())
                 estimates = estimate(_shares(clusters, sides), clusters.count, statistics.confidence)
