@@ -50,14 +50,15 @@ def trios(outline: Outline, agreement: pl.DataFrame) -> Iterator[Trio]:
             for first, reference, match in agreement.select("system", "reference", "match").iter_rows()
             if match == "exact" and system in (first, reference)
         ]
-        cascades = [name for name in dict.fromkeys(exact) if _reads_an_asr(name, outline)]
+        cascades = [name for name in dict.fromkeys(exact) if reads_an_asr(name, outline)]
         for implicit, other in outline.systems.items():
             if isinstance(other, ImplicitSpec) and other.model == spec.model:
                 for explicit in cascades or [None]:
                     yield Trio(spec.model, system, implicit, explicit)
 
 
-def _reads_an_asr(name: str, outline: Outline) -> bool:
+def reads_an_asr(name: str, outline: Outline) -> bool:
+    """Whether a system is a cascade behind a recogniser: one that reads no true text, nor what a speech LLM wrote."""
     spec = outline.systems[name]
     return isinstance(spec, CascadeSpec) and outline.asr_kind(spec.asr) == "asr"
 
