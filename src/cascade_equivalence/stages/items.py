@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from cascade_equivalence.tasks.base import Item
     from cascade_equivalence.tasks.planned import Basis
 
-DATASET_CODE = tuple(f"tasks/sources/dataset{part}.py" for part in ("", "_card", "_rows"))
-
 
 def file(study: Study, task: str) -> str:
     """Items of a task."""
@@ -65,10 +63,9 @@ def params(study: Study, task: str) -> dict[str, Any]:
     for key in ("per_task", "max_words"):
         if isinstance(items[key], dict):
             items[key] = items[key].get(task)
-    code = code_fingerprint("items", *code_of(task))
+    without = [] if study.task(task).is_own else ["tasks/own.py"]
+    code = code_fingerprint("prepare_items", *code_of(task), without=without)
     params: dict[str, Any] = {"items": items, "files": contents(study, task), "code": code}
-    if study.task(task).dataset is not None:
-        params["code"] = code_fingerprint("items", *code_of(task), *DATASET_CODE)
     if study.task(task).is_own:
         return params | {"own": study.task(task).read_as()}
     if study.config.items.source == "demo":

@@ -29,7 +29,6 @@ from cascade_equivalence.config.study import (
     SystemSpec,
     TaskSpec,
 )
-from cascade_equivalence.models.architecture import ARCHITECTURES
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.record import HASHES, RECORDS
 
@@ -187,10 +186,6 @@ class Study:
     def is_speech_llm(self, name: str) -> bool:
         """Whether a model is a speech LLM."""
         return name not in GIVEN and self.model(self.listener(name)).role == "speech-llm"
-
-    def opened_by(self, model: str) -> tuple[Path, ...]:
-        """Files of plugins that a model's checkpoint may be opened by: its architecture shows only when it is there."""
-        return ARCHITECTURES.all_files() if self.model(model).role == "speech-llm" else ()
 
     @cached_property
     def apis(self) -> dict[str, ApiSpec]:
