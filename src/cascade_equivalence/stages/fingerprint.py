@@ -96,10 +96,12 @@ class Modules:
     def __init__(self, package: Path) -> None:
         self.package = package
         self._known = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+        self._folders = {file.rpartition("/")[0] for file in self._known}
         # What was found already: many nodes ask for the same.
         self.fingerprint = cache(self._fingerprint)
         self._leads_to = cache(self._names)
         self._hashed = cache(self._content)
+        self._homes = cache(lambda file: _read(package / file).homes)
 
     def reached(self, script: str, own: Iterable[str] = (), without: Iterable[str] = ()) -> tuple[set[str], set[str]]:
         """What the nodes of a script run.
@@ -161,13 +163,12 @@ class Modules:
         for place, part in enumerate(parts):
             inside = "/".join(parts[: place + 1])
             module = next((file for file in (f"{inside}.py", f"{inside}/__init__.py") if file in self._known), None)
-            if module is None and (self.package / inside).is_dir():
-                continue
-            if module is None:
-                home = _read(self.package / last).homes.get(part)
+            if module is not None:
+                found.add(module)
+                last = module
+            elif inside not in self._folders:
+                home = self._homes(last).get(part)
                 return found | (self._named(home) if home else set())
-            found.add(module)
-            last = module
         return found
 
 

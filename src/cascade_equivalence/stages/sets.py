@@ -21,7 +21,7 @@ def fetch_params(study: Study, task: str) -> dict[str, Any]:
     if (dataset := study.task(task).dataset) is not None:
         code = code_fingerprint("fetch_set", without=["tasks/sources/fetch.py"])
         return {"dataset": dataset.read_from(), "code": code}
-    files = [file.model_dump(mode="json") for file in study.set_resources(task).pin.texts]
+    files = [file.model_dump(mode="json") for file in items.known_set(study, task).pin.texts]
     return {"files": files, "code": code_fingerprint("fetch_set", without=["tasks/sources/dataset.py"])}
 
 
@@ -32,7 +32,7 @@ def archive(study: Study, task: str) -> list[str]:
 
 def archive_params(study: Study, task: str) -> dict[str, Any]:
     """What a fetched archive depends on."""
-    recordings = study.set_resources(task).pin.recordings
+    recordings = items.known_set(study, task).pin.recordings
     archive = recordings.archive.model_dump(mode="json") if recordings else None
     return {"archive": archive, "code": code_fingerprint("fetch_set", without=["tasks/sources/dataset.py"])}
 
@@ -43,7 +43,7 @@ def recordings_params(study: Study, task: str) -> dict[str, Any]:
         columns = {str(field): column for field, column in study.task(task).columns.items()}
         code = code_fingerprint("extract_audio", *code_of(task), without=["speech/set_recordings.py"])
         return {"dataset": dataset.read_from(), "columns": columns, "code": code}
-    known = study.set_resources(task)
+    known = items.known_set(study, task)
     lines = [[line.clip, line.treatment] for line in known.exclusions.lines]
     settings = known.pin.recordings.model_dump(mode="json") if known.pin.recordings else None
     return {
