@@ -14,10 +14,11 @@ from api_server import KEY, MODEL, StandIn, word_of
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
-from cascade_equivalence.models.api.answers import ApiSystem, ask_questions
+from cascade_equivalence.models.api.answers import ask_questions
 from cascade_equivalence.models.api.exchange import encode_wav
 from cascade_equivalence.models.api.ledger import Ledger
 from cascade_equivalence.models.api.limits import Clock
+from cascade_equivalence.models.api.system import ApiSystem
 from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.tasks.prompts import build_messages

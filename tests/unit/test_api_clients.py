@@ -12,7 +12,6 @@ from api_asking import TASK, question, spec, tone
 from api_server import KEY, VERSION, StandIn, Trouble, serving, status, word_of
 
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.api.answers import open_client
 from cascade_equivalence.models.api.exchange import (
     Client,
     Reply,
@@ -20,6 +19,7 @@ from cascade_equivalence.models.api.exchange import (
     Unanswered,
     turns_of,
 )
+from cascade_equivalence.models.api.system import open_client
 from cascade_equivalence.tasks.prompts import build_messages
 
 PROVIDERS = ("gemini", "openai")

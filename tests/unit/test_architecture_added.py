@@ -198,7 +198,7 @@ def test_its_file_is_part_of_what_hears_and_of_nothing_else(request: pytest.Fixt
         study = make(tmp_path, plugins=[str(path)])
         found = {system: stages.answer.params(study, system, "sst2")["code"] for system in ("cascade", "heard", "true")}
         models = {model: stages.resolve.params(study, model)["code"] for model in ("words", "talker")}
-        return found | models | {"states": stages.states.params(study, "talker")["model"]}
+        return found | models | {"states": stages.states.params(study, "talker")["code"]}
 
     before, after = codes("a"), codes("b")
     assert {name for name in before if before[name] != after[name]} == {"heard", "talker", "states"}

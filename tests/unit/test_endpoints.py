@@ -12,8 +12,9 @@ from api_server import KEY, MODEL, StandIn, Trouble, serving, status, transcript
 from cascade_equivalence.config.api import ApiConfig
 from cascade_equivalence.config.endpoints import EndpointSource
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.models.api.answers import ApiSystem, ask_questions
+from cascade_equivalence.models.api.answers import ask_questions
 from cascade_equivalence.models.api.exchange import encode_wav
+from cascade_equivalence.models.api.system import ApiSystem
 from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.tasks.prompts import build_messages
 

@@ -13,15 +13,15 @@ import psutil
 import pytest
 import tiny_llm
 
-from cascade_equivalence.jobs import warm
+from cascade_equivalence.jobs import forks, warm
 from cascade_equivalence.jobs.processes import STARTED_BY
 
 LIBRARY = Path(warm.__file__).parents[2]
 PATIENCE = 30.0
 CLIENT = """
 import os, sys
-from cascade_equivalence.jobs import warm
-if warm.wanted(1) and (status := warm.run({imports!r})) is not None:
+from cascade_equivalence.jobs import forks
+if forks.wanted(1) and (status := forks.run({imports!r})) is not None:
     os._exit(status)
 """
 
@@ -38,7 +38,7 @@ def owner(tmp_path, monkeypatch):
     """A process that stands for the Snakemake of a run."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     monkeypatch.setenv(STARTED_BY, str(process.pid))
-    monkeypatch.setenv(warm.WARM, "1")
+    monkeypatch.setenv(forks.WARM, "1")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(LIBRARY))
     yield process
@@ -202,10 +202,10 @@ def test_a_folder_that_others_could_write_to_is_not_used(owner, tmp_path):
 
 def test_only_nodes_of_one_thread_in_a_run_that_asks_for_it(monkeypatch):
     monkeypatch.setenv(STARTED_BY, "1")
-    monkeypatch.setenv(warm.WARM, "1")
-    assert warm.wanted(1) and not warm.wanted(2)
-    monkeypatch.delenv(warm.WARM)
-    assert not warm.wanted(1)
+    monkeypatch.setenv(forks.WARM, "1")
+    assert forks.wanted(1) and not forks.wanted(2)
+    monkeypatch.delenv(forks.WARM)
+    assert not forks.wanted(1)
 
 
 def test_a_script_that_goes_on_in_a_fork_has_imported_next_to_nothing():

@@ -37,7 +37,7 @@ def study() -> Study:
 
 def planned(study: Study, task: str) -> int:
     counts = {str(name): count for name, count in study.config.items.per_task.items()}  # type: ignore[union-attr]
-    return planned_count(study.set_resources(task), task, counts[task])
+    return planned_count(stages.items.known_set(study, task), task, counts[task])
 
 
 def clips(study: Study, conditions: tuple[str, ...]) -> dict[str, int]:
@@ -72,7 +72,9 @@ def test_natural_speech_comes_from_the_sets_own_archives(study: Study) -> None:
     for task in ("meld", "mustard"):
         assert study.voices_of(task) == ["natural"]
         (manifest,) = stages.sets.extracted(study, task, "natural")
-        assert manifest.endswith(f"recordings/{task}/manifest.json") and study.set_resources(task).pin.recordings
+        assert (
+            manifest.endswith(f"recordings/{task}/manifest.json") and stages.items.known_set(study, task).pin.recordings
+        )
     for task in SPOKEN:
         voices = study.voices_of(task)
         assert len(voices) == 6 and not any(stages.sets.extracted(study, task, voice) for voice in voices)

@@ -150,7 +150,7 @@ def test_a_change_of_it_reaches_what_is_made_by_it_and_a_comment_does_not(tmp_pa
             + stages.answer.params(study, study.config.systems[0], name)["code"]
             for name in ("sst2", "fruit")
         }
-        return known | {"tables": stages.report.params(study, "tables")["code"]}
+        return known | {"tables": stages.report.params(study, "collect_tables")["code"]}
 
     path = write(tmp_path)
     before = codes()

@@ -120,7 +120,7 @@ def test_a_plugin_reaches_the_nodes_that_compute_and_show_it_and_no_others(tmp_p
         assert ("ones" in stages.report.tables(study)) is plugin
         contrast, agreement = stages.agree.contrast_params(study), stages.agree.params(study)
         return {"contrast": contrast["code"], "agreement": agreement["code"]} | {
-            stage: stages.report.params(study, stage)["code"] for stage in ("tables", "page")
+            stage: stages.report.params(study, stage)["code"] for stage in ("collect_tables", "write_report")
         }
 
     without = codes(plugin=False)
@@ -130,7 +130,7 @@ def test_a_plugin_reaches_the_nodes_that_compute_and_show_it_and_no_others(tmp_p
     after = codes()
     plugins.use([])
     assert before["contrast"] == after["contrast"] == without["contrast"]
-    for name in ("agreement", "tables", "page"):
+    for name in ("agreement", "collect_tables", "write_report"):
         assert len({without[name], before[name], after[name]}) == 3, name
     assert codes(plugin=False) == without
 

@@ -153,7 +153,7 @@ def test_nodes_depend_on_the_file_and_on_how_it_is_read(tmp_path: Path) -> None:
     assert params()[0] != items and params()[1] == answers
     # What is shown of it makes the report again, and no answer.
     shown = [
-        stages.report.params(Study(load_study(raw(path, **entry), ROOT)), "page")
+        stages.report.params(Study(load_study(raw(path, **entry), ROOT)), "write_report")
         for entry in ({}, {"title": "Mine"}, {"text_sufficient": False})
     ]
     assert len({json.dumps(each, sort_keys=True, default=str) for each in shown}) == len(shown)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.tasks.base import Item
-from cascade_equivalence.tasks.parsing import contains_alias, normalize_answer
+from cascade_equivalence.tasks.parsing import normalize_answer
 from cascade_equivalence.tasks.registry import TASKS
 
 CLOSED = [task for task in TASKS.values() if task.labels and not task.has_options]
@@ -98,16 +98,3 @@ def test_free_answer_matches_an_alias(raw: str) -> None:
 def test_free_answer_that_matches_none(raw: str) -> None:
     task = TASKS["trivia_qa"]
     assert not task.score(task.parse(raw, (), {}), _question("The Beatles", "The", "invalid"))
-
-
-def test_containment_is_by_words_in_order() -> None:
-    assert contains_alias("it was the Fab Four, I think", ["Fab Four"])
-    for answer in ("four fab men", "fab and four", "fabfour", "prefab four", "", INVALID):
-        assert not contains_alias(answer, ["Fab Four", "The", ""])
-
-
-@given(st.text())
-def test_exact_match_implies_containment(answer: str) -> None:
-    task = TASKS["trivia_qa"]
-    parsed = task.parse(answer, (), {})
-    assert not task.score(parsed, _question(answer)) or contains_alias(parsed, [answer])

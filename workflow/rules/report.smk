@@ -32,7 +32,7 @@ rule collect_tables:
         **stages.needs.asked(stages.report.need(STUDY)),
     params:
         made_by=MADE_BY("collect_tables", "statistics"),
-        settings=stages.report.params(STUDY, "tables"),
+        settings=stages.report.params(STUDY, "collect_tables"),
     message:
         "Collecting the tables"
     script:
@@ -76,7 +76,7 @@ rule compare_with_paper:
         runtime=10,
     params:
         made_by=MADE_BY("compare_with_paper", "statistics"),
-        settings=stages.report.params(STUDY, "paper"),
+        settings=stages.report.params(STUDY, "compare_with_paper"),
     message:
         "Setting the numbers beside the paper's"
     script:
@@ -111,7 +111,7 @@ rule draw_figures:
         runtime=20,
     params:
         made_by=MADE_BY("draw_figures", "statistics"),
-        settings=stages.report.params(STUDY, "figures"),
+        settings=stages.report.params(STUDY, "draw_figures"),
     message:
         "Drawing the figures"
     script:
@@ -148,7 +148,7 @@ rule write_report:
         **stages.needs.asked(stages.report.need(STUDY)),
     params:
         made_by=MADE_BY("write_report", "statistics"),
-        settings=stages.report.params(STUDY, "page"),
+        settings=stages.report.params(STUDY, "write_report"),
     message:
         "Writing the report"
     script:

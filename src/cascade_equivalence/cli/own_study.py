@@ -56,7 +56,8 @@ def own_study(items: Path, recordings: Path | None) -> OwnStudy:
     Raises:
         StudyError: The file cannot be read, says neither text nor label, or the recordings are of no item.
     """
-    from cascade_equivalence.tasks.own import OwnTask, read_columns
+    from cascade_equivalence.tasks.own import OwnTask
+    from cascade_equivalence.tasks.own_rows import read_columns
 
     columns = _columns(items, read_columns(items))
     renamed = {part: column for part, column in columns.items() if part != column}

@@ -3,13 +3,16 @@
 import argparse
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 PROGRAM = "cascade-equivalence"
 Commands = Callable[..., argparse.ArgumentParser]
 """``add_parser`` of the tree."""
 CommandRun = Callable[[argparse.Namespace], int]
 """What a command does: takes its arguments, gives the exit status."""
+_Value = TypeVar("_Value", int, float)
 
 
 def add_command(commands: Commands, name: str, run: CommandRun) -> argparse.ArgumentParser:
@@ -44,13 +47,7 @@ def count(text: str) -> int:
     Raises:
         argparse.ArgumentTypeError: It is none.
     """
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return value
+    return _number(text, int, lambda value: value >= 1, "no whole number of at least 1")
 
 
 def tolerance(text: str) -> float:
@@ -59,13 +56,8 @@ def tolerance(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: It is none.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no tolerance: give a number from 0 to below 1, such as 1e-6")
-    return value
+    wanted = "no tolerance: give a number from 0 to below 1, such as 1e-6"
+    return _number(text, float, lambda value: 0 <= value < 1, wanted)
 
 
 def share(text: str) -> float:
@@ -74,10 +66,11 @@ def share(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: It is none.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1, such as 0.03")
-    return value
+    return _number(text, float, lambda value: 0 < value < 1, "no share between 0 and 1, such as 0.03")
+
+
+def _number(text: str, kind: type[_Value], holds: Callable[[_Value], bool], otherwise: str) -> _Value:
+    with suppress(ValueError):
+        if holds(value := kind(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is {otherwise}")

@@ -111,7 +111,7 @@ def _sets(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> f
     for task in study.config.tasks:
         for voice in study.voices_of(task):
             if stages.sets.extracted(study, task, voice):
-                pin = study.set_resources(task).pin
+                pin = stages.items.known_set(study, task).pin
                 total += (pin.recordings.archive.bytes or 0) if pin.recordings else 0
                 total += spoken[task].items * spoken[task].seconds * figures.bytes.clean_second
     musan = study.config.noise.musan

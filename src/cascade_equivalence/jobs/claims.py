@@ -3,6 +3,9 @@
 Snakemake's own lock is one folder's and one Snakemake's: it does not know of SLURM jobs that a killed Snakemake has
 left running, nor of a second Snakemake with ``--nolock``. A claim is a small file that names who is at work: host,
 process, SLURM job. It is left behind by a process that is killed; the next one sees that its holder is gone.
+
+Kept for the nodes without a store, such as those that capture states, and to say which SLURM job to wait for; a store
+keeps others out by itself. A node that does not declare ``gpu`` claims nothing.
 """
 
 import json

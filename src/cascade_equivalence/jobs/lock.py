@@ -2,6 +2,9 @@
 
 Every Snakemake of this project holds a file of its own as long as it lives: the kernel lets go of it when the process
 ends, however it ends. The next one removes Snakemake's lock if nobody holds that file.
+
+Kept because a run that was killed then goes on with the same command (``tests/end_to_end/test_kill.py``). Where a file
+system has no such locks nothing is removed, and `snakemake --unlock` does it.
 """
 
 import fcntl

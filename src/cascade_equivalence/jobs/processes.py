@@ -1,4 +1,7 @@
-"""Processes of a run: scripts are given the path of the library, and end when their Snakemake ends."""
+"""Processes of a run: scripts are given the path of the library, and end when their Snakemake ends.
+
+A script that is started by hand, without Snakemake's number in its environment, does not wait for anyone's end.
+"""
 
 import atexit
 import os

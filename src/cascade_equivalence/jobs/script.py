@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.jobs import warm
+from cascade_equivalence.jobs import forks
 from cascade_equivalence.jobs.processes import end_with_snakemake
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def node(job: Any) -> Iterator["Study"]:
         The study that the node belongs to.
     """
     end_with_snakemake()
-    if warm.wanted(job.threads) and (status := warm.run()) is not None:
+    if forks.wanted(job.threads) and (status := forks.run()) is not None:
         os._exit(status)
     from cascade_equivalence.jobs.work import at_work
 

@@ -1,4 +1,8 @@
-"""Asks SLURM whether a job still runs, and cancels jobs that a killed Snakemake has left."""
+"""Asks SLURM whether a job still runs, and cancels jobs that a killed Snakemake has left.
+
+Kept because such jobs would write beside those of the next Snakemake, which knows nothing of them
+(``tests/slurm/test_faults.py``). Without SLURM's commands, and with any other executor, nothing of it runs.
+"""
 
 import getpass
 import os

@@ -1,7 +1,9 @@
 """Nodes that share a job on a cluster take turns: the job has the memory and the GPU of one of them.
 
 Snakemake starts as many as there are processors, which may be all of the machine where SLURM binds no job to its own.
-Open it when a profile groups nodes (``groups`` in ``profiles/slurm``).
+Kept because 42 jobs then do the work of 822 in the paper's matrix (``docs/cluster.md``), none with more memory than one
+node. Outside of SLURM, and for nodes that declare no ``in_turn``, nothing of it runs. Open it when a profile groups
+nodes (``groups`` in ``profiles/slurm``).
 """
 
 from collections.abc import Iterator

@@ -1,21 +1,15 @@
-"""Nodes that start instantly: one process imports the heavy libraries, and each node's script is a fork of it.
+"""The server of a run's forks: imports the heavy libraries, keeps small models open, and forks itself for each node.
 
-Importing torch and transformers takes a small model's node longer than its answers do. With the environment variable
-``CASCADE_EQUIVALENCE_WARM`` set, the first node starts a server that imports them and forks itself for every node; the
-node's own process passes it its script, folder, environment and standard streams, waits, and ends with the fork's exit
-status. A fork begins from what the server has imported and from models as their files have them, so nodes cannot
-influence each other.
+A fork begins from what the server has imported and from models as their files have them, so nodes cannot influence each
+other. What model a fork has opened it says in a file beside the socket; the server opens it, too, before it forks
+again, and later forks have it at once (``models/kept.py``).
 
-What model a fork has opened it says in a file beside the socket; the server opens it, too, before it forks again, and
-later forks have it at once (``models/kept.py``).
-
-A fork copies one thread only, so the server serves while it has no other, and only nodes of one thread; whatever stands
-in the way, the node runs by itself as it would have. The server ends with the Snakemake that it works for, and a fork
-with the node's process. Snakemake's benchmark files then hold the time of a node but not its memory.
+A fork copies one thread only, so the server serves while it has no other, and only nodes of one thread. The server ends
+with the Snakemake that it works for, and a fork with the node's process. Snakemake's benchmark files then hold the time
+of a node but not its memory. What it is worth, and the side of the nodes, is in :mod:`.forks`.
 """
 
 import atexit
-import fcntl
 import importlib
 import json
 import os
@@ -24,21 +18,17 @@ import selectors
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from zlib import crc32
 
-from cascade_equivalence.jobs.processes import STARTED_BY, end_with
+from cascade_equivalence.jobs import forks
+from cascade_equivalence.jobs.processes import end_with
 
-WARM = "CASCADE_EQUIVALENCE_WARM"
 KEPT = "cascade_equivalence.models.kept"
 """Module of the models that are kept."""
 # None of them may start a thread: polars does, so nodes import that themselves.
@@ -53,100 +43,11 @@ IMPORTS = (
 )
 # Snakemake's part of a script; in an environment of the rules' own it is found by the script alone.
 BESIDE = ("snakemake.iocontainers", "snakemake.logging")
-PATIENCE = 20.0  # seconds until the server listens; it imports afterwards
-FORKED = b"+"
 STREAMS = 3
 NOTES = "opened"
 """File beside the socket in which forks say what models they have opened, a line each."""
-# No thread of a library's may outlive its loading: a fork copies one only.
-THREADLESS = {"HF_DEACTIVATE_ASYNC_LOAD": "1", "TOKENIZERS_PARALLELISM": "false"}
 
-_forked = False
 _notes: Path | None = None
-
-
-def wanted(threads: int) -> bool:
-    """Whether a node of so many threads should run as a fork: asked for, in a run, and not one already."""
-    return not _forked and threads == 1 and bool(os.environ.get(WARM)) and STARTED_BY in os.environ
-
-
-def run(imports: Sequence[str] = IMPORTS) -> int | None:
-    """Run this process's script in a fork of the run's server, which is started if there is none.
-
-    Args:
-        imports: Modules that a new server imports.
-
-    Returns:
-        The fork's exit status, 128 and the signal's number if one ended it, 1 if its server died; None if there is no
-        server that could do it, and this process has to.
-    """
-    owner = os.environ[STARTED_BY]
-    # Each environment of the rules has a server of its own: a fork cannot change what is imported.
-    folder = Path(tempfile.gettempdir(), f"cascade-equivalence-{os.getuid()}-{owner}-{crc32(sys.prefix.encode()):08x}")
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        status = folder.stat()
-        if status.st_uid != os.getuid() or status.st_mode & 0o077:
-            return None
-        with _server(folder, owner, imports) as server:
-            request = {
-                "node": os.getpid(),
-                "argv": sys.argv,
-                "path": sys.path,
-                "folder": str(Path.cwd()),
-                "environment": dict(os.environ),
-            }
-            sys.stdout.flush()
-            sys.stderr.flush()
-            message = json.dumps(request).encode()
-            socket.send_fds(server, [len(message).to_bytes(4, "big")], [0, 1, 2])
-            server.sendall(message)
-            # From here on the fork is at work, and doing it again would write beside it.
-            return _status(server) if server.recv(1) == FORKED else None
-    except (OSError, TimeoutError):
-        return None
-
-
-def _status(server: socket.socket) -> int:
-    try:
-        return int(server.recv(16) or 1)
-    except OSError:
-        return 1
-
-
-def _server(folder: Path, owner: str, imports: Sequence[str]) -> socket.socket:
-    """Connect to the run's server; the first of several nodes starts it, the others wait for that."""
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with suppress(OSError):
-            return _connect(folder)
-        command = [sys.executable, "-m", "cascade_equivalence.jobs.warm", str(folder), owner, *imports]
-        # OpenBLAS would start threads of its own when numpy is imported.
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | THREADLESS
-        started = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + PATIENCE
-        while started.poll() is None and time.monotonic() < deadline:
-            with suppress(OSError):
-                return _connect(folder)
-            time.sleep(0.02)
-    raise TimeoutError
-
-
-def _connect(folder: Path) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(str(folder / "socket"))
-    except OSError:
-        connection.close()
-        raise
-    return connection
 
 
 @dataclass
@@ -159,7 +60,7 @@ class _Forks:
     def add(self, connection: socket.socket, pid: int) -> None:
         """Watch a fork and the node that waits for it."""
         with suppress(OSError):
-            connection.sendall(FORKED)
+            connection.sendall(forks.FORKED)
         self.pids[connection] = pid
         ended = os.pidfd_open(pid)
         self.events.register(ended, selectors.EVENT_READ, lambda: self._ended(connection, pid, ended))
@@ -193,7 +94,7 @@ def _end(pid: int) -> None:
         os.killpg(pid, signal.SIGTERM)
 
 
-def serve(folder: Path, owner: int, imports: Sequence[str] = IMPORTS) -> Callable[[], None] | None:
+def serve(folder: Path, owner: int, imports: Sequence[str]) -> Callable[[], None] | None:
     """Serve nodes until their Snakemake ends.
 
     Args:
@@ -207,7 +108,7 @@ def serve(folder: Path, owner: int, imports: Sequence[str] = IMPORTS) -> Callabl
     global _notes  # noqa: PLW0603 - its forks write there
     _notes = folder / NOTES
     events = selectors.DefaultSelector()
-    forks = _Forks(events)
+    at_work = _Forks(events)
     read: set[str] = set()
     over: list[bool] = []
     work: list[Callable[[], None]] = []
@@ -228,7 +129,7 @@ def serve(folder: Path, owner: int, imports: Sequence[str] = IMPORTS) -> Callabl
                 if (found := _fork(connection)) is None:
                     connection.close()
                 elif isinstance(found, int):
-                    forks.add(connection, found)
+                    at_work.add(connection, found)
                 else:
                     work.append(found)
 
@@ -238,11 +139,11 @@ def serve(folder: Path, owner: int, imports: Sequence[str] = IMPORTS) -> Callabl
                 events.select()[0][0].data()
         finally:
             if not work:
-                forks.end()
+                at_work.end()
                 shutil.rmtree(folder, ignore_errors=True)
     if not work:
         return None
-    for connection in forks.pids:
+    for connection in at_work.pids:
         connection.close()
     events.close()
     return work[0]
@@ -296,8 +197,7 @@ def _fork(connection: socket.socket) -> int | Callable[[], None] | None:
 
 def _become(request: dict, streams: Sequence[int]) -> None:
     """Turn a fork into the node: its streams, folder, environment, arguments; then run its script."""
-    global _forked  # noqa: PLW0603 - a process is a fork or it is not
-    _forked = True
+    forks.in_fork = True
     os.setpgid(0, 0)
     end_with(request["node"])
     for number, stream in enumerate(streams):
@@ -346,6 +246,7 @@ def _leave(status: int) -> None:
 
 if __name__ == "__main__":
     # Under the module's own name, where a fork's script finds the state that says that it is one.
-    module = importlib.import_module("cascade_equivalence.jobs.warm")
-    if (todo := module.serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])) is not None:
+    module = importlib.import_module(forks.SERVER)
+    told = json.loads(sys.argv[3])
+    if (todo := module.serve(Path(sys.argv[1]), int(sys.argv[2]), IMPORTS if told is None else told)) is not None:
         todo()

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cascade_equivalence.identity import Names
-from cascade_equivalence.models.api.answers import ApiSystem, ask_questions
+from cascade_equivalence.models.api.answers import ask_questions
+from cascade_equivalence.models.api.system import ApiSystem
 from cascade_equivalence.models.question import Question
 from cascade_equivalence.models.transcription.table import recordings, write_transcripts
 from cascade_equivalence.models.transcription.transcript import Transcript

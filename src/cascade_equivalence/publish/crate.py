@@ -16,7 +16,6 @@ from cascade_equivalence.provenance.record import (
     CONFIGS,
     ENVIRONMENTS,
     RECORDS,
-    FileUse,
     Record,
     plugin_file,
     read_records,
@@ -24,7 +23,7 @@ from cascade_equivalence.provenance.record import (
     shared_file,
 )
 from cascade_equivalence.provenance.verify import CRATE, WORKFLOW, made_by
-from cascade_equivalence.publish.entities import add_entity, file_facts, unique, version_text
+from cascade_equivalence.publish.entities import CrateFiles, add_entity, unique, version_text
 from cascade_equivalence.resources import REPOSITORY
 
 if TYPE_CHECKING:
@@ -136,8 +135,7 @@ class _Run:
         kept = [(path, record) for path, record in records.items() if id(record) in current]
         self._paths = dict(sorted(kept, key=lambda each: (each[1].started, each[0])))
         self._records = list(self._paths.values())
-        self._there = there
-        self._files: dict[str, Entity] = {}
+        self._files = CrateFiles(crate, folder, there)
 
     def describe(self) -> None:
         """Add the workflow, its steps, its tools, and what they did."""
@@ -153,21 +151,21 @@ class _Run:
             if use.place != "results" and (use.place, use.path, use.sha256) not in made
         ]
         configs = [
-            self._file_at(shared_file(self._folder, CONFIGS, name))
+            self._files.at(shared_file(self._folder, CONFIGS, name))
             for name in sorted({r.config for r in self._records})
         ]
         plugins = {
             plugin_file(self._folder, use): f"{use.place}/{use.path}" for r in self._records for use in r.plugins
         }
-        sources = [self._file_at(path, title) for path, title in sorted(plugins.items()) if path.is_file()]
+        sources = [self._files.at(path, title) for path, title in sorted(plugins.items()) if path.is_file()]
         run = self._event(
             "#run",
             "CreateAction",
             f"Run of the study {self._folder.resolve().name}",
             self._records,
             instrument=workflow,
-            object=unique([*configs, *sources, *map(self._file, given), *self._models()]),
-            result=unique(self._file(use) for record in self._records for use in record.outputs),
+            object=unique([*configs, *sources, *map(self._files.used, given), *self._models()]),
+            result=unique(self._files.used(use) for record in self._records for use in record.outputs),
         )
         controls = [
             add_entity(
@@ -228,9 +226,9 @@ class _Run:
             identifier={"@id": "https://doi.org/10.1093/bioinformatics/bts480"},
             url={"@id": "https://snakemake.readthedocs.io"},
         )
-        sources = [name for name in workflow_sources() if self._there(name)]
+        sources = [name for name in workflow_sources() if self._files.there(name)]
         main = f"{WORKFLOW}/Snakefile"
-        workflow = self._data(
+        workflow = self._files.data(
             main,
             ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
             name="cascade-equivalence",
@@ -242,7 +240,7 @@ class _Run:
         workflow["hasPart"] = unique(tools.values())
         for name in sources:
             if name != main:
-                self._data(name, "File", name=name, encodingFormat="text/plain")
+                self._files.data(name, "File", name=name, encodingFormat="text/plain")
         self._crate.mainEntity = workflow
         return workflow
 
@@ -253,11 +251,11 @@ class _Run:
             record.name,
             [record],
             instrument=tool,
-            object=unique(map(self._file, record.inputs)),
-            result=unique(map(self._file, record.outputs)),
+            object=unique(map(self._files.used, record.inputs)),
+            result=unique(map(self._files.used, record.outputs)),
         )
         about = [file, shared_file(self._folder, ENVIRONMENTS, record.environment)]
-        action["subjectOf"] = [self._file_at(path) for path in about]
+        action["subjectOf"] = [self._files.at(path) for path in about]
         return action
 
     def _event(
@@ -289,29 +287,3 @@ class _Run:
             )
             for name, model in sorted(known.items())
         ]
-
-    def _file(self, use: FileUse) -> "Entity":
-        title = use.path if use.place == "results" else f"{use.place}/{use.path}"
-        if use.place == "results" and self._there(use.path):
-            return self._data(use.path, "File", **file_facts(title, use.sha256, use.bytes))
-        # Not in the crate, so no file of it; the hash tells who has it that it is the same.
-        name = f"#sha256-{use.sha256}"
-        if name not in self._files:
-            self._files[name] = add_entity(
-                self._crate, name, "CreativeWork", **file_facts(title, use.sha256, use.bytes)
-            )
-        return self._files[name]
-
-    def _file_at(self, path: Path, title: str | None = None) -> "Entity":
-        from cascade_equivalence.files import sha256
-
-        name = path.relative_to(self._folder).as_posix()
-        return self._data(name, "File", **file_facts(title or name, sha256(path), path.stat().st_size))
-
-    def _data(self, path: str, kind: str | list[str], /, **properties: Any) -> "Entity":
-        from rocrate.model.file import File
-
-        if path not in self._files:
-            file = File(self._crate, dest_path=path, properties={"@type": kind} | properties)
-            self._files[path] = self._crate.add(file)
-        return self._files[path]

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.adapter import plan
-from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.config.speech import VoiceSpec
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.config.voice_training import VoiceAdapterSpec
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import RESOURCES
-from cascade_equivalence.stages import resolve
+from cascade_equivalence.stages import resolve, speech
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.study import Study
 
@@ -110,7 +109,7 @@ def texts_params(study: Study, name: str) -> dict[str, Any]:
         "texts": read_aloud(study, name).texts.model_dump(mode="json"),
         "clips": spec.clips + spec.plain_clips,
         "own_items": contents_of((RESOURCES / "items").glob("*.jsonl")),
-        "code": code_fingerprint("training_texts"),
+        "code": code_fingerprint("adapter_texts"),
     }
 
 
@@ -123,7 +122,7 @@ def shard_params(study: Study, name: str) -> dict[str, Any]:
     return {
         "plain_voices": {voice: entry.model_dump(mode="json") for voice, entry in plain.items()},
         "spec": spec.model_dump(mode="json", include={*used, "shard_clips", "clips", "plain_clips", "seed"}),
-        "code": code_fingerprint("adapter_shards", *VOICES.files(*sorted(kinds))) + code_fingerprint("listen"),
+        "code": code_fingerprint("adapter_shard", *speech.code_of(*sorted(kinds))),
     }
 
 
@@ -134,10 +133,10 @@ def train_params(study: Study, name: str) -> dict[str, Any]:
     return {
         "spec": spec.model_dump(mode="json", exclude={"read", "voices", "evaluation_voices"}),
         "prompts": prompts,
-        "code": code_fingerprint("adapter_training") + code_fingerprint("answer"),
+        "code": code_fingerprint("adapter_training"),
     }
 
 
 def evaluation_params(study: Study, name: str) -> dict[str, Any]:
     """What the evaluation and the card depend on, beside the adapter."""
-    return {"spec": definition(study, name).model_dump(mode="json"), "code": code_fingerprint("adapter_training")}
+    return {"spec": definition(study, name).model_dump(mode="json"), "code": code_fingerprint("adapter_evaluation")}

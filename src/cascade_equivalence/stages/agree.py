@@ -59,7 +59,7 @@ def params(study: Study) -> dict[str, Any]:
 def contrast_params(study: Study) -> dict[str, Any]:
     """What a contrast depends on, beside the answers."""
     settings = study.config.statistics.model_dump(mode="json", include={"draws", "confidence", "seed"})
-    return settings | {"code": code_fingerprint("agree")}
+    return settings | {"code": code_fingerprint("contrast")}
 
 
 def need(study: Study) -> Need:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from cascade_equivalence.config.study import ByItself, E2ESpec
-from cascade_equivalence.stages import needs, speech, transcribe
-from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
+from cascade_equivalence.stages import needs, resolve, speech, transcribe
+from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
 
@@ -27,18 +27,17 @@ def heard(study: Study, system: str, task: str, condition: str) -> list[str]:
     return [transcribe.file(study, spec.asr, task, condition)]
 
 
-def params(study: Study, system: str, task: str) -> dict[str, Any]:
-    """What answers depend on, beside weights and what is heard."""
-    more = code_fingerprint("listen") if isinstance(study.system(system), E2ESpec) else ""
+def params(study: Study, system: str, task: str, script: str = "answer") -> dict[str, Any]:
+    """What answers depend on, beside weights and what is heard, where a script asks for them."""
     engine = study.engine_of(system)
-    if engine == "vllm":
-        more += code_fingerprint("answer_vllm")
+    without = () if engine == "vllm" else ("models/vllm_answers.py",)
+    models = study.answering_models(system)
     return study.answer_settings() | {
         "engine": engine,
         "task": study.task(task).asked(),
         "system": study.system(system).model_dump(mode="json"),
         "chat": study.model(study.backbone(system)).chat,
-        "code": code_fingerprint("answer", *code_of(task), *study.opened_by(study.backbone(system))) + more,
+        "code": resolve.code_opening(study, script, models, *code_of(task), without=without),
     }
 
 

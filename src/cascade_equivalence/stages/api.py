@@ -16,8 +16,8 @@ from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.study import Node, Study
 
 if TYPE_CHECKING:
-    from cascade_equivalence.models.api.answers import ApiSystem
     from cascade_equivalence.models.api.estimate import ApiEstimate, Part
+    from cascade_equivalence.models.api.system import ApiSystem
 
 
 def params(study: Study, system: str, task: str) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def params(study: Study, system: str, task: str) -> dict[str, Any]:
 
 def service(study: Study, system: str) -> "ApiSystem":
     """What answers for a system, with what its jobs share."""
-    from cascade_equivalence.models.api.answers import ApiSystem
+    from cascade_equivalence.models.api.system import ApiSystem
 
     spec, config, folder = study.apis[system], study.config.api, study.store("api")
     return ApiSystem(system, spec, config, folder, "speech-llm" if study.system(system).kind == "api" else "llm")
@@ -40,7 +40,7 @@ def service(study: Study, system: str) -> "ApiSystem":
 
 def recogniser(study: Study, asr: str) -> "ApiSystem":
     """A recogniser that an endpoint runs, with what its jobs share."""
-    from cascade_equivalence.models.api.answers import ApiSystem
+    from cascade_equivalence.models.api.system import ApiSystem
 
     return ApiSystem(asr, study.recogniser_services[asr], study.config.api, study.store("api"), "asr")
 

@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.config.names import VOICES
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import RESOURCES
-from cascade_equivalence.stages import resolve
+from cascade_equivalence.stages import resolve, speech
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.study import Study
 
@@ -98,7 +97,7 @@ def texts_params(study: Study, name: str) -> dict[str, Any]:
         "clips": spec.clips,
         "evaluation_clips": spec.evaluation_clips,
         "own_items": contents_of((RESOURCES / "items").glob("*.jsonl")),
-        "code": code_fingerprint("training_texts"),
+        "code": code_fingerprint("connector_texts"),
     }
 
 
@@ -106,11 +105,11 @@ def shard_params(study: Study, name: str) -> dict[str, Any]:
     """What a shard depends on, beside texts and encoder."""
     spec = definition(study, name)
     voices = {voice: entry.model_dump(mode="json") for voice, entry in spec.voices.items()}
-    added = VOICES.files(*(entry.voice.provider for entry in spec.voices.values()))
+    providers = sorted({entry.voice.provider for entry in spec.voices.values()})
     return {
         "voices": voices,
         "shard_clips": spec.shard_clips,
-        "code": code_fingerprint("training_shards", *added) + code_fingerprint("listen"),
+        "code": code_fingerprint("connector_shard", *speech.code_of(*providers)),
     }
 
 
@@ -118,7 +117,8 @@ def frames_params(study: Study, name: str) -> dict[str, Any]:
     """What the first stage depends on, beside its clips."""
     left_out = {"texts", "voices", "distil", "clips", "shard_clips", "evaluation_clips"}
     spec = definition(study, name).model_dump(mode="json", exclude=left_out)
-    return {"spec": spec, "code": code_fingerprint("training_frames")}
+    code = code_fingerprint("connector_frames", without=["connector/distil.py", "models/text_llm.py"])
+    return {"spec": spec, "code": code}
 
 
 def distil_params(study: Study, name: str) -> dict[str, Any]:
@@ -129,10 +129,10 @@ def distil_params(study: Study, name: str) -> dict[str, Any]:
         "distil": spec.distil.model_dump(mode="json"),
         "prompts": prompts,
         "seed": spec.seed,
-        "code": code_fingerprint("training_distil") + code_fingerprint("answer"),
+        "code": code_fingerprint("connector_distil"),
     }
 
 
 def evaluation_params(study: Study, name: str) -> dict[str, Any]:
     """What the evaluation and the card depend on, beside the connector."""
-    return {"spec": definition(study, name).model_dump(mode="json"), "code": code_fingerprint("training_distil")}
+    return {"spec": definition(study, name).model_dump(mode="json"), "code": code_fingerprint("connector_evaluation")}

@@ -41,7 +41,7 @@ def files_of(study: Study, model: str, concept: str) -> list[str]:
 
 def moments_params(study: Study) -> dict[str, Any]:
     """What moments depend on, beside the states."""
-    return {"code": code_fingerprint("moments")}
+    return {"code": code_fingerprint("layer_moments")}
 
 
 def params(study: Study, concept: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def params(study: Study, concept: str) -> dict[str, Any]:
     erased = CONCEPTS.find(concept)
     fields |= erased.settings | ({"controls", "seeds"} if erased.matched else set())
     settings = study.erasure.model_dump(mode="json", include=fields)
-    return settings | {"code": code_fingerprint("erasers", *CONCEPTS.files(concept))}
+    return settings | {"code": code_fingerprint("fit_erasers", *CONCEPTS.files(concept))}
 
 
 def need(study: Study, model: str) -> Need:

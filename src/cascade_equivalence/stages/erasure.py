@@ -4,8 +4,8 @@ from typing import Any
 
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.names import CONCEPTS
-from cascade_equivalence.stages import needs, opened_models
-from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
+from cascade_equivalence.stages import needs, opened_models, resolve
+from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
 
@@ -50,7 +50,7 @@ def params(study: Study, model: str, concept: str, task: str) -> dict[str, Any]:
         ),
         "task": study.task(task).asked(),
         "chat": study.model(study.text_model(model)).chat,
-        "code": code_fingerprint("erasure", *code_of(task)) + code_fingerprint("answer") + code_fingerprint("listen"),
+        "code": resolve.code_opening(study, "answer_erased", [model], *code_of(task)),
     }
 
 

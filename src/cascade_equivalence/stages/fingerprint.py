@@ -1,225 +1,44 @@
-"""Hashes of the source a stage runs, so that a node is made again when its code changes, and only then.
+"""Hashes of the code that a node runs, so that it is made again when that code changes, and only then.
 
-Snakemake's own code trigger sees a rule's script but not the modules it imports.
+Snakemake's own code trigger sees a rule's script but not the modules it imports. Here they are followed, as they stand
+in the source: all that a script reaches counts, but for what is listed below with its reason, and what a node says
+that it does not run.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.models.architecture import ARCHITECTURES
-from cascade_equivalence.stages.bare_code import bare_code
+from cascade_equivalence.stages.bare_code import BareCode, bare_code
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-# What agreement nodes run; the rest of the package is for the report.
-AGREEMENT = (
-    *("accuracy", "agreement", "answers", "backbone", "bootstrap", "by_rows", "capa", "clustered", "compare"),
-    *(
-        "clusters",
-        "contrast",
-        "equivalence",
-        "error_consistency",
-        "errors",
-        "indices",
-        "induced",
-        "intervals",
-        "jackknife",
-    ),
-    *("join", "kappa_interval", "mcnemar", "numbers", "overlap", "overlap_permutation", "pair_statistic"),
-    *("pair_statistics", "paired", "power", "statistic"),
-    *("tango", "wilson"),
-)
-
-SHOWING = ("report/*.py", "stats/*.py", "speech/clips.py", "speech/waveform.py")
-# To change a plot draws it anew, and no more: what else is known of figures is a parameter of the nodes that say it.
-FIGURES = ("report/figures/*.py",)
-ON_FIGURES = ("report/figures/drawing.py", "report/figures/figure.py")
-# Modules that only make the paper's tables, only write the page.
-PAPER = (
-    *("!report/comparison*.py", "!report/latex.py", "!report/outcomes.py", "!report/paper_layout*.py"),
-    *("!report/paper_numbers.py", "!report/paper_tables.py", "!report/claims_*.py", "!report/replication*.py"),
-)
-PAGE = (
-    *("!report/verdict*.py", "!report/browser.py", "!report/card.py", "!report/decisions.py", "!report/expense.py"),
-    *("!report/finding.py", "!report/grid.py", "!report/screen*.py"),
-    *("!report/headline.py", "!report/html.py", "!report/prose.py", "!report/services.py"),
-)
-
-# Modules each stage depends on, as globs below the package; `!` takes modules away again. A node names its own further
-# files (its task, its voice).
-STAGES = {
-    "resolve": (
-        "models/sources/*.py",
-        *("config/model_files.py", "models/architecture.py", "models/speech_llm/architectures.py"),
-        "models/transcription/recognisers.py",
-        *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper")),
-    ),
-    "items": (
-        *(f"tasks/{name}.py" for name in ("base", "cleaning", "items", "prepare", "published", "sampling")),
-        *(f"tasks/sources/{name}.py" for name in ("checks", "draw", "exclusions")),
-    ),
-    "fetch_set": tuple(f"tasks/sources/{name}.py" for name in ("fetch", "git", "hub")),
-    # Of tasks that are read from a data set of the hub.
-    "fetch_dataset": tuple(f"tasks/sources/dataset{part}.py" for part in ("", "_card")),
-    "dataset_clips": (
-        *(f"tasks/sources/dataset{part}.py" for part in ("", "_rows")),
-        *("speech/dataset_clips.py", "tasks/cleaning.py"),
-    ),
-    "recordings": (
-        *(f"tasks/{name}.py" for name in ("base", "cleaning", "items", "published")),
-        *(f"tasks/sources/{name}.py" for name in ("archives", "checks", "exclusions")),
-        *(f"speech/{name}.py" for name in ("audit", "set_recordings", "video_sound", "waveform")),
-    ),
-    "speech": tuple(f"speech/{name}.py" for name in ("audit", "clips", "make", "prosody", "synthesize", "waveform")),
-    # A node names the modules of its own kind of noise.
-    "noise": tuple(f"speech/{name}.py" for name in ("clips", "kinds", "noise", "sound_files", "waveform")),
-    "silence": tuple(f"speech/{name}.py" for name in ("clips", "silence", "waveform")),
-    "musan": tuple(f"tasks/sources/{name}.py" for name in ("archives", "http", "musan")),
-    "transcribe": (
-        *("models/transcription/*.py", "!models/transcription/outside.py"),
-        *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "device", "openai_whisper")),
-        "models/recording.py",
-    ),
-    "transcripts": (
-        *(f"models/transcription/{name}.py" for name in ("answers", "table", "words")),
-        "nodes/transcripts.py",
-    ),
-    "listen": (
-        "models/speech_llm/*.py",
-        *(f"models/{name}.py" for name in ("checkpoint", "ctranslate2_weights", "openai_whisper", "packing")),
-    ),
-    "answer": (
-        *(f"models/{name}.py" for name in ("answering", "causal_lm", "device", "question", "recording", "rows")),
-        *(f"models/{name}.py" for name in ("prompting", "reading", "rendering", "scoring", "stopping", "text_llm")),
-        # What a text LLM inside a speech LLM's checkpoint is opened by.
-        *("models/checkpoint.py", "models/architecture.py", "models/packing.py"),
-        *("models/speech_llm/architectures.py", "models/speech_llm/*_text.py"),
-        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
-        "nodes/answers.py",
-    ),
-    # For the nodes of systems that are asked again, beside the stage answer.
-    "answer_again": ("tasks/repeats.py", "nodes/retest.py"),
-    # For the nodes whose LLM vLLM runs, beside the stage answer.
-    "answer_vllm": tuple(f"models/{name}.py" for name in ("engines", "vllm_answers", "vllm_engine", "vllm_speech")),
-    "answer_api": (
-        *(f"models/api/{name}.py" for name in ("answers", "asking", "client_gemini", "client_openai", "costs")),
-        *(f"models/api/{name}.py" for name in ("exchange", "records")),
-        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "prompts", "remarks")),
-        *("nodes/answers.py", "nodes/api_answers.py"),
-    ),
-    "transcribe_api": (
-        *(f"models/api/{name}.py" for name in ("answers", "asking", "client_transcription", "costs", "exchange")),
-        "models/api/records.py",
-        *(f"models/transcription/{name}.py" for name in ("answers", "table", "transcript", "words")),
-        *("nodes/api_answers.py", "nodes/api_transcripts.py"),
-    ),
-    "answer_imported": (
-        *(f"imported/{name}.py" for name in ("every_eval_ever", "format", "harness", "head", "inspect_log")),
-        *(f"imported/{name}.py" for name in ("outside", "own", "plain", "read", "rows")),
-        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "remarks")),
-        "nodes/imported_answers.py",
-    ),
-    "preflight": ("models/speech_llm/preflight.py",),
-    "training_texts": (
-        *("connector/texts.py", "connector/packages.py", "models/sources/package_index.py"),
-        "tasks/cleaning.py",
-    ),
-    "training_shards": ("connector/shards.py", "connector/alignment.py", "models/speech_llm/audio_tower.py"),
-    "training_frames": (
-        *(f"connector/{name}.py" for name in ("clips", "export", "frames", "labels", "objective", "run")),
-        "models/speech_llm/connector.py",
-    ),
-    "training_distil": ("connector/distil.py", "connector/evaluation.py", "connector/card.md", "models/text_llm.py"),
-    "adapter_shards": (
-        *("adapter/base.py", "adapter/clips.py", "adapter/draws.py", "adapter/plan.py"),
-        *("speech/prosody.py", "speech/espeak_voice.py"),
-        *(f"models/speech_llm/{name}.py" for name in ("audio_encoder", "audio_tower", "connector", "voice")),
-    ),
-    "adapter_training": (
-        *(f"adapter/{name}.py" for name in ("asking", "export", "measure", "run", "train")),
-        *("adapter/card.md", "models/speech_llm/voice.py", "models/speech_llm/voice_adapter.py", "models/text_llm.py"),
-    ),
-    "utterances": ("mechanism/utterances.py", "mechanism/acoustics.py", "nodes/utterances.py", "speech/clips.py"),
-    "states": (*(f"mechanism/{name}.py" for name in ("capture", "hooks", "states")), "nodes/states.py"),
-    "probes": (
-        *(f"mechanism/{name}.py" for name in ("characters", "ctc", "probe_utterances", "probes", "ridge")),
-        *(f"mechanism/{name}.py" for name in ("ridge_probes", "states")),
-        *(f"stats/{name}.py" for name in ("clusters", "explained", "jackknife", "statistic")),
-    ),
-    "lens": tuple(
-        f"mechanism/{name}.py" for name in ("bags", "lens", "lens_node", "states", "tuned_lens", "utterances")
-    ),
-    "implicit": tuple(f"mechanism/{name}.py" for name in ("bags", "hooks", "implicit", "lens")),
-    "moments": tuple(f"mechanism/{name}.py" for name in ("leace", "moments", "states")),
-    "erasers": (
-        *(f"mechanism/{name}.py" for name in ("characters", "concept", "concepts", "controls")),
-        *(f"mechanism/{name}.py" for name in ("ctc", "eraser_files", "erasers", "frame_labels", "held_out")),
-        *(f"mechanism/{name}.py" for name in ("leace", "moments", "ridge", "states")),
-        *(f"stats/{name}.py" for name in ("clusters", "explained", "jackknife", "statistic")),
-    ),
-    "erasure": (
-        *(f"mechanism/{name}.py" for name in ("eraser_files", "erasure", "hooks", "leace", "utterances")),
-        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "remarks")),
-        "nodes/erasure.py",
-    ),
-    "patching": (
-        *(f"mechanism/{name}.py" for name in ("hooks", "patching", "utterances")),
-        *(f"tasks/{name}.py" for name in ("base", "dress", "lead_in", "parsing", "remarks")),
-        *("nodes/erasure.py", "nodes/patching.py"),
-    ),
-    "surplus": (
-        *(f"mechanism/{name}.py" for name in ("acoustics", "surplus_features", "utterances")),
-        *(f"stats/{name}.py" for name in ("clusters", "jackknife", "mean", "nested", "statistic", "surplus")),
-        "nodes/surplus.py",
-    ),
-    "agree": tuple(f"stats/{name}.py" for name in AGREEMENT),
-    "floor": tuple(f"stats/{name}.py" for name in (*AGREEMENT, "floor", "retest")),
-    "tables": (*SHOWING, *PAPER, *PAGE),
-    "paper": (*SHOWING, *ON_FIGURES, *PAGE),
-    "figures": (*SHOWING, *FIGURES, *PAPER, *PAGE),
-    "page": (
-        *SHOWING,
-        "report/templates/*",
-        "nodes/provenance.py",
-        "provenance/record.py",
-        *ON_FIGURES,
-    ),
+UNCOUNTED: Mapping[str, str] = {
+    "the version": "__init__.py",
+    "the words of a message are in no result": "errors.py hub_errors.py progress.py secrets.py",
+    "it writes or finds what it is given": "files.py hub_files.py identity.py registry.py",
+    "it keeps records under keys that others decide": "models/store.py speech/store.py",
+    "it orders the names in a header; what is read is the same": "models/tensor_files.py",
+    "what it says are parameters of the nodes": "conditions.py config/* resources/* stages/* "
+    "tasks/sources/pins.py tasks/sources/resources.py",
+    "where and when a script runs": "jobs/*",
+    "each node counts the one thing that it names": "tasks/registry.py speech/voices/registry.py "
+    "speech/noise_kinds/registry.py speech/provider.py speech/noise_kinds/base.py",
+    "when and whether a question is asked decides no answer": "models/api/ending.py models/api/failures.py "
+    "models/api/keys.py models/api/ledger.py models/api/limits.py",
 }
-
-MORE = {"listen": ARCHITECTURES}
-"""Whose plugins a stage depends on as a whole: what a checkpoint is opened by shows only when it is there."""
-
-
-def _without_prose(path: Path) -> str:
-    """A module's code without comments, docstrings and layout, so that prose does not make anything run again."""
-    text = path.read_text(encoding="utf-8")
-    return bare_code(text) if path.suffix == ".py" else text
-
-
-def files_of(patterns: Iterable[str], package: Path = PACKAGE) -> list[Path]:
-    """Files of a stage, pattern by pattern.
-
-    Args:
-        patterns: Globs below the package; what follows a ``!`` is taken away.
-        package: The package's folder.
-
-    Raises:
-        FileNotFoundError: A glob finds nothing: a module was renamed, and its changes would go unseen.
-    """
-    found: list[Path] = []
-    gone: set[Path] = set()
-    for pattern in patterns:
-        paths = sorted(path for path in package.glob(pattern.removeprefix("!")) if path.is_file())
-        if not paths:
-            raise FileNotFoundError(f"{package} holds no {pattern}")
-        if pattern.startswith("!"):
-            gone.update(paths)
-        else:
-            found += paths
-    return [path for path in found if path not in gone]
+"""Why modules decide no result, and which, as globs below the package; nor does what is reached through them alone."""
+COUNTED_BY: Mapping[str, tuple[str, str]] = {
+    "models/sources/*": ("resolve_model *_texts", "others read manifests, and know what they fetch by its hash"),
+    "tasks/parsing.py": ("answer*", "how answers are read is in no item and no clip"),
+    "report/figures/registry.py": ("draw_figures", "to change a plot draws it anew, and no more"),
+    "report/templates/*": ("write_report", "its words and looks are in no table"),
+}
+"""The same of all scripts but some, by glob: those, and why the others do not count it."""
+_EVERYWHERE = tuple(glob for globs in UNCOUNTED.values() for glob in globs.split())
 
 
 def code_of(task: str) -> tuple[str | Path, ...]:
@@ -239,22 +58,22 @@ def made_by(workflow: Path, deployment: Iterable[object], script: str, environme
     Returns:
         Hash of the script's code, comments and docstrings left out; hash of the environment where Snakemake makes it.
     """
-    code = _without_prose(workflow / "scripts" / f"{script}.py")
     made = any(getattr(method, "name", "") == "CONDA" for method in deployment)
     file = workflow / "envs" / f"{environment}.yaml"
     return {
-        "script": hashlib.sha256(code.encode()).hexdigest()[:16],
+        "script": _read(workflow / "scripts" / f"{script}.py").code[:16],
         "environment": hashlib.sha256(file.read_bytes()).hexdigest()[:16] if made else None,
     }
 
 
-def code_fingerprint(stage: str, *extra: str | Path, package: Path = PACKAGE) -> str:
-    """Hash the source of a stage.
+def code_fingerprint(script: str, *own: str | Path, without: Iterable[str] = (), package: Path = PACKAGE) -> str:
+    """Hash the code of the package that a node runs.
 
     Args:
-        stage: A key of ``STAGES``.
-        extra: What is particular to one node: further globs below the package, and files of plugins.
-        package: The package's folder.
+        script: The script of the node's rule, without its ending.
+        own: What is particular to the node: globs below the package, and files of plugins.
+        without: Globs of what the script imports and the node does not run.
+        package: The package's folder, the scripts' beside it.
 
     Returns:
         16 hexadecimal digits; comments, docstrings and layout do not change them.
@@ -262,20 +81,117 @@ def code_fingerprint(stage: str, *extra: str | Path, package: Path = PACKAGE) ->
     Raises:
         FileNotFoundError: A glob finds nothing: a module was renamed, and its changes would go unseen.
     """
-    extra += MORE[stage].all_files() if stage in MORE else ()
-    own = of_package(stage, tuple(glob for glob in extra if isinstance(glob, str)), package)
-    plugins = [file for file in extra if isinstance(file, Path)]
-    return _hash([own, *(f"{file.name}\0{_without_prose(file)}\0" for file in plugins)]) if plugins else own
+    globs, plugins = [each for each in own if isinstance(each, str)], [each for each in own if isinstance(each, Path)]
+    ours = modules_of(package).fingerprint(script, tuple(globs), tuple(without))
+    return _hash([ours, *(f"{file.name}\0{_read(file).code}\0" for file in plugins)]) if plugins else ours
+
+
+class Modules:
+    """The modules of a package, each read once.
+
+    Args:
+        package: The package's folder.
+    """
+
+    def __init__(self, package: Path) -> None:
+        self.package = package
+        self._known = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+        self._folders = {file.rpartition("/")[0] for file in self._known}
+        # What was found already: many nodes ask for the same.
+        self.fingerprint = cache(self._fingerprint)
+        self._leads_to = cache(self._names)
+        self._hashed = cache(self._content)
+        self._homes = cache(lambda file: _read(package / file).homes)
+
+    def reached(self, script: str, own: Iterable[str] = (), without: Iterable[str] = ()) -> tuple[set[str], set[str]]:
+        """What the nodes of a script run.
+
+        Args:
+            script: The script, and so on as in :func:`code_fingerprint`.
+            own: Counts, and what it leads to, whatever is excluded.
+            without: Does not count.
+
+        Returns:
+            Files below the package that count, and those at which the way ends: modules, and what they read.
+
+        Raises:
+            FileNotFoundError: A glob finds nothing.
+        """
+        given = set().union(*(self._matching(glob) for glob in own))
+        left = set().union(*(self._matching(glob) for glob in without)) - given
+        counted, ends = set[str](), set[str]()
+        waiting = [*given, *self._leads_to(self.package.parents[1] / "workflow" / "scripts" / f"{script}.py")]
+        while waiting:
+            file = waiting.pop()
+            if file in counted or file in ends:
+                continue
+            if file not in given and (file in left or excluded(file, script)):
+                ends.add(file)
+                continue
+            counted.add(file)
+            if file.endswith(".py"):
+                waiting += self._leads_to(self.package / file)
+        return counted, ends
+
+    def _fingerprint(self, script: str, own: tuple[str, ...], without: tuple[str, ...]) -> str:
+        return _hash(f"{file}\0{self._hashed(file)}\0" for file in sorted(self.reached(script, own, without)[0]))
+
+    def _content(self, file: str) -> str:
+        path = self.package / file
+        return _read(path).code if path.suffix == ".py" else hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def _matching(self, glob: str) -> set[str]:
+        found = {path.relative_to(self.package).as_posix() for path in self.package.glob(glob) if path.is_file()}
+        if not found:
+            raise FileNotFoundError(f"{self.package} holds no {glob}")
+        return found
+
+    def _names(self, path: Path) -> set[str]:
+        """Files below the package that a module names: what it imports, and what it reads that lies beside it."""
+        code = _read(path)
+        found = set().union(*map(self._named, code.names))
+        for place in (path.parent / name for name in code.beside if name.strip("./")):
+            inside = place.rglob("*") if place.is_dir() else [place]
+            found |= {each.relative_to(self.package).as_posix() for each in inside if each.is_file()}
+        return {file for file in found if "__pycache__" not in file}
+
+    def _named(self, name: str) -> set[str]:
+        """Files of a module, of the packages that it is in, and of the things that a registry in it is of."""
+        parts, found, last = name.split(".")[1:], {"__init__.py"}, "__init__.py"
+        for place, part in enumerate(parts):
+            inside = "/".join(parts[: place + 1])
+            module = next((file for file in (f"{inside}.py", f"{inside}/__init__.py") if file in self._known), None)
+            if module is not None:
+                found.add(module)
+                last = module
+            elif inside not in self._folders:
+                home = self._homes(last).get(part)
+                return found | (self._named(home) if home else set())
+        return found
 
 
 @cache
-def of_package(stage: str, extra: tuple[str, ...], package: Path) -> str:
-    """The same of the package's modules, which do not change while it runs."""
-    try:
-        paths = files_of((*STAGES[stage], *extra), package)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}, which the stage {stage} is said to depend on") from None
-    return _hash(f"{path.relative_to(package)}\0{_without_prose(path)}\0" for path in paths)
+def modules_of(package: Path) -> Modules:
+    """The modules of a package, as they are when they are first asked for."""
+    return Modules(package)
+
+
+def excluded(file: str, script: str) -> list[str]:
+    """The globs for which a file does not count in the nodes of a script; none where it does."""
+    return [
+        glob
+        for glob in _exclusions(file)
+        if glob in _EVERYWHERE or not any(fnmatchcase(script, each) for each in COUNTED_BY[glob][0].split())
+    ]
+
+
+@cache
+def _exclusions(file: str) -> list[str]:
+    return [glob for glob in (*_EVERYWHERE, *COUNTED_BY) if fnmatchcase(file, glob)]
+
+
+def _read(path: Path) -> BareCode:
+    return bare_code(path.read_text(encoding="utf-8"))
 
 
 def _hash(texts: Iterable[str]) -> str:

@@ -13,13 +13,24 @@ from cascade_equivalence.stages.study import Study
 if TYPE_CHECKING:
     from cascade_equivalence.tasks.base import Item
     from cascade_equivalence.tasks.planned import Basis
-
-DATASET_CODE = tuple(f"tasks/sources/dataset{part}.py" for part in ("", "_card", "_rows"))
+    from cascade_equivalence.tasks.sources.resources import SetResources
 
 
 def file(study: Study, task: str) -> str:
     """Items of a task."""
     return f"{study.results}/tasks/{task}/items.parquet"
+
+
+def known_set(study: Study, task: str) -> "SetResources":
+    """What the project knows of a task's published set."""
+    from cascade_equivalence.tasks.sources.resources import NOTHING_KNOWN, read_resources
+
+    if TASKS[task].dataset is not None:
+        return NOTHING_KNOWN
+    if task not in study.known_sets:
+        study.known_sets[task] = read_resources(task, TASKS[task].resources)
+    found: SetResources = study.known_sets[task]
+    return found
 
 
 def fetched(study: Study, task: str) -> list[str]:
@@ -28,7 +39,7 @@ def fetched(study: Study, task: str) -> list[str]:
         return [f"{study.sets}/{task}/manifest.json"]
     own = TASKS[task].file is not None
     fetches = not own and study.config.items.source != "demo" and study.config.items.folder is None
-    if fetches and not study.set_resources(task).pin.texts:
+    if fetches and not known_set(study, task).pin.texts:
         raise StudyError(
             f"items.folder: nothing says where the set of {task} comes from; name your folder with {task}/, or "
             f"write {TASKS[task].resources / 'sets.yaml'}"
@@ -65,15 +76,14 @@ def params(study: Study, task: str) -> dict[str, Any]:
     for key in ("per_task", "max_words"):
         if isinstance(items[key], dict):
             items[key] = items[key].get(task)
-    code = code_fingerprint("items", *code_of(task))
+    without = [] if study.task(task).is_own else ["tasks/own.py"]
+    code = code_fingerprint("prepare_items", *code_of(task), without=without)
     params: dict[str, Any] = {"items": items, "files": contents(study, task), "code": code}
-    if study.task(task).dataset is not None:
-        params["code"] = code_fingerprint("items", *code_of(task), *DATASET_CODE)
     if study.task(task).is_own:
         return params | {"own": study.task(task).read_as()}
     if study.config.items.source == "demo":
         return params
-    known = study.set_resources(task)
+    known = known_set(study, task)
     expected = [edition.model_dump(mode="json") for edition in known.pin.expected]
     return params | {"expected": expected, "excluded": sorted(known.exclusions.clips("drop"))}
 
@@ -94,7 +104,7 @@ def planned(study: Study, task: str) -> "tuple[list[Item], Basis]":
     if (manifest := fetched(study, task)) and not Path(*manifest).exists():
         wanted = of_task("per_task", task, config.per_task)
         own = TASKS[task].dataset is not None
-        count = wanted if own else planned_count(study.set_resources(task), task, wanted)
+        count = wanted if own else planned_count(known_set(study, task), task, wanted)
         return assumed_items(task, count), "figures"
     return prepare_items(task, config, RESOURCES, study.sets_folder)[0], "items"
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from cascade_equivalence.stages import needs, opened_models
-from cascade_equivalence.stages.fingerprint import code_fingerprint
+from cascade_equivalence.stages import needs, opened_models, resolve
 from cascade_equivalence.stages.needs import Asks, Need, model_need
 from cascade_equivalence.stages.study import Study
 
@@ -16,7 +15,7 @@ def file(study: Study, model: str, layer: int) -> str:
 def params(study: Study, model: str) -> dict[str, Any]:
     """What the logit lens depends on, beside states and weights."""
     text = study.text_model(model)
-    code = code_fingerprint("lens", *study.opened_by(text))
+    code = resolve.code_opening(study, "read_lens", [text])
     return study.mechanism.lens.model_dump(mode="json") | {"chat": study.model(text).chat, "code": code}
 
 
@@ -27,7 +26,7 @@ def implicit_params(study: Study, asr: str, task: str) -> dict[str, Any]:
         "system_prompt": study.config.answer.system_prompt,
         "prompt": study.task(task).asked(),
         "chat": study.model(study.text_model(study.listener(asr))).chat,
-        "code": "".join(map(code_fingerprint, ("implicit", "answer", "listen"))),
+        "code": resolve.code_opening(study, "implicit_transcripts", study.transcribing_models(asr)),
     }
 
 

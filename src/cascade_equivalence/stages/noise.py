@@ -37,7 +37,7 @@ def params(study: Study, voice: str, condition: str) -> dict[str, Any]:
     """What noisy speech depends on, beside the files it is made of: on nothing of the other kinds of noise."""
     noise = study.config.noise
     kind, level = _kind(condition), parse_condition(condition).level
-    code = code_fingerprint("noise", *kind.modules, *NOISE_KINDS.files(kind.name))
+    code = code_fingerprint("mix_noise", *kind.modules, *NOISE_KINDS.files(kind.name))
     params: dict[str, Any] = {"kind": kind.name, "level": level, "seed": noise.seed, "code": code}
     own = folder(study, condition)
     params["folder"] = own.as_posix() if own else None
@@ -56,12 +56,12 @@ def musan_params(study: Study) -> dict[str, Any]:
     """What the fetched archive depends on."""
     musan = study.config.noise.musan
     source = musan.model_dump(mode="json", exclude={"folder", "parts"}) if musan else None
-    return {"musan": source, "code": code_fingerprint("musan")}
+    return {"musan": source, "code": code_fingerprint("fetch_musan")}
 
 
 def unpack_params(study: Study, part: str) -> dict[str, Any]:
     """What an unpacked part of the archive depends on."""
-    return {"part": part, "code": code_fingerprint("musan")}
+    return {"part": part, "code": code_fingerprint("unpack_musan")}
 
 
 def need(study: Study, task: str, voice: str) -> Need:

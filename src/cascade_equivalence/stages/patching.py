@@ -3,8 +3,8 @@
 from typing import Any
 
 from cascade_equivalence.config.mechanism import PatchingConfig
-from cascade_equivalence.stages import needs, opened_models
-from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
+from cascade_equivalence.stages import needs, opened_models, resolve
+from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
 
@@ -44,7 +44,7 @@ def params(study: Study, model: str, task: str) -> dict[str, Any]:
         ),
         "task": study.task(task).asked(),
         "chat": study.model(study.text_model(model)).chat,
-        "code": code_fingerprint("patching", *code_of(task)) + code_fingerprint("answer") + code_fingerprint("listen"),
+        "code": resolve.code_opening(study, "patch_states", [model], *code_of(task)),
     }
 
 

@@ -29,7 +29,7 @@ def settings(study: Study, opened: str) -> ProbesConfig:
 
 def params(study: Study, opened: str) -> dict[str, Any]:
     """What probes depend on, beside states and utterances."""
-    return settings(study, opened).model_dump(mode="json") | {"code": code_fingerprint("probes")}
+    return settings(study, opened).model_dump(mode="json") | {"code": code_fingerprint("probe_layer")}
 
 
 def need(study: Study, opened: str) -> Need:

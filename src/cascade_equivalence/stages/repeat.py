@@ -70,13 +70,12 @@ def changed(variant: str, answering: AnswerConfig) -> dict[str, object]:
 
 def answer_params(study: Study, system: str, variant: str, task: str) -> dict[str, Any]:
     """What the answers of a system that is asked again depend on, beside weights and what is heard."""
-    code = code_fingerprint("answer_again")
     after = {"variant": variant, **changed(variant, study.answering(system))}
     asked = {"task": asked_with(study, variant, task).asked()}
-    return answer.params(study, system, task) | asked | {"again": after, "code_again": code}
+    return answer.params(study, system, task, "answer_again") | asked | {"again": after}
 
 
 def params(study: Study) -> dict[str, Any]:
     """What it depends on how far a system agrees with itself, beside the answers."""
     settings = study.config.statistics.model_dump(mode="json", include={"confidence"})
-    return settings | {"code": code_fingerprint("agree", "stats/retest.py")}
+    return settings | {"code": code_fingerprint("agree_again")}

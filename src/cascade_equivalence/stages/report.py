@@ -4,6 +4,7 @@ Tables and figures are imported where they are asked for: they import polars, wh
 """
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from cascade_equivalence.report.shown import PlannedStudy
 
 
-SHOW_PAPER = ("paper", "page")
-"""Stages that show the paper's numbers."""
+SHOW_PAPER = ("compare_with_paper", "write_report")
+"""Scripts that show the paper's numbers."""
 
 
 def mechanism_files(study: Study) -> dict[str, list[str]]:
@@ -145,22 +146,22 @@ def outline(study: Study) -> "Outline":
     )
 
 
-def params(study: Study, stage: str) -> dict[str, Any]:
+def params(study: Study, script: str) -> dict[str, Any]:
     """What tables, figures and the report depend on, beside the results.
 
     Args:
         study: The study.
-        stage: ``tables``, ``paper``, ``figures`` or ``page``.
+        script: What the rule runs.
     """
     pairs = [pair.model_dump(mode="json") for pair in (*study.config.pairs, *study.config.contrasts)]
     return {
         "pairs": pairs,
         "statistics": study.config.statistics.model_dump(mode="json"),
         "paper": study.config.paper.model_dump(mode="json") if study.config.paper else None,
-        "numbers": contents_of([PAPER_NUMBERS, PAPER_STATISTICS, PAPER_CLAIMS]) if stage in SHOW_PAPER else None,
-        "sizes": sizes(study) if stage in SHOW_PAPER else None,
-        "figures": _facts_of_figures(study) if stage in SHOW_PAPER else None,
-        "code": code_fingerprint(stage, *_code_of_things(study), *added_files()),
+        "numbers": contents_of([PAPER_NUMBERS, PAPER_STATISTICS, PAPER_CLAIMS]) if script in SHOW_PAPER else None,
+        "sizes": sizes(study) if script in SHOW_PAPER else None,
+        "figures": _facts_of_figures(study) if script in SHOW_PAPER else None,
+        "code": code_fingerprint(script, *_code_of_things(study), *added_files()),
         **_own_tasks(study),
         **_dials(study),
     }
@@ -203,15 +204,13 @@ def _facts_of_figures(study: Study) -> dict[str, list[Any]]:
     }
 
 
-def _code_of_things(study: Study) -> list[str]:
-    """Modules of the package's tasks, noises and concepts in the study: they say their titles and the like."""
+def _code_of_things(study: Study) -> list[str | Path]:
+    """Modules of the tasks and noises in the study: they say their titles and the like."""
     kinds = {kind for name in study.config.noise.conditions() if (kind := parse_condition(name).kind)}
-    own = [
+    return [
         *(module for task in study.config.tasks for module in code_of(task)),
         *(module for kind in sorted(kinds) for module in NOISE_KINDS[kind].modules),
-        *(["mechanism/concepts.py"] if study.config.mechanism else []),
     ]
-    return [module for module in own if isinstance(module, str)]
 
 
 def parameters(billions: float) -> str:

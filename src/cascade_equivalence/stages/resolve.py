@@ -1,12 +1,17 @@
 """The stage that brings models: where their weights lie, and which a node needs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.config.sources import PathSource
+from cascade_equivalence.models.architecture import ARCHITECTURES
 from cascade_equivalence.provenance.hashes import state_of
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.study import Study
+
+HEARING = "models/speech_llm/*"
+"""What opens speech LLMs."""
 
 
 def manifest(study: Study, model: str) -> str:
@@ -52,11 +57,30 @@ def part_models(study: Study, model: str) -> dict[str, str]:
 def params(study: Study, model: str) -> dict[str, Any]:
     """What resolved weights depend on. A folder of the user's counts as it is now."""
     spec = study.model(model)
+    added = ARCHITECTURES.all_files() if spec.role == "speech-llm" else ()
     left_out = {"blocks", "billions", "vectors_per_second", *(() if spec.base else ("base", "scale"))}
     params: dict[str, Any] = {
         "spec": spec.model_dump(mode="json", exclude=left_out),
-        "code": code_fingerprint("resolve", *study.opened_by(model)),
+        "code": code_fingerprint("resolve_model", "models/speech_llm/architectures.py", *added, without=(HEARING,)),
     }
     if isinstance(spec.source, PathSource):
         params["folder"] = state_of(spec.source, spec.gguf, Path(study.models))
     return params
+
+
+def code_opening(
+    study: Study, script: str, models: Iterable[str], *own: str | Path, without: Iterable[str] = ()
+) -> str:
+    """The fingerprint of a node that opens models: what opens speech LLMs counts where one of them is.
+
+    Args:
+        study: The study.
+        script: As in :func:`.code_fingerprint`, and so are the others.
+        models: The models.
+        own: What is particular to the node.
+        without: What it does not run.
+    """
+    # Which architecture a checkpoint is of shows only when it is there.
+    if any(study.model(name).role == "speech-llm" for name in models):
+        return code_fingerprint(script, *own, *ARCHITECTURES.all_files(), without=without)
+    return code_fingerprint(script, *own, without=(*without, HEARING))

@@ -19,9 +19,10 @@ def extracted(study: Study, task: str, voice: str) -> list[str]:
 def fetch_params(study: Study, task: str) -> dict[str, Any]:
     """What a fetched set depends on."""
     if (dataset := study.task(task).dataset) is not None:
-        return {"dataset": dataset.read_from(), "code": code_fingerprint("fetch_dataset")}
-    files = [file.model_dump(mode="json") for file in study.set_resources(task).pin.texts]
-    return {"files": files, "code": code_fingerprint("fetch_set")}
+        code = code_fingerprint("fetch_set", without=["tasks/sources/fetch.py"])
+        return {"dataset": dataset.read_from(), "code": code}
+    files = [file.model_dump(mode="json") for file in items.known_set(study, task).pin.texts]
+    return {"files": files, "code": code_fingerprint("fetch_set", without=["tasks/sources/dataset.py"])}
 
 
 def archive(study: Study, task: str) -> list[str]:
@@ -31,18 +32,18 @@ def archive(study: Study, task: str) -> list[str]:
 
 def archive_params(study: Study, task: str) -> dict[str, Any]:
     """What a fetched archive depends on."""
-    recordings = study.set_resources(task).pin.recordings
+    recordings = items.known_set(study, task).pin.recordings
     archive = recordings.archive.model_dump(mode="json") if recordings else None
-    return {"archive": archive, "code": code_fingerprint("fetch_set")}
+    return {"archive": archive, "code": code_fingerprint("fetch_set", without=["tasks/sources/dataset.py"])}
 
 
 def recordings_params(study: Study, task: str) -> dict[str, Any]:
     """What the recordings of a set depend on, beside its items and its archive."""
     if (dataset := study.task(task).dataset) is not None:
         columns = {str(field): column for field, column in study.task(task).columns.items()}
-        code = code_fingerprint("dataset_clips", *code_of(task))
+        code = code_fingerprint("extract_audio", *code_of(task), without=["speech/set_recordings.py"])
         return {"dataset": dataset.read_from(), "columns": columns, "code": code}
-    known = study.set_resources(task)
+    known = items.known_set(study, task)
     lines = [[line.clip, line.treatment] for line in known.exclusions.lines]
     settings = known.pin.recordings.model_dump(mode="json") if known.pin.recordings else None
     return {
@@ -51,5 +52,5 @@ def recordings_params(study: Study, task: str) -> dict[str, Any]:
         "known": lines,
         "max_seconds": study.config.speech.max_seconds,
         "complete": study.config.items.complete,
-        "code": code_fingerprint("recordings", *code_of(task)),
+        "code": code_fingerprint("extract_audio", *code_of(task), without=["tasks/own.py", "speech/dataset_clips.py"]),
     }

@@ -47,7 +47,7 @@ def all_answers(study: Study) -> list[str]:
 def clip_params(study: Study) -> dict[str, Any]:
     """What silent clips depend on, beside the spoken ones."""
     most = study.config.speech.silence_items
-    return {"code": code_fingerprint("silence")} | ({} if most is None else {"items": most})
+    return {"code": code_fingerprint("silence_speech")} | ({} if most is None else {"items": most})
 
 
 def clip_need(study: Study, task: str) -> Need:
@@ -62,5 +62,5 @@ def params(study: Study) -> dict[str, Any]:
     return settings | {
         "systems": systems(study),
         "pairs": [list(pair) for pair in pairs(study)],
-        "code": code_fingerprint("floor"),
+        "code": code_fingerprint("compare_over_silence"),
     }

@@ -1,5 +1,6 @@
 """The stage that makes clean speech, a file a task and voice."""
 
+from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.conditions import CLEAN
@@ -30,6 +31,11 @@ def files_of(study: Study, task: str, condition: str) -> list[str]:
     return [file(study, task, voice, condition) for voice in study.voices_of(task, condition)]
 
 
+def code_of(*providers: str) -> list[str | Path]:
+    """What is particular to the code of providers of voices: modules of the package, files of plugins."""
+    return [*(module for name in providers for module in VOICES[name].modules), *VOICES.files(*providers)]
+
+
 def params(study: Study, task: str, voice: str) -> dict[str, Any]:
     """What the clean speech of a voice depends on, beside the items.
 
@@ -37,7 +43,7 @@ def params(study: Study, task: str, voice: str) -> dict[str, Any]:
     """
     spec = study.config.definitions.voices[voice]
     provider = VOICES[spec.provider]
-    code = code_fingerprint("speech", *provider.modules, *VOICES.files(provider.name))
+    code = code_fingerprint("synthesize_speech", *code_of(spec.provider))
     params = {"voice": spec.sound(), "max_seconds": study.config.speech.max_seconds, "code": code}
     if provider.files is not None and not sets.extracted(study, task, voice):
         params["recordings"] = study.remembered_hashes.of_set(provider.files(spec, task))

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from cascade_equivalence.stages import needs, opened_models
-from cascade_equivalence.stages.fingerprint import code_fingerprint
+from cascade_equivalence.stages import needs, opened_models, resolve
 from cascade_equivalence.stages.needs import Need, model_need
 from cascade_equivalence.stages.study import Study
 
@@ -30,17 +29,17 @@ def params(study: Study, opened: str) -> dict[str, Any]:
         "layers": opened_models.layers(study, opened),
         "positions": study.mechanism.states.positions,
         "seed": study.mechanism.states.seed if opened != model else None,
-        "code": code_fingerprint("states"),
     }
     if not study.is_speech_llm(model):
-        return settings | {"dtype": study.config.transcribe.dtype, "model": code_fingerprint("transcribe")}
+        code = resolve.code_opening(study, "capture_states", [model], without=["models/answering.py"])
+        return settings | {"dtype": study.config.transcribe.dtype, "code": code}
     prompts = {task: study.task(task).asked() for task in study.mechanism.states.tasks}
     return settings | {
         "dtype": study.config.answer.dtype,
         "system_prompt": study.config.answer.system_prompt,
         "prompts": prompts,
         "chat": study.model(study.text_model(model)).chat,
-        "model": code_fingerprint("answer") + code_fingerprint("listen"),
+        "code": resolve.code_opening(study, "capture_states", [model]),
     }
 
 

@@ -6,14 +6,13 @@ What a stage makes of them is in the module of the stage.
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cascade_equivalence.conditions import CLEAN, SILENCE
 from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.elsewhere import answers_elsewhere, endpoint_of
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
-from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import ModelSpec, TranscriptsSource
 from cascade_equivalence.config.spoken import clean_voices
 from cascade_equivalence.config.study import (
@@ -29,12 +28,8 @@ from cascade_equivalence.config.study import (
     SystemSpec,
     TaskSpec,
 )
-from cascade_equivalence.models.architecture import ARCHITECTURES
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.record import HASHES, RECORDS
-
-if TYPE_CHECKING:
-    from cascade_equivalence.tasks.sources.resources import SetResources
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ class Study:
         self.models = config.models_folder.as_posix()
         self.sets = config.items.sets_folder.as_posix()
         # What was found already of sets, and of models' sizes in billions of parameters: many nodes ask for the same.
-        self._known_sets: dict[str, SetResources] = {}
+        self.known_sets: dict[str, Any] = {}
         self.known_sizes: dict[str, float] = {}
 
     def resolved(self) -> dict[str, Any]:
@@ -188,10 +183,6 @@ class Study:
         """Whether a model is a speech LLM."""
         return name not in GIVEN and self.model(self.listener(name)).role == "speech-llm"
 
-    def opened_by(self, model: str) -> tuple[Path, ...]:
-        """Files of plugins that a model's checkpoint may be opened by: its architecture shows only when it is there."""
-        return ARCHITECTURES.all_files() if self.model(model).role == "speech-llm" else ()
-
     @cached_property
     def apis(self) -> dict[str, ApiSpec]:
         """Systems that a service answers for, by name: of kind ``api``, and cascades whose LLM an endpoint runs."""
@@ -242,16 +233,6 @@ class Study:
     def recordings_folder(self) -> Path:
         """Folder for the recordings that are made from the sets' archives."""
         return self.config.items.sets_folder / "recordings"
-
-    def set_resources(self, task: str) -> "SetResources":
-        """What the project knows of a task's published set."""
-        from cascade_equivalence.tasks.sources.resources import NOTHING_KNOWN, read_resources
-
-        if TASKS[task].dataset is not None:
-            return NOTHING_KNOWN
-        if task not in self._known_sets:
-            self._known_sets[task] = read_resources(task, TASKS[task].resources)
-        return self._known_sets[task]
 
     @cached_property
     def remembered_hashes(self) -> FileHashes:

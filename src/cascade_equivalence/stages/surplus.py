@@ -34,7 +34,7 @@ def params(study: Study, task: str) -> dict[str, Any]:
     """What a surplus depends on, beside speech, transcripts and items."""
     settings = study.config.surplus.model_dump(mode="json", exclude={"tasks", "voices"})
     sampling = study.config.statistics.model_dump(mode="json", include={"draws", "confidence"})
-    return settings | sampling | {"task": task, "code": code_fingerprint("surplus")}
+    return settings | sampling | {"task": task, "code": code_fingerprint("measure_surplus")}
 
 
 def need(study: Study, task: str) -> Need:

@@ -5,10 +5,13 @@ from typing import Any
 
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.hashes import contents_of
-from cascade_equivalence.stages import items, needs
+from cascade_equivalence.stages import items, needs, resolve
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.needs import Need, counting_need, model_need
 from cascade_equivalence.stages.study import Study
+
+OUTSIDE, RUN, NODES = "models/transcription/outside.py", "models/transcription/run.py", "nodes/*"
+"""What reads transcripts of other programs, what runs recognisers, what asks speech LLMs and takes given texts."""
 
 
 def file(study: Study, asr: str, task: str, condition: str) -> str:
@@ -28,19 +31,19 @@ def params(study: Study, asr: str) -> dict[str, Any]:
         return {"service": service, "code": code_fingerprint("transcribe_api")}
     if (source := study.transcripts_of(asr)) is not None:
         files = sorted(contents_of(source.files, study.remembered_hashes).values(), key=str)
-        code = code_fingerprint("transcripts", "models/transcription/outside.py")
+        code = code_fingerprint("transcribe", without=(RUN, NODES))
         return {"files": files, "columns": dict(source.columns), "code": code}
     if not study.hearing_models(asr):
-        return {"code": code_fingerprint("transcripts")}
+        return {"code": resolve.code_opening(study, "transcribe", [], without=(RUN, OUTSIDE))}
     if not study.is_speech_llm(asr):
         settings = study.config.transcribe.model_dump(mode="json", exclude={"batch_size"})
-        return settings | {"code": code_fingerprint("transcribe")}
+        return settings | {"code": code_fingerprint("transcribe", without=(OUTSIDE, NODES))}
     spec = study.model(asr)
     prompt = spec.transcription.model_dump(mode="json") if spec.transcription else None
     return study.answer_settings() | {
         "prompt": prompt,
         "chat": study.model(study.text_model(asr)).chat,
-        "code": "".join(map(code_fingerprint, ("answer", "listen", "transcripts"))),
+        "code": resolve.code_opening(study, "transcribe", study.transcribing_models(asr), without=(RUN, OUTSIDE)),
     }
 
 

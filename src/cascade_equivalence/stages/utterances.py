@@ -40,7 +40,7 @@ def params(study: Study) -> dict[str, Any]:
         "seed": states.seed,
         "test_share": probes.test_share,
         "pitch": [probes.pitch_low, probes.pitch_high],
-        "code": code_fingerprint("utterances"),
+        "code": code_fingerprint("draw_utterances"),
     }
 
 

@@ -4,7 +4,6 @@ import string
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
 from pathlib import Path, PurePath
 from typing import Any, get_args
 
@@ -17,21 +16,19 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import FOREIGN, Item, Task, checked
 from cascade_equivalence.tasks.cleaning import clean_text
 from cascade_equivalence.tasks.items import check_items
+from cascade_equivalence.tasks.own_rows import audio_name, list_of, name_of, rows_of, said
 from cascade_equivalence.tasks.parsing import matches_alias, parse_free, parse_option
-from cascade_equivalence.tasks.published import foreign_bytes, read_csv, read_csv_records, read_rows
+from cascade_equivalence.tasks.published import foreign_bytes
 from cascade_equivalence.tasks.sources.dataset import FetchedDataset, fetched_dataset
 from cascade_equivalence.tasks.sources.dataset_rows import dataset_rows, sound_rows
 from cascade_equivalence.tasks.sources.pins import MANIFEST
 
-BETWEEN = "|"
-"""Between the entries of a list, in a cell of a CSV file."""
 FIELDS: tuple[str, ...] = get_args(ItemField)
 SPEAKER, VOICE = "speaker", "voice"
 ASKED_FOR = (SPEAKER, VOICE)
 """Fields that are read only where `columns` names them: other programs call something else so."""
 UNEVEN = 5
 """Times that the commonest label is commoner than the rarest, from which on it is told."""
-READABLE = (".csv", ".jsonl", ".json", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -150,7 +147,7 @@ class OwnTask(Task):
                 sound = row[column] if isinstance(row[column], Mapping) else {}
                 if not sound.get("bytes"):
                     raise ValueError(f"{column!r} holds no sound: it may lie in a file beside, which is not fetched")
-                yield Sound(item.id, _name(row[voice], VOICE) if voice else "", sound["bytes"])
+                yield Sound(item.id, name_of(row[voice], VOICE) if voice else "", sound["bytes"])
         except FOREIGN as error:
             raise StudyError(f"{self._page}, row {max(1, number)}: {error}") from error
 
@@ -210,17 +207,17 @@ class OwnTask(Task):
 
     def _item(self, found: Mapping[str, Any], number: int, groups: dict[str, str]) -> Item:
         """One row as an item; items with the same text are of one group where there are no groups."""
-        text, label = clean_text(_said(found["text"], "text")), _said(found["label"], "label").strip()
-        name = _name(found["id"], "id") or PurePath(_audio_name(found["audio"])).stem or f"{number:05}"
+        text, label = clean_text(said(found["text"], "text")), said(found["label"], "label").strip()
+        name = name_of(found["id"], "id") or PurePath(audio_name(found["audio"])).stem or f"{number:05}"
         options: tuple[str, ...] = ()
         if self.has_options:
-            options = tuple(" ".join(option.split()) for option in _list(found["options"], "options"))
+            options = tuple(" ".join(option.split()) for option in list_of(found["options"], "options"))
             self._check_options(options)
         if self.has_options and label in options:
             label = string.ascii_uppercase[options.index(label)]
-        group = _name(found["group"], "group") or groups.setdefault(text, name)
-        aliases = tuple(_list(found["aliases"], "aliases"))
-        wider = tuple((each, _said(found[each], each)) for each in self.wider)
+        group = name_of(found["group"], "group") or groups.setdefault(text, name)
+        aliases = tuple(list_of(found["aliases"], "aliases"))
+        wider = tuple((each, said(found[each], each)) for each in self.wider)
         return checked(Item(name, text, label, group, options, aliases, wider=wider))
 
     def _check_options(self, options: Sequence[str]) -> None:
@@ -232,37 +229,8 @@ class OwnTask(Task):
 
     def _published_items(self, path: Path, earlier: int) -> Iterator[Item]:
         groups: dict[str, str] = {}
-        for number, row in enumerate(_rows(path), earlier + 1):
+        for number, row in enumerate(rows_of(path), earlier + 1):
             yield self._item(self._found(row), number, groups)
-
-
-def read_columns(path: Path) -> list[str]:
-    """The names of a file's columns, as its first row has them.
-
-    Raises:
-        StudyError: It cannot be read, or has no row.
-    """
-    try:
-        row = next(iter(_rows(path)), None)
-    except OSError as error:
-        raise StudyError(f"{path} cannot be read ({error.strerror})") from error
-    except FOREIGN as error:
-        raise StudyError(f"{path}: {error}") from error
-    if row is None:
-        raise StudyError(f"{path} has no items")
-    return [str(name) for name in row if name is not None]
-
-
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    if path.suffix not in READABLE:
-        raise ValueError(f"its name ends in none of {', '.join(READABLE)}")
-    if path.suffix != ".csv":
-        yield from read_rows(path)
-        return
-    head = next(iter(read_csv(path)), [])
-    if twice := [name for name, count in Counter(head).items() if count > 1]:
-        raise ValueError(f"two columns are called {twice[0]!r}")
-    yield from read_csv_records(path)
 
 
 def remarks_on(items: Sequence[Item], files: Sequence[Path]) -> list[str]:
@@ -284,35 +252,8 @@ def _text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _name(value: object, field: str) -> str:
-    """A name; empty where there is none."""
-    return "" if value is None or value == "" else _said(value, field).strip()
-
-
-def _audio_name(value: object) -> str:
-    """The name of a recording's file; of a data set, sound may come with it."""
-    return _name(value.get("path") if isinstance(value, Mapping) else value, "audio")
-
-
 def _dataset(entry: object) -> DatasetSpec | None:
     try:
         return DatasetSpec.model_validate(entry) if entry else None
     except ValidationError:
         return None
-
-
-def _said(value: object, field: str) -> str:
-    if value is None or isinstance(value, bool | list | dict) or (isinstance(value, float) and isnan(value)):
-        raise ValueError(f"`{field}` is {value!r}, which is no text")
-    return str(value)
-
-
-def _list(value: object, field: str) -> list[str]:
-    """A list, or a cell with the sign between its entries; empty where there is none."""
-    if value is None or value == "":
-        return []
-    if isinstance(value, str):
-        return [entry.strip() for entry in value.split(BETWEEN)]
-    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        return value
-    raise ValueError(f"`{field}` is {value!r}, which is no list of texts")

@@ -141,17 +141,6 @@ def matches_alias(answer: str, aliases: Iterable[str]) -> bool:
     return answer not in ("", INVALID) and any(answer in _alias_forms(alias) for alias in aliases)
 
 
-def contains_alias(answer: str, aliases: Iterable[str]) -> bool:
-    """Whether the words of one alias occur in an answer, in order and without gaps, once both are normalised.
-
-    Looser than the exact match, as some harnesses score: "it is Paris in France" contains "Paris".
-    """
-    if answer == INVALID:
-        return False
-    words = f" {normalize_answer(answer)} "
-    return any(f" {form} " in words for alias in aliases for form in _alias_forms(alias))
-
-
 def _first_alone(
     lines: Sequence[str],
     read: Callable[[str], str],

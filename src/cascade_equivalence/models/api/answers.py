@@ -12,90 +12,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api.asking import ApiCaller, Call, Stopped
 from cascade_equivalence.models.api.costs import most, output_limit
 from cascade_equivalence.models.api.ending import ended_by_exceptions
-from cascade_equivalence.models.api.exchange import Client, Unanswered, turns_of
+from cascade_equivalence.models.api.exchange import Unanswered, turns_of
 from cascade_equivalence.models.api.failures import utc
 from cascade_equivalence.models.api.keys import OFFLINE, api_key, is_offline
 from cascade_equivalence.models.api.ledger import BudgetReached, Ledger
 from cascade_equivalence.models.api.limits import Clock, RateLimit
-from cascade_equivalence.models.api.records import (
-    StoredAnswer,
-    question_key,
-    read_store,
-)
+from cascade_equivalence.models.api.records import StoredAnswer, question_key, read_store
+from cascade_equivalence.models.api.system import ApiSystem, open_client
 from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.models.store import UNANSWERED, Store
 from cascade_equivalence.progress import Advance, progress
-from cascade_equivalence.secrets import hidden
-
-LEDGER = "ledger.jsonl"
 
 REASONS_SHOWN = 5
 
 GIVE_UP_AFTER = 10
 """Questions in a row without an answer after which a job asks no more: the provider is out of order."""
-
-
-@dataclass(frozen=True)
-class ApiSystem:
-    """A system behind an API, or a model behind an endpoint, in a study.
-
-    Attributes:
-        name: The system's name, or the recogniser's.
-        spec: Its definition.
-        config: How the study uses APIs.
-        folder: Where the jobs of the study share the ledger and the limits; it outlives a run.
-        role: What is asked: a speech LLM about clips, an LLM about texts, or a recogniser for transcripts.
-    """
-
-    name: str
-    spec: ApiSpec
-    config: ApiConfig
-    folder: Path
-    role: Literal["speech-llm", "llm", "asr"] = "speech-llm"
-
-    def ledger(self) -> Ledger:
-        """The study's account."""
-        return Ledger(self.folder / LEDGER, self.config.budget, self.spec.currency)
-
-
-def open_client(spec: ApiSpec, key: str, role: str = "speech-llm") -> Client:
-    """The client of a spec's provider.
-
-    Args:
-        spec: Who is asked.
-        key: The API key.
-        role: What is asked, as :class:`ApiSystem` has it.
-
-    Raises:
-        StudyError: The environment's proxy is none.
-    """
-    import httpx2
-
-    try:
-        if spec.provider == "gemini":
-            from cascade_equivalence.models.api.client_gemini import GeminiClient
-
-            return GeminiClient(spec, key)
-        if role == "asr":
-            from cascade_equivalence.models.api.client_transcription import TranscriptionClient
-
-            return TranscriptionClient(spec, key)
-        from cascade_equivalence.models.api.client_openai import OpenAIClient
-
-        return OpenAIClient(spec, key)
-    except (ValueError, httpx2.InvalidURL) as error:
-        # The error may quote the proxy's password.
-        raise StudyError(
-            f"{spec.endpoint} cannot be asked through the proxy of the environment ({hidden(error)}): correct "
-            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
-        ) from None
 
 
 def ask_questions(
