@@ -188,10 +188,11 @@ class ItemsConfig(Closed):
 class TranscribeConfig(Closed):
     """How speech becomes text. Greedy, English."""
 
-    engine: Literal["openai-whisper", "faster-whisper", "hybrid"] = Field(
+    engine: Literal["openai-whisper", "faster-whisper", "hybrid", "auto"] = Field(
         default="openai-whisper",
-        description="`openai-whisper` (torch), `faster-whisper` (CTranslate2), or `hybrid`: the encoder in torch, the "
-        "decoder in CTranslate2.",
+        description="`openai-whisper` (torch), `faster-whisper` (CTranslate2), `hybrid`: the encoder in torch, the "
+        "decoder in CTranslate2; or `auto`: the fastest on the processor that plans the study, chosen once a study. "
+        "Engines do not write quite the same.",
     )
     window: Literal["whole", "clip"] = Field(
         default="whole",
