@@ -1,12 +1,12 @@
-"""Measures the peak memory of nodes that hear, over the number of clips in their file.
+"""Measures the peak memory of nodes that hear or make clips, over the number of clips in their file.
 
     python benchmarks/memory.py
 
 Each measurement is a process of its own, which does what the node does: reads the clips, asks the models, writes
 the table. The models have random weights and a width of 16: what is left is what a clip costs beside a model. Clips are
-noise, so that FLAC cannot make them smaller and none of them is answered from the store. Peaks are the kernel's
-(`VmHWM`). Clips are heard in the order of their lengths: where these differ, the last hundreds of many are longer than
-of few.
+noise, so that FLAC cannot make them smaller and none of them is answered from the store; what speaks draws them. Peaks
+are the kernel's (`VmHWM`). Clips are heard in the order of their lengths: where these differ, the last hundreds of many
+are longer than of few.
 """
 
 import argparse
@@ -23,7 +23,7 @@ OF = {"task": "sst2", "voice": "us", "condition": "clean"}
 MEGA = 1e6
 
 
-def make_clips(count: int, shortest: float, longest: float) -> Iterator:
+def make_clips(count: int, shortest: float, longest: float, voice: str = "us") -> Iterator:
     """Noise of some lengths, each clip another."""
     import numpy as np
 
@@ -31,11 +31,11 @@ def make_clips(count: int, shortest: float, longest: float) -> Iterator:
     from cascade_equivalence.speech.waveform import SAMPLING_RATE, encode_flac
 
     for number in range(count):
-        draws = np.random.default_rng(number)
+        draws = np.random.default_rng([number, len(voice)])
         seconds = draws.uniform(shortest, longest)
         flac = encode_flac(draws.uniform(-0.5, 0.5, int(seconds * SAMPLING_RATE)).astype(np.float32))
-        text = "a film of no interest to anybody at all"
-        yield Clip(f"item-{number}", "us", flac, SAMPLING_RATE, seconds, "noise", text, hash_audio(flac))
+        text = f"a film of no interest to anybody at all, take {number}"
+        yield Clip(f"{voice}-{number}", voice, flac, SAMPLING_RATE, seconds, "noise", text, hash_audio(flac))
 
 
 def write(folder: Path, count: int, shortest: float, longest: float) -> None:
@@ -45,6 +45,7 @@ def write(folder: Path, count: int, shortest: float, longest: float) -> None:
     from cascade_equivalence.speech.clips import write_clips
 
     write_clips(make_clips(count, shortest, longest), folder / "clips.parquet", OF)
+    write_clips(make_clips(count, shortest, longest, "other"), folder / "pool.parquet", OF)
     if not (folder / "models").exists():
         build_all(folder / "models")
 
@@ -91,6 +92,65 @@ def implicit(folder: Path) -> None:
     implicit_texts(_questions(clips), files, config, folder / "store.jsonl", "clips")
 
 
+def synthesize(folder: Path) -> None:
+    """The node that speaks, in a voice that draws noise."""
+    from contextlib import nullcontext
+    from shutil import rmtree
+    from typing import Literal
+
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from cascade_equivalence.config.names import VOICES
+    from cascade_equivalence.config.speech import Voice
+    from cascade_equivalence.speech.clips import write_clips
+    from cascade_equivalence.speech.make import make_clips as spoken
+    from cascade_equivalence.speech.provider import VoiceProvider
+    from cascade_equivalence.speech.synthesize import Utterance
+    from cascade_equivalence.speech.waveform import SAMPLING_RATE
+
+    class Drawn(Voice):
+        provider: Literal["drawn"]
+
+    class Speaker:
+        name = "drawn"
+
+        def identity(self) -> str:
+            return "drawn"
+
+        def speak(self, text: str, style: str | None) -> np.ndarray:
+            draws = np.random.default_rng(lengths[text][0])
+            return draws.uniform(-0.5, 0.5, int(lengths[text][1] * SAMPLING_RATE)).astype(np.float32)
+
+    VOICES.add(VoiceProvider(name="drawn", spec=Drawn, open=lambda *_: nullcontext(Speaker())))
+    table = pq.read_table(folder / "clips.parquet", columns=["text", "seconds"]).to_pylist()
+    lengths = {row["text"]: (number, row["seconds"]) for number, row in enumerate(table)}
+    items = [Utterance(str(number), text) for text, (number, _) in lengths.items()]
+    rmtree(folder / "speech", ignore_errors=True)
+    made = spoken(items, "sst2", "us", Drawn(provider="drawn"), 30.0, folder / "speech", 1)
+    write_clips(made, folder / "made.parquet", OF)
+
+
+def noise(folder: Path) -> None:
+    """The node that mixes babble, out of as many clips of another voice."""
+    from cascade_equivalence.conditions import parse_condition
+    from cascade_equivalence.config.speech import NoiseConfig
+    from cascade_equivalence.speech.clips import read_clips, write_clips
+    from cascade_equivalence.speech.kinds import make_condition
+
+    clean, pool = (read_clips(folder / f"{name}.parquet") for name in ("clips", "pool"))
+    made = make_condition(clean, "sst2", parse_condition("snr10"), NoiseConfig(snr_db=[10]), pool)
+    write_clips(made, folder / "made.parquet", OF)
+
+
+def silence(folder: Path) -> None:
+    """The node that silences clips."""
+    from cascade_equivalence.speech.clips import read_clips, write_clips
+    from cascade_equivalence.speech.silence import silenced
+
+    write_clips(silenced(read_clips(folder / "clips.parquet")), folder / "made.parquet", OF)
+
+
 def _questions(clips: list) -> list:
     from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
     from cascade_equivalence.models.question import Question
@@ -100,7 +160,9 @@ def _questions(clips: list) -> list:
     return [Question((turn,), "", {}, recording) for recording in recordings(clips)]
 
 
-NODES: dict[str, Callable[[Path], None]] = {"transcribe": transcribe, "answer": answer, "implicit": implicit}
+NODES: dict[str, Callable[[Path], None]] = {
+    node.__name__: node for node in (transcribe, answer, implicit, synthesize, noise, silence)
+}
 
 
 def measure(node: str, folder: Path) -> tuple[float, float]:

@@ -1,5 +1,7 @@
 """A kind of noise: the hum of the mains, a tone of 50 Hz with its first overtones."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cascade_equivalence.conditions import NOISE_KINDS, RATIO
@@ -19,7 +21,7 @@ def hum(samples: int) -> Waveform:
     return np.sum(list(tones), axis=0).astype(np.float32)
 
 
-def add_hum(asked: Mixing) -> list[Clip]:
+def add_hum(asked: Mixing) -> Iterator[Clip]:
     """Each clip with hum behind it, at the ratio that was asked for."""
     return mix_clips(asked.clean, lambda clip: hum(decode(clip).size), asked.task, asked.level)
 

@@ -77,7 +77,7 @@ class Speech:
         made_of = kind.made_of(config)
         pool = self.pool if made_of == "voices" else ()
         folder = self.folder if made_of in ("folder", "musan") else None
-        return make_condition(clips, "sst2", Condition(kind.name, level), config, pool, folder)
+        return list(make_condition(clips, "sst2", Condition(kind.name, level), config, pool, folder))
 
 
 @pytest.fixture(scope="module")

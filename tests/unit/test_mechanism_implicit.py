@@ -16,6 +16,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism import implicit
 from cascade_equivalence.mechanism.bags import Pieces
 from cascade_equivalence.mechanism.implicit import implicit_texts, implicit_transcripts
+from cascade_equivalence.models import question as question_module
 from cascade_equivalence.models.question import ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, Capabilities, SpeechLLM
@@ -88,7 +89,7 @@ def test_company_changes_nothing(model: SpeechLLM, monkeypatch: pytest.MonkeyPat
     assert model.text.usable_prefix(rows) > 0
     assert together == all_texts(model, QUESTIONS, 1) == all_texts(model, QUESTIONS[::-1], 3)[::-1]
     assert together == [all_texts(model, [one], 4)[0] for one in QUESTIONS]
-    monkeypatch.setattr(implicit, "HEARD_AT_ONCE", 2)
+    monkeypatch.setattr(question_module, "HEARD_AT_ONCE", 2)
     assert all_texts(model, QUESTIONS, 4) == together
 
 

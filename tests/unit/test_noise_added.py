@@ -43,7 +43,7 @@ def mains(samples: int) -> np.ndarray:
 
 
 def add_hum(asked: Mixing) -> list[Clip]:
-    return mix_clips(asked.clean, lambda clip: mains(decode(clip).size), asked.task, asked.level)
+    return list(mix_clips(asked.clean, lambda clip: mains(decode(clip).size), asked.task, asked.level))
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def clean(tmp_path: Path) -> list[Clip]:
 def test_a_kind_that_loses_a_clip_is_told(clean: list[Clip]) -> None:
     NOISE_KINDS.add(NoiseKind(name="gap", prefix="gap", scale=RATIO, mix=lambda asked: list(asked.clean)[1:]))
     with pytest.raises(StudyError, match=Path(__file__).name):
-        make_condition(clean, "sst2", parse_condition("gap3"), NoiseConfig())
+        list(make_condition(clean, "sst2", parse_condition("gap3"), NoiseConfig()))
 
 
 def test_a_kind_that_gives_new_sound_an_old_hash_is_told(clean: list[Clip]) -> None:
@@ -76,7 +76,7 @@ def test_a_kind_that_gives_new_sound_an_old_hash_is_told(clean: list[Clip]) -> N
 
     NOISE_KINDS.add(NoiseKind(name="half", prefix="half", scale=RATIO, mix=shorter))
     with pytest.raises(StudyError, match=f"{Path(__file__).name}.*sha256"):
-        make_condition(clean, "sst2", parse_condition("half3"), NoiseConfig())
+        list(make_condition(clean, "sst2", parse_condition("half3"), NoiseConfig()))
 
 
 def test_the_config_takes_its_levels_and_the_graph_has_its_conditions(hum: NoiseKind) -> None:

@@ -60,7 +60,7 @@ def study(**places: object) -> Study:
 @pytest.mark.parametrize("samples", [1, 400, SAMPLING_RATE])
 def test_a_silent_clip_is_as_long_and_holds_nothing(samples: int) -> None:
     spoken = [clip(samples), clip(samples + 7, "b")]
-    made = silenced(spoken)
+    made = list(silenced(spoken))
     assert [(each.id, each.voice, each.text, each.seconds) for each in made] == [
         (each.id, each.voice, "", each.seconds) for each in spoken
     ]
@@ -88,7 +88,7 @@ def test_silence_is_a_condition_without_a_kind_of_noise_or_a_level() -> None:
     assert sort_conditions([SILENCE, "snr0", CLEAN, "reverb600"]) == [CLEAN, "snr0", "reverb600", SILENCE]
     assert families([SILENCE, CLEAN]) == {}
     with pytest.raises(StudyError, match="clean speech is no noise"):
-        make_condition([], "sst2", parse_condition(CLEAN), NoiseConfig())
+        list(make_condition([], "sst2", parse_condition(CLEAN), NoiseConfig()))
 
 
 # -- what is planned --------------------------------------------------------------------------------------------------

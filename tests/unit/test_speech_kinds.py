@@ -69,7 +69,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def heard(clean: list[Clip], name: str, music: Path | None = None, config: NoiseConfig = CONFIG) -> list[Clip]:
-    return make_condition(clean, "sst2", parse_condition(name), config, folder=music)
+    return list(make_condition(clean, "sst2", parse_condition(name), config, folder=music))
 
 
 def test_kinds_and_clips_share_no_random_numbers(clean: list[Clip]) -> None:
@@ -114,7 +114,7 @@ def test_music_needs_a_folder_with_music(clean: list[Clip], tmp_path: Path) -> N
     with pytest.raises(StudyError, match="music has no folder"):
         heard(clean, "music5")
     with pytest.raises(StudyError, match="is no noise"):
-        make_condition(clean, "sst2", Condition(), CONFIG)
+        list(make_condition(clean, "sst2", Condition(), CONFIG))
 
 
 # -- stationary noise --------------------------------------------------------------------------------------------------

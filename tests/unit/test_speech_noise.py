@@ -70,7 +70,7 @@ def test_loud_noise_scales_the_mix_down_and_light_noise_leaves_the_speech_alone(
 ) -> None:
     clean = speech["us"][0]
     noise = clip_babble(clean, clip_talkers(pool), "sst2", CONFIG)
-    loud, light = (add_babble([clean], pool, "sst2", snr, CONFIG)[0] for snr in (-20, 20))
+    loud, light = (next(add_babble([clean], pool, "sst2", snr, CONFIG)) for snr in (-20, 20))
     assert parts(light, decode(clean), noise)[0] == pytest.approx(1, abs=1e-4)
     assert parts(loud, decode(clean), noise)[0] < 0.9
     assert np.abs(decode(loud)).max() == pytest.approx(0.99, abs=1e-3)
@@ -115,25 +115,25 @@ def test_every_talker_is_chosen_some_time(pool: list[Clip]) -> None:
 
 def test_pool_that_is_too_small_is_explained(speech: dict[str, list[Clip]]) -> None:
     with pytest.raises(StudyError, match=r"needs 4 talkers .* of 12 recordings only 0"):
-        add_babble(speech["us"], speech["us"], "sst2", 5, CONFIG)
+        list(add_babble(speech["us"], speech["us"], "sst2", 5, CONFIG))
     with pytest.raises(StudyError, match=r"needs 4 talkers .* of 4 recordings only 3"):
-        add_babble(speech["us"][:1], speech["heart"][:4], "sst2", 5, CONFIG)
+        list(add_babble(speech["us"][:1], speech["heart"][:4], "sst2", 5, CONFIG))
     # Two voices that say the same words are one talker's worth
     with pytest.raises(StudyError, match="of 8 recordings only 3"):
-        add_babble(speech["us"][:1], speech["heart"][:4] + speech["f5"][:4], "sst2", 5, CONFIG)
+        list(add_babble(speech["us"][:1], speech["heart"][:4] + speech["f5"][:4], "sst2", 5, CONFIG))
 
 
 def test_silent_clips_are_neither_mixed_nor_talkers(speech: dict[str, list[Clip]], pool: list[Clip]) -> None:
     silent = replace(speech["heart"][0], problem="silent")
     assert clip_talkers([silent, pool[1]]) == clip_talkers([pool[1]])
     with pytest.raises(StudyError, match="clip item-0 in voice heart is silent"):
-        add_babble([replace(silent, flac=b"")], pool, "sst2", 5, CONFIG)
+        list(add_babble([replace(silent, flac=b"")], pool, "sst2", 5, CONFIG))
 
 
 def test_ratio_that_16_bits_cannot_hold_is_refused(speech: dict[str, list[Clip]], pool: list[Clip]) -> None:
     for snr_db in (95, 300):
         with pytest.raises(StudyError, match="16-bit audio holds no finer noise"):
-            add_babble(speech["us"][:1], pool, "sst2", snr_db, CONFIG)
+            list(add_babble(speech["us"][:1], pool, "sst2", snr_db, CONFIG))
 
 
 def test_talkers_come_from_a_folder_of_sound_files(speech: dict[str, list[Clip]], tmp_path: Path) -> None:
@@ -143,15 +143,15 @@ def test_talkers_come_from_a_folder_of_sound_files(speech: dict[str, list[Clip]]
         soundfile.write(tmp_path / f"mono-{n}.wav", 0.1 * rng.standard_normal(22_050), 22_050)
         soundfile.write(tmp_path / "more" / f"stereo-{n}.flac", 0.1 * rng.standard_normal((80_000, 2)), 44_100)
     (tmp_path / "notes.txt").write_text("no sound")
-    mixed = add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG)
+    mixed = list(add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG))
     assert all(clip.snr_db == pytest.approx(0, abs=0.1) for clip in mixed)
-    assert mixed == add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG)
+    assert mixed == list(add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG))
     assert len(file_talkers(tmp_path)) == 6
     with pytest.raises(StudyError, match=r"needs 7 talkers .* of 6"):
-        add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG.model_copy(update={"talkers": 7}))
+        list(add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG.model_copy(update={"talkers": 7})))
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     with pytest.raises(StudyError, match=r"broken.wav cannot be read"):
-        add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG.model_copy(update={"talkers": 7}))
+        list(add_babble(speech["heart"], tmp_path, "sst2", 0, CONFIG.model_copy(update={"talkers": 7})))
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(StudyError, match="holds no sound files"):

@@ -61,12 +61,12 @@ def test_a_pool_without_bad_files_gives_the_first_draw(pool: Path) -> None:
 
 
 def test_hidden_files_are_no_talkers(pool: Path) -> None:
-    before = add_babble(CLIPS[:2], pool, "sst2", 5, CONFIG)
+    before = list(add_babble(CLIPS[:2], pool, "sst2", 5, CONFIG))
     (pool / ".trash").mkdir()
     for name in ("._good-0.wav", ".DS_Store", ".trash/old.wav"):
         (pool / name).write_bytes(b"system")
     assert len(file_talkers(pool)) == len(find_sound_files(pool, "music")) == 6
-    assert add_babble(CLIPS[:2], pool, "sst2", 5, CONFIG) == before
+    assert list(add_babble(CLIPS[:2], pool, "sst2", 5, CONFIG)) == before
 
 
 def test_a_folder_with_the_name_of_a_sound_file_is_none(pool: Path) -> None:
@@ -83,7 +83,7 @@ def test_silent_files_are_drawn_again_the_same_every_time(pool: Path) -> None:
     assert all(np.array_equal(first, second) for first, second in zip(made, again, strict=True))
     assert all(np.isfinite(one).all() and one.any() for one in made)
     with pytest.raises(StudyError, match=r"needs 7 talkers .*silent-0\.wav"):
-        add_babble(CLIPS[:1], pool, "sst2", 5, CONFIG.model_copy(update={"talkers": 7}))
+        list(add_babble(CLIPS[:1], pool, "sst2", 5, CONFIG.model_copy(update={"talkers": 7})))
 
 
 def test_a_silent_minute_of_a_long_file_is_drawn_again(tmp_path: Path) -> None:
@@ -101,9 +101,9 @@ def test_samples_that_are_not_numbers_name_the_file(tmp_path: Path, value: float
     for number in range(3):
         soundfile.write(tmp_path / f"bad-{number}.wav", bad, SAMPLING_RATE, subtype="FLOAT")
     with pytest.raises(StudyError, match=r"bad-\d\.wav holds samples that are not numbers"):
-        add_babble(CLIPS[:1], tmp_path, "sst2", 5, CONFIG)
+        list(add_babble(CLIPS[:1], tmp_path, "sst2", 5, CONFIG))
     with pytest.raises(StudyError, match=r"bad-\d\.wav holds samples that are not numbers"):
-        add_music(CLIPS[:1], tmp_path, "sst2", 5, 0)
+        list(add_music(CLIPS[:1], tmp_path, "sst2", 5, 0))
 
 
 def test_files_that_cannot_be_sought_in_are_read(tmp_path: Path) -> None:

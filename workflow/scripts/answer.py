@@ -32,6 +32,7 @@ with node(snakemake) as study:
         spec.max_new_tokens,
         study.store("answers", system, task, f"{condition}.jsonl"),
         f"{system}: {task}, {condition}",
+        kept=study.store("heard"),
     )
     of = {"system": system, "task": task, "condition": condition}
     score_answers(task, spec, study.config.answer.mode, items, rows, answers, Path(snakemake.output.answers), of)

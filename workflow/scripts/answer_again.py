@@ -43,6 +43,7 @@ with node(snakemake) as study:
         study.store("answers", f"{system}{AGAIN}{name}", task, f"{CLEAN}.jsonl"),
         f"{system}, {variant.title}: {task}",
         again={"variant": name, **changed},
+        kept=study.store("heard"),
     )
     table = restored(scored_answers(task, spec, usual.mode, asked, rows, answers), items, variant)
     table = table.with_columns(pl.lit(in_words(variant, usual, changed)).alias(SETTING))

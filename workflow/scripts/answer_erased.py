@@ -31,6 +31,7 @@ with node(snakemake) as study:
         spec.max_new_tokens,
         study.store("erasure", model, concept, f"{task}.jsonl"),
         f"{model} without {concept}: {task}",
+        study.store("heard"),
     )
     utterances = pl.read_parquet(snakemake.input.utterances)
     write_outcomes(model, concept, task, spec, items, clips, outcomes, utterances, Path(snakemake.output.answers))

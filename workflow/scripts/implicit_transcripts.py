@@ -28,6 +28,7 @@ with node(snakemake) as study:
         study.config.answer,
         study.store("transcripts", lens, task, f"{condition}.jsonl"),
         f"{lens}: {task}, {condition}",
+        study.store("heard"),
     )
     of = {"asr": lens, "task": task, "condition": condition}
     write_transcripts(clips, [Transcript(text) for text in texts], Path(snakemake.output.transcripts), of)

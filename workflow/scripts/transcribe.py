@@ -31,7 +31,8 @@ with node(snakemake) as study:
 
         torch.set_num_threads(snakemake.threads)
         files = model_files(manifests, study.model(study.text_model(asr)).chat)
-        transcripts = own_transcripts(clips, study.model(asr), files, study.config.answer, store, label)
+        kept = study.store("heard")
+        transcripts = own_transcripts(clips, study.model(asr), files, study.config.answer, store, label, kept)
     else:
         import torch
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cascade_equivalence.config.check import problems
+from cascade_equivalence.config.engine_choice import with_engine
 from cascade_equivalence.config.explain import block, explain
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.read import bound_problem, read_config
@@ -96,7 +97,7 @@ def load_study(
         raw: The config as Snakemake merged it, or as read from YAML.
         root: Folder that relative registry paths start from.
         places: Further folders in which registry files are looked for, one after the other.
-        tell: Gets a line on what is left out of a valid study: what its keys say of tasks that it does not run.
+        tell: Gets a line on what a valid study does not say: what is left out of it, and what is chosen for it.
 
     Returns:
         The study, with every definition it can name under ``definitions``.
@@ -136,7 +137,7 @@ def load_study(
     # A definition that was not read would be missed by every name that leads to it.
     said: list[str] = []
     if not lines:
-        study = left_to_run(study, said.append)
+        study = with_engine(left_to_run(study, said.append), said.append)
         lines = list(problems(study))
     if lines:
         raise StudyError(block("The config is not valid:", lines))

@@ -188,10 +188,11 @@ class ItemsConfig(Closed):
 class TranscribeConfig(Closed):
     """How speech becomes text. Greedy, English."""
 
-    engine: Literal["openai-whisper", "faster-whisper", "hybrid"] = Field(
+    engine: Literal["openai-whisper", "faster-whisper", "hybrid", "auto"] = Field(
         default="openai-whisper",
-        description="`openai-whisper` (torch), `faster-whisper` (CTranslate2), or `hybrid`: the encoder in torch, the "
-        "decoder in CTranslate2.",
+        description="`openai-whisper` (torch), `faster-whisper` (CTranslate2), `hybrid`: the encoder in torch, the "
+        "decoder in CTranslate2; or `auto`: the fastest on the processor that plans the study, chosen once a study. "
+        "Engines do not write quite the same.",
     )
     window: Literal["whole", "clip"] = Field(
         default="whole",
@@ -204,6 +205,10 @@ class TranscribeConfig(Closed):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a GPU where there is one.")
     batch_size: PositiveInt = Field(default=16, description="Clips a batch.")
     max_new_tokens: NewTokens = Field(default=224, description="Longest transcript, in tokens.")
+
+
+WIDEST_KEPT = 2048
+"""Width of a text LLM up to which what is heard for it is kept, unless the study says otherwise."""
 
 
 class AnswerConfig(Closed):
@@ -228,6 +233,15 @@ class AnswerConfig(Closed):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a GPU where there is one.")
     batch_size: PositiveInt = Field(default=16, description="Prompts a batch.")
+    keep_heard: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Whether what a speech LLM's audio tower and connector make of a clip is kept in the store, so "
+        "that each clip is heard once; `auto` keeps it where the text LLM is at most 2048 wide. It changes no answer.",
+    )
+
+    def keeps_heard(self, width: float) -> bool:
+        """Whether what a speech LLM with a text LLM of some width hears is kept."""
+        return self.keep_heard == "always" or (self.keep_heard == "auto" and width <= WIDEST_KEPT)
 
 
 def _unreserved(name: str) -> str:

@@ -7,6 +7,7 @@ from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.names import CONCEPTS, VOICES
+from cascade_equivalence.config.study import E2ESpec
 from cascade_equivalence.costs import speed
 from cascade_equivalence.costs.figures import Figures
 from cascade_equivalence.estimate.texts import TaskSize
@@ -19,7 +20,7 @@ STATE_BYTES = 2
 """States are kept in the model's own arithmetic, bfloat16 on a GPU."""
 FACTOR_BYTES = 4
 SIDES = 2
-"""An eraser is two matrices of its rank by the model's width, in float32."""
+"""An eraser is two matrices of its rank by the model's width, in float32, as what is heard is on a processor."""
 
 
 def disk(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> dict[str, float]:
@@ -51,6 +52,7 @@ def disk(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> di
         "store/transcripts": sum(heard) * sizes.kept_transcript,
         "answers": asked * sizes.answer,
         "store/answers": asked * sizes.kept_answer,
+        "store/heard": _heard(study, work),
         **_opened(study, work, figures),
     }
     return {name: size for name, size in found.items() if size}
@@ -116,6 +118,24 @@ def _sets(study: "Study", spoken: Mapping[str, TaskSize], figures: Figures) -> f
                 total += spoken[task].items * spoken[task].seconds * figures.bytes.clean_second
     musan = study.config.noise.musan
     return total + (figures.bytes.musan if musan is not None and musan.archive is not None else 0)
+
+
+def _heard(study: "Study", work: Workload) -> float:
+    """What speech LLMs hear of each clip, where it is kept: once a model, whatever it is asked."""
+    places: dict[str, set[tuple[str, str]]] = {}
+    for name in study.config.systems:
+        if isinstance(spec := study.system(name), E2ESpec):
+            places.setdefault(spec.model, set()).update((n.task, n.condition) for n in study.asked_nodes(name))
+    for asr in filter(study.is_speech_llm, study.asrs):
+        places.setdefault(study.listener(asr), set()).update((n.task, n.condition) for n in study.heard_nodes(asr))
+    total = 0.0
+    for model, own in places.items():
+        text = study.text_model(model)
+        across = speed.width(_known(work, text), study.model(text).blocks or 1)
+        if study.config.answer.keeps_heard(across):
+            seconds = sum(work.rows(task, condition) * work.spoken[task].seconds for task, condition in sorted(own))
+            total += seconds * work.vectors(model) * across * FACTOR_BYTES
+    return total
 
 
 def _opened(study: "Study", work: Workload, figures: Figures) -> dict[str, float]:

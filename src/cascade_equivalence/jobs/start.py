@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence import stages
+from cascade_equivalence.config.engine_choice import AUTO, keep_engine
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.read import refuse_ambiguous
 from cascade_equivalence.config.tasks_run import with_tasks_given
@@ -50,6 +51,8 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
             print("Going on after a run that was stopped.", file=sys.stderr)
         hold_folder()
         carry_metadata(study.config)
+        if (config.get("transcribe") or {}).get("engine") == AUTO:
+            keep_engine(study.config)
         settle(study.config)
     return study
 

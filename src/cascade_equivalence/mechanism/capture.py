@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.states import INDEX, StatesWriter
-from cascade_equivalence.models.question import HEARD_AT_ONCE, Question, sound_of
+from cascade_equivalence.models.question import Question, sound_of, stretches
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.rows import AUDIO
+from cascade_equivalence.models.speech_llm.heard import EarStore, heard_rows
 from cascade_equivalence.models.speech_llm.model import SpeechLLM
 from cascade_equivalence.models.transcription.engines import TorchEncoder
 from cascade_equivalence.progress import progress
@@ -98,7 +100,12 @@ def shuffle_weights(blocks: Sequence[nn.Module], seed: int) -> None:
 
 @torch.inference_mode()
 def capture_speech_llm(
-    model: SpeechLLM, heard: Sequence[HeardUtterance], config: StatesConfig, writer: StateWriter, label: str
+    model: SpeechLLM,
+    heard: Sequence[HeardUtterance],
+    config: StatesConfig,
+    writer: StateWriter,
+    label: str,
+    store: EarStore | None = None,
 ) -> None:
     """Capture the text LLM's blocks in a speech LLM, at the audio positions or at all of the prompt.
 
@@ -108,13 +115,14 @@ def capture_speech_llm(
         config: Positions and batch size.
         writer: Where the states go; its files say which layers.
         label: What the progress lines say.
+        store: Where what the model hears is kept.
     """
     text = model.text
     with progress(label, len(heard)) as advance:
         for some in _stretches(heard):
             questions = [each.question for each in some]
             prompts = [text.render(question.messages, question.answer_prefix) for question in questions]
-            rows, vectors = model.rows(prompts, [sound_of(question).decode() for question in questions])
+            rows, vectors, _ = heard_rows(model, prompts, list(map(sound_of, questions)), store)
             text.check_lengths(rows, 0)
             prefix = text.usable_prefix(rows) if config.positions == "audio" else 0
             # The sound must be among the columns that are computed anew.
@@ -141,14 +149,10 @@ def capture_speech_llm(
 
 def _stretches(heard: Sequence[HeardUtterance]) -> Iterator[Sequence[HeardUtterance]]:
     """Utterances that share a prompt's beginning, at most as many as may be in memory."""
-    start = 0
-    while start < len(heard):
-        stop = start + 1
-        opening = heard[start].question.messages[:-1]
-        while stop < len(heard) and stop - start < HEARD_AT_ONCE and heard[stop].question.messages[:-1] == opening:
-            stop += 1
-        yield heard[start:stop]
-        start = stop
+    for _, sharing in groupby(heard, key=lambda each: each.question.messages[:-1]):
+        some = list(sharing)
+        for stretch in stretches([each.question for each in some]):
+            yield some[stretch]
 
 
 @torch.inference_mode()

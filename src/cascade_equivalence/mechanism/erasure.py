@@ -26,6 +26,7 @@ from cascade_equivalence.progress import progress
 if TYPE_CHECKING:
     from transformers import DynamicCache
 
+    from cascade_equivalence.models.speech_llm.heard import EarStore
     from cascade_equivalence.models.speech_llm.model import SpeechLLM
     from cascade_equivalence.models.text_llm import TextLLM
 
@@ -115,6 +116,7 @@ def erased_outcomes(
     max_new_tokens: int,
     store: Path,
     label: str,
+    kept: Path | None = None,
 ) -> dict[tuple[str, str, str], list[Outcome]]:
     """Answer prompts under every variant, taking from the store what it has.
 
@@ -126,6 +128,7 @@ def erased_outcomes(
         max_new_tokens: Longest answer.
         store: File of the append-only store.
         label: What the progress lines say.
+        kept: Folder in which what speech LLMs hear is kept; see ``speech_llm.heard``.
 
     Returns:
         Outcomes in the order of the arm's prompts, by variant, positions and arm.
@@ -155,9 +158,12 @@ def erased_outcomes(
         with progress(label, total, total - open_ones) as advance:
             if open_ones:
                 _, model = open_model(files, config)
+                from cascade_equivalence.models.speech_llm.heard import ear_store
+
                 assert model is not None
+                ears = ear_store(kept, model, files, config)
                 for arm, questions in arms.items():
-                    runner = _Runner(model, questions, config.batch_size, max_new_tokens)
+                    runner = _Runner(model, questions, config.batch_size, max_new_tokens, ears)
                     todo = {
                         variant: keys[place]
                         for variant in variants
@@ -172,14 +178,23 @@ def erased_outcomes(
 class _Runner:
     """Prompts of one arm, read once, answered under one variant after the other."""
 
-    def __init__(self, model: "SpeechLLM", questions: Sequence[Question], batch_size: int, max_new_tokens: int) -> None:
+    def __init__(
+        self,
+        model: "SpeechLLM",
+        questions: Sequence[Question],
+        batch_size: int,
+        max_new_tokens: int,
+        ears: "EarStore | None",
+    ) -> None:
+        from cascade_equivalence.models.speech_llm.heard import heard_rows
+
         self.model, self.questions = model, questions
         self.text = model.typed if questions[0].audio is None else model.text
         self.batch_size, self.max_new_tokens = batch_size, max_new_tokens
         prompts = [self.text.render(question.messages, question.answer_prefix) for question in questions]
         self.heard: list[torch.Tensor] | None = None
         if questions[0].audio is not None:
-            self.rows, self.heard = model.rows(prompts, [sound_of(question).decode() for question in questions])
+            self.rows, self.heard, _ = heard_rows(model, prompts, list(map(sound_of, questions)), ears)
         else:
             self.rows = [self.text.tokenize(prompt) for prompt in prompts]
         self.text.check_lengths(self.rows, max_new_tokens)

@@ -19,8 +19,9 @@ from cascade_equivalence.mechanism.bags import Pieces
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.lens import Unembedding
 from cascade_equivalence.models.answering import open_model
-from cascade_equivalence.models.question import HEARD_AT_ONCE, ModelFiles, Question, parts_of, sound_of
+from cascade_equivalence.models.question import ModelFiles, Question, parts_of, sound_of, stretches
 from cascade_equivalence.models.rows import AUDIO
+from cascade_equivalence.models.speech_llm.heard import EarStore, ear_store, heard_rows
 from cascade_equivalence.models.speech_llm.model import SpeechLLM
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
@@ -30,7 +31,12 @@ IMPLICIT_FORMAT = 1
 
 
 def implicit_texts(
-    questions: Sequence[Question], model: ModelFiles, config: AnswerConfig, store: Path, label: str
+    questions: Sequence[Question],
+    model: ModelFiles,
+    config: AnswerConfig,
+    store: Path,
+    label: str,
+    kept: Path | None = None,
 ) -> list[str]:
     """Implicit transcripts of prompts with sound, taking from the store what it has.
 
@@ -40,6 +46,7 @@ def implicit_texts(
         config: Arithmetic and batch size.
         store: File of the append-only store.
         label: What the progress lines say.
+        kept: Folder in which what speech LLMs hear is kept; see ``speech_llm.heard``.
 
     Returns:
         One line of text a question, in order; empty where the lens shows nothing but control tokens.
@@ -56,28 +63,34 @@ def implicit_texts(
         missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in records}
         done = len(keys) - sum(waiting[key] for key in missing)
         with progress(label, len(keys), done) as advance:
-            for batch in _compute(missing, model, config) if missing else ():
+            for batch in _compute(missing, model, config, kept) if missing else ():
                 records.add(batch.items())
                 advance(sum(waiting[key] for key in batch))
         return [str(records[key]) for key in keys]
 
 
-def _compute(missing: Mapping[str, Question], files: ModelFiles, config: AnswerConfig) -> Iterator[dict[str, str]]:
+def _compute(
+    missing: Mapping[str, Question], files: ModelFiles, config: AnswerConfig, kept: Path | None
+) -> Iterator[dict[str, str]]:
     """Texts by key, a batch at a time."""
     _, model = open_model(files, config)
     assert model is not None
     keys = list(missing)
-    for batch in implicit_transcripts(model, list(missing.values()), config.batch_size):
+    store = ear_store(kept, model, files, config)
+    for batch in implicit_transcripts(model, list(missing.values()), config.batch_size, store):
         yield {keys[place]: text for place, text in batch.items()}
 
 
-def implicit_transcripts(model: SpeechLLM, questions: Sequence[Question], batch_size: int) -> Iterator[dict[int, str]]:
+def implicit_transcripts(
+    model: SpeechLLM, questions: Sequence[Question], batch_size: int, store: EarStore | None = None
+) -> Iterator[dict[int, str]]:
     """Read what the last block shows where the sound stands.
 
     Args:
         model: An open speech LLM.
         questions: Prompts, each with its sound.
         batch_size: Prompts a forward pass; it changes nothing but the speed.
+        store: Where what the model hears is kept.
 
     Yields:
         Texts by the question's place, a batch at a time, the shortest sounds first.
@@ -89,10 +102,10 @@ def implicit_transcripts(model: SpeechLLM, questions: Sequence[Question], batch_
         raise StudyError("the model does not let its states be seen, so it has no implicit transcripts: name another")
     lens, pieces = Unembedding(model.text.model), Pieces(model.text.tokenizer)
     queue = sorted(range(len(questions)), key=lambda place: (sound_of(questions[place]).seconds, place))
-    for start in range(0, len(queue), HEARD_AT_ONCE):
-        some = queue[start : start + HEARD_AT_ONCE]
+    for stretch in stretches([questions[place] for place in queue]):
+        some = queue[stretch]
         prompts = [model.text.render(questions[place].messages, questions[place].answer_prefix) for place in some]
-        whole, heard = model.rows(prompts, [sound_of(questions[place]).decode() for place in some])
+        whole, heard, _ = heard_rows(model, prompts, [sound_of(questions[place]) for place in some], store)
         model.text.check_lengths(whole, 0)
         rows = [_to_the_sounds_end(row) for row in whole]
         for batch, tokens in _read(model, lens, rows, heard, batch_size):

@@ -12,13 +12,13 @@ from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.engines import engine_identity
 from cascade_equivalence.models.question import (
-    HEARD_AT_ONCE,
     Answer,
     ModelFiles,
     Question,
     answers_of,
     parts_of,
     sound_of,
+    stretches,
 )
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import DynamicCache
 
-    from cascade_equivalence.models.speech_llm.model import SpeechLLM, SpeechModel
+    from cascade_equivalence.models.speech_llm.model import SpeechLLM
     from cascade_equivalence.models.text_llm import TextLLM
 
 ANSWER_FORMAT = 2
@@ -42,6 +42,7 @@ def answer_questions(
     store: Path,
     label: str,
     again: Mapping[str, object] = MappingProxyType({}),
+    kept: Path | None = None,
 ) -> list[Answer]:
     """Answer prompts with a text LLM or a speech LLM, taking from the store what it has.
 
@@ -53,6 +54,7 @@ def answer_questions(
         store: File of the append-only store.
         label: What the progress lines say.
         again: Of a system that is asked again, what is changed; part of the records' keys then.
+        kept: Folder in which what speech LLMs hear is kept; see ``speech_llm.heard``.
 
     Returns:
         One answer a question, in order.
@@ -78,7 +80,7 @@ def answer_questions(
         missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in records}
         done = len(keys) - sum(waiting[key] for key in missing)
         with progress(label, len(keys), done) as advance:
-            for batch in _answer(missing, model, device, dtype, config, max_new_tokens) if missing else ():
+            for batch in _answer(missing, model, device, dtype, config, max_new_tokens, kept) if missing else ():
                 records.add((key, asdict(answer)) for key, answer in batch.items())
                 advance(sum(waiting[key] for key in batch))
         return [Answer(**records[key]) for key in keys]
@@ -91,6 +93,7 @@ def _answer(
     dtype: "torch.dtype",
     config: AnswerConfig,
     max_new_tokens: int,
+    kept: Path | None,
 ) -> Iterator[dict[str, Answer]]:
     """Compute answers by key, a batch at a time, the shortest first."""
     if config.engine == "vllm":
@@ -104,10 +107,16 @@ def _answer(
         rows = {key: model.tokenize(prompt) for key, prompt in prompts.items()}
         yield from _batches(model, questions, prompts, rows, {}, config, max_new_tokens, 0.0)
         return
+    from cascade_equivalence.models.speech_llm.heard import ear_store, heard_rows
+
+    store = ear_store(kept, ear, files, config)
     queue = sorted(questions, key=lambda key: (sound_of(questions[key]).seconds, key))
-    for start in range(0, len(queue), HEARD_AT_ONCE):
-        some = queue[start : start + HEARD_AT_ONCE]
-        rows, heard, seconds = _listen(ear, {key: prompts[key] for key in some}, questions)
+    for stretch in stretches([questions[key] for key in queue]):
+        some = queue[stretch]
+        found, vectors, seconds = heard_rows(
+            ear, [prompts[key] for key in some], [sound_of(questions[key]) for key in some], store
+        )
+        rows, heard = dict(zip(some, found, strict=True)), dict(zip(some, vectors, strict=True))
         yield from _batches(model, questions, prompts, rows, heard, config, max_new_tokens, seconds)
 
 
@@ -121,16 +130,6 @@ def _load(files: ModelFiles, device: str, dtype: "torch.dtype") -> tuple["TextLL
     from cascade_equivalence.models.kept import opened
 
     return opened(files, device, dtype)
-
-
-def _listen(
-    ear: "SpeechModel", prompts: Mapping[str, str], questions: Mapping[str, Question]
-) -> tuple[dict[str, list[int]], dict[str, "torch.Tensor"], float]:
-    """Rows and vectors of some prompts, each sound heard once, and the seconds a prompt."""
-    began = time.perf_counter()
-    rows, vectors = ear.rows(list(prompts.values()), [sound_of(questions[key]).decode() for key in prompts])
-    seconds = (time.perf_counter() - began) / len(prompts)
-    return dict(zip(prompts, rows, strict=True)), dict(zip(prompts, vectors, strict=True)), seconds
 
 
 def _batches(

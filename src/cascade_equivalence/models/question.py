@@ -1,7 +1,7 @@
 """`Question`, `Answer` and the files of a model: the types that all answering code shares."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.recording import Recording
 
-HEARD_AT_ONCE = 256
-"""Clips whose vectors are in memory at once."""
+HEARD_AT_ONCE, SECONDS_AT_ONCE = 256, 2048.0
+"""Most clips whose vectors are in memory at once, and how long they may last together."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,26 @@ def sound_of(question: Question) -> Recording:
     if question.audio is None:
         raise StudyError("a question without sound cannot be heard: ask about clips")
     return question.audio
+
+
+def stretches(questions: Sequence[Question]) -> Iterator[slice]:
+    """Stretches of questions whose sounds' vectors fit into memory together, so that their number does not count.
+
+    Args:
+        questions: Questions with sound.
+
+    Yields:
+        Slices, one behind the other.
+    """
+    start, seconds = 0, 0.0
+    for place, question in enumerate(questions):
+        lasts = sound_of(question).seconds
+        if place > start and (place - start == HEARD_AT_ONCE or seconds + lasts > SECONDS_AT_ONCE):
+            yield slice(start, place)
+            start, seconds = place, 0.0
+        seconds += lasts
+    if start < len(questions):
+        yield slice(start, len(questions))
 
 
 def answers_of(

@@ -17,6 +17,7 @@ from cascade_equivalence.mechanism.capture import (
 )
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
+from cascade_equivalence.models.speech_llm.heard import ear_store
 from cascade_equivalence.models.transcription.engines import TorchEncoder
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.nodes.answers import model_files, questions, spoken_rows
@@ -74,7 +75,8 @@ def capture(
         if opened != model:
             shuffle_weights(speech.blocks, states.seed)
         asked = _questions(study, utterances, heard, items)
-        capture_speech_llm(speech, asked, states, writer, label)
+        store = ear_store(study.store("heard"), speech, files_of, answering)
+        capture_speech_llm(speech, asked, states, writer, label, store)
 
 
 def _questions(

@@ -27,7 +27,13 @@ def given_texts(asr: str, clips: Sequence[Clip]) -> list[Transcript]:
 
 
 def own_transcripts(
-    clips: Sequence[Clip], spec: ModelSpec, model: ModelFiles, config: AnswerConfig, store: Path, label: str
+    clips: Sequence[Clip],
+    spec: ModelSpec,
+    model: ModelFiles,
+    config: AnswerConfig,
+    store: Path,
+    label: str,
+    kept: Path | None = None,
 ) -> list[Transcript]:
     """Ask a speech LLM to write down what it hears.
 
@@ -38,6 +44,7 @@ def own_transcripts(
         config: Arithmetic and batch size; the mode is always free text, the engine always transformers.
         store: File of the append-only store.
         label: What the progress lines say.
+        kept: Folder in which what speech LLMs hear is kept.
 
     Returns:
         One transcript a clip, in order; see :func:`transcript_of`.
@@ -46,7 +53,7 @@ def own_transcripts(
     longest = (spec.transcription or PLAIN_REQUEST).max_new_tokens
     questions = [Question(tuple(turns), prefix, {}, recording) for recording in recordings(clips)]
     free = config.model_copy(update={"mode": "generate", "engine": "transformers"})
-    answers = answer_questions(questions, model, free, longest, store, label)
+    answers = answer_questions(questions, model, free, longest, store, label, kept=kept)
     return [
         Transcript(transcript_of(answer.text, prefix), answer.seconds, looped=has_loop(answer.text))
         for answer in answers

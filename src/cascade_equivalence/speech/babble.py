@@ -9,7 +9,7 @@ in nothing else.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,7 +207,7 @@ def clip_babble(clip: Clip, pool: Sequence[Talker], task: str, config: NoiseConf
 
 def add_babble(
     clean: Sequence[Clip], pool: Sequence[Clip] | Path, task: str, snr_db: float, config: NoiseConfig
-) -> list[Clip]:
+) -> Iterator[Clip]:
     """Clips of one voice in babble.
 
     Args:
@@ -218,7 +218,7 @@ def add_babble(
         snr_db: Signal-to-noise ratio in dB.
         config: Talkers and seed.
 
-    Returns:
+    Yields:
         The clips with noise, in the same order, each with its measured ratio.
 
     Raises:

@@ -6,9 +6,10 @@ memory for 5,000 clips as for 50.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -71,11 +72,10 @@ class SoundFile:
 
 @dataclass(frozen=True)
 class Kept:
-    """Where the FLAC of a clip lies: the file, the group of rows, and the row in it."""
+    """Where the FLAC of a clip lies: the file, and how to read it out of there."""
 
-    file: SoundFile
-    group: int
-    row: int
+    path: Path
+    read: Callable[[], bytes]
 
 
 class KeptSound:
@@ -91,11 +91,11 @@ class KeptSound:
         if not isinstance(held, Kept):
             return held
         with suppress(OSError, ValueError, IndexError):  # Arrow's errors are of these kinds
-            found = held.file.read(held.group, held.row)
+            found = held.read()
             if hash_audio(found) == clip.sha256:
                 return found
         raise StudyError(
-            f"{held.file.path} no longer holds the sound of {clip.id} in voice {clip.voice}: remove it and run again"
+            f"{held.path} no longer holds the sound of {clip.id} in voice {clip.voice}: remove it and run again"
         )
 
     def __set__(self, clip: "Clip", value: bytes | Kept) -> None:
@@ -231,7 +231,7 @@ def read_clips(path: Path) -> list[Clip]:
                     raise StudyError(
                         f"{path}: the audio of item {row['id']} is corrupt: delete the file and run again."
                     )
-                clips.append(Clip(flac=Kept(file, group, place), **row))  # type: ignore[arg-type]
+                clips.append(Clip(flac=Kept(path, partial(file.read, group, place)), **row))  # type: ignore[arg-type]
     return clips
 
 

@@ -1,6 +1,6 @@
 """Music behind speech: a stretch of one recording a clip, such as those of MUSAN's `music`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,7 @@ def excerpt(sound: Waveform, samples: int, rng: np.random.Generator) -> Waveform
     return np.resize(sound, samples)
 
 
-def add_music(clean: Sequence[Clip], folder: Path, task: str, snr_db: float, seed: int) -> list[Clip]:
+def add_music(clean: Sequence[Clip], folder: Path, task: str, snr_db: float, seed: int) -> Iterator[Clip]:
     """Clips of one voice with music behind them.
 
     Args:
@@ -63,7 +63,7 @@ def add_music(clean: Sequence[Clip], folder: Path, task: str, snr_db: float, see
         snr_db: Signal-to-noise ratio in dB.
         seed: The study's seed.
 
-    Returns:
+    Yields:
         The clips with music, in the same order, each with its measured ratio.
 
     Raises:

@@ -12,7 +12,7 @@ bounds and a file of the clip's own length nothing depends on them.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,7 +72,9 @@ def mix(speech: Waveform, noise: Waveform, snr_db: float) -> Waveform:
         return np.asarray(add_noise(speech, sample_rate=SAMPLING_RATE), dtype=np.float32)
 
 
-def mix_clips(clean: Sequence[Clip], make_noise: Callable[[Clip], Waveform], task: str, snr_db: float) -> list[Clip]:
+def mix_clips(
+    clean: Sequence[Clip], make_noise: Callable[[Clip], Waveform], task: str, snr_db: float
+) -> Iterator[Clip]:
     """Mix each clip with noise of its own.
 
     A mix whose peak exceeds 0.99 is scaled down as a whole, which leaves the ratio as it is.
@@ -83,18 +85,17 @@ def mix_clips(clean: Sequence[Clip], make_noise: Callable[[Clip], Waveform], tas
         task: Task of the clips.
         snr_db: Signal-to-noise ratio in dB.
 
-    Returns:
-        The clips with noise, in the same order, each with its measured ratio.
+    Yields:
+        The clips with noise, in the same order, each with its measured ratio; one at a time, so that not all their
+        sound is in memory.
 
     Raises:
         StudyError: If a clip is empty or silent, no noise can be made, or 16 bits cannot hold the ratio.
     """
-    mixed = []
     with progress(f"{task} at {snr_db:g} dB", total=len(clean)) as advance:
         for clip in clean:
-            mixed.append(_mix_clip(clip, make_noise, task, snr_db))
+            yield _mix_clip(clip, make_noise, task, snr_db)
             advance()
-    return mixed
 
 
 def _mix_clip(clip: Clip, make_noise: Callable[[Clip], Waveform], task: str, snr_db: float) -> Clip:

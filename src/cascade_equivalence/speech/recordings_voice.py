@@ -86,7 +86,7 @@ def _clip(
     return Clip(
         id=item.id,
         voice=voice_name,
-        flac=flac,
+        flac=shelf.place(key),  # type: ignore[arg-type]
         sampling_rate=SAMPLING_RATE,
         seconds=seconds,
         provider=f"{identity}, {name.as_posix()}",

@@ -10,7 +10,7 @@ A clip keeps its length, its level and the places of its words: the way from sou
 still sounds after the clip's last sample is cut, as Kaldi's `wav-reverberate --shift-output` does it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -148,7 +148,7 @@ def reverberate(speech: Waveform, response: ImpulseResponse) -> Waveform:
     return np.asarray(heard * (rms(speech) / rms(heard)), dtype=np.float32)
 
 
-def add_reverberation(clean: Sequence[Clip], task: str, rt60_ms: float, seed: int) -> list[Clip]:
+def add_reverberation(clean: Sequence[Clip], task: str, rt60_ms: float, seed: int) -> Iterator[Clip]:
     """Clips of one voice in rooms.
 
     A clip whose peak exceeds 0.99 is scaled down as a whole.
@@ -159,19 +159,17 @@ def add_reverberation(clean: Sequence[Clip], task: str, rt60_ms: float, seed: in
         rt60_ms: Reverberation time in ms.
         seed: The study's seed.
 
-    Returns:
+    Yields:
         The clips as they sound in a room, in the same order, each with the room's measured reverberation time.
 
     Raises:
         StudyError: If a clip is empty or silent, or a room cannot have this reverberation time.
     """
-    made = []
     with progress(f"{task} at {rt60_ms:g} ms", total=len(clean)) as advance:
         for clip in clean:
             number = int(noise_generator(seed, task, clip, "reverb").integers(ROOMS))
-            made.append(_in_room(clip, impulse_response(draw_room(seed, number), rt60_ms), task))
+            yield _in_room(clip, impulse_response(draw_room(seed, number), rt60_ms), task)
             advance()
-    return made
 
 
 def _in_room(clip: Clip, response: ImpulseResponse, task: str) -> Clip:

@@ -1,6 +1,6 @@
 """Silence in the place of speech: clips of the same length in which nothing is said."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,14 +9,14 @@ from cascade_equivalence.speech.clips import Clip, decode, hash_audio
 from cascade_equivalence.speech.waveform import encode_flac
 
 
-def silenced(clips: Sequence[Clip], most: int | None = None) -> list[Clip]:
+def silenced(clips: Sequence[Clip], most: int | None = None) -> Iterator[Clip]:
     """Clips of digital silence, each as long as the one in its place.
 
     Args:
         clips: Spoken clips.
         most: So many of them at most, each text once, in styles that take turns, before any in another; None takes all.
 
-    Returns:
+    Yields:
         The same items in the same order, without a text: all words that a recogniser writes are its own.
 
     Raises:
@@ -30,8 +30,6 @@ def silenced(clips: Sequence[Clip], most: int | None = None) -> list[Clip]:
         place: (turn - text) % len(mine) for text, mine in enumerate(places.values()) for turn, place in enumerate(mine)
     }
     kept = sorted(sorted(turns, key=turns.__getitem__)[:most])
-    made = []
     for clip in (clips[place] for place in kept):
         flac = encode_flac(np.zeros_like(decode(clip)))
-        made.append(replace(clip, flac=flac, sha256=hash_audio(flac), text="", problem=None))
-    return made
+        yield replace(clip, flac=flac, sha256=hash_audio(flac), text="", problem=None)

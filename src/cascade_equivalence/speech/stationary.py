@@ -4,7 +4,7 @@ It masks all of the speech evenly and has no words, no pauses and no pitch, so t
 alone. It is generated: MUSAN's `noise` holds events (steps, horns, rain), which are not stationary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +60,7 @@ def shaped_noise(spectrum: npt.NDArray[np.float64], samples: int, rng: np.random
     return np.fft.irfft(white * shape, samples).astype(np.float32)
 
 
-def add_stationary(clean: Sequence[Clip], task: str, snr_db: float, seed: int) -> list[Clip]:
+def add_stationary(clean: Sequence[Clip], task: str, snr_db: float, seed: int) -> Iterator[Clip]:
     """Clips of one voice in stationary noise that has the long-term spectrum of all of them.
 
     Args:
@@ -69,7 +69,7 @@ def add_stationary(clean: Sequence[Clip], task: str, snr_db: float, seed: int) -
         snr_db: Signal-to-noise ratio in dB.
         seed: The study's seed.
 
-    Returns:
+    Yields:
         The clips with noise, in the same order, each with its measured ratio.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cascade_equivalence.config.speech import VoiceSpec
 from cascade_equivalence.files import replacing
-from cascade_equivalence.speech.clips import SPEECH_FORMAT, hash_audio
+from cascade_equivalence.speech.clips import SPEECH_FORMAT, Kept, hash_audio
 from cascade_equivalence.speech.prosody import find_style
 
 
@@ -52,5 +52,12 @@ class ClipStore:
 
     def put(self, key: str, flac: bytes) -> None:
         """Keep the audio of a clip."""
-        with replacing(self._folder / f"{key}-{hash_audio(flac)}.flac") as part:
+        path = self._folder / f"{key}-{hash_audio(flac)}.flac"
+        with replacing(path) as part:
             part.write_bytes(flac)
+        self._paths[key] = path
+
+    def place(self, key: str) -> Kept:
+        """Where the audio of a clip lies that was got or put."""
+        path = self._paths[key]
+        return Kept(path, path.read_bytes)

@@ -1,6 +1,6 @@
 """Speaking the items of a task in one voice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -60,24 +60,29 @@ def synthesize_clips(
         identity = provider.identity()
         keys = [clip_key(identity, spec, item.text, item.style) for item in items]
         wanted = dict(zip(keys, items, strict=True))
-        kept = {key: shelf.get(key) for key in wanted}
-        flacs = {key: flac for key, flac in kept.items() if flac is not None}
-        missing = {key: item for key, item in wanted.items() if key not in flacs}
-        with progress(f"Speech, voice {voice_name}", total=len(wanted), done=len(flacs)) as advance:
-            flacs |= _speak(missing, spec, provider, shelf, max(1, workers), advance, stop)
-    # Equal audio is decoded and judged once, as it is spoken once.
-    judged = {key: _judge(flac, max_seconds) for key, flac in flacs.items()}
+        finished = {}
+        for key in wanted:
+            if (flac := shelf.get(key)) is not None:
+                finished[key] = _judge(flac, max_seconds)
+        missing = {key: item for key, item in wanted.items() if key not in finished}
+        with progress(f"Speech, voice {voice_name}", total=len(wanted), done=len(finished)) as advance:
+
+            def keep(key: str, flac: bytes) -> _Judged:
+                shelf.put(key, flac)
+                return _judge(flac, max_seconds)
+
+            finished |= _speak(missing, spec, provider, keep, max(1, workers), advance, stop)
     return [
         Clip(
             id=item.id,
             voice=voice_name,
-            flac=flacs[key],
+            flac=shelf.place(key),  # type: ignore[arg-type]
             sampling_rate=SAMPLING_RATE,
-            seconds=judged[key][0],
+            seconds=finished[key].seconds,
             provider=identity,
             text=item.text,
-            sha256=hash_audio(flacs[key]),
-            problem=judged[key][1],
+            sha256=finished[key].sha256,
+            problem=finished[key].problem,
         )
         for key, item in zip(keys, items, strict=True)
     ]
@@ -95,17 +100,17 @@ def _speak(
     missing: dict[str, Utterance],
     spec: VoiceSpec,
     first: Provider,
-    shelf: ClipStore,
+    keep: "Callable[[str, bytes], _Judged]",
     workers: int,
     advance: Advance,
     stop: Event,
-) -> dict[str, bytes]:
+) -> "dict[str, _Judged]":
     """Speak what is missing with ``workers`` voices, the first of which is running already."""
-    flacs: dict[str, bytes] = {}
+    found: dict[str, _Judged] = {}
     idle: SimpleQueue[Provider] = SimpleQueue()
     idle.put(first)
 
-    def speak_one(key: str, item: Utterance) -> bytes:
+    def speak_one(key: str, item: Utterance) -> _Judged:
         voice = idle.get()
         try:
             flac = encode_flac(voice.speak(item.text, item.style))
@@ -113,8 +118,7 @@ def _speak(
             raise StudyError(f"Item {item.id}: {error}") from error
         finally:
             idle.put(voice)
-        shelf.put(key, flac)
-        return flac
+        return keep(key, flac)
 
     with ExitStack() as stack:
         for _ in range(min(workers, len(missing)) - 1):
@@ -123,15 +127,24 @@ def _speak(
         jobs = {pool.submit(speak_one, key, item): key for key, item in missing.items()}
         try:
             for job in as_completed(jobs):
-                flacs[jobs[job]] = job.result()
+                found[jobs[job]] = job.result()
                 advance()
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return flacs
+    return found
 
 
-def _judge(flac: bytes, max_seconds: float) -> tuple[float, str | None]:
+@dataclass(frozen=True)
+class _Judged:
+    """What is known of a finished clip, which lies in the store: its sound need not stay in memory."""
+
+    sha256: str
+    seconds: float
+    problem: str | None
+
+
+def _judge(flac: bytes, max_seconds: float) -> _Judged:
     audio = decode_flac(flac)
-    return audio.size / SAMPLING_RATE, find_problem(audio, max_seconds)
+    return _Judged(hash_audio(flac), audio.size / SAMPLING_RATE, find_problem(audio, max_seconds))

@@ -46,7 +46,7 @@ def params(study: Study, model: str, concept: str, task: str) -> dict[str, Any]:
     settings = study.erasure.model_dump(mode="json", include={"per_task", "positions", "text_arm", "seed"})
     return settings | {
         "answer": study.config.answer.model_dump(
-            mode="json", exclude={"batch_size", "engine", "speech_engine", "mode"}
+            mode="json", exclude={"batch_size", "engine", "speech_engine", "mode", "keep_heard"}
         ),
         "task": study.task(task).asked(),
         "chat": study.model(study.text_model(model)).chat,

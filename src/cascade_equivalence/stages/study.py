@@ -271,7 +271,9 @@ class Study:
 
     def answer_settings(self) -> dict[str, Any]:
         """Settings of answers that they depend on, whatever runs the model."""
-        return self.config.answer.model_dump(mode="json", exclude={"batch_size", "engine", "speech_engine"})
+        return self.config.answer.model_dump(
+            mode="json", exclude={"batch_size", "engine", "speech_engine", "keep_heard"}
+        )
 
     def takes_engine(self, system: str) -> bool:
         """Whether a system's answers can be left to another engine: those of a text LLM with its own checkpoint."""

@@ -43,8 +43,15 @@ class SpeechModel(Protocol):
     def text(self) -> TextLLM:
         """The text LLM inside: renders prompts, generates, scores."""
 
+    @property
+    def encoder(self) -> "AudioToVectors":
+        """Turns sound into vectors."""
+
     def rows(self, prompts: Sequence[str], audio: Sequence[np.ndarray]) -> tuple[list[list[int]], list[torch.Tensor]]:
         """Turn rendered prompts and their sound into token rows and the vectors of each row's sound."""
+
+    def token_rows(self, prompts: Sequence[str], heard: Sequence[torch.Tensor]) -> list[list[int]]:
+        """Token rows of rendered prompts whose sound was heard already."""
 
 
 class AudioToVectors(Protocol):
@@ -84,7 +91,16 @@ class SpeechLLM:
             StudyError: A prompt does not hold the placeholder once, or a waveform cannot be heard.
         """
         heard = self.encoder.embed(audio)
-        return [self._row(prompt, len(vectors)) for prompt, vectors in zip(prompts, heard, strict=True)], heard
+        return self.token_rows(prompts, heard), heard
+
+    def token_rows(self, prompts: Sequence[str], heard: Sequence[torch.Tensor]) -> list[list[int]]:
+        """Token rows of rendered prompts, as :meth:`rows` gives them, whose sound was heard already.
+
+        Args:
+            prompts: As for :meth:`rows`.
+            heard: The vectors (vectors, text width) of each prompt's sound.
+        """
+        return [self._row(prompt, len(vectors)) for prompt, vectors in zip(prompts, heard, strict=True)]
 
     def _row(self, prompt: str, vectors: int) -> list[int]:
         before, after = self._around(prompt)

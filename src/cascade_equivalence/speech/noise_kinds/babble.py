@@ -14,7 +14,7 @@ TALKERS_OF_MUSAN = (3, 7)
 """Fewest and most talkers in babble of MUSAN's speech, as in the recipe that the paper's source follows."""
 
 
-def _mix(asked: Mixing) -> "list[Clip]":
+def _mix(asked: Mixing) -> "Iterator[Clip]":
     from cascade_equivalence.speech.babble import add_babble
 
     pool = asked.pool if asked.folder is None else asked.folder

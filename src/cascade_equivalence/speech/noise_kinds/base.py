@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,7 +79,7 @@ class NoiseKind:
     name: str
     prefix: str
     scale: Scale
-    mix: "Callable[[Mixing], list[Clip]]"
+    mix: "Callable[[Mixing], Iterable[Clip]]"
     title: str = ""
     heading: str | None = None
     axis: str = ""

@@ -7,10 +7,12 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.speech.noise_kinds.base import Mixing, NoiseKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cascade_equivalence.speech.clips import Clip
 
 
-def _mix(asked: Mixing) -> "list[Clip]":
+def _mix(asked: Mixing) -> "Iterator[Clip]":
     from cascade_equivalence.speech.music import add_music
 
     if asked.folder is None:

@@ -6,10 +6,12 @@ from cascade_equivalence.conditions import RT60
 from cascade_equivalence.speech.noise_kinds.base import Mixing, NoiseKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cascade_equivalence.speech.clips import Clip
 
 
-def _mix(asked: Mixing) -> "list[Clip]":
+def _mix(asked: Mixing) -> "Iterator[Clip]":
     from cascade_equivalence.speech.reverb import add_reverberation
 
     return add_reverberation(asked.clean, asked.task, asked.level, asked.noise.seed)

@@ -6,10 +6,12 @@ from cascade_equivalence.conditions import RATIO
 from cascade_equivalence.speech.noise_kinds.base import Mixing, NoiseKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cascade_equivalence.speech.clips import Clip
 
 
-def _mix(asked: Mixing) -> "list[Clip]":
+def _mix(asked: Mixing) -> "Iterator[Clip]":
     from cascade_equivalence.speech.stationary import add_stationary
 
     return add_stationary(asked.clean, asked.task, asked.level, asked.noise.seed)
