@@ -28,5 +28,6 @@ with node(snakemake) as study:
         study.config.answer,
         study.store("patching", model, f"{task}.jsonl"),
         f"states of {model} in other runs: {task}",
+        study.store("heard"),
     )
     write_restored(model, task, pairs, found, Path(snakemake.output.patched))

@@ -26,6 +26,7 @@ from cascade_equivalence.models.causal_lm import holds_columns
 from cascade_equivalence.models.question import HEARD_AT_ONCE, ModelFiles, Question, parts_of, sound_of
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.scoring import score
+from cascade_equivalence.models.speech_llm.heard import EarStore, ear_store, heard_rows
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
@@ -83,6 +84,7 @@ def restored(
     config: AnswerConfig,
     store: Path,
     label: str,
+    kept: Path | None = None,
 ) -> dict[str, list[Restored]]:
     """Put the states of sources into targets, taking from the store what it has.
 
@@ -94,6 +96,7 @@ def restored(
         config: Arithmetic and batch size.
         store: File of the append-only store.
         label: What the progress lines say.
+        kept: Folder in which what speech LLMs hear is kept; see ``speech_llm.heard``.
 
     Returns:
         One a pair, in order, by arm.
@@ -126,12 +129,13 @@ def restored(
             if missing:
                 _, model = open_model(files, config)
                 assert model is not None
+                ears = ear_store(kept, model, files, config)
                 behind = tokens_behind(model, [pair for pairs in arms.values() for pair in pairs])
                 for arm, places in todo.items():
                     for start in range(0, len(places), HEARD_AT_ONCE):
                         some = places[start : start + HEARD_AT_ONCE]
                         pairs = [arms[arm][place] for place in some]
-                        patcher = Patcher(model, pairs, layers, positions, behind)
+                        patcher = Patcher(model, pairs, layers, positions, behind, ears)
                         for found in patcher.run(config.batch_size):
                             records.add((keys[arm][some[place]], asdict(one)) for place, one in found.items())
                             advance(len(found))
@@ -180,17 +184,18 @@ class _Side:
         model: The speech LLM.
         questions: The prompts.
         behind: Tokens at their end that are read anew for each.
+        ears: Where hearings are kept.
     """
 
-    def __init__(self, model: "SpeechLLM", questions: Sequence[Question], behind: int) -> None:
+    def __init__(self, model: "SpeechLLM", questions: Sequence[Question], behind: int, ears: EarStore | None) -> None:
         self.heard: list[torch.Tensor] | None = None
         if questions[0].audio is None:
             self.text: TextLLM = model.typed
             self.rows = [self.text.tokenize(prompt) for prompt in self._prompts(questions)]
         else:
             self.text = model.text
-            sounds = [sound_of(question).decode() for question in questions]
-            self.rows, self.heard = model.rows(self._prompts(questions), sounds)
+            sounds = [sound_of(question) for question in questions]
+            self.rows, self.heard, _ = heard_rows(model, self._prompts(questions), sounds, ears)
         self.text.check_lengths(self.rows, 0)
         self.prefix = min([self.text.usable_prefix(self.rows), *(len(row) - behind for row in self.rows)])
         self.shared = self.text.prefix_cache(self.rows[0][: self.prefix])
@@ -215,6 +220,7 @@ class Patcher:
         layers: Layers at which states are put.
         positions: Where.
         behind: Tokens behind the speech, which all prompts share.
+        ears: Where hearings are kept.
     """
 
     def __init__(
@@ -224,10 +230,11 @@ class Patcher:
         layers: Sequence[int],
         positions: Sequence[str],
         behind: int,
+        ears: EarStore | None = None,
     ) -> None:
         self.model, self.pairs, self.layers, self.behind = model, pairs, layers, behind
-        self.source = _Side(model, [pair.source for pair in pairs], behind)
-        self.target = _Side(model, [pair.target for pair in pairs], behind)
+        self.source = _Side(model, [pair.source for pair in pairs], behind, ears)
+        self.target = _Side(model, [pair.target for pair in pairs], behind, ears)
         self.columns = {name: behind if name == BEHIND else 1 for name in positions}
 
     def run(self, batch_size: int) -> Iterator[dict[int, Restored]]:
