@@ -8,13 +8,19 @@ LOCKED := $(PIP) install --quiet --no-deps --require-hashes --requirement
 SNAKEMAKE := $(BIN)/snakemake
 # Small models answer faster than their libraries are imported: nodes are forks of one process that has imported them.
 WARM := CASCADE_EQUIVALENCE_WARM=1
+# A line a stage while it runs; what Snakemake says of each job is in its log.
+SHOWN := CASCADE_EQUIVALENCE_SHOW=stages
 FIRST := --configfile config/first.yaml --profile profiles/demo
 DEMO := --configfile config/demo.yaml --profile profiles/demo
 EMBEDDED := --configfile config/embedded.yaml --profile profiles/demo
 # A process for each core, four at most: each holds torch. Tests of one file share what they set up and stay together.
 TOGETHER := --numprocesses logical --maxprocesses 4 --dist loadfile
+# Each Snakemake takes two cores and leaves one idle for much of its time.
+OF_STUDIES := $(TOGETHER) --maxprocesses 2
+# What two parts of the tests say at once comes apart, where this make can do so.
+APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help first demo check test test-long lint format types unit workflow end-to-end slurm report embedded locks benchmark config clean
+.PHONY: help first demo check test test-long lint format types unit studies workflow end-to-end slurm report embedded locks benchmark config clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,15 +49,15 @@ $(VENV)/.slurm: $(VENV)/.dev requirements/locks/slurm.txt
 	@touch $@
 
 first: $(VENV)/.run ## A first look: one task, one speech LLM, its cascade (minutes; two cores; no GPU)
-	@$(WARM) $(SNAKEMAKE) $(FIRST)
+	@$(WARM) $(SHOWN) $(SNAKEMAKE) $(FIRST)
 	@$(BIN)/cascade-equivalence show config/first.yaml
 
 demo: $(VENV)/.run ## Run the whole study on small real models (minutes; two cores; no GPU)
-	@$(WARM) $(SNAKEMAKE) $(DEMO)
+	@$(WARM) $(SHOWN) $(SNAKEMAKE) $(DEMO)
 	@$(BIN)/cascade-equivalence show config/demo.yaml
 
 embedded: $(VENV)/.run ## The same models on the real texts (hours; name their folder with DATA=...)
-	@$(WARM) $(SNAKEMAKE) $(EMBEDDED) $(if $(DATA),--config items='{"folder": "$(DATA)"}')
+	@$(WARM) $(SHOWN) $(SNAKEMAKE) $(EMBEDDED) $(if $(DATA),--config items='{"folder": "$(DATA)"}')
 	@$(BIN)/cascade-equivalence show config/embedded.yaml
 
 report: $(VENV)/.run ## Snakemake's own report of the demo (fetches its viewer's packages from the network)
@@ -60,7 +66,9 @@ report: $(VENV)/.run ## Snakemake's own report of the demo (fetches its viewer's
 check: lint types ## Lint, types and the quick unit tests: config, plugins, tasks, statistics (a minute)
 	@$(BIN)/python -m pytest $(TOGETHER) $(foreach part,conditions config* conformance_tasks plugins registry* stats_* tasks_*,$(wildcard tests/unit/test_$(part).py))
 
-test: lint types unit workflow end-to-end slurm ## Lint, types, unit, workflow, end-to-end and SLURM tests
+# SLURM's tests wait for most of their time: the others run beside them. All are run, whatever fails.
+test: ## Lint, types, unit, workflow, end-to-end and SLURM tests
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(APART) slurm lint types unit studies
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
@@ -76,16 +84,16 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(TOGETHER) tests/unit
 
-workflow: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(TOGETHER) tests/workflow
+# In one run: both start from the same finished study, which takes a minute to make.
+studies: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(OF_STUDIES) tests/workflow tests/end_to_end
 
-# Two processes: each Snakemake takes two cores and leaves one idle for much of its time. Files that share a finished
-# study are run by one of them.
-end-to-end: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(TOGETHER) --maxprocesses 2 tests/end_to_end
+workflow end-to-end: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(OF_STUDIES) tests/$(subst -,_,$@)
 
+# Each of its files has a cluster of its own.
 slurm: $(VENV)/.slurm ## Tests on a real SLURM on this machine (root, slurm-wlm and munge; skips elsewhere)
-	@$(BIN)/python -m pytest -rs tests/slurm
+	@$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile tests/slurm
 
 test-long: $(VENV)/.slurm ## The long forms of the tests as well (kill tests: 20 and more kills)
 	@$(BIN)/python -m pytest tests --long

@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 PLANNER = Path(__file__).with_name("planner.py")
 PARTS = ("workflow", "src", "config", "profiles", "requirements")
-# One thread a job: two jobs that want two cores each only wait for each other.
-REAL_RUN = ("--cores", "2", "--set-threads", "transcribe=1", "answer=1")
+# One thread a job: two jobs that want two cores each only wait for each other, and a node of one thread is a fork of a
+# process that has its libraries imported.
+REAL_RUN = ("--cores", "2", "--max-threads", "1")
 # Python keeps its bytecode in the copy, as it does for a user: without it each of the nodes compiles the library anew.
 NOT_OF_A_USER = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
@@ -133,24 +136,56 @@ ORDER = (
 )
 
 
+class Planner:
+    """A process that has Snakemake imported: what it is asked to run is a fork of it, and starts at once.
+
+    Importing Snakemake takes longer than planning a small study.
+    """
+
+    def __init__(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if name not in NOT_OF_A_USER}
+        command = [sys.executable, str(PLANNER), "--serve"]
+        pipe = subprocess.PIPE
+        # It ends with its standard input, that is, with this process.
+        self._process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+    def run(self, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+        """Exit status, and standard output and error, of a run of ``planner.py`` in a folder."""
+        os.umask(mask := os.umask(0))
+        with tempfile.NamedTemporaryFile("r", prefix="plan-", encoding="utf-8", errors="replace") as said:
+            request = {"arguments": arguments, "folder": str(folder), "environment": dict(environment), "mask": mask}
+            assert self._process.stdin and self._process.stdout
+            self._process.stdin.write(json.dumps(request | {"said": said.name}) + "\n")
+            self._process.stdin.flush()
+            return int(self._process.stdout.readline()), said.read()
+
+
+planner = cache(Planner)
+"""The one of this process."""
+
+
 class Checkout:
     """A copy of the project in a folder of its own; Snakemake runs there.
 
     Args:
         root: The folder to make.
         cache: Folder of downloads; one of the copy's own by default.
+        like: Folder of a copy to take everything from, results included; the project by default.
     """
 
-    def __init__(self, root: Path, cache: Path | None = None) -> None:
+    def __init__(self, root: Path, cache: Path | None = None, like: Path | None = None) -> None:
         self.root = root
         self.cache = cache or root / "cache"
         self.warm = True
+        if like is not None:
+            shutil.copytree(like, root, symlinks=True)
+            return
         root.mkdir(parents=True)
         for part in PARTS:
             source = REPOSITORY / part
             if source.is_dir():
-                # Times of change are kept: Snakemake compares them.
-                shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+                # Times of change are kept: Snakemake compares them, and Python those of the bytecode beside them.
+                shutil.copytree(source, root / part)
             else:
                 shutil.copy2(source, root / part)
 
@@ -191,14 +226,29 @@ class Checkout:
 
     def plan(self, config: Study, *arguments: str) -> Plan:
         """What a run would do."""
+        return self.recorded(config, "--dry-run", *arguments)
+
+    def recorded(self, config: Study, *arguments: str, fresh: bool = False) -> Plan:
+        """Run Snakemake, and record what it did.
+
+        Args:
+            config: The study.
+            arguments: Snakemake's arguments.
+            fresh: Whether it starts in a process of its own, as for a user.
+        """
         report = self.root / "plan.json"
         report.unlink(missing_ok=True)
-        done = self.python(str(PLANNER), report.name, *self.command(config, "--dry-run", *arguments))
-        assert report.is_file(), done.stdout
+        words = [report.name, *self.command(config, *arguments)]
+        if fresh:
+            done = self.python(str(PLANNER), *words)
+            code, said = done.returncode, done.stdout
+        else:
+            code, said = planner().run(words, self.root, self.environment)
+        assert report.is_file(), said
         found = json.loads(report.read_text(encoding="utf-8"))
         return Plan(
-            done.returncode,
-            done.stdout,
+            code,
+            said,
             jobs_of(found["jobs"]),
             found["rules"],
             set(found["modules"]),

@@ -1,11 +1,14 @@
 """Runs Snakemake's command line in this process and writes what it planned, and what that took, to a JSON file.
 
-Usage: ``python planner.py FILE [SNAKEMAKE ARGUMENTS]``. A custom rule message hides a job's name and wildcards from the
-printed plan, so the log records behind it are read.
+Usage: ``python planner.py FILE [SNAKEMAKE ARGUMENTS]``, or ``python planner.py --serve``, which has Snakemake imported
+and answers each request, a line on its standard input, in a fork of its own. A custom rule message hides a job's name
+and wildcards from the printed plan, so the log records behind it are read.
 """
 
+import gc
 import json
 import logging
+import os
 import resource
 import sys
 from pathlib import Path
@@ -63,17 +66,53 @@ Workflow.include = remember  # type: ignore[method-assign]
 # Not a handler: the command line clears those.
 logger.addFilter(record)
 
-code = 0
-try:
-    cli.main(sys.argv[2:])
-except SystemExit as end:
-    code = int(end.code or 0)
-usage = resource.getrusage(resource.RUSAGE_SELF)
-report = {
-    "jobs": jobs,
-    "rules": [describe(rule) for workflow in workflows for rule in workflow.rules],
-    "modules": sorted({name.partition(".")[0] for name in sys.modules}),
-    "cpu_seconds": usage.ru_utime + usage.ru_stime,
-}
-Path(sys.argv[1]).write_text(json.dumps(report), encoding="utf-8")
-sys.exit(code)
+
+def run(file: str, arguments: list[str]) -> int:
+    """Run the command line, and write what it planned; its exit status."""
+    code = 0
+    try:
+        cli.main(arguments)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    report = {
+        "jobs": jobs,
+        "rules": [describe(rule) for workflow in workflows for rule in workflow.rules],
+        "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+    }
+    Path(file).write_text(json.dumps(report), encoding="utf-8")
+    return code
+
+
+def in_fork(request: dict[str, Any]) -> int:
+    """Become the process that a request asks for, and run."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    said = os.open(request["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for ours, theirs in ((nothing, 0), (said, 1), (said, 2)):
+        os.dup2(ours, theirs)
+    os.umask(request["mask"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv[1:] = request["arguments"]
+    file, *words = request["arguments"]
+    return run(file, words)
+
+
+def serve() -> None:
+    """Answer requests with the exit status of each, one after the other, until there are no more."""
+    gc.collect()
+    gc.freeze()
+    while line := sys.stdin.readline():
+        child = os.fork()
+        if child == 0:
+            # As a process of its own ends: what is to be done at its end is done.
+            sys.exit(in_fork(json.loads(line)))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if sys.argv[1:] == ["--serve"]:
+    serve()
+else:
+    sys.exit(run(sys.argv[1], sys.argv[2:]))

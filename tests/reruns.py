@@ -1,19 +1,14 @@
 """A finished study of a few nodes, changed in one place, run again for real: what ran, and what was written."""
 
-import json
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checkout import AGGREGATES, PLANNER, Checkout, Config, Job, jobs_of, opened_config
+from checkout import AGGREGATES, REAL_RUN, Checkout, Config, Job, opened_config
 
 from cascade_equivalence.provenance.record import HASHES
 
-# With one thread a node is a fork of a process that has its libraries imported.
-SINGLE = ("transcribe", "answer", "answer_erased", "preflight", "capture_speech_a")
-WARM_RUN = ("--cores", "2", "--set-threads", *(f"{rule}=1" for rule in SINGLE))
 RESULTS = Path("results/micro")
 NODES = (("ag_news", "clean"), ("sst2", "clean"), ("sst2", "snr10"))
 END: set[Job] = {("all",), *((rule,) for rule in AGGREGATES)}
@@ -88,15 +83,11 @@ class Study:
 
     def run(self, config: Config, *arguments: str) -> Made:
         """Make what a study asks for."""
-        before, report = self._states(), self.root / "plan.json"
-        report.unlink(missing_ok=True)
-        command = self.checkout.command(config, *arguments, *WARM_RUN)
-        done: subprocess.CompletedProcess[str] = self.checkout.python(str(PLANNER), report.name, *command)
-        assert report.is_file(), done.stdout
-        found = json.loads(report.read_text(encoding="utf-8"))
+        before = self._states()
+        done = self.checkout.recorded(config, *arguments, *REAL_RUN)
         after = self._states()
         written = {path for path, state in after.items() if before.get(path) != state}
-        return Made(done.returncode, done.stdout, jobs_of(found["jobs"]), written)
+        return Made(done.code, done.output, done.jobs, written)
 
     def ran(self, config: Config, *arguments: str) -> set[Job]:
         """Make what a study asks for; what ran. Asked a second time nothing may run."""

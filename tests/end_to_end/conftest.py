@@ -18,14 +18,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-STUDIES = ("micro", "finished")
-"""Fixtures that stand for a study, which takes minutes and is made once a process."""
-
-
 def study_of(file: Path) -> str:
-    """The finished study that a file's tests share with other files'; the file itself where they share none."""
-    text = file.read_text(encoding="utf-8")
-    return next((name for name in STUDIES if re.search(rf"\b{name}: ", text)), file.name)
+    """What keeps a file's tests together: the study that several files change and bring back, or the file."""
+    return "micro" if re.search(r"\bmicro: ", file.read_text(encoding="utf-8")) else file.name
 
 
 @pytest.hookimpl(optionalhook=True)

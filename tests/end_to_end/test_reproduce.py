@@ -9,18 +9,27 @@ from pathlib import Path
 import pytest
 from checkout import Checkout, tiny_config
 
+from cascade_equivalence.jobs.screen import SHOW, STAGES
+
 TINY = "results/tiny"
 TIMED = ("tables/times.", "figures/costs.")
 NUMBERS = ("tables/*", "figures/*", "paper/*.*", "comparison.csv", "agreement/**/*.csv")
 
 
 @pytest.fixture(scope="module")
-def again(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Checkout:
-    """The study of ``finished``, run once more, in another folder."""
+def shown(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> tuple[Checkout, str]:
+    """The study of ``finished``, run once more, in another folder, and what was shown of it: a line a stage."""
     checkout = Checkout(tmp_path_factory.mktemp("again") / "another-project")
-    done = checkout.run(tiny_config(tiny_models))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SHOW, STAGES)
+        done = checkout.run(tiny_config(tiny_models))
     assert done.returncode == 0, done.stdout
-    return checkout
+    return checkout, done.stdout
+
+
+@pytest.fixture(scope="module")
+def again(shown: tuple[Checkout, str]) -> Checkout:
+    return shown[0]
 
 
 def command(checkout: Checkout, *words: str) -> tuple[int, str]:
@@ -53,10 +62,12 @@ def test_a_record_tells_what_the_node_used(finished: Checkout) -> None:
     assert json.loads(config)["statistics"]["draws"] == 200
 
 
-def test_no_record_names_the_machine_or_its_folders(finished: Checkout, tiny_models: Path) -> None:
+def test_no_record_names_the_machine_or_its_folders(
+    finished: Checkout, first_finished: Path, tiny_models: Path
+) -> None:
     for path, content in finished.files("results/*/records/**/*.json").items():
         text = content.decode()
-        assert str(finished.root) not in text and str(tiny_models) not in text, path
+        assert not any(str(folder) in text for folder in (first_finished, finished.root, tiny_models)), path
         # A short name may be a part of other words.
         assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", text), path
 
@@ -71,6 +82,17 @@ def test_records_make_nothing_run_again(finished: Checkout, tiny_models: Path) -
         assert code == 1 and "unrecorded" in said and "answers/first/sst2/clean.parquet" in said
     finally:
         record.write_bytes(kept)
+
+
+def test_a_run_shows_a_line_a_stage_and_its_log_has_every_job(shown: tuple[Checkout, str]) -> None:
+    checkout, said = shown
+    (log,) = checkout.files(".snakemake/log/*.log").values()
+    jobs = log.decode().count("Finished jobid: ")
+    stages = re.findall(r"^(\w+): 0 of (\d+)", said, re.MULTILINE)
+    ends = re.findall(r"^(\w+): (\d+) of \2", said, re.MULTILINE)
+    assert sorted(stages) == sorted(ends) and sum(int(count) for _, count in stages) == jobs - 1  # the target
+    assert "Finished jobid" not in said and "about" in said and "Complete log" in said
+    assert len(said.splitlines()) < jobs
 
 
 def test_two_runs_are_equal(finished: Checkout, again: Checkout) -> None:

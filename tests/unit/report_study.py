@@ -1,6 +1,7 @@
 """Small made-up studies on disk, for the tests of the report: one of cascades alone, one with speech LLMs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from cascade_equivalence.report.tables import Tables
 from cascade_equivalence.stats.compare import compare
 from cascade_equivalence.stats.contrast import contrast
 from cascade_equivalence.stats.numbers import OF, numbers_of, write_comparison
+from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS
 
 LABELS = {
     "ag_news": ["World", "Sports", "Business", "Sci/Tech"],
@@ -187,10 +189,28 @@ def answers_of(system: str, task: str, condition: str) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+_found: dict[Any, tuple[dict[str, Any], object]] = {}
+
+
+def found_once(function: Callable[..., dict[str, Any]], frames: list[pl.DataFrame], task: str) -> dict[str, Any]:
+    """What a comparison finds; files of tests compare the same answers, which takes most of their time."""
+    statistics = list(PAIR_STATISTICS.items())
+    key = (
+        function,
+        *(frame.write_csv() for frame in frames),
+        *LABELS[task],
+        *((name, id(own)) for name, own in statistics),
+    )
+    if key not in _found:
+        # With the statistics, so that no other object takes their place in memory.
+        _found[key] = (function(*frames, LABELS[task]), statistics)
+    return deepcopy(_found[key][0])
+
+
 def write_comparisons(study: Study, frames: dict[str, pl.DataFrame], task: str, condition: str) -> None:
     """Write the agreement and contrast nodes of one task and condition."""
     for pair in study.outline.pairs:
-        found = compare(frames[pair.system], frames[pair.reference], LABELS[task])
+        found = found_once(compare, [frames[pair.system], frames[pair.reference]], task)
         found["match"] = match(pair.system, pair.reference)
         of = {"system": pair.system, "reference": pair.reference, "task": task, "condition": condition}
         path = study.root / f"agreement/{pair.system}~{pair.reference}/{task}/{condition}.csv"
@@ -198,7 +218,7 @@ def write_comparisons(study: Study, frames: dict[str, pl.DataFrame], task: str, 
         study.agreement.append(path)
     for each in study.outline.contrasts:
         names = (each.system, each.first, each.second)
-        found = contrast(*(frames[name] for name in names), LABELS[task])
+        found = found_once(contrast, [frames[name] for name in names], task)
         found |= {f"match_{which}": match(each.system, getattr(each, which)) for which in ("first", "second")}
         path = study.root / f"contrasts/{'~'.join(names)}/{task}/{condition}.csv"
         write_comparison(found, dict(zip(OF, (*names, task, condition), strict=True)), path)

@@ -22,7 +22,8 @@ STUDY = read_study(REPOSITORY / "config" / "dial.yaml")
 SHIPPED = sorted(
     name
     for name, spec in STUDY.config.definitions.models.items()
-    if isinstance(spec.source, PathSource) and str(spec.source.path).startswith(folder.SHIPPED)
+    # Of an adapter the whole change; what lies between it and its base is in the suite of voice adapters.
+    if isinstance(spec.source, PathSource) and str(spec.source.path).startswith(folder.SHIPPED) and spec.scale == 1
 )
 
 

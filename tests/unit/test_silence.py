@@ -205,3 +205,11 @@ def test_a_floor_of_an_older_version_is_told(tmp_path: Path) -> None:
         old.write_text(content)
         with pytest.raises(StudyError, match=said):
             build(study, silence_files=[old])
+
+
+@pytest.mark.parametrize("silence", [True, False])
+def test_items_of_a_silence_that_nobody_hears_are_told(silence: bool) -> None:
+    raw = changed(speech__silence=silence, speech__silence_items=3)
+    told: list[str] = []
+    load_study(raw, ROOT, tell=told.append)
+    assert any("silence_items" in line for line in told) is not silence

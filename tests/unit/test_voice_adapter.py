@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftConfig, PeftModel
+from safetensors import safe_open
 from tiny_ultravox import save_base as save_whisper
 from transformers import AutoModelForCausalLM
 from voice_adapters import DEPTHS, TEXT_WIDTH, entry, resolve_all, save_adapter
@@ -23,6 +24,7 @@ from cascade_equivalence.models.speech_llm.mel import batch_mels, log_mel
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM, open_speech_llm
 from cascade_equivalence.models.speech_llm.voice import STATISTICS, VoicePath, VoiceShape, pooled
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.resources import RESOURCES
 
 PROMPT = f"Read the news story.\nStory: {PLACEHOLDER}\nThe topic is"
 
@@ -210,3 +212,13 @@ def test_without_its_blocks_it_is_what_the_lens_reads(place: Path) -> None:
     bare, whole = load_causal_lm(folder, torch.float32, config), load_causal_lm(folder, torch.float32)
     assert torch.equal(bare.get_output_embeddings().weight, whole.get_output_embeddings().weight)
     assert torch.equal(bare.model.norm.weight, whole.model.norm.weight) and not len(bare.model.layers)
+
+
+def test_peft_reads_how_the_shipped_change_is_laid_out() -> None:
+    folder = RESOURCES / "mini-voice"
+    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    read = PeftConfig.from_pretrained(str(folder))
+    assert isinstance(read, LoraConfig)
+    changed = {name.rsplit(".", 3)[1] for name in shapes}
+    assert changed == set(read.target_modules) and {min(shape) for shape in shapes.values()} == {read.r}

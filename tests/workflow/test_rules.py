@@ -22,7 +22,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.fixture(scope="module")
 def demo(checkout: Checkout) -> Plan:
     """What the demo would run."""
-    plan = checkout.plan("config/demo.yaml")
+    plan = checkout.recorded("config/demo.yaml", "--dry-run", fresh=True)
     assert plan.code == 0, plan.output
     return plan
 

@@ -138,6 +138,8 @@ def load_study(
     said: list[str] = []
     if not lines:
         study = with_engine(left_to_run(study, said.append), said.append)
+        idle = study.speech.silence_items is not None and not study.speech.silence
+        said += ["`speech.silence_items` says nothing without `speech.silence`"] if idle else []
         lines = list(problems(study))
     if lines:
         raise StudyError(block("The config is not valid:", lines))

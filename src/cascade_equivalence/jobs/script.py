@@ -1,6 +1,7 @@
 """The first lines of every node's script, which imports little because most nodes of small models go on in a fork."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,12 @@ def node(job: Any) -> Iterator["Study"]:
         The study that the node belongs to.
     """
     end_with_snakemake()
-    if forks.wanted(job.threads) and (status := forks.run()) is not None:
-        os._exit(status)
+    try:
+        if forks.wanted(job.threads) and (status := forks.run()) is not None:
+            os._exit(status)
+    except KeyboardInterrupt:
+        # Who typed Ctrl-C need not read where this process waited; the fork ends with it.
+        os._exit(128 + signal.SIGINT)
     from cascade_equivalence.jobs.work import at_work
 
     with at_work(job) as study:

@@ -13,6 +13,7 @@ from cascade_equivalence.config.tasks_run import with_tasks_given
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.jobs.lock import hold_folder, release_stale
 from cascade_equivalence.jobs.metadata import carry_metadata
+from cascade_equivalence.jobs.screen import show_stages
 from cascade_equivalence.models.engines import check_engines
 from cascade_equivalence.provenance.made import bases
 from cascade_equivalence.provenance.settle import settle
@@ -54,6 +55,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
         if (config.get("transcribe") or {}).get("engine") == AUTO:
             keep_engine(study.config)
         settle(study.config)
+        show_stages(workflow, bases(study.config).values())
     return study
 
 

@@ -12,6 +12,7 @@ from cascade_equivalence import progress
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.errors import StudyError, of_system
 from cascade_equivalence.jobs.claims import claimed
+from cascade_equivalence.jobs.screen import NOTES, beside_log
 from cascade_equivalence.jobs.turns import turn_of
 from cascade_equivalence.plugins import fault_of
 from cascade_equivalence.provenance.recording import RecordWriter
@@ -22,9 +23,9 @@ from cascade_equivalence.stages.study import Study
 def at_work(job: Any) -> Iterator[Study]:
     """Run the body of a node's script, and write its record when it has made its outputs.
 
-    Standard output and error go to the node's log; a progress bar goes to the terminal, where there is one. A
-    :class:`StudyError` ends the script with its message alone; it is printed to the terminal, too. A node that may use
-    a GPU claims its output meanwhile.
+    Standard output and error go to the node's log; a progress bar goes to the terminal, where there is one and the run
+    draws no lines there itself. A :class:`StudyError` ends the script with its message alone; it is printed to the
+    terminal, too, where the run does not show it. A node that may use a GPU claims its output meanwhile.
 
     Args:
         job: The ``snakemake`` object of the script.
@@ -33,7 +34,7 @@ def at_work(job: Any) -> Iterator[Study]:
         The study that the node belongs to.
     """
     writer = RecordWriter()
-    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    terminal = beside_log()
     log = Path(job.log[0])
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +62,9 @@ def at_work(job: Any) -> Iterator[Study]:
                 traceback.print_exc()
             if told is not None:
                 print(f"Error: {told}", file=sys.stderr)
+            if NOTES in os.environ:
+                pass  # the run shows the end of this log
+            elif told is not None:
                 print(f"\n{job.rule}: {told}", file=terminal)
             else:
                 print(f"\n{job.rule} failed; its log is {log}", file=terminal)
