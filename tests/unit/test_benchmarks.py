@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_goals_hold_our_path_against_the_loop_and_the_best_in_batches() -> None:
     turns = importlib.import_module("turns")
     goals_of = importlib.import_module("transcribe_and_answer").goals_of
 
-    def arm(name: str, *seconds: float) -> object:
+    def arm(name: str, *seconds: float) -> Any:
         return turns.Arm(name, list, list(seconds), ["a", "b"])
 
     hearing = [arm("loop", 8, 8), arm("batch: slow", 6, 6), arm("batch: quick", 4, 4), arm("ours: a", 2, 2)]

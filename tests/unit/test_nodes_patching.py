@@ -66,7 +66,7 @@ def planted(clusters: int, share: dict[str, float], apart: float, seed: int = 0,
                         moved = share[arm] * (source - target) * layer / 5
                         patched = target + moved + noise * generator.normal() * apart
                         place = (f"a{cluster}{way}", f"b{cluster}{way}")
-                        rows.append((arm, layer, positions, f"c{cluster}", *place, source, target, patched))
+                        rows.append((arm, positions, layer, f"c{cluster}", *place, source, target, patched))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 

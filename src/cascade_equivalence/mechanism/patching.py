@@ -76,6 +76,12 @@ def place_of(positions: str, layer: int) -> str:
     return f"{positions}/{layer}"
 
 
+def read_place(name: str) -> tuple[str, int]:
+    """Positions and layer of such a name."""
+    positions, layer = name.split("/")
+    return positions, int(layer)
+
+
 def restored(
     arms: Mapping[str, Sequence[PatchedPair]],
     files: ModelFiles,

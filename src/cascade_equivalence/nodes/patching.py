@@ -9,7 +9,7 @@ from cascade_equivalence.config.mechanism import PatchingConfig
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import write_table
-from cascade_equivalence.mechanism.patching import PatchedPair, Restored
+from cascade_equivalence.mechanism.patching import PatchedPair, Restored, read_place
 from cascade_equivalence.mechanism.utterances import hash_rank
 from cascade_equivalence.nodes.erasure import AUDIO_ARM, TEXT_ARM, build_arms
 from cascade_equivalence.speech.clips import Clip
@@ -17,8 +17,8 @@ from cascade_equivalence.tasks.base import Item
 
 SCHEMA = {
     "arm": pl.String,
-    "layer": pl.Int64,
     "positions": pl.String,
+    "layer": pl.Int64,
     "cluster": pl.String,
     "source_id": pl.String,
     "target_id": pl.String,
@@ -120,9 +120,9 @@ def write_restored(
 ) -> None:
     """Write what was found, one row a pair, arm, layer and place; see ``SCHEMA``."""
     rows = [
-        (arm, int(layer), positions, cluster, one.id, other.id, each.source, each.target, patched)
+        (arm, *read_place(place), cluster, one.id, other.id, each.source, each.target, patched)
         for arm, restored in found.items()
         for (one, other, cluster), each in zip(pairs, restored, strict=True)
-        for positions, layer, patched in ((*place.split("/"), value) for place, value in each.patched.items())
+        for place, patched in each.patched.items()
     ]
     write_table(pl.DataFrame(rows, schema=SCHEMA, orient="row"), target, {"model": model, "task": task})

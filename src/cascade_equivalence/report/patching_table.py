@@ -153,7 +153,7 @@ def _halves(table: pl.DataFrame) -> list[str]:
     """From which layer on half of the answer has left the speech, heard and read."""
     told = []
     for (model, task), part in table.filter(positions="behind").group_by("model", "task", maintain_order=True):
-        first = {name: part.filter(pl.col(name) >= HALF)["layer"].min() for name in ARMS}
+        first: dict[str, Any] = {name: part.filter(pl.col(name) >= HALF)["layer"].min() for name in ARMS}
         if any(layer is not None for layer in first.values()):
             said = (f"{name} {'at none' if layer is None else f'from layer {layer}'}" for name, layer in first.items())
             told.append(f"{model}, {task_title(str(task))}: {', '.join(said)}")
