@@ -15,6 +15,8 @@ from cascade_equivalence.models.speech_llm.settings import UltravoxSettings
 from cascade_equivalence.models.speech_llm.voice import VoicePath, pooled
 
 SAMPLE_RATE = 16_000
+STEP = 50
+"""Mel frames (half a second) that pieces are filled up to multiples of, since each new shape takes memory for good."""
 MAX_SECONDS = 600
 """Longest clip. One of ten minutes is already 3750 vectors in Ultravox, more than most prompts have words."""
 
@@ -174,7 +176,8 @@ class AudioEncoder(nn.Module):
         while batch := list(islice(pieces, batch_size)):
             owners, mels = zip(*batch, strict=True)
             mel_frames = torch.tensor([mel.shape[1] for mel in mels], device=mels[0].device)
-            sound, frames = batch_mels(mels).to(dtype), encoder_frames(mel_frames)
+            whole = -(-max(mel.shape[1] for mel in mels) // STEP) * STEP
+            sound, frames = batch_mels(mels, min(whole, self.audio_tower.longest)).to(dtype), encoder_frames(mel_frames)
             if voice:
                 depths = list(self.audio_tower.depths(sound, mel_frames))
                 yield list(owners), self.audio_tower.layer_norm(depths[-1]), frames, pooled(depths, frames)

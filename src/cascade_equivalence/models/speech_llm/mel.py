@@ -37,9 +37,9 @@ def log_mel(audio: np.ndarray, mels: int, device: str | torch.device = "cpu") ->
     return log_mel_spectrogram(torch.from_numpy(padded), n_mels=mels, device=device)
 
 
-def batch_mels(spectrograms: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Stack spectrograms (mels, frames) into (pieces, mels, longest); zeros fill up."""
-    longest = max(mel.shape[1] for mel in spectrograms)
+def batch_mels(spectrograms: Sequence[torch.Tensor], least: int = 0) -> torch.Tensor:
+    """Stack spectrograms (mels, frames) into (pieces, mels, longest or least); zeros fill up."""
+    longest = max(least, *(mel.shape[1] for mel in spectrograms))
     batch = spectrograms[0].new_zeros(len(spectrograms), spectrograms[0].shape[0], longest)
     for row, mel in zip(batch, spectrograms, strict=True):
         row[:, : mel.shape[1]] = mel
