@@ -1,6 +1,7 @@
 """The node of activation patching: which items are paired, and the table of what their states carried over."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import polars as pl
@@ -33,12 +34,12 @@ of its label against the target's in the source's run, the target's, and the tar
 def pair_items(items: Sequence[Item], most: int, task: str, seed: int) -> list[tuple[Item, Item, str]]:
     """Pairs of items with different labels, each both ways round, and the cluster of each.
 
-    Groups (texts, dialogues) are drawn and taken two by two; the pairs of two groups are one cluster, so that no group
-    is in more than one.
+    Items of one group (readings of a text, a dialogue) are paired with each other where their labels differ, so that
+    the words are the same; of the other groups those of two. No group is in more than one cluster.
 
     Args:
         items: The items.
-        most: Pairs at most, both ways round counted.
+        most: Pairs at most, both ways round counted; each cluster gives one before any gives a second.
         task: The task.
         seed: Seed; a group's place depends on it and the group alone.
     """
@@ -46,26 +47,29 @@ def pair_items(items: Sequence[Item], most: int, task: str, seed: int) -> list[t
     for item in sorted(items, key=lambda item: hash_rank(seed, "patching item", task, item.id)):
         by_group.setdefault(item.group, []).append(item)
     waiting: list[str] = []
-    found: list[tuple[Item, Item, str]] = []
+    clusters: dict[str, list[tuple[Item, Item]]] = {}
     for group in sorted(by_group, key=lambda group: hash_rank(seed, "patching", task, group)):
-        for other in waiting:
-            pairs = _unlike(by_group[other], by_group[group])
-            if pairs:
-                waiting.remove(other)
-                for one, two in pairs:
-                    found += [(one, two, f"{other} {group}"), (two, one, f"{other} {group}")]
-                break
-        else:
+        if own := _unlike(by_group[group]):
+            clusters[group] = own
+            continue
+        # All have one label.
+        label = by_group[group][0].label
+        other = next((name for name in waiting if by_group[name][0].label != label), None)
+        if other is None:
             waiting.append(group)
-        if len(found) >= most:
-            break
-    return found[:most]
+        else:
+            waiting.remove(other)
+            clusters[f"{other} {group}"] = list(zip(by_group[other], by_group[group], strict=False))
+    turns = zip_longest(*([(pair, name) for pair in pairs] for name, pairs in clusters.items()))
+    found = [each for turn in turns for each in turn if each is not None]
+    return [way for (one, other), name in found for way in ((one, other, name), (other, one, name))][:most]
 
 
-def _unlike(first: Sequence[Item], second: Sequence[Item]) -> list[tuple[Item, Item]]:
-    """Items of two groups with different labels, each in one pair."""
-    left, pairs = list(second), []
-    for item in first:
+def _unlike(items: Sequence[Item]) -> list[tuple[Item, Item]]:
+    """Items with different labels, each in one pair at most."""
+    left, pairs = list(items), []
+    while left:
+        item = left.pop(0)
         other = next((each for each in left if each.label != item.label), None)
         if other is not None:
             left.remove(other)
@@ -97,7 +101,7 @@ def build_pairs(
     spoken = {clip.id for clip in clips}
     pairs = pair_items([item for item in items if item.id in spoken], config.per_task, task, config.seed)
     if not pairs:
-        raise StudyError(f"no two items of {task} in different groups have different labels: there is nothing to patch")
+        raise StudyError(f"no two items of {task} have different labels: there is nothing to patch")
     used = {item.id for one, other, _ in pairs for item in (one, other)}
     chosen = [clip for clip in clips if clip.id in used]
     asked = build_arms(task, spec, system_prompt, items, chosen, text_arm=True)
