@@ -42,7 +42,7 @@ def table(path: Path) -> str:
     """A table of a finished study: its title, its rows without blanks that only align them, and its marks."""
     title, *lines = path.read_text(encoding="utf-8").splitlines()
     rows = [re.sub(r" {2,}", " ", re.sub(r"-{3,}", "---", line)) for line in lines if line.startswith("|")]
-    marks = [line for line in lines if line[:1] in "‡∘*"]
+    marks = [line for line in lines if line.startswith(("‡", "∘", "*"))]
     return "\n".join([f"**{title.lstrip('# ')}**", "", *rows, *[part for mark in marks for part in ("", mark)], ""])
 
 

@@ -39,7 +39,7 @@ class TimeLeft:
         return rule
 
     def left(self) -> float | None:
-        """Seconds until all is done; None before there is anything to tell it from.
+        """Seconds until all is done; None as long as most of the jobs to come are of rules of which nothing is known.
 
         Jobs that are to come take what those of their rule took: in this run, or else before, or else all of this
         run. As many of them run at a time as did so far.
@@ -48,11 +48,12 @@ class TimeLeft:
         mean = {rule: sum(each) / len(each) for rule, each in self._spent.items()}
         known = dict(self._usual) | mean
         ended = [seconds for each in self._spent.values() for seconds in each]
-        if not ended and not known:
+        to_do = self.planned - self.done
+        if 2 * sum(count for rule, count in to_do.items() if rule in known) < to_do.total():
             return None
-        other = sum(ended) / len(ended) if ended else sum(known.values()) / len(known)
+        other = sum(ended or known.values()) / max(1, len(ended or known))
         running = [(rule, now - since) for rule, since in self._running.values()]
-        to_come = sum((self.planned - self.done)[rule] * known.get(rule, other) for rule in self.planned)
+        to_come = sum(count * known.get(rule, other) for rule, count in to_do.items())
         to_come -= sum(min(worked, known.get(rule, other)) for rule, worked in running)
         worked, passed = sum(ended) + sum(worked for _, worked in running), now - self._began
         side_by_side = worked / passed if passed > 0 and worked > passed else 1.0
