@@ -21,6 +21,7 @@ from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.implicit import implicit_transcripts
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
+from cascade_equivalence.mechanism.patching import BEHIND, LAST, PatchedPair, Patcher, Restored, place_of, tokens_behind
 from cascade_equivalence.mechanism.states import States, read_index
 from cascade_equivalence.models.answering import answer_questions
 from cascade_equivalence.models.question import ModelFiles, Question, SpeechFiles, sound_of
@@ -281,4 +282,37 @@ def check_erasure(model: SpeechLLM, width: int) -> None:
         text.generate(rows, 3, heard=heard)
         assert (score(text, rows, [[], []], heard=heard).first - plain).abs().max() > 100 * TOLERANCE
     assert len(left) > 2 * len(model.blocks) and max(left) < 1e-5
+    assert not any(block._forward_hooks for block in model.blocks)
+
+
+def check_patching(model: SpeechLLM) -> None:
+    """States of the run itself change nothing; behind the last block those that were heard decide the first token."""
+    last = len(model.blocks) - 1
+
+    def typed(number: int) -> Question:
+        said = [
+            {**turn, "content": turn["content"].replace(PLACEHOLDER, f"Story number {number}.")}
+            for turn in QUESTIONS[number].messages
+        ]
+        return replace(QUESTIONS[number], messages=tuple(said), audio=None)
+
+    def patched(pairs: Sequence[PatchedPair]) -> list[Restored]:
+        patcher = Patcher(model, pairs, range(len(model.blocks)), [BEHIND, LAST], tokens_behind(model, pairs))
+        return [found for batch in patcher.run(2) for found in batch.values()]
+
+    labels = ("Sports", "Business")
+    for one in patched([PatchedPair(typed(number), typed(number), labels) for number in range(3)]):
+        assert one.source == pytest.approx(one.target, abs=TOLERANCE)
+        assert list(one.patched.values()) == pytest.approx([one.target] * len(one.patched), abs=TOLERANCE)
+    pairs = [PatchedPair(QUESTIONS[number], typed(number + 1), labels) for number in range(3)]
+    rows, heard = read(model, [pair.source for pair in pairs])
+    for number, (pair, one) in enumerate(zip(pairs, patched(pairs), strict=True)):
+        row = model.typed.tokenize(model.typed.render(pair.target.messages, pair.target.answer_prefix))
+        first, second = (tokens[0] for tokens in model.typed.continuations(row, list(LABELS.values())))
+        source = score(model.text, [rows[number]], [[]], heard=[heard[number]]).first[0]
+        target = score(model.typed, [row], [[]]).first[0]
+        moved = (source - target)[first] - (source - target)[second]
+        for positions in (BEHIND, LAST):
+            found = one.patched[place_of(positions, last)] - one.target
+            assert found == pytest.approx(float(moved), abs=10 * TOLERANCE)
     assert not any(block._forward_hooks for block in model.blocks)

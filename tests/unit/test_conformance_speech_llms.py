@@ -128,6 +128,10 @@ def test_erasure(name: str, model: SpeechLLM) -> None:
     checks.check_erasure(model, TINY[name].width)
 
 
+def test_patching(model: SpeechLLM) -> None:
+    checks.check_patching(model)
+
+
 def test_a_resolved_folder_is_opened(name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One folder and one manifest for text LLM and ears, as a study resolves it from the hub."""
     blocks = TINY[name].blocks

@@ -182,10 +182,22 @@ def test_prompts_without_a_common_end_are_told(model: SpeechLLM) -> None:
         tokens_behind(model, [replace(pair, target=replace(pair.target, answer_prefix="The topic is:"))])
 
 
-def test_a_recurrent_model_is_told(tmp_path: Path) -> None:
-    text = TextLLM(save_recurrent(tmp_path, byte_level_tokenizer()), "cpu", torch.float32, chat=True)
-    with pytest.raises(StudyError, match="recurrent"):
-        tokens_behind(SpeechLLM(Parrot(text, TEXTS), text), arms()["text"])
+def test_a_model_with_a_recurrent_state_reads_the_patched_prompt_for_each_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TextLLM(save_recurrent(tmp_path / "llm", byte_level_tokenizer()), "cpu", torch.float32, chat=True)
+    model = SpeechLLM(Parrot(text, [f" {each}" for each in TEXTS]), text, leading_space=True)
+    long = {"Sports": "sport of all kinds", "Business": "bus"}
+    same = {
+        "text": [
+            PatchedPair(question(n, labels=long), question(n, labels=long), ("Sports", "Business")) for n in range(4)
+        ]
+    }
+    for one in run(model, monkeypatch, tmp_path / "self", same)["text"]:
+        assert list(one.patched.values()) == pytest.approx([one.target] * len(one.patched), abs=1e-4)
+    heard, read = run(model, monkeypatch, tmp_path / "s", arms(long)).values()
+    for one, other in zip(heard, read, strict=True):
+        assert one.patched == pytest.approx(other.patched, abs=1e-4)
 
 
 def test_a_common_end_leaves_a_token_of_each_row() -> None:

@@ -12,7 +12,6 @@ it over as far as states that were read, at the same layers: the run that was re
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,7 +107,7 @@ def restored(
         One a pair, in order, by arm.
 
     Raises:
-        StudyError: The prompts do not end in the same tokens behind the speech, or the model keeps no states a token.
+        StudyError: The prompts do not end in the same tokens behind the speech.
     """
     settings = {
         "kind": "patching",
@@ -152,10 +151,8 @@ def tokens_behind(model: "SpeechLLM", pairs: Sequence[PatchedPair]) -> int:
     """How many tokens all prompts end in, behind the speech, whether it is heard or typed.
 
     Raises:
-        StudyError: None, or the model keeps no states a token.
+        StudyError: None.
     """
-    if not holds_columns(model.text.prefix_cache([])):
-        raise StudyError("the text LLM is recurrent and keeps no states a token: take it out of `patching`")
     ends: list[list[int]] = []
     for question in (side for pair in pairs for side in (pair.source, pair.target)):
         text = model.typed if question.audio is None else model.text
@@ -273,11 +270,15 @@ class Patcher:
     def _patched(
         self, batch: Sequence[int], candidates: Sequence[list[list[int]]], layer: int, states: torch.Tensor
     ) -> list[float]:
-        runs = count()
+        # Only while the prompt is read: a candidate's own tokens are not the source's. Where a cache is more than keys
+        # and values, it is read a second time, a row a candidate.
+        readings = iter(range(1 if holds_columns(self.target.shared) else 2))
 
         def put(found: torch.Tensor) -> torch.Tensor:
-            # Only while the prompt is read: a candidate's own tokens are not the source's.
-            return found if next(runs) else torch.cat([found[:, : -states.shape[1]], states], dim=1)
+            if next(readings, None) is None:
+                return found
+            new = states.repeat_interleave(len(found) // len(states), 0)
+            return torch.cat([found[:, : -new.shape[1]], new], dim=1)
 
         with replaced(self.model.blocks, {layer: put}):
             return self.target.log_odds(batch, candidates)
