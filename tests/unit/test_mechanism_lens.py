@@ -1,6 +1,7 @@
 """The logit lens shows at the last block what the model itself says there, and finds the words that were planted."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,16 @@ def test_near_ties_are_decided_in_float32(folders: dict[str, Path]) -> None:
     assert not torch.equal(lens.logits(states).argmax(-1), exact)
 
 
+def test_the_likeliest_tokens_begin_with_the_first_and_are_those_of_the_logits(folders: dict[str, Path]) -> None:
+    lens, states = open_unembedding(folders["llama"], "cpu", torch.float32), torch.randn(40, 64)
+    for count in (1, 5, 20, lens.vocabulary, lens.vocabulary + 5):
+        found = lens.likeliest(states, count)
+        assert torch.equal(found[:, 0], lens.tokens(states))
+        expected = lens.logits(states).topk(min(count, lens.vocabulary)).indices
+        assert torch.equal(found.sort().values, expected.sort().values)
+    assert lens.likeliest(states[:0], 7).shape == (0, 7)
+
+
 def test_numbers_that_overflow_are_refused(folders: dict[str, Path]) -> None:
     lens = open_unembedding(folders["llama"], "cpu", torch.float32)
     with pytest.raises(StudyError, match="not finite"):
@@ -206,6 +217,20 @@ def test_words_that_were_planted_are_found(planted: Planted, multiset: bool) -> 
     assert table["kept"].to_list() == table["tokens"].list.len().to_list()
     assert table["chance_precision"].max() < 0.5 and table["chance_recall"].max() < 0.5
     assert not any(name.startswith("tuned") for name in table.columns)
+
+
+def test_the_more_tokens_count_the_more_words_are_found_and_by_chance_too(planted: Planted) -> None:
+    """All of the vocabulary is all that could be said; the first of each state is what precision and recall look at."""
+    size = open_unembedding(planted.text_folder, "cpu", torch.float32).vocabulary
+    tables = [planted.read("hidden", top=top) for top in (1, 10, 100, min(size, 1000))]
+    for name in ("top_recall", "chance_top_recall"):
+        values = [table[name].to_list() for table in tables]
+        assert all(a <= b for fewer, more in pairwise(values) for a, b in zip(fewer, more, strict=True))
+        assert size > 1000 or set(values[-1]) == {1.0}
+    assert tables[0]["top_recall"].to_list() == tables[0]["recall"].to_list()
+    assert tables[0]["chance_top_recall"].to_list() == tables[0]["chance_recall"].to_list()
+    assert tables[1]["top"].unique().to_list() == [10]
+    assert set(planted.read("shown")["top_recall"]) == {1.0}
 
 
 def test_words_that_are_hidden_are_not_found_but_by_the_tuned_lens(planted: Planted) -> None:

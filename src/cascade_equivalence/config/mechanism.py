@@ -86,6 +86,9 @@ class LensConfig(Closed):
         default=False, description="Count a token only as often as the reference has it, rather than every time."
     )
     shuffles: Draws = Field(default=20, description="Pairings with other transcripts, for the chance level.")
+    top: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=10, description="Likeliest tokens of each state among which the words are looked for, too."
+    )
     tuned: bool = Field(default=False, description="Train an affine map for each layer beside it (the tuned lens).")
     tuned_steps: PositiveInt = Field(default=250, description="Steps of the tuned lens.")
     seed: NonNegativeInt = Field(default=0, description="Seed of pairings and of the tuned lens.")

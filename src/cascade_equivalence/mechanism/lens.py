@@ -105,10 +105,24 @@ class Unembedding:
         Raises:
             StudyError: The arithmetic overflows.
         """
-        parts = [self._tokens(part) for part in states.split(self.frames_at_once)] if len(states) else []
-        return torch.cat([torch.empty(0, dtype=torch.long), *parts])
+        return self.likeliest(states, 1)[:, 0]
 
-    def _tokens(self, states: torch.Tensor) -> torch.Tensor:
+    @torch.inference_mode()
+    def likeliest(self, states: torch.Tensor, count: int) -> torch.Tensor:
+        """The most likely tokens (frames, count), int64 on the CPU; the first is that of :meth:`tokens`.
+
+        Args:
+            states: (frames, width).
+            count: How many, at most as many as there are.
+
+        Raises:
+            StudyError: The arithmetic overflows.
+        """
+        count = min(count, self.vocabulary)
+        parts = [self._likeliest(part, count) for part in states.split(self.frames_at_once)] if len(states) else []
+        return torch.cat([torch.empty((0, count), dtype=torch.long), *parts])
+
+    def _likeliest(self, states: torch.Tensor, count: int) -> torch.Tensor:
         weight, bias = self.head.weight, getattr(self.head, "bias", None)
         normed = self.norm(states.to(weight.device, weight.dtype))
         scores = self.head(normed)
@@ -117,11 +131,15 @@ class Unembedding:
                 f"the logit lens meets numbers that are not finite in {str(weight.dtype).removeprefix('torch.')}: the "
                 "states overflow in that arithmetic; capture them in bfloat16 or float32"
             )
-        candidates = scores.topk(min(TIE_CANDIDATES, self.vocabulary), dim=-1).indices.sort(dim=-1).values
+        best = scores.topk(min(max(TIE_CANDIDATES, count), self.vocabulary), dim=-1).indices
+        candidates = best[:, :TIE_CANDIDATES].sort(dim=-1).values
         exact = torch.einsum("fcw,fw->fc", weight[candidates].float(), normed.float())
         if bias is not None:
             exact = exact + bias[candidates].float()
-        return candidates.gather(1, exact.argmax(-1, keepdim=True))[:, 0].cpu()
+        first = candidates.gather(1, exact.argmax(-1, keepdim=True))
+        # The others as they come, without the first, which is one of them.
+        others = best[best != first].view(len(best), -1)
+        return torch.cat([first, others[:, : count - 1]], dim=1).cpu()
 
 
 def open_unembedding(folder: Path, device: str, dtype: torch.dtype) -> Unembedding:

@@ -32,6 +32,9 @@ TABLE = pl.Schema(
         "chance_precision": pl.Float64(),
         "chance_recall": pl.Float64(),
         "kept": pl.Int64(),
+        "top": pl.Int64(),
+        "top_recall": pl.Float64(),
+        "chance_top_recall": pl.Float64(),
     }
 )
 ALL = pl.Schema({"all_precision": pl.Float64, "all_recall": pl.Float64})
@@ -61,7 +64,8 @@ def lens_layer(
         text_folder: The text LLM inside.
         config: Definition, chance level and tuned lens.
         target: The Parquet file, one row an utterance: utterance, tokens (those that count, see ``bags``), text (of all
-            tokens, see ``Pieces.text``), precision, recall, chance_precision, chance_recall, kept (number of tokens);
+            tokens, see ``Pieces.text``), precision, recall, chance_precision, chance_recall, kept (number of tokens),
+            and top_recall and chance_top_recall, where the ``top`` likeliest tokens of each frame count as shown;
             where the states are those of the whole prompt also all_precision and all_recall, over all its positions;
             with the tuned lens also tuned_text, tuned_precision and tuned_recall. The tuned lens has seen the items of
             the training split, by which it is trained and stopped: there these columns are null.
@@ -87,8 +91,10 @@ def lens_layer(
     references = [pieces.reference(text) for text in spoken["text"]]
     heard = audio_frames(index)
 
-    shown = _shown(states, index, heard, unembedding, label)
+    likeliest = _likeliest(states, index, heard, unembedding, label, config.top)
+    shown = [[tokens[0] for tokens in frames] for frames in likeliest]
     bags = [Counter(pieces.kept(tokens)) for tokens in shown]
+    wide = [Counter(pieces.kept(token for tokens in frames for token in tokens)) for frames in likeliest]
     by_chance = chance(bags, references, config.shuffles, config.multiset, config.seed)
     columns = {
         "utterance": index["utterance"],
@@ -97,6 +103,11 @@ def lens_layer(
         **_named("", overlaps(bags, references, config.multiset)),
         **_named("chance_", by_chance),
         "kept": [bag.total() for bag in bags],
+        "top": [config.top] * len(bags),
+        "top_recall": [each.recall for each in overlaps(wide, references, multiset=False)],
+        "chance_top_recall": [
+            each.recall for each in chance(wide, references, config.shuffles, multiset=False, seed=config.seed)
+        ],
     }
     if not heard.all():
         everywhere = _shown(states, index, np.ones_like(heard), unembedding, f"{label}, all positions")
@@ -153,12 +164,27 @@ def _shown(
     label: str,
     tuned: TunedLens | None = None,
 ) -> list[list[int]]:
-    """Most likely token of each frame that is asked for, by utterance; of the layer only the tokens are in memory."""
-    found: list[int] = []
+    """Most likely token of each frame that is asked for, by utterance."""
+    return [
+        [tokens[0] for tokens in frames] for frames in _likeliest(states, index, heard, unembedding, label, 1, tuned)
+    ]
+
+
+def _likeliest(
+    states: States,
+    index: pl.DataFrame,
+    heard: np.ndarray,
+    unembedding: Unembedding,
+    label: str,
+    top: int,
+    tuned: TunedLens | None = None,
+) -> list[list[list[int]]]:
+    """Most likely tokens of each frame that is asked for, by utterance; of the layer only the tokens are in memory."""
+    found: list[list[int]] = []
     with progress(label, states.rows) as advance:
         for start, part in states.chunks(unembedding.frames_at_once):
             sound = part[heard[start : start + len(part)]]
-            found += unembedding.tokens(sound if tuned is None else tuned(sound)).tolist()
+            found += unembedding.likeliest(sound if tuned is None else tuned(sound), top).tolist()
             advance(len(part))
     counts = np.bincount(frame_owner(index)[heard], minlength=index.height)
     ends = np.cumsum(counts).tolist()

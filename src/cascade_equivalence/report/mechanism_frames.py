@@ -26,7 +26,7 @@ from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
 NOTHING_SHOWN = "the lens shows no token in any utterance"
 SOLE = "there is no other transcript to pair with"
 LENS_COLUMNS = ["utterance", "kept", "precision", "recall", "chance_precision", "chance_recall"]
-OPTIONAL = ("tuned_precision", "tuned_recall", "all_precision", "all_recall")
+OPTIONAL = ("top_recall", "chance_top_recall", "tuned_precision", "tuned_recall", "all_precision", "all_recall")
 LENS_DIFFERENCES = {
     "above_chance": ("precision", "chance_precision"),
     "gain": ("precision", "first_precision"),
@@ -111,6 +111,7 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
                 "utterances": shown.height,
                 "without_tokens": int((shown["kept"] == 0).sum()),
                 "kept": shown["kept"].mean(),
+                "top": shown["top"][0] if "top" in shown.columns else None,
                 "first_layer": first,
                 "tuned_utterances": tested or None,
                 **{

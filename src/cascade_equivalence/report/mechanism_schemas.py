@@ -54,6 +54,9 @@ LENS: Schema = {
     **estimate_schema("recall"),
     **estimate_schema("chance_precision"),
     **estimate_schema("chance_recall"),
+    "top": pl.Int64,
+    **estimate_schema("top_recall"),
+    **estimate_schema("chance_top_recall"),
     **estimate_schema("above_chance"),
     "first_layer": pl.Int64,
     **estimate_schema("gain"),
@@ -66,7 +69,8 @@ LENS: Schema = {
     "reason": pl.String,
 }
 """Model x layer. ``kept``: mean tokens an utterance; ``above_chance``: precision minus that of pairings with other
-transcripts, utterance by utterance; ``gain``: precision minus that of the first layer, utterance by utterance.
+transcripts, utterance by utterance; ``top_recall``: recall where the ``top`` likeliest tokens of each state count, and
+by chance; ``gain``: precision minus that of the first layer, utterance by utterance.
 ``tuned``: of the test utterances alone, none of whose items the tuned lens has seen (``tuned_utterances``);
 ``tuned_gain``: its precision minus that of the lens, utterance by utterance; ``all``: over all positions of the prompt,
 where their states were kept."""

@@ -114,11 +114,13 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
     models = table["model"].unique(maintain_order=True).to_list()
     found = {(row["model"], row["layer"]): row for row in table.iter_rows(named=True)}
     tuned = table["tuned_precision"].is_not_null().any()
+    top = table["top"].drop_nulls()
+    wide = [f"recall in the {top.max()} likeliest / by chance"] if top.len() else []
+    heads = [f"precision [{confidence:.0%}]", "by chance", "recall / by chance", *wide, *(TUNED if tuned else [])]
     rows = [
-        [str(layer), *(cell for model in models for cell in _lens_cells(found.get((model, layer)), tuned))]
+        [str(layer), *(cell for model in models for cell in _lens_cells(found.get((model, layer)), tuned, bool(wide)))]
         for layer in table["layer"].unique().sort()
     ]
-    heads = [f"precision [{confidence:.0%}]", "by chance", "recall / by chance", *(TUNED if tuned else [])]
     counts = (f"{model}: {max(table.filter(model=model)['utterances']):,} utterances" for model in models)
     silent = table.filter(pl.col("without_tokens") > 0)
     tested = max(table["tuned_utterances"].drop_nulls(), default=0)
@@ -131,6 +133,14 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
             "Each state where the sound stands goes through the model's own final norm and unembedding; its likeliest "
             "token counts. Precision: the share of these tokens that occur in what was spoken. Recall: the share of "
             "what was spoken that is among them. Both are means over utterances.",
+            *(
+                [
+                    "In the likeliest: the share of what was spoken that is among the likeliest tokens of any state; a "
+                    "word can stand there long before it is the first."
+                ]
+                if wide
+                else []
+            ),
             "By chance: the same tokens against the transcripts of other utterances, which frequent words match, too.",
             *(
                 [
@@ -171,13 +181,14 @@ def _over_all(table: pl.DataFrame) -> list[str]:
     ]
 
 
-def _lens_cells(row: Mapping[str, Any] | None, tuned: bool) -> list[str]:
+def _lens_cells(row: Mapping[str, Any] | None, tuned: bool, wide: bool) -> list[str]:
     if row is None:
-        return [NOT_RUN] * (3 + len(TUNED) * tuned)
+        return [NOT_RUN] * (3 + wide + len(TUNED) * tuned)
     cells = [
         _third(row["precision"], row["precision_low"], row["precision_high"]),
         _third(row["chance_precision"]),
         f"{_third(row['recall'])} / {_third(row['chance_recall'])}",
+        *([f"{_third(row['top_recall'])} / {_third(row['chance_top_recall'])}"] if wide else []),
     ]
     gain = points_ends(row, "tuned_gain")
     return [*cells, _third(row["tuned_precision"]), gain] if tuned else cells
