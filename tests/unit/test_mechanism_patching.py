@@ -192,7 +192,8 @@ def test_words_around_the_sound_are_tokens_of_the_prompt(model: SpeechLLM, monke
         return replace(asked, messages=(*before, {"role": "user", "content": f"{last['content']}\tWhich?"}))
 
     pairs = [PatchedPair(going_on(pair.source), going_on(pair.target), pair.labels) for pair in arms()["audio"]]
-    assert tokens_behind(Marked(model.encoder, model.text, leading_space=True), pairs) == tokens_behind(model, pairs) - 1
+    marked = Marked(model.encoder, model.text, leading_space=True)
+    assert tokens_behind(marked, pairs) == tokens_behind(model, pairs) - 1
 
 
 def test_more_pairs_that_share_a_shorter_end_make_the_others_anew(

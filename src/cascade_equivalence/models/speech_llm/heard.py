@@ -5,8 +5,8 @@ that audio tower and connector give the text LLM. Open this if hearing takes lon
 
 A file holds some clips by the hash of their sound, in a folder an ear. It appears whole or not at all and is never
 changed, so any number of processes may hear at once; what is damaged is thrown away and heard again. What is kept is
-what hearing the clip anew would give, bit for bit: the folder's name is a hash of the weights, the arithmetic and, of an
-ear that a plugin has added, its code; and ears hear each clip by itself.
+what hearing the clip anew would give, bit for bit: the folder's name is a hash of the weights, the arithmetic and, of
+an ear that a plugin has added, its code; and ears hear each clip by itself.
 """
 
 import hashlib
