@@ -143,7 +143,7 @@ def ear_store(kept: Path | None, model: "SpeechModel", files: ModelFiles, config
 
 def _arithmetic(config: AnswerConfig) -> dict[str, object]:
     """What, beside weights and dtype, decides the last bits of a product; many ears are modules of transformers."""
-    libraries = {"torch": torch.__version__, "transformers": version("transformers")}
+    libraries: dict[str, object] = {"torch": torch.__version__, "transformers": version("transformers")}
     if resolve_device(config.device) != "cpu":
         return libraries | {"device": torch.cuda.get_device_name()}
     processor = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
