@@ -157,7 +157,8 @@ def test_what_is_stored_is_not_computed_again(
     both = run(model, monkeypatch, tmp_path / "s", asked)
     assert {arm: found[:2] for arm, found in both.items()} == first
     lines = (tmp_path / "s").read_bytes().splitlines()
-    assert len(lines) == sum(map(len, asked.values()))
+    # And of each set of prompts how long an end they share.
+    assert len(lines) == sum(map(len, asked.values())) + 2
     monkeypatch.setattr(model.encoder, "embed", None)
     assert run(model, monkeypatch, tmp_path / "s", asked) == both
     # Another label is another question.
@@ -174,6 +175,41 @@ def test_only_tokens_behind_the_speech_are_exchanged(model: SpeechLLM) -> None:
     assert behind == len(model.text.tokenize(prompt.rsplit(PLACEHOLDER, maxsplit=1)[1]))
     typed = [pair for pair in pairs if pair.source.audio is None]
     assert tokens_behind(model, typed) == behind + 1
+
+
+def test_words_around_the_sound_are_tokens_of_the_prompt(model: SpeechLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tab behind the sound is one token with the tab that follows it: that token is not in what is typed."""
+
+    class Marked(SpeechLLM):
+        def _row(self, prompt: str, vectors: int) -> list[int]:
+            return super()._row(prompt.replace(PLACEHOLDER, f"{PLACEHOLDER}\t"), vectors)
+
+    tokenize = model.text.tokenize
+    monkeypatch.setattr(model.text, "tokenize", lambda prompt: tokenize(prompt.replace("\t\t", "#")))
+
+    def going_on(asked: Question) -> Question:
+        *before, last = asked.messages
+        return replace(asked, messages=(*before, {"role": "user", "content": f"{last['content']}\tWhich?"}))
+
+    pairs = [PatchedPair(going_on(pair.source), going_on(pair.target), pair.labels) for pair in arms()["audio"]]
+    marked = Marked(model.encoder, model.text, leading_space=True)
+    assert tokens_behind(marked, pairs) == tokens_behind(model, pairs) - 1
+
+
+def test_more_pairs_that_share_a_shorter_end_make_the_others_anew(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is exchanged in a pair depends on the end that all prompts share: here on a full stop."""
+    some = arms()["text"][:2]
+    open_ended = replace(question(0), messages=({"role": "user", "content": "Story: A cup final"},))
+    asked = {"text": [*some, PatchedPair(open_ended, question(1), ("Sports", "Business"))]}
+    before = run(model, monkeypatch, tmp_path / "s", {"text": some})["text"]
+    after = run(model, monkeypatch, tmp_path / "s", asked)["text"]
+    fresh = run(model, monkeypatch, tmp_path / "fresh", asked)["text"]
+    for one, other in zip(after, fresh, strict=True):
+        assert one.patched == pytest.approx(other.patched, abs=1e-4)
+    moved = [abs(one.patched["behind/0"] - old.patched["behind/0"]) for one, old in zip(after, before, strict=False)]
+    assert max(moved) > 1e-3
 
 
 def test_prompts_without_a_common_end_are_told(model: SpeechLLM) -> None:

@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from study_config import ROOT, changed
 
+from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.nodes.patching import SCHEMA, pair_items
 from cascade_equivalence.report.figures.patching import patching_figure
 from cascade_equivalence.report.patching_table import NOT_APART, display, frame
 from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.stages import patching
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.mean import is_off_zero, ratio
 from cascade_equivalence.stats.statistic import estimate
@@ -79,6 +83,15 @@ def tabled(tmp_path: Path, table: pl.DataFrame, model: str = "m", task: str = "s
     path = tmp_path / f"{model}-{task}.parquet"
     write_table(table, path, {"model": model, "task": task})
     return frame([path], StatisticsConfig())
+
+
+def test_whether_what_is_heard_is_kept_makes_nothing_again() -> None:
+    opened = {"models": ["mini-speech-llm"], "patching": {"tasks": ["sst2"]}}
+    found = []
+    for how in ("auto", "never"):
+        study = Study(load_study(changed(mechanism=opened, answer__keep_heard=how), ROOT))
+        found.append(patching.params(study, "mini-speech-llm", "sst2"))
+    assert found[0] == found[1]
 
 
 def test_a_planted_share_is_found_and_a_planted_nothing_is_not(tmp_path: Path) -> None:

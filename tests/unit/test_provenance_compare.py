@@ -54,6 +54,18 @@ def test_the_order_of_rows_is_of_no_account(pair: tuple[Path, Path]) -> None:
     assert compare(*pair).equal
 
 
+def test_pairs_of_patching_are_known_by_their_items(pair: tuple[Path, Path]) -> None:
+    rows = [(arm, layer, one) for arm in ("audio", "text") for layer in (0, 1) for one in ("i", "j", "k")]
+    table = pl.DataFrame(rows, schema=["arm", "layer", "source_id"], orient="row").with_columns(
+        positions=pl.lit("last"), target_id=pl.lit("t"), patched=pl.int_range(pl.len()).cast(float)
+    )
+    for folder, part in zip(pair, (table, table.filter(pl.col("source_id") != "i").reverse()), strict=True):
+        write(folder / "patching/mini/sst2.parquet", part)
+    # What one of them lacks is named, and nothing else differs.
+    found = compare(*pair).tally.differences
+    assert len(found) == 4 and all(each.what == "the row" and " i t" in each.row for each in found)
+
+
 def test_every_number_counts(pair: tuple[Path, Path]) -> None:
     a, b = pair
     table = pl.read_csv(b / "tables/accuracy.csv")

@@ -34,7 +34,7 @@ def agreement_of(kappas: list[float], half: float = 0.1, **more: str) -> pl.Data
         {
             **{"system": "ears", "reference": "cascade", "task": task, "condition": "clean", "match": "exact"},
             **{"system_kind": "e2e", "kappa": kappa, "kappa_low": kappa - half, "kappa_high": kappa + half},
-            "system_against_chance": "above",
+            **{"reference_kind": "cascade", "system_against_chance": "above", "reference_against_chance": "above"},
         }
         | more
         for task, kappa in zip(TASKS, kappas, strict=False)
@@ -86,6 +86,14 @@ def test_only_speech_llms_beside_the_cascade_with_their_llm_count() -> None:
         assert not frame(surplus, agreement_of([0.9, 0.5, 0.1], **more), {"cascade"}).height
     unknown = frame(surplus_of([0.0, None, 1.0]), agreement_of([0.9, 0.5, 0.1]), {"cascade"})
     assert unknown["task"].to_list() == ["ag_news", "meld"]
+
+
+def test_a_pair_that_is_written_the_other_way_round_is_the_same_pair() -> None:
+    surplus, kappas = surplus_of([0.0, 0.5, 1.0]), [0.9, 0.5, 0.1]
+    turned = agreement_of(
+        kappas, **{"system": "cascade", "system_kind": "cascade", "reference": "ears", "reference_kind": "e2e"}
+    )
+    assert frame(surplus, turned, {"cascade"}).equals(frame(surplus, agreement_of(kappas), {"cascade"}))
 
 
 def test_the_table_and_the_figure_show_who_guesses() -> None:

@@ -15,6 +15,7 @@ from voice_adapters import save_base, save_text
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.models import answering
+from cascade_equivalence.models.architecture import ARCHITECTURES
 from cascade_equivalence.models.question import ModelFiles, Question, SpeechFiles, stretches
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.speech_llm.heard import EarStore, Hearing, ear_store, hear
@@ -149,6 +150,18 @@ def test_other_weights_and_other_arithmetic_have_other_folders(
     settled = CONFIG.model_copy(update={"batch_size": 7, "mode": "forced_choice", "keep_heard": "always"})
     again = ear_store(tmp_path, model, files, settled)
     assert again is not None and stores[0] is not None and again.folder == stores[0].folder
+
+
+def test_an_ear_of_a_plugin_whose_code_changes_has_another_folder(
+    model: SpeechLLM, files: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "ears.py"
+    stores = [ear_store(tmp_path, model, files, CONFIG)]
+    monkeypatch.setattr(ARCHITECTURES, "_files", {"ultravox": (plugin,)})
+    for code in ("X = 1\n", "X = 2\n"):
+        plugin.write_text(code)
+        stores.append(ear_store(tmp_path, model, files, CONFIG))
+    assert len({store.folder for store in stores if store is not None}) == len(stores)
 
 
 def test_wide_models_keep_nothing_unless_they_are_told_to(

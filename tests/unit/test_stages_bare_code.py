@@ -51,6 +51,12 @@ def test_any_change_of_code_counts(one: str, other: str) -> None:
     assert bare_code(one) == bare_code(f"# remark\n{one}  # more\n\n") != bare_code(other)
 
 
+def test_what_is_imported_unless_types_are_checked_is_named() -> None:
+    ours = "from cascade_equivalence.b import B"
+    for test, named in (("TYPE_CHECKING", False), ("typing.TYPE_CHECKING", False), ("not TYPE_CHECKING", True)):
+        assert bool(bare_code(f"if {test}:\n    {ours}\n").names) is named
+
+
 def test_docstrings_of_all_kinds_are_prose() -> None:
     kinds = (
         "'''{}'''\nX = 1\n'''{} of X'''\nclass C:\n    '''{}'''\n    y: int = 1\n    '''{}'''\n"

@@ -220,3 +220,10 @@ def test_silence_asks_every_system_once_more_and_nothing_else(finished: Checkout
         *(("compare_over_silence", task) for task in study["tasks"]),
         *END,
     }
+
+
+def test_a_dry_run_chooses_no_engine_for_good(finished: Checkout, study: Config) -> None:
+    study |= {"results": "results/new", "models_folder": "results/new_models"}
+    study["transcribe"] = {**study["transcribe"], "engine": "auto"}
+    assert planned(finished, study)
+    assert not (finished.root / "results/new/store/engine.json").exists()

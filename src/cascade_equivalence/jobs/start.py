@@ -52,7 +52,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
             print("Going on after a run that was stopped.", file=sys.stderr)
         hold_folder()
         carry_metadata(study.config)
-        if (config.get("transcribe") or {}).get("engine") == AUTO:
+        if (config.get("transcribe") or {}).get("engine") == AUTO and not workflow.output_settings.dryrun:
             keep_engine(study.config)
         settle(study.config)
         show_stages(workflow, bases(study.config).values())

@@ -26,7 +26,6 @@ from cascade_equivalence.models.question import HEARD_AT_ONCE, ModelFiles, Quest
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.scoring import score
 from cascade_equivalence.models.speech_llm.heard import EarStore, ear_store, heard_rows
-from cascade_equivalence.models.speech_llm.model import PLACEHOLDER
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
 
@@ -38,6 +37,8 @@ PATCHING_FORMAT = 1
 """Raised when the same weights, prompts and settings would give other numbers."""
 BEHIND, LAST = "behind", "last"
 """Where states are put: at all tokens behind the speech, or at the prompt's last token alone."""
+A_SOUND = torch.empty(1, 0)
+"""Stands for any sound where only the tokens around it count."""
 
 
 @dataclass(frozen=True)
@@ -116,26 +117,32 @@ def restored(
         "positions": list(positions),
         **files.identity(config),
     }
-    keys = {
-        arm: [
-            key_of(
-                settings
-                | {"labels": list(pair.labels)}
-                | {name: parts_of(getattr(pair, name), "forced_choice") for name in ("source", "target")}
-            )
-            for pair in pairs
-        ]
+    sides = {
+        arm: [{name: parts_of(getattr(pair, name), "forced_choice") for name in ("source", "target")} for pair in pairs]
         for arm, pairs in arms.items()
     }
+    # How long the end is that all prompts share depends on all of them, and with it what is exchanged in each pair.
+    asked = sorted({key_of(side) for own in sides.values() for pair in own for side in pair.values()})
+    end = key_of(settings | {"ends": asked})
     with Store(store) as records:
+        model: SpeechLLM | None = None
+        if end not in records:
+            model = _opened(files, config)
+            records.add([(end, tokens_behind(model, [pair for pairs in arms.values() for pair in pairs]))])
+        behind = int(records[end])
+        keys = {
+            arm: [
+                key_of(settings | {"behind": behind, "labels": list(pair.labels)} | side)
+                for pair, side in zip(pairs, sides[arm], strict=True)
+            ]
+            for arm, pairs in arms.items()
+        }
         todo = {arm: [place for place, key in enumerate(own) if key not in records] for arm, own in keys.items()}
         total, missing = (sum(map(len, each.values())) for each in (keys, todo))
         with progress(label, total, total - missing) as advance:
             if missing:
-                _, model = open_model(files, config)
-                assert model is not None
+                model = model or _opened(files, config)
                 ears = ear_store(kept, model, files, config)
-                behind = tokens_behind(model, [pair for pairs in arms.values() for pair in pairs])
                 for arm, places in todo.items():
                     for start in range(0, len(places), HEARD_AT_ONCE):
                         some = places[start : start + HEARD_AT_ONCE]
@@ -145,6 +152,12 @@ def restored(
                             records.add((keys[arm][some[place]], asdict(one)) for place, one in found.items())
                             advance(len(found))
         return {arm: [Restored(**records[key]) for key in own] for arm, own in keys.items()}
+
+
+def _opened(files: ModelFiles, config: AnswerConfig) -> "SpeechLLM":
+    _, model = open_model(files, config)
+    assert model is not None
+    return model
 
 
 def tokens_behind(model: "SpeechLLM", pairs: Sequence[PatchedPair]) -> int:
@@ -157,8 +170,8 @@ def tokens_behind(model: "SpeechLLM", pairs: Sequence[PatchedPair]) -> int:
     for question in (side for pair in pairs for side in (pair.source, pair.target)):
         text = model.typed if question.audio is None else model.text
         prompt = text.render(question.messages, question.answer_prefix)
-        # Of a prompt that is heard, what stands behind the sound.
-        ends.append(text.tokenize(prompt) if question.audio is None else [AUDIO, *text.tokenize(_behind_sound(prompt))])
+        # Some models write words of their own around the sound, and tokens join them; how long it is does not count.
+        ends.append(text.tokenize(prompt) if question.audio is None else model.token_rows([prompt], [A_SOUND])[0])
     shared = common_suffix(ends)
     if not shared:
         raise StudyError(
@@ -168,14 +181,10 @@ def tokens_behind(model: "SpeechLLM", pairs: Sequence[PatchedPair]) -> int:
     return shared
 
 
-def _behind_sound(prompt: str) -> str:
-    return prompt.rsplit(PLACEHOLDER, maxsplit=1)[-1]
-
-
 def common_suffix(rows: Sequence[Sequence[int]]) -> int:
     """Length of the longest end that all rows share, short of any row's first token and of any sound."""
     shared, limit = 0, min(map(len, rows)) - 1
-    while shared < limit and len({row[-1 - shared] for row in rows}) == 1:
+    while shared < limit and rows[0][-1 - shared] != AUDIO and len({row[-1 - shared] for row in rows}) == 1:
         shared += 1
     return shared
 

@@ -22,7 +22,7 @@ PACKAGES = (
 )
 
 AUTO = "auto"
-COMPUTING = ("answer", "answer_erased", "implicit_transcripts")
+COMPUTING = ("answer", "answer_erased", "implicit_transcripts", "patch_states")
 """Rules whose models compute as ``answer.dtype`` says."""
 
 

@@ -34,7 +34,7 @@ IDENTITY = (
 )
 SOURCES = ("asr", "llm", "transcript")
 """They tell rows apart where there is no system, as in some rows of a long table; of a system they are a property."""
-ROW_KEYS = ("concept", "variant", "positions", "arm", "id", "voice")
+ROW_KEYS = ("concept", "variant", "positions", "layer", "arm", "id", "voice", "source_id", "target_id")
 SECONDS = "seconds"
 MEASURED: dict[str, Collection[str]] = {
     "tables/times.csv": costs_table.MEASURED,

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 CHANCE_MARK = " ‡"
 FEWEST_TASKS = 3
 """Two points are no slope."""
+TURNED = {
+    f"{one}{end}": f"{other}{end}"
+    for one, other in (("system", "reference"), ("reference", "system"))
+    for end in ("", "_kind", "_against_chance")
+}
+"""Columns of agreement that change places where a pair is written the other way round; kappa stays."""
 SCHEMA: Schema = {
     "system": pl.String,
     "reference": pl.String,
@@ -49,7 +55,9 @@ def frame(surplus: pl.DataFrame, agreement: pl.DataFrame, cascades: Collection[s
         cascades: Systems that read a recogniser's transcript.
     """
     shares = {row["task"]: _share(row) for row in surplus.iter_rows(named=True)}
-    own = agreement.filter(
+    # A pair that is written the other way round is the same pair.
+    turned = agreement.rename(TURNED).select(agreement.columns)
+    own = pl.concat([agreement, turned]).filter(
         pl.col("system_kind").is_in(HEARING),
         pl.col("reference").is_in(list(cascades)),
         pl.col("task").is_in(list(shares)),

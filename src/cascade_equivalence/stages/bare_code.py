@@ -23,6 +23,8 @@ MOST = 4000
 """Modules that are kept; with more, all but what this process has parsed are let go."""
 PREFIX = f"{__name__.partition('.')[0]}."
 MODULE = re.compile(rf"{re.escape(PREFIX)}\w+(\.\w+)*")
+CHECKED = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+"""What holds for a type checker alone."""
 
 
 class BareCode(NamedTuple):
@@ -96,7 +98,7 @@ def _running(tree: ast.AST) -> Iterator[ast.AST]:
     waiting = [tree]
     while waiting:
         yield (node := waiting.pop())
-        checked = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        checked = isinstance(node, ast.If) and ast.unparse(node.test) in CHECKED
         waiting += node.orelse if isinstance(node, ast.If) and checked else ast.iter_child_nodes(node)
 
 

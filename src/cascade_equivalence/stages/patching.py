@@ -40,7 +40,7 @@ def params(study: Study, model: str, task: str) -> dict[str, Any]:
     return settings(study).model_dump(mode="json", include={"per_task", "positions", "seed"}) | {
         "layers": opened_models.layers(study, model),
         "answer": study.config.answer.model_dump(
-            mode="json", exclude={"batch_size", "engine", "speech_engine", "mode"}
+            mode="json", exclude={"batch_size", "engine", "speech_engine", "mode", "keep_heard"}
         ),
         "task": study.task(task).asked(),
         "chat": study.model(study.text_model(model)).chat,

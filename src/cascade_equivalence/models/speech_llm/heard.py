@@ -5,8 +5,8 @@ that audio tower and connector give the text LLM. Open this if hearing takes lon
 
 A file holds some clips by the hash of their sound, in a folder an ear. It appears whole or not at all and is never
 changed, so any number of processes may hear at once; what is damaged is thrown away and heard again. What is kept is
-what hearing the clip anew would give, bit for bit: the folder's name is a hash of the weights and of the arithmetic,
-and ears hear each clip by itself.
+what hearing the clip anew would give, bit for bit: the folder's name is a hash of the weights, the arithmetic and, of
+an ear that a plugin has added, its code; and ears hear each clip by itself.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from cascade_equivalence.config.study import AnswerConfig
-from cascade_equivalence.files import replacing
+from cascade_equivalence.files import replacing, sha256
+from cascade_equivalence.models.architecture import ARCHITECTURES, architecture_in
 from cascade_equivalence.models.device import resolve_device
 from cascade_equivalence.models.packing import PLAIN
 from cascade_equivalence.models.question import ModelFiles
@@ -135,16 +137,25 @@ def ear_store(kept: Path | None, model: "SpeechModel", files: ModelFiles, config
     width = int(model.text.model.get_input_embeddings().weight.shape[1])
     if kept is None or not config.keeps_heard(width):
         return None
-    parts = {"kind": "heard", "format": HEARD_FORMAT, **files.identity(config), **_arithmetic(config)}
+    parts = {"kind": "heard", "format": HEARD_FORMAT, **files.identity(config), **_arithmetic(config), **_added(files)}
     return EarStore(kept / key_of(parts)[:32])
 
 
 def _arithmetic(config: AnswerConfig) -> dict[str, object]:
-    """What, beside weights and dtype, decides the last bits of a product."""
+    """What, beside weights and dtype, decides the last bits of a product; many ears are modules of transformers."""
+    libraries: dict[str, object] = {"torch": torch.__version__, "transformers": version("transformers")}
     if resolve_device(config.device) != "cpu":
-        return {"torch": torch.__version__, "device": torch.cuda.get_device_name()}
+        return libraries | {"device": torch.cuda.get_device_name()}
     processor = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
-    return {"torch": torch.__version__, "device": processor, "plain": bool(os.environ.get(PLAIN))}
+    return libraries | {"device": processor, "plain": bool(os.environ.get(PLAIN))}
+
+
+def _added(files: ModelFiles) -> dict[str, object]:
+    """The code of an ear that a plugin has added: nobody raises ``HEARD_FORMAT`` when that changes."""
+    if files.speech is None:
+        return {}
+    code = [sha256(file) for file in ARCHITECTURES.files(architecture_in(files.speech.folder).name)]
+    return {"plugin": code} if code else {}
 
 
 def hear(model: "SpeechModel", recordings: Sequence[Recording], store: EarStore | None) -> list[Hearing]:
