@@ -152,9 +152,9 @@ def silence(folder: Path) -> None:
 
 
 def _questions(clips: list) -> list:
-    from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
     from cascade_equivalence.models.question import Question
     from cascade_equivalence.models.transcription.table import recordings
+    from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
     turn = {"role": "user", "content": f"Is the review positive or negative?\n{AUDIO_PLACEHOLDER}"}
     return [Question((turn,), "", {}, recording) for recording in recordings(clips)]

@@ -16,7 +16,6 @@ import yaml
 
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.check_prompts import prompt_problems
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import ItemsConfig, TaskSpec
 from cascade_equivalence.models.device import resolve_dtype
 from cascade_equivalence.models.sources.resolve import resolve_model
@@ -27,6 +26,7 @@ from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.prepare import prepare_items
 from cascade_equivalence.tasks.prompts import build_messages
 from cascade_equivalence.tasks.registry import get_task
+from cascade_equivalence.vocabulary import INVALID
 
 REPORTED, REPORTED_SMALL = 1000, 400
 BATCH = 16

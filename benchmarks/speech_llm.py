@@ -20,7 +20,7 @@ from transcribe_and_answer import TASKS, clips
 from turns import CHUNK, Arm, processor, ratio, ratios, take_turns
 
 from cascade_equivalence.__main__ import read_study
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, AnswerConfig
+from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.sources.resolve import resolve_model
 from cascade_equivalence.models.sources.wheels import default_cache
@@ -29,6 +29,7 @@ from cascade_equivalence.nodes.answers import model_files
 from cascade_equivalence.resources import REPOSITORY
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.prompts import build_messages
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 MODEL = "mini-speech-llm"
 AIMS = {"ag_news": 5, "sst2": 3}

@@ -88,6 +88,7 @@ def opened_config(models: Path) -> Config:
         "states": {"tasks": ["ag_news", "sst2"], "device": "cpu"},
         "probes": {"shuffles": 2, "folds": 2, "ctc": {"epochs": 3}},
         "erasure": {"tasks": ["sst2"], "per_task": 4, "concepts": ["proxy", "ctc"], "seeds": 2},
+        "patching": {"tasks": ["ag_news"], "per_task": 4},
     }
     return study
 

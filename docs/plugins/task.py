@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.config.names import INVALID, TASKS
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.tasks.base import Item, Task
+from cascade_equivalence.vocabulary import INVALID
 
 
 class Parity(Task):

@@ -58,6 +58,17 @@ def test_every_layer_is_probed_and_read(results: Path) -> None:
     assert lens["layer"].to_list() == [0, 1]
 
 
+def test_states_are_put_into_other_runs(results: Path) -> None:
+    found = table(results, "patching")
+    assert set(found["positions"]) == {"behind", "last"} and set(found["layer"]) == {0, 1}
+    rows = pl.read_parquet(results / "patching" / "speech-a" / "ag_news.parquet")
+    assert rows.height == 2 * 2 * 2 * found["pairs"][0] > 0
+    # The run that states are put into is the same for those that were heard and those that were read.
+    arms = [rows.filter(arm=arm).sort("source_id", "target_id", "positions", "layer") for arm in ("audio", "text")]
+    assert arms[0]["target"].to_list() == pytest.approx(arms[1]["target"].to_list(), abs=1e-4)
+    assert (results / "figures" / "patching.svg").stat().st_size > 0
+
+
 def test_every_condition_is_answered(results: Path) -> None:
     drawn = {f"{control}{draw}" for control in ("random", "principal") for draw in range(2)}
     for concept, variants in (("none", {"none"}), ("proxy", {"linear", "affine"}), ("ctc", {"linear", "affine"})):

@@ -10,12 +10,13 @@ from checkout import AGGREGATES, REAL_RUN, REPOSITORY, Checkout
 
 from cascade_equivalence import plugins, stages
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.config.names import INVALID, TASKS
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.schema import json_schema
 from cascade_equivalence.models.sources.wheels import default_cache
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Task
+from cascade_equivalence.vocabulary import INVALID
 
 EXAMPLES = REPOSITORY / "docs" / "plugins"
 NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))

@@ -13,7 +13,7 @@ import numpy as np
 from api_server import KEY, MODEL, StandIn, word_of
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
+from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.models.api.answers import ask_questions
 from cascade_equivalence.models.api.exchange import encode_wav
 from cascade_equivalence.models.api.ledger import Ledger
@@ -22,6 +22,7 @@ from cascade_equivalence.models.api.system import ApiSystem
 from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.tasks.prompts import build_messages
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 VARIABLE = "STAND_IN_KEY"
 ENVIRON = {VARIABLE: KEY}

@@ -9,11 +9,11 @@ from api_asking import PRICES, TASK, ask, question, spec
 from api_server import StandIn, Trouble, serving
 
 from cascade_equivalence.config.api import ApiBudget, ApiPrices, ApiSpec
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.models.api.costs import most, output_limit, price
 from cascade_equivalence.models.api.estimate import ApiEstimate, Part, expected_part, known_part
 from cascade_equivalence.models.api.exchange import Usage
 from cascade_equivalence.tasks.prompts import build_messages
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 NAMES = ("ears", "sst2", "clean")
 

@@ -9,7 +9,6 @@ import pytest
 
 from cascade_equivalence import stages
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.api.records import question_key
 from cascade_equivalence.models.question import Question
@@ -23,6 +22,7 @@ from cascade_equivalence.tasks.items import write_items
 from cascade_equivalence.tasks.prepare import prepare_items
 from cascade_equivalence.tasks.prompts import build_messages
 from cascade_equivalence.tasks.registry import get_task
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRICES = {"input_text": 0.3, "input_audio": 1.0, "output": 2.5}

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from registries import names
 
 from cascade_equivalence.config.check_prompts import prompt_problems
-from cascade_equivalence.config.names import INVALID, TASKS
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, ItemsConfig, TaskSpec
+from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.study import ItemsConfig, TaskSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.report.naming import short_title, task_title
 from cascade_equivalence.tasks.base import Item, Task
@@ -28,6 +28,7 @@ from cascade_equivalence.tasks.planned import assumed_items
 from cascade_equivalence.tasks.prepare import prepare_items
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.sampling import sample
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER, INVALID
 
 pytestmark = pytest.mark.usefixtures("examples")
 

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from scipy import stats
 from study_config import ROOT, changed
 
+from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.mechanism import PatchingConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.identity import write_table
-from cascade_equivalence.nodes.patching import SCHEMA, pair_items
+from cascade_equivalence.nodes.patching import SCHEMA, build_pairs, pair_items, write_restored
+from cascade_equivalence.report.figures.figure import FIGURES
 from cascade_equivalence.report.figures.patching import patching_figure
-from cascade_equivalence.report.patching_table import NOT_APART, display, frame
+from cascade_equivalence.report.patching_table import NO_PAIR, NOT_APART, display, frame
 from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.resources import REPOSITORY
 from cascade_equivalence.stages import patching
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.clusters import Clusters
@@ -109,6 +113,18 @@ def test_what_does_not_differ_has_no_share(tmp_path: Path) -> None:
     assert found["heard"].null_count() == found.height and NOT_APART in str(found["reason"][0])
     shown = display(found, 0.95)
     assert any(NOT_APART in remark for remark in shown.remarks)
+
+
+def test_items_of_one_label_are_told_and_end_nothing(tmp_path: Path) -> None:
+    spec = read_study(REPOSITORY / "config" / "demo.yaml").task("sst2")
+    items = [item(f"i{place}", f"g{place}", "positive") for place in range(4)]
+    pairs, arms = build_pairs("sst2", spec, "", items, [], PatchingConfig())
+    assert not pairs and not arms
+    write_restored("m", "sst2", pairs, arms, tmp_path / "none.parquet")
+    table = frame([tmp_path / "none.parquet"], StatisticsConfig())
+    assert table["reason"].to_list() == [NO_PAIR] and table["layer"].to_list() == [None]
+    assert any(NO_PAIR in remark for remark in display(table, 0.95).remarks)
+    assert not FIGURES["patching"].has(table)
 
 
 def test_the_table_and_the_figure_show_it(tmp_path: Path) -> None:

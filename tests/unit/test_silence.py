@@ -14,7 +14,6 @@ from study_config import ROOT, changed
 from cascade_equivalence import stages
 from cascade_equivalence.conditions import CLEAN, SILENCE, families, parse_condition, sort_conditions
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.speech import NoiseConfig
 from cascade_equivalence.config.study import CascadeSpec
 from cascade_equivalence.errors import StudyError
@@ -29,6 +28,7 @@ from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.accuracy import summarise
 from cascade_equivalence.stats.compare import compare
 from cascade_equivalence.stats.floor import alone, floor
+from cascade_equivalence.vocabulary import INVALID
 
 LABELS = ("negative", "positive")
 VOICES = ("us", "gb")

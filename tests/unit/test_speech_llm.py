@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_llm import Parrot, byte_level_tokenizer, save_llama
 
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.rows import AUDIO, common_prefix, left_padded, write_audio
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
 from cascade_equivalence.models.speech_llm.preflight import preflight
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 TEXTS = ["The goalkeeper saved two penalties.", "A dog ran over the long bridge and home.", "Paris."]
 PROMPT = f"Read the news story and name its topic.\nStory: {PLACEHOLDER}\nThe topic is"

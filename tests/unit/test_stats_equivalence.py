@@ -14,7 +14,6 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.weightstats import ttost_paired
 
-from cascade_equivalence.config.names import FEWEST_GROUPS
 from cascade_equivalence.stats import equivalence, tango
 from cascade_equivalence.stats.accuracy import accuracy_difference
 from cascade_equivalence.stats.agreement import UNDEFINED, count_table, kappa
@@ -29,6 +28,7 @@ from cascade_equivalence.stats.equivalence import (
 )
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import estimate
+from cascade_equivalence.vocabulary import FEWEST_GROUPS
 
 LABELS = ("a", "b", "c", "invalid")
 ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=40)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade_equivalence.config.names import FEWEST_GROUPS
 from cascade_equivalence.stats.accuracy import accuracy_among_parsed
 from cascade_equivalence.stats.clusters import Bools, Clusters
 from cascade_equivalence.stats.explained import Explained
@@ -18,6 +17,7 @@ from cascade_equivalence.stats.mean import mean
 from cascade_equivalence.stats.overlap import error_overlap, overlap_ratio
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
+from cascade_equivalence.vocabulary import FEWEST_GROUPS
 
 VOICES = 2
 NAMES = ("0", "1", "2", "3", "invalid")

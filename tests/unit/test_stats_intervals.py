@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from cascade_equivalence.config.names import FEWEST_GROUPS
 from cascade_equivalence.stats.agreement import kappa, observed_agreement
 from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.indices import ac1, pabak
@@ -19,6 +18,7 @@ from cascade_equivalence.stats.jackknife import degrees_of_freedom, smooth
 from cascade_equivalence.stats.kappa_interval import KappaScore
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
+from cascade_equivalence.vocabulary import FEWEST_GROUPS
 
 NAMES = ("0", "1", "2", "invalid")
 CODES = st.lists(st.tuples(*[st.integers(0, 3)] * 2, st.integers(0, 14)), min_size=FEWEST_GROUPS, max_size=80)

@@ -16,7 +16,7 @@ from cascade_equivalence import plugins, stages
 from cascade_equivalence.cli.commands.check import check_file
 from cascade_equivalence.config.check_folders import place_problems
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.config.names import INVALID, TASKS
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.schema import json_schema
 from cascade_equivalence.config.study import ItemsConfig
 from cascade_equivalence.errors import StudyError
@@ -25,6 +25,7 @@ from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.own import OwnTask
 from cascade_equivalence.tasks.prepare import prepare_items
+from cascade_equivalence.vocabulary import INVALID
 
 ROWS: list[dict[str, Any]] = [
     {"nr": "a", "said": "The train leaves at seven.", "kind": "time"},

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.parsing import parse_free
 from cascade_equivalence.tasks.registry import TASKS
+from cascade_equivalence.vocabulary import INVALID
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 CSQA = REAL / "commonsense_qa" / "validation.jsonl"

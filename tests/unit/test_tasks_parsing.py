@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.parsing import normalize_answer
 from cascade_equivalence.tasks.registry import TASKS
+from cascade_equivalence.vocabulary import INVALID
 
 CLOSED = [task for task in TASKS.values() if task.labels and not task.has_options]
 WORDS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.registry import TASKS
+from cascade_equivalence.vocabulary import INVALID
 
 ASKED = yaml.safe_load((Path(__file__).parents[2] / "config" / "tasks.yaml").read_text(encoding="utf-8"))["tasks"]
 OPTIONS = ("bank", "river bank", "a forest", "school", "market")

@@ -30,6 +30,7 @@ def mechanism(found: set[Job]) -> set[Job]:
         "layer_moments",
         "fit_erasers",
         "answer_er",
+        "patch_states",
     )
     return {job for job in found if job[0].startswith(rules)}
 
@@ -47,6 +48,7 @@ def expected(concepts: tuple[str, ...], untrained: bool = True) -> set[Job]:
         *(("implicit_transcripts", "speech-a+lens", task, "clean") for task in ("ag_news", "sst2")),
         *(("fit_erasers_speech_a", concept) for concept in concepts),
         *(("answer_erased", "speech-a", concept, "sst2") for concept in ("none", *concepts)),
+        ("patch_states", "speech-a", "ag_news"),
     }
 
 
@@ -60,8 +62,8 @@ def test_the_whole_plan(finished: Checkout, opened: Config) -> None:
 
 
 def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config) -> None:
-    opened["mechanism"] |= {"untrained": False, "erasure": None}
-    gone = ("layer_moments", "fit_erasers", "answer_erased")
+    opened["mechanism"] |= {"untrained": False, "erasure": None, "patching": None}
+    gone = ("layer_moments", "fit_erasers", "answer_erased", "patch_states")
     wanted = {job for job in expected((), untrained=False) if not job[0].startswith(gone)}
     assert mechanism(jobs(finished, opened)) == wanted
     opened["mechanism"] = None
@@ -73,6 +75,11 @@ def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config
     [
         ({"models": ["speech-b"]}, "mechanism.models: there is no model 'speech-b' - did you mean 'speech-a'?"),
         ({"models": ["llama-a"]}, "mechanism.models: 'llama-a' hears nothing"),
+        ({"patching": {"tasks": ["trivia_qa"]}}, "mechanism.patching.tasks: trivia_qa has free answers"),
+        (
+            {"models": ["whisper-a"], "layers": {"whisper-a": [0]}},
+            "mechanism.patching: no speech LLM is opened",
+        ),
         ({"layers": {"speech-a": [0]}}, "mechanism.layers.whisper-a: list the layers, or say under models.whisper-a"),
         ({"states": {"tasks": ["sst3"]}}, "mechanism.states.tasks.0: 'sst3' is not possible - did you mean 'sst2'?"),
         (

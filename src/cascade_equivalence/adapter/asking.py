@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from transformers import DynamicCache
 
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
+from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from cascade_equivalence.adapter.train import (
     train,
 )
 from cascade_equivalence.config.sources import TranscriptionPrompt
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
+from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import TextsConfig
 from cascade_equivalence.config.voice_training import VoiceAdapterSpec
 from cascade_equivalence.connector.evaluation import error_rate
@@ -40,6 +40,7 @@ from cascade_equivalence.models.speech_llm.voice_adapter import read_voice
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.models.transcription.answers import transcript_of
 from cascade_equivalence.tasks.registry import get_task
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 MEASURED = 200
 """Clips by which the length of a word's vector is measured."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cascade_equivalence.config.elsewhere import endpoint_of
 from cascade_equivalence.config.explain import repeated, unknown
-from cascade_equivalence.config.mechanism import MechanismConfig, PatchingConfig
+from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import StudyConfig
 
@@ -30,7 +30,7 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
         yield "mechanism.states.tasks: name at least one task"
     if opened.probes.pitch_low >= opened.probes.pitch_high:
         yield "mechanism.probes: pitch_low must be below pitch_high"
-    yield from _patching_problems(opened.patching, voices_of)
+    yield from _patching_problems(study, opened, voices_of)
     if erasure is None:
         return
     yield from repeated("mechanism.erasure.tasks", erasure.tasks)
@@ -40,9 +40,13 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
         yield from _voice_problems("erasure.voice", [erasure.voice], erasure.tasks, voices_of)
 
 
-def _patching_problems(patching: PatchingConfig | None, voices_of: VoicesOf) -> Iterator[str]:
+def _patching_problems(study: StudyConfig, opened: MechanismConfig, voices_of: VoicesOf) -> Iterator[str]:
+    patching = opened.patching
     if patching is None:
         return
+    known = [study.definitions.models[name] for name in opened.models if name in study.definitions.models]
+    if known and all(model.role != "speech-llm" for model in known):
+        yield "mechanism.patching: no speech LLM is opened, and only one hears and reads; leave it out, or open one"
     yield from repeated("mechanism.patching.tasks", patching.tasks)
     yield from repeated("mechanism.patching.positions", patching.positions)
     for task in dict.fromkeys(patching.tasks):

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cascade_equivalence.config.names import INVALID, TASKS
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, SLOT, TaskSpec
+from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.study import TaskSpec
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER, INVALID, SLOT
 
 if TYPE_CHECKING:
     from cascade_equivalence.tasks.base import Task

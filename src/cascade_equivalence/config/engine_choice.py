@@ -87,11 +87,20 @@ def _kept(results: Path) -> tuple[str, str] | None:
 
 
 def fastest(study: StudyConfig) -> tuple[str, str]:
-    """The engine for this machine, and why."""
-    settings = study.transcribe
+    """The engine for this machine, and why.
+
+    Raises:
+        StudyError: The arithmetic asks for weights that are not there.
+    """
+    settings, lacking = study.transcribe, _without_ctranslate2(study)
     if settings.dtype == "int8":
+        if lacking:
+            raise StudyError(
+                f"transcribe.dtype: int8 needs {CTRANSLATE2_WEIGHTS}, and none of {lacking[0]} is known of: take "
+                "another arithmetic, or weights for CTranslate2"
+            )
         return "faster-whisper", "the fastest in int8"
-    if lacking := _without_ctranslate2(study):
+    if lacking:
         return UNMEASURED, f"since no {CTRANSLATE2_WEIGHTS} of {lacking[0]} is known of, which the faster ones need"
     if settings.device == "cuda" or (settings.device == AUTO and GPU.exists()):
         return UNMEASURED, "since none was measured on a GPU"

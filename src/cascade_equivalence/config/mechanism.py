@@ -171,7 +171,8 @@ class PatchingConfig(Closed):
     positions: list[Literal["behind", "last"]] = Field(
         default=["behind", "last"],
         min_length=1,
-        description="Where states are exchanged: at all tokens behind the speech, or at the prompt's last token alone.",
+        description="Where states are exchanged: at the tokens behind the speech that all prompts of the task end in, "
+        "or at the last one alone.",
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the pairs.")
 

@@ -21,12 +21,6 @@ VARIANTS: "Registry[Variant]" = Registry("variant", home="cascade_equivalence.ta
 """What is changed when a system is asked again."""
 FORMATS: "Registry[AnswerFormat]" = Registry("format of answers", home="cascade_equivalence.imported.registry")
 """In what others write answers."""
-BINARY = 2
-"""Labels of a task with which there is one wrong answer only."""
-FEWEST_GROUPS = 10
-"""Groups below which no interval is shown: coverage was measured down to here (``benchmarks/calibration.py``)."""
-INVALID = "invalid"
-"""The category of answers that are none; no label can be called so."""
 CONCEPTS: "Registry[Concept]" = Registry("concept", home="cascade_equivalence.mechanism.concepts")
 """What can be erased."""
 ConceptName = Annotated[str, NameIn(CONCEPTS)]

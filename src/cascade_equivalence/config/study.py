@@ -1,6 +1,5 @@
 """The typed config: one study, as the user writes it."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -19,11 +18,6 @@ from cascade_equivalence.config.statistics import ContrastSpec, PairSpec, Statis
 from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.config.training import ConnectorSpec
 from cascade_equivalence.config.voice_training import VoiceAdapterSpec
-
-SLOT = re.compile(r"\{(speech|options)\}")
-"""What is filled in a prompt."""
-AUDIO_PLACEHOLDER = "<|audio|>"
-"""What a speech LLM gets in place of the transcript; the audio stands there."""
 
 
 class Shot(Closed):

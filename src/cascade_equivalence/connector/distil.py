@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import DynamicCache
 
 from cascade_equivalence.config.sources import TranscriptionPrompt
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
+from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import DistilConfig
 from cascade_equivalence.connector.clips import Batcher, TrainingClip
 from cascade_equivalence.connector.frames import evaluate, keep, learning_rate, record, resume
@@ -25,6 +25,7 @@ from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.progress import progress
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 
 @dataclass(frozen=True)

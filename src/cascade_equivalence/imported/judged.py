@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.imported.joining import JoinedTask
 from cascade_equivalence.stats.answers import COLUMNS
+from cascade_equivalence.vocabulary import INVALID
 
 if TYPE_CHECKING:
     from cascade_equivalence.tasks.base import Task

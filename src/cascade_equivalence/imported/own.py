@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import names_in
 from cascade_equivalence.imported.format import AnswerFormat, FileOptions, FileReading
 from cascade_equivalence.imported.head import FileHead, rows_of
 from cascade_equivalence.imported.rows import AnswerRow
+from cascade_equivalence.vocabulary import INVALID
 
 SCORE = "correct"
 """The one score that there is: what the study's own parser and gold labels say."""

@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import architecture_in, check_files
 from cascade_equivalence.models.checkpoint import read_json
@@ -17,6 +16,7 @@ from cascade_equivalence.models.prompting import PromptWriter
 from cascade_equivalence.models.rendering import control_tokens, defuse
 from cascade_equivalence.models.speech_llm.native_kind import SOUND, fill_in
 from cascade_equivalence.models.speech_llm.speech_adapter import ADAPTER_FILES
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, TaskSpec
+from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.models.question import Answer, ModelFiles, Question, SpeechFiles
@@ -16,6 +16,7 @@ from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 
 def heard_items(items: Sequence[Item], rows: pl.DataFrame, most: int | None) -> list[Item]:

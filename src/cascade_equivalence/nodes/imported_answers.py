@@ -7,13 +7,13 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.imported import ImportedSpec
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.imported.outside import outside_answers
 from cascade_equivalence.tasks.base import Item, Task
 from cascade_equivalence.tasks.registry import get_task
+from cascade_equivalence.vocabulary import INVALID
 
 NOT_KNOWN = {"prompt_sha256": pl.String, "prompt_tokens": pl.Int64, "new_tokens": pl.Int64, "seconds": pl.Float64}
 """What the study's own answers have beside them, and nobody knows of others."""

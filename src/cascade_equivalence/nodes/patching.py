@@ -8,7 +8,6 @@ import polars as pl
 
 from cascade_equivalence.config.mechanism import PatchingConfig
 from cascade_equivalence.config.study import TaskSpec
-from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.patching import PatchedPair, Restored, read_place
 from cascade_equivalence.mechanism.utterances import hash_rank
@@ -85,7 +84,7 @@ def build_pairs(
     clips: Sequence[Clip],
     config: PatchingConfig,
 ) -> tuple[list[tuple[Item, Item, str]], dict[str, list[PatchedPair]]]:
-    """Pairs of items, and by arm what is asked of them: the source heard or typed, the target typed.
+    """Pairs of items, and by arm what is asked of them: the source heard or typed, the target typed; none of one label.
 
     Args:
         task: The task.
@@ -96,12 +95,12 @@ def build_pairs(
         config: How many pairs, and the seed.
 
     Raises:
-        StudyError: No two items have different labels, or clips and items do not join.
+        StudyError: Clips and items do not join.
     """
     spoken = {clip.id for clip in clips}
     pairs = pair_items([item for item in items if item.id in spoken], config.per_task, task, config.seed)
     if not pairs:
-        raise StudyError(f"no two items of {task} have different labels: there is nothing to patch")
+        return [], {}
     used = {item.id for one, other, _ in pairs for item in (one, other)}
     chosen = [clip for clip in clips if clip.id in used]
     asked = build_arms(task, spec, system_prompt, items, chosen, text_arm=True)

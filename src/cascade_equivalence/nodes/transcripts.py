@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cascade_equivalence.config.sources import ModelSpec, TranscriptionPrompt
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, ORACLE, AnswerConfig
+from cascade_equivalence.config.study import ORACLE, AnswerConfig
 from cascade_equivalence.models.answering import answer_questions
 from cascade_equivalence.models.question import ModelFiles, Question
 from cascade_equivalence.models.transcription.answers import has_loop, transcript_of
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 PLAIN_REQUEST = TranscriptionPrompt(prompt="Transcribe the speech.\n{speech}")
 """What a speech LLM is asked whose entry has no prompt for it."""

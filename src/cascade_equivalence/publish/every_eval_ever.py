@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence import __version__
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.files import write_text
 from cascade_equivalence.provenance.cells import hashed
 from cascade_equivalence.publish.results_read import (
@@ -23,6 +22,7 @@ from cascade_equivalence.publish.results_read import (
     systems_of,
 )
 from cascade_equivalence.stats.accuracy import summarise
+from cascade_equivalence.vocabulary import INVALID
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "cascade-equivalence"

@@ -8,7 +8,6 @@ import polars as pl
 
 from cascade_equivalence import __version__
 from cascade_equivalence.conditions import sort_conditions
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing, write_text
 from cascade_equivalence.provenance.cells import hashed
@@ -20,6 +19,7 @@ from cascade_equivalence.publish.results_read import (
     recorded_study,
     systems_of,
 )
+from cascade_equivalence.vocabulary import INVALID
 
 CARD = "README.md"
 COLUMNS: Mapping[str, str] = {

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN, families
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.statistics import PairSpec
 from cascade_equivalence.config.study import LENS, ORACLE, PRIOR, ByItself, SystemSpec
 from cascade_equivalence.identity import files_about
@@ -18,6 +17,7 @@ from cascade_equivalence.report.audio import read_some, within
 from cascade_equivalence.report.naming import NodeFile, Outline, condition_title, nodes, task_title
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.tasks.items import read_items
+from cascade_equivalence.vocabulary import INVALID
 
 PER_KIND = 3
 AUDIO_BUDGET = 8 * 2**20

@@ -9,7 +9,7 @@ import polars as pl
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.columns import Schema, estimate_schema
-from cascade_equivalence.report.display import UNDEFINED, Display, decimal, ends
+from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, ends
 from cascade_equivalence.report.mechanism_frames import estimate_values, reasons
 from cascade_equivalence.report.mechanism_names import HEARD, READ
 from cascade_equivalence.report.naming import in_order, task_title
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ARMS = {"heard": HEARD, "read": READ}
 PLACES = {"behind": "all behind the speech", "last": "the last token"}
+"""Behind the speech: the tokens that all prompts of the task end in."""
 SCHEMA: Schema = {
     "model": pl.String,
     "task": pl.String,
@@ -40,6 +41,7 @@ one, heard or read, carry into the run of the other, which is read; ``difference
 log-odds, in nats, between the two runs, of which it is the share. ``groups``: clusters of pairs that share no text."""
 STANDARD_ERRORS = 3.0
 """How far off 0 the log-odds between runs must lie for a share of them to be told."""
+NO_PAIR = "no two items have different labels"
 NOT_APART = "the two runs do not differ in the log-odds of the labels"
 HALF = 0.5
 
@@ -59,6 +61,8 @@ def frame(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
     for model in dict.fromkeys(model for model, _ in found):
         for task in in_order([task for name, task in found if name == model]):
             table = pl.read_parquet(found[model, task])
+            if not table.height:
+                rows.append({"model": model, "task": task, "pairs": 0, "groups": 0, "reason": NO_PAIR})
             pairs = ["source_id", "target_id"]
             places = table.select("positions", "layer").unique().rows()
             for positions, layer in sorted(places, key=lambda place: (list(PLACES).index(place[0]), place[1])):
@@ -104,11 +108,11 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         [
             row["model"],
             task_title(row["task"]),
-            PLACES[row["positions"]],
-            str(row["layer"]),
+            PLACES.get(row["positions"], NOT_RUN),
+            NOT_RUN if row["layer"] is None else str(row["layer"]),
             *(ends(row, name) if row[name] is not None else UNDEFINED for name in ARMS),
             ends(row, "difference", signed=True) if row["difference"] is not None else UNDEFINED,
-            *(decimal(row[f"{name}_apart"], signed=True) for name in ARMS),
+            *(NOT_RUN if row["layer"] is None else decimal(row[f"{name}_apart"], signed=True) for name in ARMS),
             f"{row['pairs']:,} ({row['groups']:,})",
         ]
         for row in table.iter_rows(named=True)
@@ -131,7 +135,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         rows=rows,
         remarks=[
             "Two items with different labels. The target is read as text; at one layer its states behind the speech, "
-            "where both runs have the same tokens, are replaced by those of the source, which was heard or read. "
+            "at the tokens that all prompts of the task end in, are replaced by those of the source, which was heard "
+            "or read. "
             "Shown is the share of the log-odds between the two labels that goes over: 0 where the target's answer "
             "stays, 1 where it becomes the source's. Apart: those log-odds, in nats a pair, without any exchange.",
             "Where a model makes its answer from sound as it makes it from text, states that were heard carry over as "
@@ -150,13 +155,13 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
 
 
 def _halves(table: pl.DataFrame) -> list[str]:
-    """From which layer on half of the answer has left the speech, heard and read."""
+    """The first layer at which half of the answer has left the speech, heard and read."""
     told = []
     for (model, task), part in table.filter(positions="behind").group_by("model", "task", maintain_order=True):
         first: dict[str, Any] = {name: part.filter(pl.col(name) >= HALF)["layer"].min() for name in ARMS}
         if any(layer is not None for layer in first.values()):
-            said = (f"{name} {'at none' if layer is None else f'from layer {layer}'}" for name, layer in first.items())
-            told.append(f"{model}, {task_title(str(task))}: {', '.join(said)}")
+            where = {name: "at none" if layer is None else f"first at layer {layer}" for name, layer in first.items()}
+            told.append(f"{model}, {task_title(str(task))}: {', '.join(map(' '.join, where.items()))}")
     return [f"Half of the answer stands behind the speech: {'; '.join(told)}."] if told else []
 
 

@@ -115,7 +115,7 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
     found = {(row["model"], row["layer"]): row for row in table.iter_rows(named=True)}
     tuned = table["tuned_precision"].is_not_null().any()
     top = table["top"].drop_nulls()
-    wide = [f"recall in the {top.max()} likeliest / by chance"] if top.len() else []
+    wide = [f"recall in the {max(top)} likeliest / by chance"] if top.len() else []
     heads = [f"precision [{confidence:.0%}]", "by chance", "recall / by chance", *wide, *(TUNED if tuned else [])]
     rows = [
         [str(layer), *(cell for model in models for cell in _lens_cells(found.get((model, layer)), tuned, bool(wide)))]

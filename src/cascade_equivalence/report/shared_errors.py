@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.config.statistics import PairSpec
 from cascade_equivalence.config.study import ByItself
 from cascade_equivalence.errors import StudyError
@@ -17,6 +16,7 @@ from cascade_equivalence.report.naming import ASR_KINDS, NodeFile, Outline, task
 from cascade_equivalence.report.table import Table
 from cascade_equivalence.stats.answers import KEY, some_keys
 from cascade_equivalence.stats.join import join_pair
+from cascade_equivalence.vocabulary import INVALID
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results

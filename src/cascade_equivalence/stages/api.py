@@ -87,11 +87,12 @@ def check_keys(study: Study, environ: Mapping[str, str] = os.environ) -> None:
 
 
 def _part(study: Study, system: str, node: Node) -> "Part":
-    from cascade_equivalence.config.study import AUDIO_PLACEHOLDER, GIVEN, ORACLE, CascadeSpec
+    from cascade_equivalence.config.study import GIVEN, ORACLE, CascadeSpec
     from cascade_equivalence.models.api.costs import output_limit
     from cascade_equivalence.models.api.estimate import expected_part, known_part
     from cascade_equivalence.models.question import Question
     from cascade_equivalence.tasks.prompts import build_messages
+    from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
     spec, asked, prompt = study.apis[system], study.task(node.task), study.config.answer.system_prompt
     names = (system, node.task, node.condition)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.stats.answers import check_answers
 from cascade_equivalence.stats.clustered import RatioEstimator
 from cascade_equivalence.stats.clusters import Clusters
@@ -15,6 +14,7 @@ from cascade_equivalence.stats.intervals import paired_difference, share
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.stats.kappa_interval import KappaScore
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate, too_few
+from cascade_equivalence.vocabulary import INVALID
 
 NO_ROWS = "there are no rows"
 OPEN = "open answers have no label set"

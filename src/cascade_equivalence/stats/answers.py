@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.errors import StudyError, some_of
+from cascade_equivalence.vocabulary import INVALID
 
 KEY = ["id", "voice"]
 COLUMNS = [*KEY, "group", "label", "parsed", "correct"]

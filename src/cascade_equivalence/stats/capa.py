@@ -21,12 +21,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.stats.accuracy import OPEN
 from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.intervals import above_chance
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Interval, Statistic, from_sums, resting_on
+from cascade_equivalence.vocabulary import BINARY
 
 COMPLETE = "accuracies of both systems make agreement complete by chance"
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stats import agreement, overlap
 from cascade_equivalence.stats.accuracy import (
@@ -26,6 +25,7 @@ from cascade_equivalence.stats.mcnemar import mcnemar
 from cascade_equivalence.stats.pair_statistic import PAIR_STATISTICS, Pair, Settings
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import estimate
+from cascade_equivalence.vocabulary import BINARY
 
 MATCH = "match"
 """What a node adds to the comparison: whether the two have the same text LLM."""

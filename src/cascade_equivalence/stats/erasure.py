@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.stats.accuracy import NO_ROWS, OPEN, accuracy, accuracy_among_parsed, parse_rate
 from cascade_equivalence.stats.answers import COLUMNS, KEY, check_answers
 from cascade_equivalence.stats.clusters import Bools, Clusters, Floats
@@ -20,6 +19,7 @@ from cascade_equivalence.stats.intervals import difference, paired_difference, s
 from cascade_equivalence.stats.join import join_pair
 from cascade_equivalence.stats.mean import mean, numbers
 from cascade_equivalence.stats.statistic import Statistic
+from cascade_equivalence.vocabulary import INVALID
 
 NO_KL = "no divergence is a finite number"
 ALL_SEEN = "the erasers were fitted on every item"

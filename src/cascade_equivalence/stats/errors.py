@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.stats.capa import capa, expected_agreement, no_capa
 from cascade_equivalence.stats.error_consistency import (
     copied,
@@ -21,6 +20,7 @@ from cascade_equivalence.stats.overlap import ONE_WRONG, overlap_ratio
 from cascade_equivalence.stats.overlap_permutation import permutation_test
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
+from cascade_equivalence.vocabulary import BINARY
 
 CONSISTENCY = {"observed": observed_consistency, "kappa": error_consistency, "copied": copied}
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.stats.clusters import Floats
 from cascade_equivalence.stats.intervals import share
 from cascade_equivalence.stats.jackknife import smooth
 from cascade_equivalence.stats.paired import Paired
 from cascade_equivalence.stats.statistic import Statistic
+from cascade_equivalence.vocabulary import BINARY
 
 NONE_WRONG = "no item was answered wrongly by both systems"
 ONE_WRONG = "with two labels there is only one wrong answer, so the overlap says nothing"

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade_equivalence.config.names import BINARY
 from cascade_equivalence.stats.overlap import NONE_WRONG, ONE_WRONG, both_wrong
 from cascade_equivalence.stats.paired import Paired
+from cascade_equivalence.vocabulary import BINARY
 
 CHUNK = 250  # draws held at a time; part of what a seed means
 NO_EXCHANGE = "no two texts have the same gold label and the same number of clips that both systems got wrong"

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.vocabulary import INVALID
 
 
 @dataclass(frozen=True)

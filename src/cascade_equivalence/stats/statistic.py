@@ -13,8 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from scipy import sparse
 
-from cascade_equivalence.config.names import FEWEST_GROUPS
 from cascade_equivalence.stats.clusters import Floats
+from cascade_equivalence.vocabulary import FEWEST_GROUPS
 
 Totals: TypeAlias = Floats | sparse.csr_array
 ONE_GROUP = "no interval: all rows that count belong to one group"

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import polars as pl
 
 from cascade_equivalence.config.dataset import DatasetSpec
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.resources import RESOURCES
 from cascade_equivalence.tasks.parsing import parse_label
 from cascade_equivalence.tasks.published import find_files, text_field
+from cascade_equivalence.vocabulary import INVALID
 
 Split = Literal["test", "dev"]
 FOREIGN: tuple[type[Exception], ...] = (

@@ -10,8 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from cascade_equivalence.config.dataset import DatasetSpec
-from cascade_equivalence.config.names import BINARY, FEWEST_GROUPS
-from cascade_equivalence.config.study import SLOT, ItemField
+from cascade_equivalence.config.study import ItemField
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.tasks.base import FOREIGN, Item, Task, checked
 from cascade_equivalence.tasks.cleaning import clean_text
@@ -22,6 +21,7 @@ from cascade_equivalence.tasks.published import foreign_bytes
 from cascade_equivalence.tasks.sources.dataset import FetchedDataset, fetched_dataset
 from cascade_equivalence.tasks.sources.dataset_rows import dataset_rows, sound_rows
 from cascade_equivalence.tasks.sources.pins import MANIFEST
+from cascade_equivalence.vocabulary import BINARY, FEWEST_GROUPS, SLOT
 
 FIELDS: tuple[str, ...] = get_args(ItemField)
 SPEAKER, VOICE = "speaker", "voice"

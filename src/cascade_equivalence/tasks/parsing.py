@@ -10,10 +10,10 @@ import re
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from cascade_equivalence.config.names import INVALID
 from cascade_equivalence.tasks.dress import WRAPPING, is_crossed_out, plain_characters, plain_quotes, undress_line
 from cascade_equivalence.tasks.lead_in import answer_lines, closed_lines
 from cascade_equivalence.tasks.remarks import OTHER, OWN, opens_with_denial, stands, without_reasons
+from cascade_equivalence.vocabulary import INVALID
 
 _TERMINAL = ".!?,;:\u2026"
 _BRACKETS = "()[]<> \t"

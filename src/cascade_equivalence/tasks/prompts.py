@@ -3,8 +3,9 @@
 import string
 from collections.abc import Sequence
 
-from cascade_equivalence.config.study import SLOT, TaskSpec
+from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.tasks.base import Task
+from cascade_equivalence.vocabulary import SLOT
 
 
 def build_messages(spec: TaskSpec, system_prompt: str, speech: str, options: Sequence[str]) -> list[dict[str, str]]:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.question import Question, sound_of
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from cascade_equivalence.models.device import resolve_device
 from cascade_equivalence.models.packing import PLAIN
 from cascade_equivalence.models.question import ModelFiles
 from cascade_equivalence.models.recording import Recording
+from cascade_equivalence.models.speech_llm.audio_encoder import check_audio
 from cascade_equivalence.models.store import key_of
 
 if TYPE_CHECKING:
@@ -190,9 +191,11 @@ def hear(model: "SpeechModel", recordings: Sequence[Recording], store: EarStore 
 def _heard_now(model: "SpeechModel", recordings: Sequence[Recording]) -> list[Hearing]:
     """Hear each clip by itself: its vectors depend on no other, and one waveform is in memory."""
     heard = []
-    for recording in recordings:
+    for number, recording in enumerate(recordings, start=1):
+        audio = recording.decode()
+        check_audio(audio, f"clip {number} of {len(recordings)}")
         began = time.perf_counter()
-        (vectors,) = model.encoder.embed([recording.decode()])
+        (vectors,) = model.encoder.embed([audio])
         heard.append(Hearing(vectors, time.perf_counter() - began))
     return heard
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from cascade_equivalence.config.study import AUDIO_PLACEHOLDER
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import architecture_in, check_files, check_own_text
 from cascade_equivalence.models.question import SpeechFiles
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 PLACEHOLDER = AUDIO_PLACEHOLDER
 """Stands in a rendered prompt where the sound belongs."""

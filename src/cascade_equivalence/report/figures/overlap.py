@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.names import BINARY, TASKS
+from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.report.display import UNDEFINED
 from cascade_equivalence.report.figures.figure import Counterpart, Figure
 from cascade_equivalence.report.figures.layer_axis import GREY, legend
 from cascade_equivalence.report.figures.looks import COLORS
 from cascade_equivalence.report.naming import HEARING, task_title
 from cascade_equivalence.report.shown import PlannedStudy
+from cascade_equivalence.vocabulary import BINARY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

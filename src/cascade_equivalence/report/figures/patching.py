@@ -35,6 +35,7 @@ def patching_figure(table: pl.DataFrame) -> "Drawing":
     import seaborn as sns
     from matplotlib import pyplot as plt
 
+    table = table.drop_nulls("layer")
     models = table["model"].unique(maintain_order=True).to_list()
     tasks = table["task"].unique(maintain_order=True).to_list()
     figure = plt.figure(figsize=(1.4 + 3.4 * len(tasks), 0.9 + 2.7 * len(models)), layout="constrained")
@@ -73,4 +74,5 @@ PATCHING = Figure(
     ),
     draw=patching_figure,
     planned=lambda study: bool(study.mechanism_files["patching"]),
+    has=lambda table: table["layer"].count() > 0,
 )
