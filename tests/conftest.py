@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 from checkout import Checkout, tiny_config
 
@@ -15,6 +16,10 @@ from checkout import Checkout, tiny_config
 # that runs tests has a folder of its own.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
 atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
+
+# No test depends on how fast a machine is.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -174,7 +174,7 @@ def test_the_projects_study_of_a_dial_has_one_and_no_other_study_shows_one() -> 
         study = Study(load_study(FILES[name], ROOT))
         shown = "dial" in stages.report.figures(study), "dial_trends" in stages.report.tables(study)
         assert shown == (bool(dials(study.config)),) * 2
-        assert ("dials" in stages.report.params(study, "tables")) == shown[0]
+        assert ("dials" in stages.report.params(study, "collect_tables")) == shown[0]
         with_dial += [name] * shown[0]
     assert with_dial == ["dial.yaml"]
 

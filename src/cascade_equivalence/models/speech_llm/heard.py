@@ -5,8 +5,8 @@ that audio tower and connector give the text LLM. Open this if hearing takes lon
 
 A file holds some clips by the hash of their sound, in a folder an ear. It appears whole or not at all and is never
 changed, so any number of processes may hear at once; what is damaged is thrown away and heard again. What is kept is
-what hearing the clip anew would give, bit for bit: the folder's name is a hash of the weights, the arithmetic and, of
-an ear that a plugin has added, its code; and ears hear each clip by itself.
+what hearing the clip anew would give, with as many threads to the last bit: the folder's name is a hash of the weights,
+the arithmetic and, of an ear that a plugin has added, its code; and ears hear each clip by itself.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from cascade_equivalence.config.engine_choice import processor_flags
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.files import replacing, sha256
 from cascade_equivalence.models.architecture import ARCHITECTURES, architecture_in
@@ -38,6 +39,7 @@ from cascade_equivalence.models.store import key_of
 if TYPE_CHECKING:
     from cascade_equivalence.models.speech_llm.model import SpeechModel
 
+AMX = {"amx_tile", "amx_bf16"}
 HEARD_FORMAT = 1
 """Raised when the same weights and sound would give other vectors."""
 HEARD_IN_A_FILE = 64
@@ -147,7 +149,8 @@ def _arithmetic(config: AnswerConfig) -> dict[str, object]:
     libraries: dict[str, object] = {"torch": torch.__version__, "transformers": version("transformers")}
     if resolve_device(config.device) != "cpu":
         return libraries | {"device": torch.cuda.get_device_name()}
-    processor = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    units = processor_flags() >= AMX
+    processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), *(["amx"] if units else [])]
     return libraries | {"device": processor, "plain": bool(os.environ.get(PLAIN))}
 
 
