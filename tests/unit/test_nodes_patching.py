@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from study_config import ROOT, changed
+from study_config import ROOT, changed, one_line
 
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.load import load_study
@@ -113,6 +113,12 @@ def test_what_does_not_differ_has_no_share(tmp_path: Path) -> None:
     assert found["heard"].null_count() == found.height and NOT_APART in str(found["reason"][0])
     shown = display(found, 0.95)
     assert any(NOT_APART in remark for remark in shown.remarks)
+
+
+def test_a_task_of_free_answers_is_refused() -> None:
+    opened = {"models": ["mini-speech-llm"], "patching": {"tasks": ["trivia_qa"]}}
+    line = one_line(changed(mechanism=opened, tasks=["sst2", "trivia_qa"], noise=None))
+    assert line.startswith("mechanism.patching.tasks: trivia_qa has free answers")
 
 
 def test_items_of_one_label_are_told_and_end_nothing(tmp_path: Path) -> None:

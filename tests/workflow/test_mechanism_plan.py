@@ -75,7 +75,6 @@ def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config
     [
         ({"models": ["speech-b"]}, "mechanism.models: there is no model 'speech-b' - did you mean 'speech-a'?"),
         ({"models": ["llama-a"]}, "mechanism.models: 'llama-a' hears nothing"),
-        ({"patching": {"tasks": ["trivia_qa"]}}, "mechanism.patching.tasks: trivia_qa has free answers"),
         (
             {"models": ["whisper-a"], "layers": {"whisper-a": [0]}},
             "mechanism.patching: no speech LLM is opened",
