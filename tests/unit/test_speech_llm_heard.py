@@ -156,11 +156,14 @@ def test_an_ear_of_a_plugin_whose_code_changes_has_another_folder(
     model: SpeechLLM, files: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = tmp_path / "ears.py"
-    stores = [ear_store(tmp_path, model, files, CONFIG)]
+    stores, keys = [ear_store(tmp_path, model, files, CONFIG)], [files.identity(CONFIG)]
     monkeypatch.setattr(ARCHITECTURES, "_files", {"ultravox": (plugin,)})
     for code in ("X = 1\n", "X = 2\n"):
         plugin.write_text(code)
         stores.append(ear_store(tmp_path, model, files, CONFIG))
+        # And its answers have other keys.
+        assert files.identity(CONFIG) not in keys
+        keys.append(files.identity(CONFIG))
     assert len({store.folder for store in stores if store is not None}) == len(stores)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.files import sha256
+from cascade_equivalence.models.architecture import ARCHITECTURES, architecture_in
 from cascade_equivalence.models.device import resolve_device, resolve_dtype
 from cascade_equivalence.models.recording import Recording
 
@@ -47,9 +49,12 @@ class SpeechFiles:
     audio_folder: Path | None = None
     audio_revision: str | None = None
 
-    def identity(self) -> dict[str, str | None]:
-        """What of it decides an answer."""
-        return {"speech": self.revision, "audio_model": self.audio_revision}
+    def identity(self) -> dict[str, object]:
+        """What of it decides an answer; where a plugin opens it, the plugin's code, too."""
+        identity: dict[str, object] = {"speech": self.revision, "audio_model": self.audio_revision}
+        if ARCHITECTURES.all_files() and (files := ARCHITECTURES.files(architecture_in(self.folder).name)):
+            identity["plugin"] = [sha256(file) for file in files]
+        return identity
 
 
 @dataclass(frozen=True)

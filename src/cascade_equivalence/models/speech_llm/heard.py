@@ -27,8 +27,7 @@ from safetensors.torch import save_file
 
 from cascade_equivalence.config.engine_choice import processor_flags
 from cascade_equivalence.config.study import AnswerConfig
-from cascade_equivalence.files import replacing, sha256
-from cascade_equivalence.models.architecture import ARCHITECTURES, architecture_in
+from cascade_equivalence.files import replacing
 from cascade_equivalence.models.device import resolve_device
 from cascade_equivalence.models.packing import PLAIN
 from cascade_equivalence.models.question import ModelFiles
@@ -140,7 +139,7 @@ def ear_store(kept: Path | None, model: "SpeechModel", files: ModelFiles, config
     width = int(model.text.model.get_input_embeddings().weight.shape[1])
     if kept is None or not config.keeps_heard(width):
         return None
-    parts = {"kind": "heard", "format": HEARD_FORMAT, **files.identity(config), **_arithmetic(config), **_added(files)}
+    parts = {"kind": "heard", "format": HEARD_FORMAT, **files.identity(config), **_arithmetic(config)}
     return EarStore(kept / key_of(parts)[:32])
 
 
@@ -152,14 +151,6 @@ def _arithmetic(config: AnswerConfig) -> dict[str, object]:
     units = processor_flags() >= AMX
     processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), *(["amx"] if units else [])]
     return libraries | {"device": processor, "plain": bool(os.environ.get(PLAIN))}
-
-
-def _added(files: ModelFiles) -> dict[str, object]:
-    """The code of an ear that a plugin has added: nobody raises ``HEARD_FORMAT`` when that changes."""
-    if files.speech is None:
-        return {}
-    code = [sha256(file) for file in ARCHITECTURES.files(architecture_in(files.speech.folder).name)]
-    return {"plugin": code} if code else {}
 
 
 def hear(model: "SpeechModel", recordings: Sequence[Recording], store: EarStore | None) -> list[Hearing]:
