@@ -6,6 +6,7 @@ import shlex
 import sys
 import sysconfig
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from importlib import metadata
 from io import BytesIO
@@ -88,7 +89,9 @@ def make_channel(folder: Path, python: str, pip: str) -> None:
     """
     package(folder, "python", python, python_files())
     package(folder, "pip", pip, pip_files(), noarch="python", depends=["python >=3.11"])
-    asyncio.run(index_fs(folder))
+    # In a thread of its own: a browser that other tests keep open runs a loop in this one.
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(lambda: asyncio.run(index_fs(folder))).result()
 
 
 def install_command(root: Path, channel: Path) -> Path:

@@ -10,7 +10,6 @@ from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.columns import Schema, estimate_schema
 from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, ends
-from cascade_equivalence.report.mechanism_frames import estimate_values, reasons
 from cascade_equivalence.report.mechanism_names import HEARD, READ
 from cascade_equivalence.report.naming import in_order, task_title
 from cascade_equivalence.report.table import Table
@@ -53,6 +52,7 @@ def frame(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
         files: What ``nodes.patching`` wrote, of a model and task each.
         statistics: Level of the intervals.
     """
+    from cascade_equivalence.report.mechanism_frames import estimate_values, reasons
     from cascade_equivalence.stats.clusters import Clusters
     from cascade_equivalence.stats.statistic import estimate
 
