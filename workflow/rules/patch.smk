@@ -1,4 +1,4 @@
-if stages.patching.all_files(STUDY):
+if STUDY.config.mechanism:
 
     rule patch_states:
         """Put states that were heard, and states that were read, into other runs."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cascade_equivalence.config.mechanism import PatchingConfig
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.stages import needs, opened_models, resolve
 from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
@@ -13,8 +14,13 @@ ARMS = 2
 
 
 def settings(study: Study) -> PatchingConfig:
-    """The section of the config."""
-    assert study.mechanism.patching is not None
+    """The section of the config.
+
+    Raises:
+        StudyError: The study has none.
+    """
+    if study.mechanism.patching is None:
+        raise StudyError("the study patches nothing: add `mechanism.patching` to ask for that")
     return study.mechanism.patching
 
 
