@@ -17,7 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade_equivalence.jobs import screen
-from cascade_equivalence.jobs.screen import DrawnLines, PrintedLines, StageLines, last_lines, stages_of, usual_seconds
+from cascade_equivalence.jobs.screen import (
+    DrawnLines,
+    PrintedLines,
+    StageLines,
+    last_lines,
+    show_stages,
+    stages_of,
+    usual_seconds,
+)
 from cascade_equivalence.jobs.time_left import TimeLeft, in_words
 
 STAGES = {"transcribe": "transcribe", "answer": "answer", "answer_again": "answer"}
@@ -218,3 +226,25 @@ def test_a_terminal_is_drawn_in_place_and_left_as_it_was(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("seconds", "words"), [(3, "10 s"), (44, "40 s"), (150, "2 min"), (5400, "1.5 h")])
 def test_times_are_told_as_exactly_as_they_are_known(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("quiet", "shown"), [(None, True), ({"host", "reason"}, True), ({"all"}, False), ({"progress"}, False)]
+)
+def test_who_asks_for_quiet_is_shown_no_stages(
+    quiet: set[str] | None, shown: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snakemake.logging import logger
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import OutputSettings
+
+    stream = logging.StreamHandler()
+    stream.name = "DefaultStreamHandler"
+    monkeypatch.setattr(logger, "handlers", [stream])
+    monkeypatch.setenv("CASCADE_EQUIVALENCE_SHOW", "stages")
+    monkeypatch.setenv("CASCADE_EQUIVALENCE_NOTES", "")
+    asked = None if quiet is None else {Quietness[name.upper()] for name in quiet}
+    show_stages(SimpleNamespace(output_settings=OutputSettings(quiet=asked), rules=[]), [tmp_path])
+    assert any(isinstance(each, StageLines) for each in logger.handlers) == shown
+    for each in logger.handlers:
+        each.close()

@@ -250,7 +250,10 @@ def show_stages(workflow: Any, folders: Iterable[Path]) -> None:
     if os.environ.get(SHOW) != STAGES or workflow.output_settings.dryrun:
         return
     from snakemake.logging import logger
+    from snakemake.settings.enums import Quietness
 
+    if {Quietness.ALL, Quietness.PROGRESS} & set(workflow.output_settings.quiet or ()):
+        return
     screen = next((each for each in logger.handlers if each.name == "DefaultStreamHandler"), None)
     if not isinstance(screen, logging.StreamHandler):
         return
