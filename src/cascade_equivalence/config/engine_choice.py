@@ -7,6 +7,7 @@ or a processor was measured anew; `docs/results/speed.md` has the figures.
 """
 
 import json
+from collections.abc import Set
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,10 +26,10 @@ KEPT = Path("store", "engine.json")
 """Where a study keeps its choice, in its results."""
 GPU = Path("/dev/nvidiactl")
 """Is there where a GPU is."""
-MEASURED = (
-    ({"amx_tile", "amx_bf16"}, "hybrid", "with bfloat16 matrix units (AMX)"),
+AMX = frozenset({"amx_tile", "amx_bf16"})
+MEASURED: tuple[tuple[Set[str], str, str], ...] = (
+    (AMX, "hybrid", "with bfloat16 matrix units (AMX)"),
     ({"avx512_bf16", "avx512_vnni"}, "faster-whisper", "with bfloat16 and int8 vectors (AVX-512), without AMX"),
-    ({"avx512f", "avx512_vnni"}, "hybrid", "with int8 vectors (AVX-512), without bfloat16"),
 )
 """Flags of a processor, as Linux names them, the engine that is fastest in its own arithmetic, and what that processor
 is called. The first that fits counts."""

@@ -20,13 +20,13 @@ from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.question import ModelFiles, Question, parts_of, sound_of
 from cascade_equivalence.models.reading import read_prompts
 from cascade_equivalence.models.scoring import score
+from cascade_equivalence.models.speech_llm.heard import EarStore, ear_store, heard_rows
 from cascade_equivalence.models.store import Store, key_of
 from cascade_equivalence.progress import progress
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
 
-    from cascade_equivalence.models.speech_llm.heard import EarStore
     from cascade_equivalence.models.speech_llm.model import SpeechLLM
     from cascade_equivalence.models.text_llm import TextLLM
 
@@ -158,8 +158,6 @@ def erased_outcomes(
         with progress(label, total, total - open_ones) as advance:
             if open_ones:
                 _, model = open_model(files, config)
-                from cascade_equivalence.models.speech_llm.heard import ear_store
-
                 assert model is not None
                 ears = ear_store(kept, model, files, config)
                 for arm, questions in arms.items():
@@ -184,10 +182,8 @@ class _Runner:
         questions: Sequence[Question],
         batch_size: int,
         max_new_tokens: int,
-        ears: "EarStore | None",
+        ears: EarStore | None,
     ) -> None:
-        from cascade_equivalence.models.speech_llm.heard import heard_rows
-
         self.model, self.questions = model, questions
         self.text = model.typed if questions[0].audio is None else model.text
         self.batch_size, self.max_new_tokens = batch_size, max_new_tokens

@@ -4,7 +4,6 @@ The paper expects agreement to be high where the transcript suffices, and the lo
 row a speech LLM, its cascade and task, and of each such pair the least-squares slope of kappa over its tasks.
 """
 
-import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -88,25 +87,23 @@ def _share(row: dict[str, Any]) -> dict[str, float | None]:
 
 
 def _slope(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Least squares; limits from those of each kappa, for tasks share no item (Zou, Huang & Zhang 2009)."""
+    """Least squares over the tasks; limits from those of each kappa."""
+    import numpy as np
+
+    from cascade_equivalence.stats.trend import slope_limits, slope_weights
+
     told = [point for point in points if point["kappa_low"] is not None]
     empty: dict[str, Any] = {"tasks": len(told), **dict.fromkeys(estimate_schema("slope"))}
     if len(told) < FEWEST_TASKS:
         return empty | {"reason": f"no slope: kappa has an interval on {len(told)} tasks, fewer than {FEWEST_TASKS}"}
-    middle = math.fsum(point["surplus_share"] for point in told) / len(told)
-    away = [point["surplus_share"] - middle for point in told]
-    spread = math.fsum(each * each for each in away)
-    if not spread:
+    settings = [point["surplus_share"] for point in told]
+    if len(set(settings)) == 1:
         return empty | {"reason": "no slope: the voice tells equally much on all tasks"}
-    weights = [each / spread for each in away]
-    slope = math.fsum(weight * point["kappa"] for weight, point in zip(weights, told, strict=True))
-    down, up = 0.0, 0.0
-    for weight, point in zip(weights, told, strict=True):
-        below, above = point["kappa"] - point["kappa_low"], point["kappa_high"] - point["kappa"]
-        down += (weight * (below if weight > 0 else above)) ** 2
-        up += (weight * (above if weight > 0 else below)) ** 2
-    limits = {"slope_low": slope - math.sqrt(down), "slope_high": slope + math.sqrt(up)}
-    return empty | {"slope": slope, **limits, "reason": None}
+    weights = slope_weights(settings)
+    at, low, high = (np.array([point[f"kappa{end}"] for point in told]) for end in ("", "_low", "_high"))
+    # Tasks share no item, so their errors are not related.
+    limits = slope_limits(weights, at, low, high, np.eye(len(told)))
+    return empty | {"slope": float(at @ weights), "slope_low": limits[0], "slope_high": limits[1], "reason": None}
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:

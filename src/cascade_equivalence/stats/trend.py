@@ -64,8 +64,7 @@ def slope(values: Sequence[Statistic], settings: Sequence[float], groups: int, u
         groups: Number of groups.
         undefined: Why the slope may not exist: it does not where one of the values does not.
     """
-    places = np.asarray(settings, dtype=float) - np.mean(settings)
-    weights = places / float(places @ places)
+    weights = slope_weights(settings)
 
     def of(counts: Floats) -> Floats:
         return np.stack([each.of(counts) for each in values], axis=-1) @ weights
@@ -88,17 +87,29 @@ def slope(values: Sequence[Statistic], settings: Sequence[float], groups: int, u
                     for one in found
                 ]
             )
-            down, up = at - low, high - at
-            middle = float(at @ weights)
-            return (
-                middle - _reach(weights * np.where(weights > 0, down, up), related),
-                middle + _reach(weights * np.where(weights > 0, up, down), related),
-            )
+            return slope_limits(weights, at, low, high, related)
 
         influence = np.stack([each.influence for each in found], axis=-1) @ weights
         return Interval(limits, influence, fewest, reason)
 
     return Statistic(of, undefined, interval)
+
+
+def slope_weights(settings: Sequence[float]) -> Floats:
+    """The c_j of the least-squares slope over settings, two different ones at least."""
+    places = np.asarray(settings, dtype=float) - np.mean(settings)
+    weights: Floats = places / float(places @ places)
+    return weights
+
+
+def slope_limits(weights: Floats, at: Floats, low: Floats, high: Floats, related: Floats) -> tuple[float, float]:
+    """Limits of the slope, from values with their limits (settings,) and the correlations (settings, settings)."""
+    down, up = at - low, high - at
+    middle = float(at @ weights)
+    return (
+        middle - _reach(weights * np.where(weights > 0, down, up), related),
+        middle + _reach(weights * np.where(weights > 0, up, down), related),
+    )
 
 
 def _reach(parts: Floats, related: Floats) -> float:

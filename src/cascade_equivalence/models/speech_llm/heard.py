@@ -25,7 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from cascade_equivalence.config.engine_choice import processor_flags
+from cascade_equivalence.config.engine_choice import AMX, processor_flags
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.files import replacing
 from cascade_equivalence.models.device import resolve_device
@@ -38,7 +38,6 @@ from cascade_equivalence.models.store import key_of
 if TYPE_CHECKING:
     from cascade_equivalence.models.speech_llm.model import SpeechModel
 
-AMX = {"amx_tile", "amx_bf16"}
 HEARD_FORMAT = 1
 """Raised when the same weights and sound would give other vectors."""
 HEARD_IN_A_FILE = 64
