@@ -133,6 +133,8 @@ ORDER = (
     "task",
     "voice",
     "condition",
+    "number",
+    "of",
     "noise",
 )
 

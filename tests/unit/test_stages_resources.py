@@ -201,6 +201,26 @@ def job(study: Study, **resources: int) -> SimpleNamespace:
     return SimpleNamespace(config=study.resolved(), resources=resources)
 
 
+def test_shares_are_a_job_each_and_what_puts_them_together_needs_no_gpu(paper: Study) -> None:
+    """Each share asks for its part of the minutes; few clips are not split; the answers depend on none of it."""
+    system = next(name for name in paper.config.systems if paper.answering_models(name))
+    answer = paper.config.answer.model_copy(update={"shares": {system: 4}})
+    split = Study(paper.config.model_copy(update={"answer": answer}))
+    for node in split.nodes_of(system):
+        place = (system, node.task, node.condition)
+        files = stages.answer.shares(split, *place)
+        clips = split.clip_count(node.task, node.condition)
+        assert len(set(files)) == (min(4, clips // stages.answer.LEAST_SHARE) if clips >= 512 else 0)
+        assert stages.answer.gpus(split, *place) == (0 if files else 1) and stages.answer.gpus(paper, *place) == 1
+        assert stages.answer.params(split, *place[:2]) == stages.answer.params(paper, *place[:2])
+        if files:
+            one = stages.answer.share_need(split, *place, "1", str(len(files)))
+            assert one.minutes < stages.answer.need(paper, *place).minutes
+            assert stages.answer.need(split, *place).megabytes < one.megabytes
+    assert any(stages.answer.shares(split, system, node.task, node.condition) for node in split.nodes_of(system))
+    assert not any(stages.answer.shares(paper, system, node.task, node.condition) for node in paper.nodes_of(system))
+
+
 def test_a_node_takes_the_batch_of_its_attempt(demo: Study) -> None:
     config = study_of(job(demo, batch_size=3)).config
     assert config.mechanism is not None

@@ -30,6 +30,7 @@ rule answer:
         heard=lambda wildcards: stages.answer.heard(STUDY, wildcards.system, wildcards.task, wildcards.condition),
         manifests=lambda wildcards: stages.resolve.answering_manifests(STUDY, wildcards.system),
         preflight=lambda wildcards: stages.preflight.files_of(STUDY, wildcards.system),
+        shares=lambda wildcards: stages.answer.shares(STUDY, wildcards.system, wildcards.task, wildcards.condition),
     output:
         answers=f"{RESULTS}/answers/{{system}}/{{task}}/{{condition}}.parquet",
     log:
@@ -43,7 +44,7 @@ rule answer:
     threads: lambda wildcards: stages.answer.need(STUDY, **wildcards).threads
     resources:
         **stages.needs.asked(lambda wildcards: stages.answer.need(STUDY, **wildcards), batch=True),
-        gpu=stages.needs.gpus(STUDY, "answer"),
+        gpu=lambda wildcards: stages.answer.gpus(STUDY, **wildcards),
     params:
         made_by=MADE_BY("answer", "models"),
         settings=lambda wildcards: stages.answer.params(STUDY, wildcards.system, wildcards.task),
@@ -51,6 +52,37 @@ rule answer:
         "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system}"
     script:
         "../scripts/answer.py"
+
+
+rule answer_share:
+    """Answer a share of a task in a condition with one system."""
+    input:
+        item_table=f"{RESULTS}/tasks/{{task}}/items.parquet",
+        heard=lambda wildcards: stages.answer.heard(STUDY, wildcards.system, wildcards.task, wildcards.condition),
+        manifests=lambda wildcards: stages.resolve.answering_manifests(STUDY, wildcards.system),
+        preflight=lambda wildcards: stages.preflight.files_of(STUDY, wildcards.system),
+    output:
+        # Its answers are in the store, and in the file of the whole.
+        share=temp(f"{RESULTS}/shares/{{system}}/{{task}}/{{condition}}/{{number}}-of-{{of}}.parquet"),
+    log:
+        f"{RESULTS}/logs/answer/{{system}}/{{task}}/{{condition}}-{{number}}-of-{{of}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/answer/{{system}}/{{task}}/{{condition}}-{{number}}-of-{{of}}.tsv"
+    wildcard_constraints:
+        system=stages.wildcards.answered_by(STUDY, "transformers"),
+    conda:
+        "../envs/models.yaml"
+    threads: lambda wildcards: stages.answer.share_need(STUDY, **wildcards).threads
+    resources:
+        **stages.needs.asked(lambda wildcards: stages.answer.share_need(STUDY, **wildcards), batch=True),
+        gpu=stages.needs.gpus(STUDY, "answer"),
+    params:
+        made_by=MADE_BY("answer_share", "models"),
+        settings=lambda wildcards: stages.answer.params(STUDY, wildcards.system, wildcards.task, "answer_share"),
+    message:
+        "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system}, share {wildcards.number} of {wildcards.of}"
+    script:
+        "../scripts/answer_share.py"
 
 
 rule answer_imported:
@@ -92,3 +124,15 @@ use rule answer as answer_vllm with:
         settings=lambda wildcards: stages.answer.params(STUDY, wildcards.system, wildcards.task),
     message:
         "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system} in vLLM"
+
+
+use rule answer_share as answer_share_vllm with:
+    wildcard_constraints:
+        system=stages.wildcards.answered_by(STUDY, "vllm"),
+    conda:
+        "../envs/vllm.yaml"
+    params:
+        made_by=MADE_BY("answer_share", "vllm"),
+        settings=lambda wildcards: stages.answer.params(STUDY, wildcards.system, wildcards.task, "answer_share"),
+    message:
+        "Answering {wildcards.task} ({wildcards.condition}) with {wildcards.system} in vLLM, share {wildcards.number} of {wildcards.of}"

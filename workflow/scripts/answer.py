@@ -5,34 +5,29 @@ from pathlib import Path
 from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
-    import polars as pl
     import torch
 
     from cascade_equivalence.models.answering import answer_questions
-    from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.nodes.answers import heard_items, model_files, questions, score_answers, spoken_rows
-    from cascade_equivalence.speech.clips import read_clips
-    from cascade_equivalence.tasks.items import read_items
+    from cascade_equivalence.models.shares import gathered
+    from cascade_equivalence.nodes.answers import asked, score_answers
 
     torch.set_num_threads(snakemake.threads)
-    system, task, condition = (snakemake.wildcards[name] for name in ("system", "task", "condition"))
-    spec = study.task(task)
-    items = read_items(Path(snakemake.input.item_table))
-    if study.system(system).kind == "e2e":
-        clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
-        rows, audio = spoken_rows(clips), recordings(clips)
+    of = {name: snakemake.wildcards[name] for name in ("system", "task", "condition")}
+    system, task, condition = of.values()
+    given = snakemake.input
+    ask = asked(study, of, Path(given.item_table), [Path(p) for p in given.heard], [Path(p) for p in given.manifests])
+    spec, store = study.task(task), study.store("answers", system, task, f"{condition}.jsonl")
+    if given.shares:
+        answers = gathered([Path(path) for path in given.shares], store, len(ask.questions))
     else:
-        rows, audio = pl.read_parquet(list(snakemake.input.heard)), None
-    items = heard_items(items, rows, study.most_items(condition))
-    manifests = [Path(path) for path in snakemake.input.manifests]
-    answers = answer_questions(
-        questions(task, spec, study.config.answer.system_prompt, items, rows, audio),
-        model_files(manifests, study.model(study.backbone(system)).chat),
-        study.answering(system),
-        spec.max_new_tokens,
-        study.store("answers", system, task, f"{condition}.jsonl"),
-        f"{system}: {task}, {condition}",
-        kept=study.store("heard"),
-    )
-    of = {"system": system, "task": task, "condition": condition}
-    score_answers(task, spec, study.config.answer.mode, items, rows, answers, Path(snakemake.output.answers), of)
+        answers = answer_questions(
+            ask.questions,
+            ask.model,
+            study.answering(system),
+            spec.max_new_tokens,
+            store,
+            f"{system}: {task}, {condition}",
+            kept=study.store("heard"),
+        )
+    mode, path = study.config.answer.mode, Path(snakemake.output.answers)
+    score_answers(task, spec, mode, ask.items, ask.rows, answers, path, of)

@@ -141,6 +141,10 @@ def _without_silence(study: StudyConfig, spec: SystemSpec) -> bool:
 
 
 def _engine_problems(study: StudyConfig) -> Iterator[str]:
+    yield from unknown("answer.shares", study.answer.shares, study.systems, "selected system")
+    for name in study.answer.shares:
+        if name in study.definitions.systems and answers_elsewhere(study, name):
+            yield f"answer.shares: {name} is not answered here, so there is no job to split; leave it out"
     if study.answer.engine != "transformers" and not any(
         isinstance(study.definitions.systems.get(name), CascadeSpec | ImplicitSpec)
         and not answers_elsewhere(study, name)

@@ -232,6 +232,20 @@ class AnswerConfig(Closed):
         description="Whether what a speech LLM's audio tower and connector make of a clip is kept in the store, so "
         "that each clip is heard once; `auto` keeps it where the text LLM is at most 2048 wide. It changes no answer.",
     )
+    shares: dict[Name, PositiveInt] = Field(
+        default={},
+        description="Systems whose answers to many clips are split over so many jobs, each with a GPU of its own. It "
+        "changes no answer.",
+    )
+
+    def deciding(self, *without: str) -> dict[str, Any]:
+        """The settings that answers depend on, whatever runs the model, for the parameters of a node.
+
+        Args:
+            without: Settings that the node has no use for.
+        """
+        changing_nothing = {"batch_size", "engine", "speech_engine", "keep_heard", "shares"}
+        return self.model_dump(mode="json", exclude={*changing_nothing, *without})
 
     def keeps_heard(self, width: float) -> bool:
         """Whether what a speech LLM with a text LLM of some width hears is kept."""

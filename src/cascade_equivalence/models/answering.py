@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -62,8 +62,22 @@ def answer_questions(
     Raises:
         StudyError: The engine is not installed or cannot run the model, or a prompt is too long.
     """
-    device = resolve_device(config.device)
-    dtype = resolve_dtype(config.dtype, device)
+    keys = keys_of(questions, model, config, max_new_tokens, again)
+    with Store(store) as records:
+        asked = dict(zip(keys, questions, strict=True))
+        missing = {key: question for key, question in asked.items() if key not in records}
+        answer_missing(missing, missing.keys(), keys, records, model, config, max_new_tokens, label, kept)
+        return [Answer(**records[key]) for key in keys]
+
+
+def keys_of(
+    questions: Sequence[Question],
+    model: ModelFiles,
+    config: AnswerConfig,
+    max_new_tokens: int,
+    again: Mapping[str, object] = MappingProxyType({}),
+) -> list[str]:
+    """The key of each question's answer in the store: all that decides it; see :func:`answer_questions`."""
     settings = {
         "kind": "answer",
         "format": ANSWER_FORMAT,
@@ -74,50 +88,81 @@ def answer_questions(
         **engine_identity(config.engine),
         **({"again": dict(again)} if again else {}),
     }
-    keys = [key_of(settings | parts_of(question, config.mode)) for question in questions]
+    return [key_of(settings | parts_of(question, config.mode)) for question in questions]
+
+
+def answer_missing(
+    questions: Mapping[str, Question],
+    wanted: Set[str],
+    keys: Sequence[str],
+    records: Store,
+    model: ModelFiles,
+    config: AnswerConfig,
+    max_new_tokens: int,
+    label: str,
+    kept: Path | None,
+) -> None:
+    """Answer some questions by key into a store, every batch as soon as it exists.
+
+    Args:
+        questions: Those that batches are made of.
+        wanted: Those of them that are answered; the others only have their places.
+        keys: Of all rows that are counted, which may ask the same.
+        records: The open store.
+        model: Resolved weights.
+        config: Mode, arithmetic and batch size.
+        max_new_tokens: Longest answer.
+        label: What the progress lines say.
+        kept: Folder in which what speech LLMs hear is kept.
+    """
     waiting = Counter(keys)
-    with Store(store) as records:
-        missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in records}
-        done = len(keys) - sum(waiting[key] for key in missing)
-        with progress(label, len(keys), done) as advance:
-            for batch in _answer(missing, model, device, dtype, config, max_new_tokens, kept) if missing else ():
-                records.add((key, asdict(answer)) for key, answer in batch.items())
-                advance(sum(waiting[key] for key in batch))
-        return [Answer(**records[key]) for key in keys]
+    done = len(keys) - sum(waiting[key] for key in wanted)
+    with progress(label, len(keys), done) as advance:
+        for batch in _answer(questions, wanted, model, config, max_new_tokens, kept) if wanted else ():
+            records.add((key, asdict(answer)) for key, answer in batch.items())
+            advance(sum(waiting[key] for key in batch))
 
 
 def _answer(
     questions: Mapping[str, Question],
+    wanted: Set[str],
     files: ModelFiles,
-    device: str,
-    dtype: "torch.dtype",
     config: AnswerConfig,
     max_new_tokens: int,
     kept: Path | None,
 ) -> Iterator[dict[str, Answer]]:
     """Compute answers by key, a batch at a time, the shortest first."""
+    device = resolve_device(config.device)
+    dtype = resolve_dtype(config.dtype, device)
     if config.engine == "vllm":
         from cascade_equivalence.models.vllm_answers import answer_with_vllm
 
-        yield from answer_with_vllm(questions, files, dtype, config, max_new_tokens)
+        some_of = {key: question for key, question in questions.items() if key in wanted}
+        yield from answer_with_vllm(some_of, files, dtype, config, max_new_tokens)
         return
     model, ear = _load(files, device, dtype)
     prompts = {key: model.render(question.messages, question.answer_prefix) for key, question in questions.items()}
     if ear is None:
         rows = {key: model.tokenize(prompt) for key, prompt in prompts.items()}
-        yield from _batches(model, questions, prompts, rows, {}, config, max_new_tokens, 0.0)
+        yield from _batches(model, questions, wanted, prompts, rows, {}, config, max_new_tokens, 0.0)
         return
     from cascade_equivalence.models.speech_llm.heard import ear_store, heard_rows
 
     store = ear_store(kept, ear, files, config)
-    queue = sorted(questions, key=lambda key: (sound_of(questions[key]).seconds, key))
-    for stretch in stretches([questions[key] for key in queue]):
-        some = queue[stretch]
+    for some in by_stretch(questions):
+        if wanted.isdisjoint(some):
+            continue
         found, vectors, seconds = heard_rows(
             ear, [prompts[key] for key in some], [sound_of(questions[key]) for key in some], store
         )
         rows, heard = dict(zip(some, found, strict=True)), dict(zip(some, vectors, strict=True))
-        yield from _batches(model, questions, prompts, rows, heard, config, max_new_tokens, seconds)
+        yield from _batches(model, questions, wanted, prompts, rows, heard, config, max_new_tokens, seconds)
+
+
+def by_stretch(questions: Mapping[str, Question]) -> list[list[str]]:
+    """Keys of questions with sound that are heard together, the shortest first."""
+    queue = sorted(questions, key=lambda key: (sound_of(questions[key]).seconds, key))
+    return [queue[stretch] for stretch in stretches([questions[key] for key in queue])]
 
 
 def open_model(files: ModelFiles, config: AnswerConfig) -> tuple["TextLLM", "SpeechLLM | None"]:
@@ -135,6 +180,7 @@ def _load(files: ModelFiles, device: str, dtype: "torch.dtype") -> tuple["TextLL
 def _batches(
     model: "TextLLM",
     questions: Mapping[str, Question],
+    wanted: Set[str],
     prompts: Mapping[str, str],
     rows: Mapping[str, list[int]],
     heard: Mapping[str, "torch.Tensor"],
@@ -146,9 +192,11 @@ def _batches(
     model.check_lengths(list(rows.values()), max_new_tokens)
     prefix = model.usable_prefix(list(rows.values()), max_new_tokens)
     shared = model.prefix_cache(next(iter(rows.values()))[:prefix])
-    queue = sorted(rows, key=lambda key: (len(rows[key]), key))
+    queue = by_length(rows)
     for start in range(0, len(queue), config.batch_size):
-        batch = queue[start : start + config.batch_size]
+        batch = [key for key in queue[start : start + config.batch_size] if key in wanted]
+        if not batch:
+            continue
         began = time.perf_counter()
         found: list[tuple[str, int, dict[str, float]]] = []
         sound = [heard[key] for key in batch] if heard else None
@@ -159,6 +207,11 @@ def _batches(
             found += _forced(model, {key: rows[key] for key in batch}, questions, prefix, shared, sound)
         seconds = spent + (time.perf_counter() - began) / len(batch)
         yield answers_of(batch, found, prompts, rows, seconds)
+
+
+def by_length(rows: Mapping[str, Sequence[int]]) -> list[str]:
+    """Keys of token rows, the shortest first."""
+    return sorted(rows, key=lambda key: (len(rows[key]), key))
 
 
 def _forced(

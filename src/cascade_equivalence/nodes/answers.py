@@ -1,7 +1,8 @@
 """Makes the questions of an answer node from items and transcripts, and scores the answers."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +13,11 @@ from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.models.question import Answer, ModelFiles, Question, SpeechFiles
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.sources.manifest import read_manifest
-from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.models.transcription.table import recordings
+from cascade_equivalence.speech.clips import Clip, read_clips
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.items import read_items
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
 from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
@@ -129,6 +133,50 @@ def model_files(manifests: Sequence[Path], chat: bool) -> ModelFiles:
         return ModelFiles(folder, revision, chat)
     audio_folder, audio_revision = ears[1] if len(ears) > 1 else (None, None)
     return ModelFiles(folder, revision, chat, SpeechFiles(*ears[0], audio_folder, audio_revision))
+
+
+@dataclass(frozen=True)
+class AnswerNode:
+    """What a system is asked in a condition of a task.
+
+    Attributes:
+        items: The items that are heard.
+        rows: id, voice and text of each question.
+        questions: One a row.
+        model: What answers.
+    """
+
+    items: list[Item]
+    rows: pl.DataFrame
+    questions: list[Question]
+    model: ModelFiles
+
+
+def asked(
+    study: Study, of: Mapping[str, str], item_table: Path, heard: Sequence[Path], manifests: Sequence[Path]
+) -> AnswerNode:
+    """What a node asks.
+
+    Args:
+        study: The study.
+        of: Its ``system``, ``task`` and ``condition``.
+        item_table: The task's items.
+        heard: Clips of a speech LLM, transcripts of a cascade.
+        manifests: Of what answers; see :func:`model_files`.
+
+    Raises:
+        StudyError: Items and what is heard do not fit together.
+    """
+    system, task, condition = of["system"], of["task"], of["condition"]
+    audio: Sequence[Recording] | None = None
+    if study.system(system).kind == "e2e":
+        clips = [clip for path in heard for clip in read_clips(path)]
+        rows, audio = spoken_rows(clips), recordings(clips)
+    else:
+        rows = pl.read_parquet(list(heard))
+    items = heard_items(read_items(item_table), rows, study.most_items(condition))
+    prompts = questions(task, study.task(task), study.config.answer.system_prompt, items, rows, audio)
+    return AnswerNode(items, rows, prompts, model_files(manifests, study.model(study.backbone(system)).chat))
 
 
 def score_answers(

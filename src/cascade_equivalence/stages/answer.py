@@ -8,6 +8,9 @@ from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
 
+LEAST_SHARE = 256
+"""Clips of a share, at least: as many as a speech LLM hears at once."""
+
 
 def file(study: Study, system: str, task: str, condition: str) -> str:
     """Answers of a system to a task in one condition, all voices."""
@@ -17,6 +20,13 @@ def file(study: Study, system: str, task: str, condition: str) -> str:
 def all_files(study: Study) -> list[str]:
     """Every answers file."""
     return [file(study, system, n.task, n.condition) for system in study.config.systems for n in study.nodes_of(system)]
+
+
+def shares(study: Study, system: str, task: str, condition: str) -> list[str]:
+    """Files of the shares into which a node is split; none where one job answers all."""
+    count = min(study.config.answer.shares.get(system, 1), study.clip_count(task, condition) // LEAST_SHARE)
+    folder = f"{study.results}/shares/{system}/{task}/{condition}"
+    return [f"{folder}/{number}-of-{count}.parquet" for number in range(1, count + 1)] if count > 1 else []
 
 
 def heard(study: Study, system: str, task: str, condition: str) -> list[str]:
@@ -32,7 +42,7 @@ def params(study: Study, system: str, task: str, script: str = "answer") -> dict
     engine = study.engine_of(system)
     without = () if engine == "vllm" else ("models/vllm_answers.py",)
     models = study.answering_models(system)
-    return study.answer_settings() | {
+    return study.config.answer.deciding() | {
         "engine": engine,
         "task": study.task(task).asked(),
         "system": study.system(system).model_dump(mode="json"),
@@ -42,9 +52,21 @@ def params(study: Study, system: str, task: str, script: str = "answer") -> dict
 
 
 def need(study: Study, system: str, task: str, condition: str) -> Need:
-    """Of a system that answers."""
+    """Of a system that answers, or of a node that puts the answers of shares together."""
+    if shares(study, system, task, condition):
+        return needs.counting_need(needs.ROW * study.clip_count(task, condition), 0)
+    return share_need(study, system, task, condition)
+
+
+def share_need(study: Study, system: str, task: str, condition: str, number: str = "1", of: str = "1") -> Need:
+    """Of one of so many shares of a node, whichever its number."""
     models = study.answering_models(system)
     spec = study.system(system)
     role, hears = ("speech-llm", spec.model) if isinstance(spec, E2ESpec) else ("llm", "")
-    asked = needs.of_task(study, task, study.clip_count(task, condition), model=hears)
+    asked = needs.of_task(study, task, study.clip_count(task, condition) / int(of), model=hears)
     return needs.asking_need(study, role, models, asked)
+
+
+def gpus(study: Study, system: str, task: str, condition: str) -> int:
+    """GPUs of a system that answers; none where shares have."""
+    return 0 if shares(study, system, task, condition) else needs.gpus(study, "answer")

@@ -45,9 +45,7 @@ def params(study: Study, model: str, concept: str, task: str) -> dict[str, Any]:
     """What answers under erasure depend on, beside weights, speech and erasers."""
     settings = study.erasure.model_dump(mode="json", include={"per_task", "positions", "text_arm", "seed"})
     return settings | {
-        "answer": study.config.answer.model_dump(
-            mode="json", exclude={"batch_size", "engine", "speech_engine", "mode", "keep_heard"}
-        ),
+        "answer": study.config.answer.deciding("mode"),
         "task": study.task(task).asked(),
         "chat": study.model(study.text_model(model)).chat,
         "code": resolve.code_opening(study, "answer_erased", [model], *code_of(task)),

@@ -269,12 +269,6 @@ class Study:
         """Clips of a task in a condition, all voices."""
         return self.clips_a_voice(task, condition) * len(self.voices_of(task, condition))
 
-    def answer_settings(self) -> dict[str, Any]:
-        """Settings of answers that they depend on, whatever runs the model."""
-        return self.config.answer.model_dump(
-            mode="json", exclude={"batch_size", "engine", "speech_engine", "keep_heard"}
-        )
-
     def takes_engine(self, system: str) -> bool:
         """Whether a system's answers can be left to another engine: those of a text LLM with its own checkpoint."""
         spec = self.system(system)

@@ -40,7 +40,7 @@ def params(study: Study, asr: str) -> dict[str, Any]:
         return settings | {"code": code_fingerprint("transcribe", without=(OUTSIDE, NODES))}
     spec = study.model(asr)
     prompt = spec.transcription.model_dump(mode="json") if spec.transcription else None
-    return study.answer_settings() | {
+    return study.config.answer.deciding() | {
         "prompt": prompt,
         "chat": study.model(study.text_model(asr)).chat,
         "code": resolve.code_opening(study, "transcribe", study.transcribing_models(asr), without=(RUN, OUTSIDE)),

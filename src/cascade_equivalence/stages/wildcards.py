@@ -17,7 +17,7 @@ def constraints(study: Study) -> dict[str, str]:
         "model": _either(study.config.definitions.models),
         "asr": _either(name for name in study.asrs if not study.is_lens(name)),
         "opened": _either(opened_models.models(study) if study.config.mechanism else ()),
-        "layer": r"\d+",
+        **dict.fromkeys(("layer", "number", "of"), r"\d+"),
         "concept": _either(erasure.concepts(study) if erased else ()),
         "lens": _either(name for name in study.asrs if study.is_lens(name)),
         "task": _either(study.config.tasks),
