@@ -21,7 +21,7 @@ FILES = {
     path.name: json.loads(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))))
     for path in sorted((ROOT / "config").glob("*.yaml"))
 }
-STUDIES = [name for name, content in FILES.items() if isinstance(content.get("tasks"), list)]
+STUDIES = [name for name, content in FILES.items() if isinstance(content.get("systems"), list)]
 REGISTRIES = [name for name in FILES if name not in (*STUDIES, schema.DEFAULTS)]
 BASE: dict[str, Any] = yaml.safe_load("""
 registry: [config/models.yaml, config/systems.yaml, config/voices.yaml, config/tasks.yaml]

@@ -1,6 +1,6 @@
 """Which voices speak in a study: each task's, and all of them."""
 
-from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.study import StudyConfig
 
 
@@ -23,3 +23,16 @@ def all_voices(study: StudyConfig) -> list[str]:
     """Every voice that speaks in a study, if only in the background."""
     own = [voice for task in study.tasks for voice in own_voices(study, task)]
     return list(dict.fromkeys([*study.speech.voices, *study.speech.prosody_voices, *own, *study.noise.babble_voices]))
+
+
+def recorded_voices(study: StudyConfig) -> list[str]:
+    """Voices whose clips are recordings of the items."""
+    defined = study.definitions.voices
+    return [name for name in all_voices(study) if VOICES[defined[name].provider].is_recorded]
+
+
+def is_spoken_both_ways(study: StudyConfig, task: str) -> bool:
+    """Whether a task's items are heard recorded and synthetic."""
+    recorded = set(recorded_voices(study))
+    spoken = set(clean_voices(study, task))
+    return bool(spoken & recorded) and bool(spoken - recorded)

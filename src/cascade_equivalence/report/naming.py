@@ -33,6 +33,7 @@ class Outline:
         tasks: Tasks in any order; they are shown in the registry's.
         contrasts: Contrasts in the order of the tables.
         dials: Adapters that are asked at several scales.
+        recorded: Voices whose clips are recordings.
     """
 
     systems: Mapping[str, SystemSpec]
@@ -40,6 +41,7 @@ class Outline:
     tasks: Sequence[str]
     contrasts: Sequence[ContrastSpec] = ()
     dials: Sequence[Dial] = ()
+    recorded: Sequence[str] = ()
 
     def ordered_tasks(self) -> list[str]:
         """The tasks in the order of the registry: the paper's first."""

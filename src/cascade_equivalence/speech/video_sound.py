@@ -42,12 +42,13 @@ def ffmpeg_version() -> str:
     return found[1] if found else "unknown"
 
 
-def read_sound(clip: Path, seconds: float) -> tuple[Waveform, str]:
+def read_sound(clip: Path, seconds: float, form: str = "mov") -> tuple[Waveform, str]:
     """Decode the first sound track of an mp4 file, all its channels mixed into one.
 
     Args:
         clip: The file. Nothing but the file itself is read, whatever is in it.
         seconds: How much is decoded, from the beginning.
+        form: What ffmpeg calls the format, where it is another.
 
     Returns:
         Samples at 16 kHz, shape (n,), in steps of 16 bits; and what ffmpeg found amiss, mostly nothing.
@@ -58,7 +59,7 @@ def read_sound(clip: Path, seconds: float) -> tuple[Waveform, str]:
     """
     command = [find_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]
     # A playlist that is called .mp4 could make ffmpeg open other files and addresses.
-    command += ["-protocol_whitelist", "file,pipe", "-f", "mov", "-i", f"file:{clip}"]
+    command += ["-protocol_whitelist", "file,pipe", "-f", form, "-i", f"file:{clip}"]
     command += ["-map", "0:a:0", "-vn", "-sn", "-dn", "-t", str(seconds)]
     command += ["-ac", "1", "-ar", str(SAMPLING_RATE), "-f", "s16le", "-c:a", "pcm_s16le", "pipe:1"]
     try:

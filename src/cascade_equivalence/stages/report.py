@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
 from cascade_equivalence.config.dial import dials
+from cascade_equivalence.config.spoken import recorded_voices
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
@@ -143,6 +144,7 @@ def outline(study: Study) -> "Outline":
         tasks=study.config.tasks,
         contrasts=study.config.contrasts,
         dials=dials(study.config),
+        recorded=recorded_voices(study.config),
     )
 
 
