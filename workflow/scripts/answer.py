@@ -5,12 +5,12 @@ from pathlib import Path
 from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
-    import polars as pl
     import torch
 
     from cascade_equivalence.models.answering import answer_questions
     from cascade_equivalence.models.transcription.table import recordings
     from cascade_equivalence.nodes.answers import heard_items, model_files, questions, score_answers, spoken_rows
+    from cascade_equivalence.nodes.read_texts import read_texts
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
@@ -22,7 +22,7 @@ with node(snakemake) as study:
         clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
         rows, audio = spoken_rows(clips), recordings(clips)
     else:
-        rows, audio = pl.read_parquet(list(snakemake.input.heard)), None
+        rows, audio = read_texts(study.system(system), spec.label_words, snakemake.input.heard), None
     items = heard_items(items, rows, study.most_items(condition))
     manifests = [Path(path) for path in snakemake.input.manifests]
     answers = answer_questions(

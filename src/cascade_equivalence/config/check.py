@@ -21,7 +21,7 @@ from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.spoken import clean_voices, own_voices
-from cascade_equivalence.config.study import CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig, SystemSpec
+from cascade_equivalence.config.study import E2ESpec, ImplicitSpec, StudyConfig, SystemSpec, Typed
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
@@ -142,8 +142,7 @@ def _without_silence(study: StudyConfig, spec: SystemSpec) -> bool:
 
 def _engine_problems(study: StudyConfig) -> Iterator[str]:
     if study.answer.engine != "transformers" and not any(
-        isinstance(study.definitions.systems.get(name), CascadeSpec | ImplicitSpec)
-        and not answers_elsewhere(study, name)
+        isinstance(study.definitions.systems.get(name), Typed | ImplicitSpec) and not answers_elsewhere(study, name)
         for name in study.systems
     ):
         yield f"answer.engine: {study.answer.engine} runs the text LLMs of cascades, and this study has none here"

@@ -7,14 +7,14 @@ from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import ModelSpec
-from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
+from cascade_equivalence.config.study import GIVEN, E2ESpec, ImplicitSpec, StudyConfig, Typed
 
 
 def system_problems(study: StudyConfig) -> Iterator[str]:
     """What is wrong with the systems that a study runs."""
     for name in study.systems:
         match study.definitions.systems.get(name):
-            case CascadeSpec() as system:
+            case system if isinstance(system, Typed):
                 if system.asr not in GIVEN:
                     key, roles = f"systems.{name}.asr", ("asr", "speech-llm")
                     yield from model_problems(study, key, system.asr, roles, anywhere=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
+from cascade_equivalence.config.augmented import AugmentedSpec
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.dataset import DatasetSpec
 from cascade_equivalence.config.imported import ImportedSpec
@@ -145,7 +146,11 @@ class ImplicitSpec(Closed):
         return self.model
 
 
-SystemSpec = Annotated[CascadeSpec | E2ESpec | ImplicitSpec | ApiSpec | ImportedSpec, Field(discriminator="kind")]
+SystemSpec = Annotated[
+    CascadeSpec | AugmentedSpec | E2ESpec | ImplicitSpec | ApiSpec | ImportedSpec, Field(discriminator="kind")
+]
+Typed: TypeAlias = CascadeSpec | AugmentedSpec
+"""Systems whose entry names a source of transcripts and the text LLM that reads them."""
 ByItself: TypeAlias = E2ESpec | ApiSpec | ImportedSpec
 """Systems that read no transcript of the study's."""
 Elsewhere: TypeAlias = ApiSpec | ImportedSpec

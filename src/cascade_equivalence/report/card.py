@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.augmented import AUGMENTED
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import LENS, ORACLE, PRIOR, ByItself
 from cascade_equivalence.report.browser import SHARED_FIRST, HeardClip, Items, Side
@@ -31,6 +32,7 @@ KINDS_OF_SYSTEMS = {
     API: "speech LLM behind an API",
     CASCADE: "cascade",
     "implicit": "cascade inside the model",
+    AUGMENTED: "cascade that is told what the voice tells",
     PRIOR: "floor",
     "imported": "answered elsewhere",
 }
@@ -178,6 +180,8 @@ def _way(name: str, outline: Outline) -> list[Station]:
     if origin in GIVEN_TEXTS:
         return [GIVEN_TEXTS[origin], answers]
     text = OWN_TEXTS.get(origin, Station("text", "text"))
+    if spec.kind == AUGMENTED:
+        text = Station("text", "text and words for the voice")
     return [SOUND, Station("hears", hears), text, answers]
 
 

@@ -17,6 +17,7 @@ from cascade_equivalence.report import (
     silence_table,
     surplus_table,
     tests_table,
+    words_table,
 )
 from cascade_equivalence.report.costs import COSTS_TABLE
 from cascade_equivalence.report.erasure_tables import CONTROLS_TABLE, ERASURE_TABLE
@@ -54,6 +55,7 @@ OWN: tuple[Table, ...] = (
     CONTROLS_TABLE,
     ERASERS_TABLE,
     patching_table.TABLE,
+    words_table.TABLE,
     dial_trends.TABLE,
     dial_table.TABLE,
     numbers_table.TABLE,

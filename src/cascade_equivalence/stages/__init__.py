@@ -31,5 +31,6 @@ from cascade_equivalence.stages import (
     surplus,
     transcribe,
     utterances,
+    voice_words,
     wildcards,
 )

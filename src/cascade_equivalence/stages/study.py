@@ -20,13 +20,13 @@ from cascade_equivalence.config.study import (
     LENS,
     AnswerConfig,
     ByItself,
-    CascadeSpec,
     E2ESpec,
     Elsewhere,
     ImplicitSpec,
     StudyConfig,
     SystemSpec,
     TaskSpec,
+    Typed,
 )
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.record import HASHES, RECORDS
@@ -191,7 +191,7 @@ class Study:
             match self.system(name):
                 case ApiSpec() as spec:
                     found[name] = spec
-                case CascadeSpec() as spec if (source := endpoint_of(self.config, spec.llm)) is not None:
+                case spec if isinstance(spec, Typed) and (source := endpoint_of(self.config, spec.llm)) is not None:
                     found[name] = source.asked_as("llm")
         return found
 
@@ -278,7 +278,7 @@ class Study:
     def takes_engine(self, system: str) -> bool:
         """Whether a system's answers can be left to another engine: those of a text LLM with its own checkpoint."""
         spec = self.system(system)
-        known = isinstance(spec, CascadeSpec | ImplicitSpec) and self.is_here(system)
+        known = isinstance(spec, Typed | ImplicitSpec) and self.is_here(system)
         return known and self.model(self.backbone(system)).role == "llm"
 
     def engine_of(self, system: str) -> str:
