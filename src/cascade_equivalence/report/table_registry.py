@@ -1,6 +1,7 @@
 """The tables of the package, in a reader's order. A new one is a file beside this one and a line here."""
 
 from cascade_equivalence.report import (
+    degraded_table,
     dial_table,
     dial_trends,
     equivalence_table,
@@ -56,6 +57,7 @@ OWN: tuple[Table, ...] = (
     ERASERS_TABLE,
     patching_table.TABLE,
     words_table.TABLE,
+    degraded_table.TABLE,
     dial_trends.TABLE,
     dial_table.TABLE,
     numbers_table.TABLE,

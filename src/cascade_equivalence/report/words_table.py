@@ -100,9 +100,13 @@ def compared(
 
 def _build(results: "Results") -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
+    # Of clean speech the table of noise has only the voices that are heard in noise.
+    # Of clean speech the table of noise has only the voices that are heard in noise.
     known = {
-        (row["system"], row["task"], row["condition"]): row for row in results["accuracy"].iter_rows(named=True)
-    } | {(row["system"], row["task"], row["condition"]): row for row in results["noise"].iter_rows(named=True)}
+        (row["system"], row["task"], row["condition"]): row
+        for name in ("noise", "accuracy")
+        for row in results[name].iter_rows(named=True)
+    }
     places = dict.fromkeys((node.task, node.condition) for node in results.answers)
     for trio in trios(results.outline, results["agreement"]):
         spec = results.outline.systems[trio[2]]

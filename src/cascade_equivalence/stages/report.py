@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
 from cascade_equivalence.config.dial import dials
+from cascade_equivalence.config.sources import DegradedSource
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
@@ -143,6 +144,7 @@ def outline(study: Study) -> "Outline":
         tasks=study.config.tasks,
         contrasts=study.config.contrasts,
         dials=dials(study.config),
+        degraded=_degraded(study),
     )
 
 
@@ -164,6 +166,7 @@ def params(study: Study, script: str) -> dict[str, Any]:
         "code": code_fingerprint(script, *_code_of_things(study), *added_files()),
         **_own_tasks(study),
         **_dials(study),
+        **({"degraded": [*found]} if (found := _degraded(study)) else {}),
     }
 
 
@@ -178,6 +181,12 @@ def _dials(study: Study) -> dict[str, Any]:
     """Which systems of the study are one adapter at several scales; nothing of a study without."""
     found = [asdict(dial) for dial in dials(study.config)]
     return {"dials": found} if found else {}
+
+
+def _degraded(study: Study) -> dict[str, DegradedSource]:
+    """Recognisers of the study that are others with errors added."""
+    found = {asr: study.transcripts_of(asr) for asr in study.asrs}
+    return {asr: source for asr, source in found.items() if isinstance(source, DegradedSource)}
 
 
 def need(study: Study) -> Need:

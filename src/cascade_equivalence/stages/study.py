@@ -13,7 +13,7 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.elsewhere import answers_elsewhere, endpoint_of
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
-from cascade_equivalence.config.sources import ModelSpec, TranscriptsSource
+from cascade_equivalence.config.sources import DegradedSource, ModelSpec, TranscriptsSource
 from cascade_equivalence.config.spoken import clean_voices
 from cascade_equivalence.config.study import (
     GIVEN,
@@ -156,8 +156,8 @@ class Study:
             return []
         return [self.backbone(system), *(self.hearing_models(spec.model) if isinstance(spec, E2ESpec) else [])]
 
-    def transcripts_of(self, asr: str) -> TranscriptsSource | None:
-        """The files that a recogniser's transcripts are read from, where another program wrote them."""
+    def transcripts_of(self, asr: str) -> TranscriptsSource | DegradedSource | None:
+        """Where a recogniser's transcripts come from, where it has some in place of weights."""
         return None if asr in GIVEN else self.model(self.listener(asr)).transcripts
 
     def is_asked_over_silence(self, system: str) -> bool:
