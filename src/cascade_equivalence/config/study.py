@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_v
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
 from cascade_equivalence.config.augmented import AugmentedSpec
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.conflict import ConflictConfig
 from cascade_equivalence.config.dataset import DatasetSpec
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import MechanismConfig
@@ -302,6 +303,9 @@ class StudyConfig(Closed):
     )
     statistics: StatisticsConfig = Field(default=StatisticsConfig(), description="How agreement is judged.")
     surplus: SurplusConfig = Field(default=SurplusConfig(), description="What the audio tells beyond the transcript.")
+    conflict: ConflictConfig = Field(
+        default=ConflictConfig(), description="Which of two texts an answer follows, one heard and one typed."
+    )
     paper: PaperConfig | None = Field(
         default=None, description="What of the study stands beside the paper's numbers; null compares with none."
     )

@@ -65,7 +65,9 @@ def exchanged(told: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]
     """What is told of each clip, given to another one of its voice; the order is drawn from the items' names alone."""
     found = {}
     for voice in {voice for _, voice in told}:
-        names = sorted((name for name, own in told if own == voice), key=lambda name: hash_rank(0, "shuffled", name))
-        for name, other in zip(names, [*names[1:], *names[:1]], strict=True):
+        own = [name for name, whose in told if whose == voice]
+        # In each voice another order: one order in all of them would be one draw, whose luck every voice repeats.
+        own.sort(key=lambda name: hash_rank(0, "shuffled", voice, name))
+        for name, other in zip(own, [*own[1:], *own[:1]], strict=True):
             found[name, voice] = told[other, voice]
     return found

@@ -221,7 +221,7 @@ COMPARISONS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
         compare_rows,
         (
             *("answers/**/*.parquet", "transcripts/**/*.parquet", "voice/**/*.parquet"),
-            *("erasure/**/*.parquet", "patching/**/*.parquet"),
+            *("erasure/**/*.parquet", "patching/**/*.parquet", "conflict/**/*.parquet"),
         ),
     ),
 }

@@ -1,6 +1,7 @@
 """The tables of the package, in a reader's order. A new one is a file beside this one and a line here."""
 
 from cascade_equivalence.report import (
+    conflict_table,
     degraded_table,
     dial_table,
     dial_trends,
@@ -58,6 +59,8 @@ OWN: tuple[Table, ...] = (
     patching_table.TABLE,
     words_table.TABLE,
     degraded_table.TABLE,
+    conflict_table.TABLE,
+    conflict_table.TONE_TABLE,
     dial_trends.TABLE,
     dial_table.TABLE,
     numbers_table.TABLE,

@@ -13,7 +13,7 @@ from cascade_equivalence.config.sources import DegradedSource
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
-from cascade_equivalence.stages import erasers, erasure, lens, opened_models, patching, probes
+from cascade_equivalence.stages import conflict, erasers, erasure, lens, opened_models, patching, probes
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
@@ -30,6 +30,7 @@ SHOW_PAPER = ("compare_with_paper", "write_report")
 def mechanism_files(study: Study) -> dict[str, list[str]]:
     """Files that tables and figures are made of."""
     files: dict[str, list[str]] = {"probes": [], "lens": [], "erasers": [], "erasure": [], "patching": []}
+    files["conflict"] = conflict.all_files(study)
     if study.config.mechanism is None:
         return files
     speech = opened_models.speech_llms(study)
