@@ -1,5 +1,6 @@
 """What is heard against what is typed: who follows one of both has a text dominance of 1 or 0, who follows none 0.5."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from cascade_equivalence.config.study import CascadeSpec, E2ESpec, TaskSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.question import Answer
 from cascade_equivalence.nodes.conflict import Conflict, build_conflicts, write_conflicts
-from cascade_equivalence.report.conflict_table import display, frame, tone_display, tone_frame
+from cascade_equivalence.report import tone_table
+from cascade_equivalence.report.conflict_table import display, frame
 from cascade_equivalence.report.naming import NodeFile
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.stages.conflict import all_files, systems
@@ -120,36 +122,58 @@ def manners(answer: Callable[[int, str], str]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+TEXTS = pl.DataFrame({"id": [f"i{n}{label}" for n in range(40) for label in MANNERS]}).with_columns(
+    text=pl.col("id").str.extract(r"i(\d+)")
+)
+
+
+def told(hears: pl.DataFrame, read: pl.DataFrame, texts: pl.DataFrame = TEXTS) -> pl.DataFrame:
+    answers = {NodeFile(name, "mustard", "clean"): table for name, table in (("ears", hears), ("true", read))}
+    outline = replace(OUTLINE, systems=SYSTEMS)
+    return tone_table.frame(answers, {"mustard": texts}, {"mustard": MANNERS}, outline, STATISTICS)
+
+
 @pytest.mark.parametrize(
-    ("hears", "words", "tone"),
+    ("hears", "words", "tone", "otherwise"),
     [
-        (lambda number, label: MANNERS[number % 2], 1, 0),
-        (lambda number, label: label, 0, 1),
-        (lambda number, label: INVALID, 0, 0),
+        (lambda number, label: MANNERS[number % 2], 1, 0, 0),
+        (lambda number, label: label, 0, 1, 0.5),
+        # It hears no manner, and is right where the words would be wrong.
+        (lambda number, label: MANNERS[1 - number % 2], 0, 1, 1),
+        (lambda number, label: INVALID, 0, 0, 0),
     ],
 )
 def test_who_follows_the_words_and_who_the_tone_is_found(
-    hears: Callable[[int, str], str], words: float, tone: float
+    hears: Callable[[int, str], str], words: float, tone: float, otherwise: float
 ) -> None:
     """The words alone are answered in turns: of every sentence they are right in one manner."""
-    read = manners(lambda number, label: MANNERS[number % 2])
-    answers = {NodeFile("ears", "mustard", "clean"): manners(hears), NodeFile("true", "mustard", "clean"): read}
-    outline = replace(OUTLINE, systems=SYSTEMS)
-    found = tone_frame(answers, {"mustard": list(MANNERS)}, outline, STATISTICS)
+    found = told(manners(hears), manners(lambda number, label: MANNERS[number % 2]))
     (row,) = found.iter_rows(named=True)
     assert (row["system"], row["words"], row["rows"], row["groups"]) == ("ears", "true", 40, 40)
     assert (row["follows_words"], row["follows_tone"]) == (words, tone)
-    assert (row["against_chance"] == "above") == (tone == 1)
-    (shown,) = tone_display(found, 0.95).rows
-    assert len(shown) == len(tone_display(found, 0.95).columns)
+    assert row["otherwise"] == otherwise and row["difference"] == tone - otherwise
+    (shown,) = tone_table.display(found, 0.95).rows
+    assert len(shown) == len(tone_table.display(found, 0.95).columns)
+
+
+def test_who_guesses_follows_no_tone() -> None:
+    draw = random.Random(4)
+    read = manners(lambda number, label: MANNERS[number % 2])
+    (row,) = told(manners(lambda number, label: draw.choice(MANNERS)), read).iter_rows(named=True)
+    assert row["difference_low"] < 0 < row["difference_high"]
+
+
+def test_words_that_are_said_in_one_manner_cannot_tell() -> None:
+    read = manners(lambda number, label: MANNERS[number % 2])
+    (row,) = told(manners(lambda number, label: label), read, TEXTS.with_columns(text="id")).iter_rows(named=True)
+    assert row["follows_tone"] == 1 and row["difference"] is None and tone_table.NOT_OTHERWISE in row["reason"]
 
 
 def test_where_the_words_lead_nowhere_astray_nothing_is_told() -> None:
     right = manners(lambda number, label: label)
-    answers = {NodeFile(name, "mustard", "clean"): right for name in ("ears", "true")}
-    found = tone_frame(answers, {"mustard": list(MANNERS)}, replace(OUTLINE, systems=SYSTEMS), STATISTICS)
+    found = told(right, right)
     assert found["rows"].to_list() == [0] and found["follows_tone"].to_list() == [None]
-    assert tone_display(found, 0.95).rows
+    assert tone_table.display(found, 0.95).rows
 
 
 # -- the config -------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from cascade_equivalence.report import (
     silence_table,
     surplus_table,
     tests_table,
+    tone_table,
     words_table,
 )
 from cascade_equivalence.report.costs import COSTS_TABLE
@@ -60,7 +61,7 @@ OWN: tuple[Table, ...] = (
     words_table.TABLE,
     degraded_table.TABLE,
     conflict_table.TABLE,
-    conflict_table.TONE_TABLE,
+    tone_table.TABLE,
     dial_trends.TABLE,
     dial_table.TABLE,
     numbers_table.TABLE,
