@@ -52,6 +52,7 @@ def tiny_config(models: Path) -> Config:
         "own": {"kind": "cascade", "asr": "speech-a", "llm": "speech-a"},
         "true": {"kind": "cascade", "asr": "oracle", "llm": "speech-a"},
         "implicit": {"kind": "implicit", "model": "speech-a"},
+        "told": {"kind": "augmented", "asr": "whisper-a", "llm": "llama-a"},
     }
     return {
         "registry": ["config/voices.yaml", "config/tasks.yaml"],
@@ -76,7 +77,8 @@ def opened_config(models: Path) -> Config:
     own = {"results": "results/opened", "models_folder": "results/opened/models"}
     study: Config = tiny_config(models) | own
     del study["noise"]
-    study["systems"] = ["heard", "implicit", "first"]
+    study["systems"] = ["heard", "implicit", "first", "told"]
+    study["conflict"] = {"tasks": ["sst2"], "per_task": 4}
     study["pairs"] = [
         {"system": "heard", "reference": "implicit", "label": "its last layer"},
         {"system": "heard", "reference": "first", "label": "matched"},

@@ -25,6 +25,7 @@ def micro_config(models: Path) -> Config:
     study["systems"] = ["heard", "first"]
     study["pairs"] = [{"system": "heard", "reference": "first", "label": "matched"}]
     study["contrasts"] = []
+    del study["conflict"]
     study["statistics"] = {"draws": 50}
     mechanism = study["mechanism"]
     mechanism |= {"models": ["speech-a"], "layers": {"speech-a": [1]}, "untrained": False, "patching": None}

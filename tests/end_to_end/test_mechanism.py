@@ -69,6 +69,20 @@ def test_states_are_put_into_other_runs(results: Path) -> None:
     assert (results / "figures" / "patching.svg").stat().st_size > 0
 
 
+def test_a_cascade_is_told_what_the_voice_tells(results: Path) -> None:
+    found = table(results, "words")
+    assert found.select("system", "reference", "augmented").unique().rows() == [("heard", "first", "told")]
+    assert set(found["task"]) == {"ag_news", "sst2"}
+    tags = pl.read_parquet(results / "voice" / "whisper-a" / "sst2" / "clean.parquet")
+    assert tags.height == 16 and tags["energy"].null_count() == 0
+
+
+def test_what_is_heard_stands_against_what_is_typed(results: Path) -> None:
+    (row,) = table(results, "conflict").iter_rows(named=True)
+    assert (row["system"], row["reference"], row["task"]) == ("heard", "first", "sst2")
+    assert row["prompts"] == 8 and 0 <= row["system_typed"] + row["system_heard"] <= 1
+
+
 def test_every_condition_is_answered(results: Path) -> None:
     drawn = {f"{control}{draw}" for control in ("random", "principal") for draw in range(2)}
     for concept, variants in (("none", {"none"}), ("proxy", {"linear", "affine"}), ("ctc", {"linear", "affine"})):

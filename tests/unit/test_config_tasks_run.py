@@ -79,6 +79,7 @@ def full() -> dict[str, Any]:
         speech={"voices": ["us", "gb"], "prosody_voices": ["us", "gb"]},
         noise={"snr_db": [10], "voices": ["us"], "tasks": ALL},
         surplus={"tasks": closed},
+        conflict={"tasks": [name for name in closed if not TASKS[name].has_options]},
         statistics={
             "repeats": ["batch"],
             "repeat_tasks": ALL,
@@ -100,9 +101,10 @@ def test_no_key_names_a_task_that_does_not_run(task: str) -> None:
     study, (line,) = loaded(with_only(full(), task))
     for place in PLACES:
         value = value_at(study, place) or ()
-        # Of free answers there is no surplus, and there are no log-odds.
-        closed = "surplus" in place or "patching" in place
-        assert set(value) == {task} or (closed and not TASKS[task].labels), place
+        # Of free answers there is no surplus, and there are no log-odds; letters of options are no words.
+        closed = "surplus" in place or "patching" in place or "conflict" in place
+        unfit = not TASKS[task].labels or ("conflict" in place and TASKS[task].has_options)
+        assert set(value) == {task} or (closed and unfit), place
         assert ".".join(place) in line
     assert "\n" not in line and all(other in line for other in ALL if other != task)
     # What jobs are given is what was read, and nothing of it is left to be told.
@@ -119,14 +121,14 @@ def test_each_study_of_the_project_takes_each_of_its_tasks_alone(name: str, task
 
 
 def test_a_part_that_is_left_with_no_task_is_not_run_and_named() -> None:
-    parts = {"noise", "surplus", "statistics.repeats", "statistics.family_apart", "mechanism"}
+    parts = {"noise", "surplus", "conflict", "statistics.repeats", "statistics.family_apart", "mechanism"}
     others = [name for name in ALL if name != "sst2"]
-    raw = full() | {"tasks": ["sst2"], "surplus": {"tasks": ["meld"]}}
+    raw = full() | {"tasks": ["sst2"], "surplus": {"tasks": ["meld"]}, "conflict": {"tasks": ["meld"]}}
     raw["noise"]["tasks"] = raw["statistics"]["repeat_tasks"] = raw["statistics"]["family_apart"]["tasks"] = others
     raw["mechanism"] |= {"states": {"tasks": others}}
     study, (line,) = loaded(raw)
     assert study.mechanism is None and study.statistics.family_apart is None and study.statistics.repeats == []
-    assert study.noise.conditions() == [] and study.surplus.tasks == []
+    assert study.noise.conditions() == [] and study.surplus.tasks == study.conflict.tasks == []
     assert study.paper is not None and study.paper.models == {}
     assert set(line.rpartition(": ")[2].split(", ")) == parts
     raw["mechanism"] |= {"states": {"tasks": ["sst2"]}, "erasure": {"tasks": others}}

@@ -4,6 +4,8 @@ rule transcribe:
         clips=lambda wildcards: stages.speech.files_of(STUDY, wildcards.task, wildcards.condition),
         manifests=lambda wildcards: stages.resolve.transcribing_manifests(STUDY, wildcards.asr),
         preflight=lambda wildcards: stages.preflight.files(STUDY, wildcards.asr),
+        # What errors are added to, and the transcripts whose rate is reached.
+        made_from=lambda wildcards: stages.transcribe.made_from(STUDY, **wildcards),
     output:
         transcripts=f"{RESULTS}/transcripts/{{asr}}/{{task}}/{{condition}}.parquet",
     log:

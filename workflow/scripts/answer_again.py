@@ -16,6 +16,7 @@ with node(snakemake) as study:
     from cascade_equivalence.models.device import resolve_device, resolve_dtype
     from cascade_equivalence.models.transcription.table import recordings
     from cascade_equivalence.nodes.answers import model_files, questions, scored_answers, spoken_rows
+    from cascade_equivalence.nodes.read_texts import read_texts
     from cascade_equivalence.nodes.retest import asked_items, in_words, restored
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
@@ -30,7 +31,7 @@ with node(snakemake) as study:
         clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
         rows, audio = spoken_rows(clips), recordings(clips)
     else:
-        rows, audio = pl.read_parquet(list(snakemake.input.heard)), None
+        rows, audio = read_texts(study.system(system), spec.label_words, snakemake.input.heard), None
     usual = study.answering(system)
     dtype = str(resolve_dtype(usual.dtype, resolve_device(usual.device))).removeprefix("torch.")
     usual = usual.model_copy(update={"dtype": dtype})

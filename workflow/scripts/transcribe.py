@@ -13,7 +13,13 @@ with node(snakemake) as study:
     clips = [clip for path in snakemake.input.clips for clip in read_clips(Path(path))]
     store = study.store("transcripts", asr, task, f"{condition}.jsonl")
     label = f"{asr}: {task}, {condition}"
-    if (outside := study.transcripts_of(asr)) is not None:
+    if snakemake.input.made_from:
+        from cascade_equivalence.models.transcription.degraded import degraded_transcripts
+
+        sources = map(Path, snakemake.input.made_from)
+        said = [clip.text for clip in clips]
+        transcripts = degraded_transcripts(asr, study.transcripts_of(asr), said, *sources, f"{task}, {condition}")
+    elif (outside := study.transcripts_of(asr)) is not None:
         from cascade_equivalence.models.transcription.outside import outside_transcripts
         from cascade_equivalence.models.transcription.transcript import Transcript
 

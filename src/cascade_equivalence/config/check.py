@@ -21,7 +21,7 @@ from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
 from cascade_equivalence.config.spoken import clean_voices, own_voices
-from cascade_equivalence.config.study import CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig, SystemSpec
+from cascade_equivalence.config.study import CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig, SystemSpec, Typed
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
@@ -43,6 +43,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from _statistics_problems(study)
     yield from repeat_problems(study)
     yield from _surplus_problems(study)
+    yield from _conflict_problems(study)
     opened = study.mechanism.models if study.mechanism else []
     yield from paper_problems(study.paper, study.systems, opened, own_items=study.items.source == "demo")
     yield from mechanism_problems(study, lambda task: clean_voices(study, task))
@@ -105,6 +106,24 @@ def _surplus_problems(study: StudyConfig) -> Iterator[str]:
         yield "surplus: pitch_low must be below pitch_high"
 
 
+def _conflict_problems(study: StudyConfig) -> Iterator[str]:
+    conflict, systems = study.conflict, study.definitions.systems
+    yield from repeated("conflict.tasks", conflict.tasks)
+    yield from repeated("conflict.systems", conflict.systems)
+    yield from unknown("conflict.systems", conflict.systems, study.systems, "selected system")
+    for name in conflict.systems:
+        if name in study.systems and not isinstance(systems.get(name), CascadeSpec | E2ESpec):
+            yield f"conflict.systems: {name!r} is neither a speech LLM (e2e) nor a cascade; leave it out"
+        elif name in study.systems and answers_elsewhere(study, name):
+            yield f"conflict.systems: {name!r} answers elsewhere, and here its labels are scored; leave it out"
+    for task in conflict.tasks:
+        if not TASKS[task].labels or TASKS[task].has_options:
+            yield f"conflict.tasks: the labels of {task} are no words of a closed set; leave it out"
+        if conflict.voice is not None:
+            spoken = clean_voices(study, task)
+            yield from unknown("conflict.voice", [conflict.voice], spoken, f"voice that speaks {task}:")
+
+
 def _repetitions(study: StudyConfig) -> Iterator[str]:
     lists: dict[str, Sequence[Hashable]] = {
         "registry": study.registry,
@@ -146,8 +165,7 @@ def _engine_problems(study: StudyConfig) -> Iterator[str]:
         if name in study.definitions.systems and answers_elsewhere(study, name):
             yield f"answer.shares: {name} is not answered here, so there is no job to split; leave it out"
     if study.answer.engine != "transformers" and not any(
-        isinstance(study.definitions.systems.get(name), CascadeSpec | ImplicitSpec)
-        and not answers_elsewhere(study, name)
+        isinstance(study.definitions.systems.get(name), Typed | ImplicitSpec) and not answers_elsewhere(study, name)
         for name in study.systems
     ):
         yield f"answer.engine: {study.answer.engine} runs the text LLMs of cascades, and this study has none here"

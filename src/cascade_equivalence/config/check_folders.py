@@ -9,7 +9,7 @@ from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.sources import PathSource
 from cascade_equivalence.config.speech import RecordingsVoice
 from cascade_equivalence.config.spoken import all_voices
-from cascade_equivalence.config.study import CascadeSpec, Elsewhere, StudyConfig
+from cascade_equivalence.config.study import Elsewhere, StudyConfig, Typed
 from cascade_equivalence.errors import StudyError
 
 SOURCES = ("src", "workflow", "config", "tests", "docs", "profiles", "requirements", ".git")
@@ -148,7 +148,7 @@ def _models(study: StudyConfig) -> list[str]:
     names: list[str | None] = list(study.mechanism.models) if study.mechanism else []
     names += [study.surplus.asr] if study.surplus.tasks else []
     for system in (study.definitions.systems[name] for name in study.systems):
-        if isinstance(system, CascadeSpec):
+        if isinstance(system, Typed):
             names += [system.asr, system.llm]
         elif not isinstance(system, Elsewhere):
             names.append(system.model)

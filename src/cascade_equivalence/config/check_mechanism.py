@@ -67,7 +67,7 @@ def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str
         if name not in defined:
             continue
         if defined[name].transcripts is not None:
-            yield f"mechanism.models: {name!r} is files of transcripts, without weights to open"
+            yield f"mechanism.models: {name!r} has transcripts in place of weights: there is nothing to open"
         model = defined[name]
         if model.role == "llm":
             yield f"mechanism.models: {name!r} hears nothing; open the speech LLM around it, or an ASR"

@@ -6,19 +6,20 @@ from cascade_equivalence.config.elsewhere import endpoint_of
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.names import TASKS
-from cascade_equivalence.config.sources import ModelSpec
-from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig
+from cascade_equivalence.config.sources import DegradedSource, ModelSpec
+from cascade_equivalence.config.study import GIVEN, ORACLE, E2ESpec, ImplicitSpec, StudyConfig, Typed
 
 
 def system_problems(study: StudyConfig) -> Iterator[str]:
     """What is wrong with the systems that a study runs."""
     for name in study.systems:
         match study.definitions.systems.get(name):
-            case CascadeSpec() as system:
+            case system if isinstance(system, Typed):
                 if system.asr not in GIVEN:
                     key, roles = f"systems.{name}.asr", ("asr", "speech-llm")
                     yield from model_problems(study, key, system.asr, roles, anywhere=True)
                     yield from _transcription_problems(study, system.asr)
+                    yield from _degraded_problems(study, system.asr)
                 key, roles = f"systems.{name}.llm", ("llm", "speech-llm")
                 yield from model_problems(study, key, system.llm, roles, anywhere=True)
             case E2ESpec() | ImplicitSpec() as system:
@@ -28,6 +29,25 @@ def system_problems(study: StudyConfig) -> Iterator[str]:
                     yield f"systems.{name}.answers: there are none to {', '.join(study.tasks)}; leave the system out"
                 if name in study.noise.systems:
                     yield f"noise.systems: {name!r} answered elsewhere, to clean speech; leave it out"
+
+
+def _degraded_problems(study: StudyConfig, name: str) -> Iterator[str]:
+    """What is wrong with a recogniser that is another one's transcripts with errors added."""
+    models, systems = study.definitions.models, study.definitions.systems
+    source = models[name].transcripts if name in models else None
+    if not isinstance(source, DegradedSource):
+        return
+    # What both write is there where a system reads it.
+    read = dict.fromkeys(asr for each in study.systems if (asr := getattr(systems.get(each), "asr", None)))
+    made = {each for each, model in models.items() if isinstance(model.source, DegradedSource)}
+    known = [each for each in read if each == ORACLE or each in models.keys() - made]
+    for key, who in (("asr", source.asr), ("reference", source.reference)):
+        if who not in known or (who, key) == (ORACLE, "reference"):
+            others = ", ".join(each for each in known if (each, key) != (ORACLE, "reference")) or "none"
+            yield (
+                f"models.{name}.source.{key}: no system of the study reads what {who!r} itself writes down; such "
+                f"are: {others}"
+            )
 
 
 def adapter_problems(study: StudyConfig) -> Iterator[str]:
@@ -92,7 +112,7 @@ def model_problems(
     if not anywhere and endpoint_of(study, name) is not None:
         yield f"{key}: {name!r} is run by an endpoint, and here its weights are needed; name a model that has them"
     if model.transcripts is not None and "speech-llm" not in roles:
-        yield f"{key}: {name!r} is files of transcripts, without weights; name a recogniser"
+        yield f"{key}: {name!r} has transcripts in place of weights; name a recogniser"
     if model.role != "speech-llm":
         return
     if model.base is not None:

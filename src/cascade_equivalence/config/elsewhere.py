@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cascade_equivalence.config.api import ApiSpec, api_problems
 from cascade_equivalence.config.endpoints import EndpointSource
 from cascade_equivalence.config.sources import ModelSpec
-from cascade_equivalence.config.study import CascadeSpec, Elsewhere, StudyConfig
+from cascade_equivalence.config.study import Elsewhere, StudyConfig, Typed
 
 
 def endpoint_of(study: StudyConfig, model: str) -> EndpointSource | None:
@@ -22,13 +22,13 @@ def answers_elsewhere(study: StudyConfig, system: str) -> bool:
 def answers_through_endpoint(study: StudyConfig, system: str) -> bool:
     """Whether it is a cascade whose text LLM an endpoint runs."""
     spec = study.definitions.systems.get(system)
-    return isinstance(spec, CascadeSpec) and endpoint_of(study, spec.llm) is not None
+    return isinstance(spec, Typed) and endpoint_of(study, spec.llm) is not None
 
 
 def service_problems(study: StudyConfig) -> Iterator[str]:
     """Say what is wrong with what a study asks of others; one line a problem."""
     systems = {name: study.definitions.systems.get(name) for name in study.systems}
-    cascades = {name: spec for name, spec in systems.items() if isinstance(spec, CascadeSpec)}
+    cascades = {name: spec for name, spec in systems.items() if isinstance(spec, Typed)}
     named = dict.fromkeys(model for spec in cascades.values() for model in (spec.asr, spec.llm))
     services = {f"systems.{name}": spec for name, spec in systems.items() if isinstance(spec, ApiSpec)}
     answering = [name for name, spec in systems.items() if isinstance(spec, ApiSpec)]

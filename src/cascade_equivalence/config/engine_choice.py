@@ -14,7 +14,7 @@ from pathlib import Path
 from cascade_equivalence.config.endpoints import EndpointSource
 from cascade_equivalence.config.model_files import CTRANSLATE2_WEIGHTS
 from cascade_equivalence.config.sources import PathSource, WheelSource
-from cascade_equivalence.config.study import CascadeSpec, StudyConfig, TranscribeConfig
+from cascade_equivalence.config.study import StudyConfig, TranscribeConfig, Typed
 from cascade_equivalence.config.tasks_run import Tell
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
@@ -116,7 +116,7 @@ def fastest(study: StudyConfig) -> tuple[str, str]:
 def _without_ctranslate2(study: StudyConfig) -> list[str]:
     """Recognisers of the study of which no weights for CTranslate2 are known of."""
     models, systems = study.definitions.models, map(study.definitions.systems.get, study.systems)
-    names = [system.asr for system in systems if isinstance(system, CascadeSpec)]
+    names = [system.asr for system in systems if isinstance(system, Typed)]
     found = []
     for name in dict.fromkeys(names):
         spec = models.get(name)

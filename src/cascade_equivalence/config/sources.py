@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.endpoints import EndpointSource
@@ -79,8 +79,29 @@ class TranscriptsSource(Closed):
     )
 
 
+class DegradedSource(Closed):
+    """A recogniser's transcripts with word errors added, in place of a recogniser's weights."""
+
+    kind: Literal["degraded"] = Field(description="Another recogniser's transcripts with word errors added.")
+    asr: Name = Field(description="Whose transcripts: a recogniser of the study, or `oracle` for the spoken text.")
+    reference: Name = Field(
+        description="Whose word error rate is reached, in each task and condition: a speech LLM's own transcription, "
+        "say. The errors that are added are of its kinds, in its proportions; a rate that is higher already stays."
+    )
+    tolerance: PositiveFloat = Field(
+        default=0.002, le=0.1, description="How far the word error rate may end from the reference's."
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed of the places and words of the errors.")
+
+    @property
+    def silence(self) -> bool:
+        """Whether there are transcripts of silence: wherever both have some."""
+        return True
+
+
 Source = Annotated[
-    HubSource | WheelSource | PathSource | EndpointSource | TranscriptsSource, Field(discriminator="kind")
+    HubSource | WheelSource | PathSource | EndpointSource | TranscriptsSource | DegradedSource,
+    Field(discriminator="kind"),
 ]
 
 
@@ -151,15 +172,16 @@ class ModelSpec(Closed):
     )
 
     @property
-    def transcripts(self) -> TranscriptsSource | None:
-        """Its files of transcripts, where it has them in place of weights."""
-        return self.source if isinstance(self.source, TranscriptsSource) else None
+    def transcripts(self) -> TranscriptsSource | DegradedSource | None:
+        """Where its transcripts come from, where it has some in place of weights."""
+        return self.source if isinstance(self.source, TranscriptsSource | DegradedSource) else None
 
     @field_validator("source")
     @classmethod
     def _with_weights(cls, source: Source, info: ValidationInfo) -> Source:
-        if isinstance(source, TranscriptsSource) and info.data.get("role") not in (None, "asr"):
-            raise ValueError("files of transcripts stand for a recogniser: set `role: asr`")
+        has_none = isinstance(source, TranscriptsSource | DegradedSource)
+        if has_none and info.data.get("role") not in (None, "asr"):
+            raise ValueError("transcripts in place of weights stand for a recogniser: set `role: asr`")
         return source
 
     @field_validator("transcription")

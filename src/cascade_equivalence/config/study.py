@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from cascade_equivalence.config.api import ApiConfig, ApiSpec
+from cascade_equivalence.config.augmented import AugmentedSpec
 from cascade_equivalence.config.base import Closed
+from cascade_equivalence.config.conflict import ConflictConfig
 from cascade_equivalence.config.dataset import DatasetSpec
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import MechanismConfig
@@ -145,7 +147,11 @@ class ImplicitSpec(Closed):
         return self.model
 
 
-SystemSpec = Annotated[CascadeSpec | E2ESpec | ImplicitSpec | ApiSpec | ImportedSpec, Field(discriminator="kind")]
+SystemSpec = Annotated[
+    CascadeSpec | AugmentedSpec | E2ESpec | ImplicitSpec | ApiSpec | ImportedSpec, Field(discriminator="kind")
+]
+Typed: TypeAlias = CascadeSpec | AugmentedSpec
+"""Systems whose entry names a source of transcripts and the text LLM that reads them."""
 ByItself: TypeAlias = E2ESpec | ApiSpec | ImportedSpec
 """Systems that read no transcript of the study's."""
 Elsewhere: TypeAlias = ApiSpec | ImportedSpec
@@ -311,6 +317,9 @@ class StudyConfig(Closed):
     )
     statistics: StatisticsConfig = Field(default=StatisticsConfig(), description="How agreement is judged.")
     surplus: SurplusConfig = Field(default=SurplusConfig(), description="What the audio tells beyond the transcript.")
+    conflict: ConflictConfig = Field(
+        default=ConflictConfig(), description="Which of two texts an answer follows, one heard and one typed."
+    )
     paper: PaperConfig | None = Field(
         default=None, description="What of the study stands beside the paper's numbers; null compares with none."
     )

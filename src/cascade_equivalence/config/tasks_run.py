@@ -76,6 +76,8 @@ def left_to_run(study: StudyConfig, tell: Tell) -> StudyConfig:
         noise = NoiseConfig()
     surplus = kept.in_section("surplus", study.surplus, "tasks")
     kept.is_idle("surplus", study.surplus.tasks, surplus.tasks)
+    conflict = kept.in_section("conflict", study.conflict, "tasks")
+    kept.is_idle("conflict", study.conflict.tasks, conflict.tasks)
     statistics = _asked_again(kept, study)
     if (apart := study.statistics.family_apart) is not None:
         family = kept.in_section("statistics.family_apart", apart, "tasks")
@@ -89,7 +91,7 @@ def left_to_run(study: StudyConfig, tell: Tell) -> StudyConfig:
     if line := kept.line():
         tell(line)
     parts: dict[str, Any] = {"items": items, "noise": noise, "surplus": surplus, "statistics": statistics}
-    parts |= {"mechanism": mechanism, "paper": paper}
+    parts |= {"conflict": conflict, "mechanism": mechanism, "paper": paper}
     return study.model_copy(update={key: part for key, part in parts.items() if part is not getattr(study, key)})
 
 

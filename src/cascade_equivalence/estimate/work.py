@@ -116,6 +116,7 @@ class Workload:
             found += [partial(self._answer, name) for name in study.config.systems if study.is_here(name)]
             again = dict.fromkeys(each.system for each in stages.repeat.retests(study))
             found += [partial(self._answer_again, name) for name in again]
+            found += [partial(self._conflict, name) for name in self._in_conflict()]
         if study.config.mechanism is None:
             return found
         speech = stages.opened_models.speech_llms(study)
@@ -195,6 +196,13 @@ class Workload:
             for task, count in rows
         )
         return self._work(stage, system, len(rows), _sum(rows), study.answering_models(system), seconds)
+
+    def _in_conflict(self) -> list[str]:
+        return stages.conflict.systems(self.study) if self.study.config.conflict.tasks else []
+
+    def _conflict(self, system: str) -> Work:
+        rows = [(task, stages.conflict.prompts(self.study, task)) for task in self.study.config.conflict.tasks]
+        return self._answering("answer_conflict", system, rows)
 
     def _capture(self, opened: str) -> Work:
         study, model, counts = self.study, stages.opened_models.original(opened), self.utterances()

@@ -14,6 +14,7 @@ from cascade_equivalence.models.question import Answer, ModelFiles, Question, Sp
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.sources.manifest import read_manifest
 from cascade_equivalence.models.transcription.table import recordings
+from cascade_equivalence.nodes.read_texts import read_texts
 from cascade_equivalence.speech.clips import Clip, read_clips
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Item
@@ -173,7 +174,7 @@ def asked(
         clips = [clip for path in heard for clip in read_clips(path)]
         rows, audio = spoken_rows(clips), recordings(clips)
     else:
-        rows = pl.read_parquet(list(heard))
+        rows = read_texts(study.system(system), study.task(task).label_words, heard)
     items = heard_items(read_items(item_table), rows, study.most_items(condition))
     prompts = questions(task, study.task(task), study.config.answer.system_prompt, items, rows, audio)
     return AnswerNode(items, rows, prompts, model_files(manifests, study.model(study.backbone(system)).chat))

@@ -22,7 +22,7 @@ PACKAGES = (
 )
 
 AUTO = "auto"
-COMPUTING = ("answer", "answer_erased", "implicit_transcripts", "patch_states")
+COMPUTING = ("answer", "answer_conflict", "answer_erased", "implicit_transcripts", "patch_states")
 """Rules whose models compute as ``answer.dtype`` says."""
 
 

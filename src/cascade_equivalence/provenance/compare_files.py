@@ -219,7 +219,10 @@ COMPARISONS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
     ),
     "rows": (
         compare_rows,
-        (*("answers/**/*.parquet", "transcripts/**/*.parquet"), *("erasure/**/*.parquet", "patching/**/*.parquet")),
+        (
+            *("answers/**/*.parquet", "transcripts/**/*.parquet", "voice/**/*.parquet"),
+            *("erasure/**/*.parquet", "patching/**/*.parquet", "conflict/**/*.parquet"),
+        ),
     ),
 }
 

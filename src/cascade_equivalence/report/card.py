@@ -10,10 +10,21 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from cascade_equivalence.conditions import CLEAN
+from cascade_equivalence.config.augmented import AUGMENTED
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import LENS, ORACLE, PRIOR, ByItself
 from cascade_equivalence.report.browser import SHARED_FIRST, HeardClip, Items, Side
-from cascade_equivalence.report.naming import API, CASCADE, E2E, HEARING, LENS_TEXT, SPEECH_LLM, Outline, task_title
+from cascade_equivalence.report.naming import (
+    API,
+    CASCADE,
+    DEGRADED,
+    E2E,
+    HEARING,
+    LENS_TEXT,
+    SPEECH_LLM,
+    Outline,
+    task_title,
+)
 from cascade_equivalence.report.prose import say
 from cascade_equivalence.report.screen import in_telling_order, systems_in_order
 from cascade_equivalence.report.screen_cells import FEW, OPEN, Opponent, SystemPair, Told, opponents, told
@@ -31,6 +42,8 @@ KINDS_OF_SYSTEMS = {
     API: "speech LLM behind an API",
     CASCADE: "cascade",
     "implicit": "cascade inside the model",
+    DEGRADED: "cascade with errors added",
+    AUGMENTED: "cascade that is told what the voice tells",
     PRIOR: "floor",
     "imported": "answered elsewhere",
 }
@@ -48,6 +61,7 @@ GIVEN_TEXTS = {ORACLE: Station("text", "the true text"), PRIOR: Station("text", 
 OWN_TEXTS = {
     SPEECH_LLM: Station("text", "its transcript"),
     LENS_TEXT: Station("text", "its last layer's words"),
+    DEGRADED: Station("text", "text with errors added"),
 }
 
 
@@ -178,6 +192,8 @@ def _way(name: str, outline: Outline) -> list[Station]:
     if origin in GIVEN_TEXTS:
         return [GIVEN_TEXTS[origin], answers]
     text = OWN_TEXTS.get(origin, Station("text", "text"))
+    if spec.kind == AUGMENTED:
+        text = Station("text", "text and words for the voice")
     return [SOUND, Station("hears", hears), text, answers]
 
 

@@ -35,6 +35,7 @@ class MechanismFiles:
         erasers: Summaries of a model and concept.
         erasure: Answers of a model without a concept to a task.
         patching: What states of a model carry over on a task.
+        conflict: What a system answers where what it hears and what is typed disagree; nothing is opened for it.
     """
 
     probes: Sequence[Path] = field(default=())
@@ -42,6 +43,7 @@ class MechanismFiles:
     erasers: Sequence[Path] = field(default=())
     erasure: Sequence[Path] = field(default=())
     patching: Sequence[Path] = field(default=())
+    conflict: Sequence[Path] = field(default=())
 
     @classmethod
     def of(cls, files: Mapping[str, Iterable[str]]) -> Self:

@@ -1,7 +1,7 @@
 """Names of systems, tasks and conditions: what files are of, and titles for a reader."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import polars as pl
 from cascade_equivalence.conditions import NOISE_KINDS, Condition, parse_condition, sort_conditions
 from cascade_equivalence.config.dial import Dial
 from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.sources import DegradedSource
 from cascade_equivalence.config.statistics import ContrastSpec, PairSpec
 from cascade_equivalence.config.study import GIVEN, LENS, PRIOR, ByItself, SystemSpec
 from cascade_equivalence.errors import StudyError
@@ -20,7 +21,8 @@ HEARING = (E2E, API)
 """Kinds of systems that hear the audio themselves: the speech LLMs."""
 SPEECH_LLM = "speech-llm"
 LENS_TEXT = "lens"
-ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, *GIVEN]
+DEGRADED = "degraded"
+ASR_KINDS = ["asr", SPEECH_LLM, LENS_TEXT, DEGRADED, *GIVEN]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Outline:
         contrasts: Contrasts in the order of the tables.
         dials: Adapters that are asked at several scales.
         recorded: Voices whose clips are recordings.
+        degraded: Recognisers that are others with errors added.
     """
 
     systems: Mapping[str, SystemSpec]
@@ -42,6 +45,7 @@ class Outline:
     contrasts: Sequence[ContrastSpec] = ()
     dials: Sequence[Dial] = ()
     recorded: Sequence[str] = ()
+    degraded: Mapping[str, DegradedSource] = field(default_factory=dict)
 
     def ordered_tasks(self) -> list[str]:
         """The tasks in the order of the registry: the paper's first."""
@@ -73,17 +77,19 @@ class Outline:
     def parts(self, system: str) -> dict[str, str | None]:
         """What a system is made of: ``kind``, and ``asr`` and ``llm`` of a cascade or ``model`` of a speech LLM.
 
-        The kind of a cascade that reads no transcript is ``prior``.
+        The kind of a cascade that reads no transcript is ``prior``, of one to which errors were added ``degraded``.
         """
         spec = self.systems[system]
         made = {} if isinstance(spec, ByItself) else {"asr": spec.asr, "llm": spec.llm}
         parts = {"kind": None, "asr": None, "llm": None, "model": None}
         # Without a transcript it is no cascade to hold others against, and a floor to all.
         kind = {"kind": PRIOR} if made.get("asr") == PRIOR else {}
+        if made.get("asr") in self.degraded:
+            kind = {"kind": DEGRADED}
         return parts | made | spec.model_dump(include=set(parts)) | kind
 
     def asr_kind(self, asr: str) -> str:
-        """Where transcripts come from: ``asr``, ``speech-llm`` (own transcription), ``lens``, ``oracle`` or ``prior``.
+        """Where transcripts come from: one of ``ASR_KINDS``, ``speech-llm`` for a speech LLM's own transcription.
 
         A speech LLM is known by a system that answers through it: from audio, or from its own transcripts.
         """
@@ -91,6 +97,8 @@ class Outline:
             return asr
         if asr.endswith(LENS):
             return LENS_TEXT
+        if asr in self.degraded:
+            return DEGRADED
         specs = self.systems.values()
         answers = {spec.model if isinstance(spec, ByItself) else spec.llm for spec in specs}
         return SPEECH_LLM if asr in answers else "asr"

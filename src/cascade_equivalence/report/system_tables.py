@@ -12,6 +12,7 @@ from cascade_equivalence.models.transcription.words import EDITS
 from cascade_equivalence.report.display import MARKS, NOT_RUN, Display, mark_legend, percent, points
 from cascade_equivalence.report.naming import (
     API,
+    DEGRADED,
     E2E,
     LENS_TEXT,
     SPEECH_LLM,
@@ -20,7 +21,7 @@ from cascade_equivalence.report.naming import (
 )
 from cascade_equivalence.report.wording import listed
 
-FROM_WITHIN = {SPEECH_LLM: "own transcription", LENS_TEXT: "off the last layer"}
+FROM_WITHIN = {SPEECH_LLM: "own transcription", LENS_TEXT: "off the last layer", DEGRADED: "errors added"}
 
 
 def made_of(parts: Mapping[str, Any], between: str = " + ") -> str:

@@ -1,6 +1,8 @@
 """The tables of the package, in a reader's order. A new one is a file beside this one and a line here."""
 
 from cascade_equivalence.report import (
+    conflict_table,
+    degraded_table,
     dial_table,
     dial_trends,
     equivalence_table,
@@ -18,6 +20,8 @@ from cascade_equivalence.report import (
     silence_table,
     surplus_table,
     tests_table,
+    tone_table,
+    words_table,
 )
 from cascade_equivalence.report.costs import COSTS_TABLE
 from cascade_equivalence.report.erasure_tables import CONTROLS_TABLE, ERASURE_TABLE
@@ -56,6 +60,10 @@ OWN: tuple[Table, ...] = (
     CONTROLS_TABLE,
     ERASERS_TABLE,
     patching_table.TABLE,
+    words_table.TABLE,
+    degraded_table.TABLE,
+    conflict_table.TABLE,
+    tone_table.TABLE,
     dial_trends.TABLE,
     dial_table.TABLE,
     numbers_table.TABLE,

@@ -6,7 +6,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
-from cascade_equivalence.config.study import GIVEN, CascadeSpec, E2ESpec
+from cascade_equivalence.config.study import GIVEN, E2ESpec, Typed
 from cascade_equivalence.report.naming import HEARING, Outline
 from cascade_equivalence.report.pair_tables import ceilings
 from cascade_equivalence.report.prose import say
@@ -106,10 +106,10 @@ def described(other: str, name: str, match: str, outline: Outline) -> str:
     """What a system is, seen from another: whose LLM it has and what that reads."""
     spec, own = outline.systems[other], outline.systems[name]
     kind: str = spec.kind
-    source = spec.asr if isinstance(spec, CascadeSpec) else spec.model
-    if isinstance(spec, CascadeSpec) and source in GIVEN:
+    source = spec.asr if isinstance(spec, Typed) else spec.model
+    if isinstance(spec, Typed) and source in GIVEN:
         kind, source = "given", GIVEN[source]
-    elif isinstance(spec, CascadeSpec) and isinstance(own, E2ESpec) and source == own.model:
+    elif isinstance(spec, Typed) and isinstance(own, E2ESpec) and source == own.model:
         kind = "own"
     return say(SENTENCES, "system", kind=kind, match=match, name=name, source=source)
 

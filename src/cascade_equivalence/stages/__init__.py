@@ -9,6 +9,7 @@ from cascade_equivalence.stages import (
     agree,
     answer,
     api,
+    conflict,
     connector,
     erasers,
     erasure,
@@ -31,5 +32,6 @@ from cascade_equivalence.stages import (
     surplus,
     transcribe,
     utterances,
+    voice_words,
     wildcards,
 )

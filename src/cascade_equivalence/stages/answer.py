@@ -3,7 +3,7 @@
 from typing import Any
 
 from cascade_equivalence.config.study import ByItself, E2ESpec
-from cascade_equivalence.stages import needs, resolve, speech, transcribe
+from cascade_equivalence.stages import needs, resolve, speech, transcribe, voice_words
 from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
@@ -30,11 +30,11 @@ def shares(study: Study, system: str, task: str, condition: str) -> list[str]:
 
 
 def heard(study: Study, system: str, task: str, condition: str) -> list[str]:
-    """What a system answers from: a cascade from transcripts, a speech LLM from speech."""
+    """What a system answers from: a cascade from transcripts (and what it is told beside), a speech LLM from speech."""
     spec = study.system(system)
     if isinstance(spec, ByItself):
         return speech.files_of(study, task, condition)
-    return [transcribe.file(study, spec.asr, task, condition)]
+    return [transcribe.file(study, spec.asr, task, condition), *voice_words.files_of(study, system, task, condition)]
 
 
 def params(study: Study, system: str, task: str, script: str = "answer") -> dict[str, Any]:

@@ -87,7 +87,7 @@ def check_keys(study: Study, environ: Mapping[str, str] = os.environ) -> None:
 
 
 def _part(study: Study, system: str, node: Node) -> "Part":
-    from cascade_equivalence.config.study import GIVEN, ORACLE, CascadeSpec
+    from cascade_equivalence.config.study import GIVEN, ORACLE, Typed
     from cascade_equivalence.models.api.costs import output_limit
     from cascade_equivalence.models.api.estimate import expected_part, known_part
     from cascade_equivalence.models.question import Question
@@ -101,7 +101,7 @@ def _part(study: Study, system: str, node: Node) -> "Part":
     some = dict(islice(known.items(), study.most_items(node.condition)))
     limit = output_limit(spec, Question((), asked.answer_prefix, {}), asked.max_new_tokens)
     store = study.store("answers", system, node.task, f"{node.condition}.jsonl")
-    if isinstance(cascade := study.system(system), CascadeSpec):
+    if isinstance(cascade := study.system(system), Typed):
         read = Path(transcribe.file(study, cascade.asr, node.task, node.condition))
         voices = study.voices_of(node.task, node.condition)
         if not read.exists() and cascade.asr not in GIVEN:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
 from cascade_equivalence.config.dial import dials
+from cascade_equivalence.config.sources import DegradedSource
 from cascade_equivalence.config.spoken import recorded_voices
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
-from cascade_equivalence.stages import erasers, erasure, lens, opened_models, patching, probes
+from cascade_equivalence.stages import conflict, erasers, erasure, lens, opened_models, patching, probes
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
@@ -30,6 +31,7 @@ SHOW_PAPER = ("compare_with_paper", "write_report")
 def mechanism_files(study: Study) -> dict[str, list[str]]:
     """Files that tables and figures are made of."""
     files: dict[str, list[str]] = {"probes": [], "lens": [], "erasers": [], "erasure": [], "patching": []}
+    files["conflict"] = conflict.all_files(study)
     if study.config.mechanism is None:
         return files
     speech = opened_models.speech_llms(study)
@@ -145,6 +147,7 @@ def outline(study: Study) -> "Outline":
         contrasts=study.config.contrasts,
         dials=dials(study.config),
         recorded=recorded_voices(study.config),
+        degraded=_degraded(study),
     )
 
 
@@ -166,6 +169,7 @@ def params(study: Study, script: str) -> dict[str, Any]:
         "code": code_fingerprint(script, *_code_of_things(study), *added_files()),
         **_own_tasks(study),
         **_dials(study),
+        **({"degraded": [*found]} if (found := _degraded(study)) else {}),
     }
 
 
@@ -180,6 +184,12 @@ def _dials(study: Study) -> dict[str, Any]:
     """Which systems of the study are one adapter at several scales; nothing of a study without."""
     found = [asdict(dial) for dial in dials(study.config)]
     return {"dials": found} if found else {}
+
+
+def _degraded(study: Study) -> dict[str, DegradedSource]:
+    """Recognisers of the study that are others with errors added."""
+    found = {asr: study.transcripts_of(asr) for asr in study.asrs}
+    return {asr: source for asr, source in found.items() if isinstance(source, DegradedSource)}
 
 
 def need(study: Study) -> Need:

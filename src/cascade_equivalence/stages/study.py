@@ -13,20 +13,20 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.elsewhere import answers_elsewhere, endpoint_of
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
-from cascade_equivalence.config.sources import ModelSpec, TranscriptsSource
+from cascade_equivalence.config.sources import DegradedSource, ModelSpec, TranscriptsSource
 from cascade_equivalence.config.spoken import clean_voices
 from cascade_equivalence.config.study import (
     GIVEN,
     LENS,
     AnswerConfig,
     ByItself,
-    CascadeSpec,
     E2ESpec,
     Elsewhere,
     ImplicitSpec,
     StudyConfig,
     SystemSpec,
     TaskSpec,
+    Typed,
 )
 from cascade_equivalence.provenance.hashes import FileHashes
 from cascade_equivalence.provenance.record import HASHES, RECORDS
@@ -156,8 +156,8 @@ class Study:
             return []
         return [self.backbone(system), *(self.hearing_models(spec.model) if isinstance(spec, E2ESpec) else [])]
 
-    def transcripts_of(self, asr: str) -> TranscriptsSource | None:
-        """The files that a recogniser's transcripts are read from, where another program wrote them."""
+    def transcripts_of(self, asr: str) -> TranscriptsSource | DegradedSource | None:
+        """Where a recogniser's transcripts come from, where it has some in place of weights."""
         return None if asr in GIVEN else self.model(self.listener(asr)).transcripts
 
     def is_asked_over_silence(self, system: str) -> bool:
@@ -191,7 +191,7 @@ class Study:
             match self.system(name):
                 case ApiSpec() as spec:
                     found[name] = spec
-                case CascadeSpec() as spec if (source := endpoint_of(self.config, spec.llm)) is not None:
+                case spec if isinstance(spec, Typed) and (source := endpoint_of(self.config, spec.llm)) is not None:
                     found[name] = source.asked_as("llm")
         return found
 
@@ -272,7 +272,7 @@ class Study:
     def takes_engine(self, system: str) -> bool:
         """Whether a system's answers can be left to another engine: those of a text LLM with its own checkpoint."""
         spec = self.system(system)
-        known = isinstance(spec, CascadeSpec | ImplicitSpec) and self.is_here(system)
+        known = isinstance(spec, Typed | ImplicitSpec) and self.is_here(system)
         return known and self.model(self.backbone(system)).role == "llm"
 
     def engine_of(self, system: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from cascade_equivalence.config.sources import DegradedSource
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.stages import items, needs, resolve
@@ -10,8 +11,9 @@ from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.needs import Need, counting_need, model_need
 from cascade_equivalence.stages.study import Study
 
-OUTSIDE, RUN, NODES = "models/transcription/outside.py", "models/transcription/run.py", "nodes/*"
-"""What reads transcripts of other programs, what runs recognisers, what asks speech LLMs and takes given texts."""
+OUTSIDE, DEGRADED = "models/transcription/outside.py", "models/transcription/degraded.py"
+RUN, NODES = "models/transcription/run.py", "nodes/*"
+"""What reads transcripts of other programs, what adds errors, what runs recognisers, what asks speech LLMs."""
 
 
 def file(study: Study, asr: str, task: str, condition: str) -> str:
@@ -24,26 +26,38 @@ def all_files(study: Study) -> list[str]:
     return [file(study, asr, n.task, n.condition) for asr in study.asrs for n in study.heard_nodes(asr)]
 
 
+def made_from(study: Study, asr: str, task: str, condition: str) -> list[str]:
+    """Transcripts that others are made from: those to degrade, and those with the rate to reach; none of others."""
+    source = study.transcripts_of(asr)
+    if not isinstance(source, DegradedSource):
+        return []
+    return [file(study, who, task, condition) for who in (source.asr, source.reference)]
+
+
 def params(study: Study, asr: str) -> dict[str, Any]:
     """What transcripts depend on, beside weights and speech. The batch size is a matter of speed."""
     if asr in study.recogniser_services:
         service = study.recogniser_services[asr].identity()
         return {"service": service, "code": code_fingerprint("transcribe_api")}
     if (source := study.transcripts_of(asr)) is not None:
+        if isinstance(source, DegradedSource):
+            made = source.model_dump(mode="json")
+            return made | {"code": code_fingerprint("transcribe", without=(RUN, NODES, OUTSIDE))}
         files = sorted(contents_of(source.files, study.remembered_hashes).values(), key=str)
-        code = code_fingerprint("transcribe", without=(RUN, NODES))
+        code = code_fingerprint("transcribe", without=(RUN, NODES, DEGRADED))
         return {"files": files, "columns": dict(source.columns), "code": code}
     if not study.hearing_models(asr):
-        return {"code": resolve.code_opening(study, "transcribe", [], without=(RUN, OUTSIDE))}
+        return {"code": resolve.code_opening(study, "transcribe", [], without=(RUN, OUTSIDE, DEGRADED))}
     if not study.is_speech_llm(asr):
         settings = study.config.transcribe.model_dump(mode="json", exclude={"batch_size"})
-        return settings | {"code": code_fingerprint("transcribe", without=(OUTSIDE, NODES))}
+        return settings | {"code": code_fingerprint("transcribe", without=(OUTSIDE, NODES, DEGRADED))}
     spec = study.model(asr)
     prompt = spec.transcription.model_dump(mode="json") if spec.transcription else None
+    models, without = study.transcribing_models(asr), (RUN, OUTSIDE, DEGRADED)
     return study.config.answer.deciding() | {
         "prompt": prompt,
         "chat": study.model(study.text_model(asr)).chat,
-        "code": resolve.code_opening(study, "transcribe", study.transcribing_models(asr), without=(RUN, OUTSIDE)),
+        "code": resolve.code_opening(study, "transcribe", models, without=without),
     }
 
 
@@ -55,7 +69,8 @@ def problems(study: Study) -> Iterator[str]:
     from cascade_equivalence.models.transcription.outside import outside_transcripts
 
     for asr in study.asrs:
-        if (source := study.transcripts_of(asr)) is None:
+        source = study.transcripts_of(asr)
+        if source is None or isinstance(source, DegradedSource):
             continue
         for node in study.heard_nodes(asr):
             try:

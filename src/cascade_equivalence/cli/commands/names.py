@@ -50,12 +50,12 @@ def _definitions(config: Path | None) -> "Definitions":
 def _systems(defined: "Definitions") -> dict[str, str]:
     from cascade_equivalence.config.api import ApiSpec
     from cascade_equivalence.config.imported import ImportedSpec
-    from cascade_equivalence.config.study import CascadeSpec
+    from cascade_equivalence.config.study import Typed
 
     found = {}
     for name, system in defined.systems.items():
-        if isinstance(system, CascadeSpec):
-            found[name] = f"cascade: {system.asr} -> {system.llm}"
+        if isinstance(system, Typed):
+            found[name] = f"{system.kind}: {system.asr} -> {system.llm}"
         elif isinstance(system, ApiSpec):
             found[name] = f"api: {system.model} by {system.provider}"
         elif isinstance(system, ImportedSpec):

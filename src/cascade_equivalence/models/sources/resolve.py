@@ -11,7 +11,14 @@ from filelock import FileLock
 
 from cascade_equivalence.config.endpoints import EndpointSource
 from cascade_equivalence.config.model_files import CTRANSLATE2_WEIGHTS, MANIFEST, RECORD
-from cascade_equivalence.config.sources import HubSource, ModelSpec, PathSource, TranscriptsSource, WheelSource
+from cascade_equivalence.config.sources import (
+    DegradedSource,
+    HubSource,
+    ModelSpec,
+    PathSource,
+    TranscriptsSource,
+    WheelSource,
+)
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.architecture import CONFIG
 from cascade_equivalence.models.ctranslate2_weights import read_tensors, whisper_state_dict
@@ -44,8 +51,8 @@ def _fetch(spec: ModelSpec, work: Path, cache: Path) -> Fetched:
             return folder.fetch(source, spec.gguf)
         case EndpointSource() as source:
             raise StudyError(f"{source.model} is run by {source.base_url}: there are no weights to fetch")
-        case TranscriptsSource():
-            raise StudyError("files of transcripts have no weights to fetch")
+        case TranscriptsSource() | DegradedSource():
+            raise StudyError("transcripts have no weights to fetch")
 
 
 def _convert_gguf(gguf: str, fetched: dict[str, Path], work: Path) -> tuple[dict[str, Path], dict[str, str]]:

@@ -1,0 +1,174 @@
+"""Transcripts with errors added: the reference's rate is reached, by its kinds; nothing changes where none lacks."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_study import OUTLINE
+from study_config import ROOT, changed, lines_of
+
+from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.sources import DegradedSource
+from cascade_equivalence.config.study import CascadeSpec, E2ESpec
+from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.transcription.degraded import degraded_transcripts, with_errors
+from cascade_equivalence.models.transcription.words import EDITS, word_edits
+from cascade_equivalence.report.degraded_table import changes, display, trios
+from cascade_equivalence.report.naming import DEGRADED
+from cascade_equivalence.report.table import TABLES
+
+WORDS = ["river", "stone", "garden", "window", "market", "summer", "bottle", "engine", "yellow", "paper"]
+SOURCE = DegradedSource(kind="degraded", asr="base", reference="talker-llm")
+
+
+def texts(seed: int, count: int = 12, words: int = 15) -> list[str]:
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(WORDS, k=words)).capitalize() + "." for _ in range(count)]
+
+
+def total(said: list[str], written: list[str]) -> int:
+    return sum(each.errors for each in word_edits(said, written))
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 90), st.tuples(*[st.integers(0, 5)] * 3).filter(any), st.integers(0, 5))
+def test_the_wanted_errors_are_there_to_the_last(wanted: int, kinds: tuple[int, int, int], seed: int) -> None:
+    said = texts(seed)
+    own = with_errors(said, said, wanted, dict(zip(EDITS, kinds, strict=True)), random.Random(seed))
+    assert total(said, own) == wanted
+    assert own == with_errors(said, said, wanted, dict(zip(EDITS, kinds, strict=True)), random.Random(seed))
+    # Whoever has as many errors or more is left as it is; one that has fewer keeps them.
+    assert with_errors(said, own, wanted, dict.fromkeys(EDITS, 1), random.Random(1)) == own
+    assert with_errors(said, own, wanted // 2, dict.fromkeys(EDITS, 1), random.Random(1)) == own
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_errors_are_of_the_kinds_of_the_reference(kind: str) -> None:
+    said = texts(0, 30)
+    found = word_edits(said, with_errors(said, said, 45, dict.fromkeys(EDITS, 0) | {kind: 7}, random.Random(0)))
+    counts = {each: sum(getattr(edits, each) for edits in found) for each in EDITS}
+    # A word put in may be counted as one left out and one put in elsewhere, and the like.
+    assert counts[kind] > 0.8 * sum(counts.values())
+
+
+def test_another_seed_puts_them_elsewhere() -> None:
+    said, kinds = texts(0), dict.fromkeys(EDITS, 1)
+    assert len({tuple(with_errors(said, said, 20, kinds, random.Random(seed))) for seed in range(4)}) == 4
+
+
+def written(path: Path, said: list[str], heard: list[str]) -> Path:
+    counts = word_edits(said, heard)
+    table = pl.DataFrame(
+        {
+            "id": [f"i{n}" for n in range(len(said))],
+            "voice": ["one"] * len(said),
+            "text": heard,
+            "reference_words": [each.words for each in counts],
+            "word_errors": [each.errors for each in counts],
+            **{kind: [getattr(each, kind) for each in counts] for kind in EDITS},
+            "seconds": [0.5] * len(said),
+        }
+    )
+    table.write_parquet(path)
+    return path
+
+
+def test_a_recogniser_reaches_its_reference_and_itself_without_a_change(tmp_path: Path) -> None:
+    said = texts(3)
+    good = with_errors(said, said, 5, dict.fromkeys(EDITS, 1), random.Random(1))
+    bad = with_errors(said, said, 50, {"substituted": 3, "deleted": 1, "inserted": 1}, random.Random(2))
+    paths = written(tmp_path / "good", said, good), written(tmp_path / "bad", said, bad)
+    found = degraded_transcripts("worse", SOURCE, said, *paths, "sst2, clean")
+    assert total(said, [each.text for each in found]) == 50 and {each.seconds for each in found} == {0.5}
+    for path in paths:
+        assert [each.text for each in degraded_transcripts("worse", SOURCE, said, path, path, "sst2, clean")] == (
+            pl.read_parquet(path)["text"].to_list()
+        )
+    # Of another recogniser that errs less nothing is mended.
+    kept = degraded_transcripts("worse", SOURCE, said, paths[1], paths[0], "sst2, clean")
+    assert [each.text for each in kept] == bad
+    with pytest.raises(StudyError, match="not of the same clips"):
+        degraded_transcripts("worse", SOURCE, said, written(tmp_path / "few", said[1:], said[1:]), paths[1], "sst2")
+
+
+def test_a_rate_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
+    """Nothing was written that words could be drawn from."""
+    said = texts(3)
+    silent, loud = [""] * len(said), [f"{text} {text}" for text in texts(4)]
+    paths = written(tmp_path / "silent", said, silent), written(tmp_path / "loud", said, loud)
+    with pytest.raises(StudyError, match="name another recogniser"):
+        degraded_transcripts("worse", SOURCE.model_copy(update={"tolerance": 1e-6}), said, *paths, "sst2, clean")
+
+
+def answers(right: np.ndarray) -> pl.DataFrame:
+    rows = [
+        {"id": f"i{n}", "voice": "one", "group": f"g{n}", "label": "a", "parsed": "a" if r else "b", "correct": bool(r)}
+        for n, r in enumerate(right)
+    ]
+    return pl.DataFrame(rows)
+
+
+def test_a_fall_that_is_the_recognisers_is_that_of_the_cascade_with_errors_added() -> None:
+    """Planted: speech LLM and degraded cascade lose a third of the clips, each others; the cascade none."""
+    generator, clean = np.random.default_rng(0), np.ones(300, dtype=bool)
+    lost, also = (generator.permutation(300) < 200 for _ in range(2))
+    pairs = [(answers(noisy), answers(clean)) for noisy in (lost, clean, also)]
+    found = changes(pairs, 0.95)
+    assert found["system_less_reference"] == pytest.approx(-1 / 3) and found["system_less_reference_high"] < 0
+    assert found["degraded_less_reference"] == pytest.approx(-1 / 3) and found["degraded_less_reference_high"] < 0
+    assert found["system_less_degraded_low"] < 0 < found["system_less_degraded_high"]
+    # Without errors that were added the cascade is itself.
+    same = changes([pairs[0], pairs[1], pairs[1]], 0.95)
+    assert same["degraded_less_reference"] == 0 and same["system_less_degraded"] == same["system_less_reference"]
+
+
+def test_three_systems_belong_together_by_their_models() -> None:
+    cascade = CascadeSpec(kind="cascade", asr="base", llm="smol")
+    systems = {
+        "ears": E2ESpec(kind="e2e", model="talker-llm"),
+        "deaf": E2ESpec(kind="e2e", model="other-llm"),
+        "cascade": cascade,
+        "other": cascade.model_copy(update={"llm": "qwen"}),
+        "worse": cascade.model_copy(update={"asr": "worse-base"}),
+    }
+    outline = replace(OUTLINE, systems=systems, degraded={"worse-base": SOURCE})
+    assert list(trios(outline)) == [("ears", "cascade", "worse")]
+    # It is no cascade that a claim could be about.
+    assert outline.parts("worse")["kind"] == DEGRADED == outline.asr_kind("worse-base")
+
+
+def test_the_table_shows_what_has_no_interval() -> None:
+    schema = TABLES["degraded"].schema
+    row = dict.fromkeys(schema) | {"system": "a", "reference": "b", "degraded": "c", "task": "sst2"}
+    (shown,) = display(pl.DataFrame([row | {"condition": "snr10"}], schema=schema), 0.95).rows
+    assert len(shown) == len(display(pl.DataFrame([], schema=schema), 0.95).columns)
+
+
+@pytest.mark.parametrize(
+    ("asr", "reference", "wrong"),
+    [
+        ("whisper-base", "mini-speech-llm", None),
+        ("whisper-bas", "mini-speech-llm", "asr"),
+        ("whisper-tiny.en", "mini-speech-llm", "asr"),
+        ("whisper-base", "oracle", "reference"),
+        ("whisper-base", "worse", "reference"),
+    ],
+)
+def test_both_must_be_read_in_the_study(asr: str, reference: str, wrong: str | None) -> None:
+    source = {"kind": "degraded", "asr": asr, "reference": reference}
+    models = {"worse": {"role": "asr", "licence": "none", "source": source}}
+    raw = changed(
+        definitions={"models": models, "systems": {"w": {"kind": "cascade", "asr": "worse", "llm": "gemma-3-270m"}}},
+        systems=["base-smollm2", "mini-own-transcript", "w"],
+        pairs=[],
+    )
+    if wrong is None:
+        assert load_study(raw, ROOT).systems == raw["systems"]
+        return
+    lines = lines_of(raw)
+    assert lines and all(line.startswith(f"models.worse.source.{wrong}: ") for line in lines)
