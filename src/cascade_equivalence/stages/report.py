@@ -12,7 +12,7 @@ from cascade_equivalence.config.dial import dials
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
-from cascade_equivalence.stages import erasers, erasure, lens, opened_models, patching, probes
+from cascade_equivalence.stages import erasers, erasure, lens, opened_models, patching, probes, similarity
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
@@ -28,7 +28,14 @@ SHOW_PAPER = ("compare_with_paper", "write_report")
 
 def mechanism_files(study: Study) -> dict[str, list[str]]:
     """Files that tables and figures are made of."""
-    files: dict[str, list[str]] = {"probes": [], "lens": [], "erasers": [], "erasure": [], "patching": []}
+    files: dict[str, list[str]] = {
+        "probes": [],
+        "lens": [],
+        "erasers": [],
+        "erasure": [],
+        "patching": [],
+        "similarity": [],
+    }
     if study.config.mechanism is None:
         return files
     speech = opened_models.speech_llms(study)
@@ -39,6 +46,7 @@ def mechanism_files(study: Study) -> dict[str, list[str]]:
     ]
     files["lens"] = [lens.file(study, model, layer) for model in speech for layer in opened_models.layers(study, model)]
     files["patching"] = patching.all_files(study)
+    files["similarity"] = similarity.all_files(study)
     if study.mechanism.erasure is not None:
         files["erasers"] = [
             erasers.summary(study, name, concept) for name in speech for concept in erasure.concepts(study)[1:]
