@@ -89,8 +89,10 @@ def opened_config(models: Path) -> Config:
         "layers": {"speech-a": [0, 1], "whisper-a": [0]},
         "states": {"tasks": ["ag_news", "sst2"], "device": "cpu"},
         "probes": {"shuffles": 2, "folds": 2, "ctc": {"epochs": 3}},
+        "lens": {"ranks": True},
         "erasure": {"tasks": ["sst2"], "per_task": 4, "concepts": ["proxy", "ctc"], "seeds": 2},
         "patching": {"tasks": ["ag_news"], "per_task": 4},
+        "similarity": {},
     }
     return study
 

@@ -83,6 +83,13 @@ def test_what_is_heard_stands_against_what_is_typed(results: Path) -> None:
     assert row["prompts"] == 8 and 0 <= row["system_typed"] + row["system_heard"] <= 1
 
 
+def test_what_is_heard_is_set_beside_what_is_read(results: Path) -> None:
+    found, ranks = table(results, "similarity"), table(results, "lens_ranks")
+    assert found["layer"].to_list() == [-1, 0, 1] and found["words"].min() > 0
+    assert ranks["layer"].to_list() == [0, 1] and ranks["tokens"].min() > 0
+    assert (results / "figures" / "similarity.svg").stat().st_size > 0
+
+
 def test_every_condition_is_answered(results: Path) -> None:
     drawn = {f"{control}{draw}" for control in ("random", "principal") for draw in range(2)}
     for concept, variants in (("none", {"none"}), ("proxy", {"linear", "affine"}), ("ctc", {"linear", "affine"})):

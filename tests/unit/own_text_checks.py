@@ -22,6 +22,7 @@ from cascade_equivalence.mechanism.implicit import implicit_transcripts
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.mechanism.patching import BEHIND, LAST, PatchedPair, Patcher, Restored, place_of, tokens_behind
+from cascade_equivalence.mechanism.read_words import read_words, said_tokens
 from cascade_equivalence.mechanism.states import States, read_index
 from cascade_equivalence.models.answering import answer_questions
 from cascade_equivalence.models.question import ModelFiles, Question, SpeechFiles, sound_of
@@ -283,6 +284,31 @@ def check_erasure(model: SpeechLLM, width: int) -> None:
         assert (score(text, rows, [[], []], heard=heard).first - plain).abs().max() > 100 * TOLERANCE
     assert len(left) > 2 * len(model.blocks) and max(left) < 1e-5
     assert not any(block._forward_hooks for block in model.blocks)
+
+
+def check_reading(model: SpeechLLM) -> None:
+    """Words that are read are found in the prompt, and their states are those of the model reading it alone."""
+    said = ["Story number one.", "A dog ran over it", "Paris"]
+    prompts = []
+    for number, text in enumerate(said):
+        turns = [{**turn, "content": turn["content"].replace(PLACEHOLDER, text)} for turn in QUESTIONS[number].messages]
+        typed = replace(QUESTIONS[number], messages=tuple(turns), audio=None)
+        prompts.append(said_tokens(model.typed, QUESTIONS[number], typed))
+    layers = list(range(len(model.blocks)))
+    found = list(read_words(model.typed, model.blocks, prompts, layers, 2))
+    for text, (row, words), one in zip(said, prompts, found, strict=True):
+        spelt = [model.typed.tokenizer.decode([row[place] for place in word]).strip() for word in words]
+        assert spelt == text.split() and one.tokens.tolist() == [len(word) for word in words]
+        alone: dict[int, torch.Tensor] = {}
+        ids = torch.tensor([row])
+        with (
+            torch.no_grad(),
+            watched(model.blocks, layers, lambda layer, states, kept=alone: kept.update({layer: states})),
+        ):
+            model.typed.forward(ids, torch.ones_like(ids), model.typed.prefix_cache([]))
+        for layer in layers:
+            own = np.stack([alone[layer][0, word].float().mean(0).numpy() for word in words])
+            np.testing.assert_allclose(one.states[layer], own, atol=10 * TOLERANCE, rtol=1e-3)
 
 
 def check_patching(model: SpeechLLM) -> None:

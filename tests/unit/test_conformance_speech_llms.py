@@ -128,6 +128,10 @@ def test_erasure(name: str, model: SpeechLLM) -> None:
     checks.check_erasure(model, TINY[name].width)
 
 
+def test_reading(model: SpeechLLM) -> None:
+    checks.check_reading(model)
+
+
 def test_patching(model: SpeechLLM) -> None:
     checks.check_patching(model)
 

@@ -2,31 +2,22 @@
 
 from pathlib import Path
 
-from cascade_equivalence import stages
 from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.nodes.states import capture
-    from cascade_equivalence.speech.clips import read_clips
+    from cascade_equivalence.nodes.states import capture, clips_of
     from cascade_equivalence.tasks.items import read_items
 
     torch.set_num_threads(snakemake.threads)
-    paths = iter(snakemake.input.clips)
     tasks = study.mechanism.states.tasks
-    clips = [
-        (task, clip)
-        for task in tasks
-        for _ in stages.utterances.voices(study, task)
-        for clip in read_clips(Path(next(paths)))
-    ]
     capture(
         study,
         snakemake.params.opened,
         pl.read_parquet(snakemake.input.utterances),
-        clips,
+        clips_of(study, [Path(path) for path in snakemake.input.clips]),
         {task: read_items(Path(path)) for task, path in zip(tasks, snakemake.input.item_tables, strict=True)},
         [Path(path) for path in snakemake.input.manifests],
         [Path(path) for path in snakemake.output.states],

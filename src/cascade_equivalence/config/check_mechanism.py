@@ -30,6 +30,7 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
         yield "mechanism.states.tasks: name at least one task"
     if opened.probes.pitch_low >= opened.probes.pitch_high:
         yield "mechanism.probes: pitch_low must be below pitch_high"
+    yield from _hearing_problems(study, opened)
     yield from _patching_problems(study, opened, voices_of)
     if erasure is None:
         return
@@ -40,13 +41,19 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
         yield from _voice_problems("erasure.voice", [erasure.voice], erasure.tasks, voices_of)
 
 
+def _hearing_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str]:
+    known = [study.definitions.models[name] for name in opened.models if name in study.definitions.models]
+    if known and all(model.role != "speech-llm" for model in known):
+        for key in ("patching", "similarity"):
+            if getattr(opened, key) is not None:
+                why = "no speech LLM is opened, and only one hears and reads"
+                yield f"mechanism.{key}: {why}; leave it out, or open one"
+
+
 def _patching_problems(study: StudyConfig, opened: MechanismConfig, voices_of: VoicesOf) -> Iterator[str]:
     patching = opened.patching
     if patching is None:
         return
-    known = [study.definitions.models[name] for name in opened.models if name in study.definitions.models]
-    if known and all(model.role != "speech-llm" for model in known):
-        yield "mechanism.patching: no speech LLM is opened, and only one hears and reads; leave it out, or open one"
     yield from repeated("mechanism.patching.tasks", patching.tasks)
     yield from repeated("mechanism.patching.positions", patching.positions)
     for task in dict.fromkeys(patching.tasks):

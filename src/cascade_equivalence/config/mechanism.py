@@ -89,6 +89,10 @@ class LensConfig(Closed):
     top: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=10, description="Likeliest tokens of each state among which the words are looked for, too."
     )
+    ranks: bool = Field(
+        default=False,
+        description="Rank each spoken word among all tokens, at its best state: where text emerges, finer.",
+    )
     tuned: bool = Field(default=False, description="Train an affine map for each layer beside it (the tuned lens).")
     tuned_steps: PositiveInt = Field(default=250, description="Steps of the tuned lens.")
     seed: NonNegativeInt = Field(default=0, description="Seed of pairings and of the tuned lens.")
@@ -177,6 +181,13 @@ class PatchingConfig(Closed):
     seed: NonNegativeInt = Field(default=0, description="Seed of the pairs.")
 
 
+class SimilarityConfig(Closed):
+    """How alike states are of the same words heard and read; of the utterances of `states`."""
+
+    shuffles: Draws = Field(default=5, description="Pairings with the words of other utterances, for chance.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the pairings.")
+
+
 class MechanismConfig(Closed):
     """Models to open, and how."""
 
@@ -192,4 +203,7 @@ class MechanismConfig(Closed):
     erasure: ErasureConfig | None = Field(default=ErasureConfig(), description="What erasing concepts does.")
     patching: PatchingConfig | None = Field(
         default=None, description="How far answers follow states that were heard, and states that were read."
+    )
+    similarity: SimilarityConfig | None = Field(
+        default=None, description="How alike states are of the same words heard and read."
     )

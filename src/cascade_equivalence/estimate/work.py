@@ -123,6 +123,8 @@ class Workload:
         if stages.opened_models.gpus(study):
             found += [partial(self._capture, opened) for opened in stages.opened_models.models(study)]
             found += [partial(self._lens, model) for model in speech]
+            if study.mechanism.similarity is not None:
+                found += [partial(self._similarity, model) for model in speech]
         if answering and study.mechanism.erasure is not None:
             found += [
                 partial(self._erasure, model, concept) for model in speech for concept in stages.erasure.concepts(study)
@@ -227,6 +229,14 @@ class Workload:
         heard = sum(count * self.spoken[task].seconds for task, count in counts.items())
         seconds = layers * speed.reading_seconds(head, self.vectors(model) * heard, self.figures)
         return self._work("read_lens", model, layers, layers * sum(counts.values()), [text], seconds)
+
+    def _similarity(self, model: str) -> Work:
+        counts = self.utterances()
+        seconds = sum(
+            count * (self._beside + self._reading(model, task, heard=False)) for task, count in counts.items()
+        )
+        models = stages.opened_models.weights(self.study, model)
+        return self._work("compare_hearing", model, 1, sum(counts.values()), models, seconds)
 
     def _erasure(self, model: str, concept: str) -> Work:
         study, erasure = self.study, self.study.erasure

@@ -100,6 +100,10 @@ class Pieces:
         plain, spaced = (Counter(self.kept(self._tokenize(lead + text))) for lead in ("", " "))
         return Reference(plain | spaced, spaced)
 
+    def spoken(self, text: str) -> list[int]:
+        """The tokens that count of a text behind a space, as :class:`Reference` has them."""
+        return [token for token in self._tokenize(" " + text) if self.written(token)]
+
     def _tokenize(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 

@@ -22,6 +22,9 @@ from cascade_equivalence.models.text_llm import TIE_CANDIDATES
 BYTES_AT_ONCE = 256 * 2**20
 """Memory for logits; the number of frames that are read at once follows from it."""
 
+SORTED_AT_ONCE = 64
+"""Frames whose scores are sorted together, to rank tokens."""
+
 
 class _Normed(MoeModelOutputWithPast):
     """What a decoder gives, as far as it is known; a field of one class's own is empty."""
@@ -118,11 +121,31 @@ class Unembedding:
         Raises:
             StudyError: The arithmetic overflows.
         """
-        count = min(count, self.vocabulary)
-        parts = [self._likeliest(part, count) for part in states.split(self.frames_at_once)] if len(states) else []
-        return torch.cat([torch.empty((0, count), dtype=torch.long), *parts])
+        return self.ranked(states, count, torch.empty(0, dtype=torch.long))[0]
 
-    def _likeliest(self, states: torch.Tensor, count: int) -> torch.Tensor:
+    @torch.inference_mode()
+    def ranked(self, states: torch.Tensor, count: int, asked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The most likely tokens, as :meth:`likeliest` gives them, and where some tokens rank among all.
+
+        Args:
+            states: (frames, width).
+            count: How many of the likeliest.
+            asked: Tokens whose ranks are asked for, (asked,); none cost nothing.
+
+        Returns:
+            (frames, count), and the ranks (frames, asked), both int64 on the CPU; the first rank is 1, and of equally
+            likely tokens all have the best one.
+
+        Raises:
+            StudyError: The arithmetic overflows.
+        """
+        count = min(count, self.vocabulary)
+        parts = [self._ranked(part, count, asked) for part in states.split(self.frames_at_once)] if len(states) else []
+        none = [torch.empty((0, width), dtype=torch.long) for width in (count, len(asked))]
+        likeliest, ranks = (torch.cat([start, *(part[at] for part in parts)]) for at, start in enumerate(none))
+        return likeliest, ranks
+
+    def _ranked(self, states: torch.Tensor, count: int, asked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         weight, bias = self.head.weight, getattr(self.head, "bias", None)
         normed = self.norm(states.to(weight.device, weight.dtype))
         scores = self.head(normed)
@@ -139,7 +162,18 @@ class Unembedding:
         first = candidates.gather(1, exact.argmax(-1, keepdim=True))
         # The others as they come, without the first, which is one of them.
         others = best[best != first].view(len(best), -1)
-        return torch.cat([first, others[:, : count - 1]], dim=1).cpu()
+        return torch.cat([first, others[:, : count - 1]], dim=1).cpu(), _ranks(scores, asked.to(scores.device))
+
+
+def _ranks(scores: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+    """Rank (frames, asked) of some tokens by scores (frames, vocabulary)."""
+    if not len(asked):
+        return torch.empty((len(scores), 0), dtype=torch.long)
+    found = []
+    for part in scores.float().split(SORTED_AT_ONCE):
+        ascending = part.sort(dim=-1).values
+        found.append(part.shape[1] + 1 - torch.searchsorted(ascending, part[:, asked], right=True))
+    return torch.cat(found).cpu()
 
 
 def open_unembedding(folder: Path, device: str, dtype: torch.dtype) -> Unembedding:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 
 from cascade_equivalence.config.mechanism import LensConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import Names, write_table
-from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps
+from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps, pairings
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index
 from cascade_equivalence.mechanism.tuned_lens import TunedLens, fit_tuned_lens
@@ -22,6 +23,8 @@ from cascade_equivalence.progress import progress
 
 VALIDATION_SHARE = 0.1
 """Share of the training items that decide when the tuned lens is trained."""
+UNRANKED = 2**62
+"""Stands for the rank of a token in an utterance without frames."""
 TABLE = pl.Schema(
     {
         "utterance": pl.Int64(),
@@ -37,6 +40,7 @@ TABLE = pl.Schema(
         "chance_top_recall": pl.Float64(),
     }
 )
+RANKS = pl.Schema(dict.fromkeys(("ranks", "chance_ranks", "tuned_ranks", "chance_tuned_ranks"), pl.List(pl.Int64)))
 ALL = pl.Schema({"all_precision": pl.Float64, "all_recall": pl.Float64})
 TUNED = pl.Schema({"tuned_text": pl.String, "tuned_precision": pl.Float64, "tuned_recall": pl.Float64})
 
@@ -69,6 +73,9 @@ def lens_layer(
             where the states are those of the whole prompt also all_precision and all_recall, over all its positions;
             with the tuned lens also tuned_text, tuned_precision and tuned_recall. The tuned lens has seen the items of
             the training split, by which it is trained and stopped: there these columns are null.
+            Where ranks are asked for also ranks and chance_ranks, with the tuned lens tuned_ranks and
+            chance_tuned_ranks: of each token of what was spoken, and of what other utterances say, the best rank
+            among all tokens that it has at any frame, 1 for the likeliest.
         of: Which it is: ``model`` and ``layer``.
         label: What the progress lines say.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -91,7 +98,8 @@ def lens_layer(
     references = [pieces.reference(text) for text in spoken["text"]]
     heard = audio_frames(index)
 
-    likeliest = _likeliest(states, index, heard, unembedding, label, config.top)
+    ranks = _Ranks(pieces, spoken["text"].to_list(), config) if config.ranks else None
+    likeliest = _likeliest(states, index, heard, unembedding, label, config.top, ranks=ranks)
     shown = [[tokens[0] for tokens in frames] for frames in likeliest]
     bags = [Counter(pieces.kept(tokens)) for tokens in shown]
     wide = [Counter(pieces.kept(token for tokens in frames for token in tokens)) for frames in likeliest]
@@ -109,6 +117,8 @@ def lens_layer(
             each.recall for each in chance(wide, references, config.shuffles, multiset=False, seed=config.seed)
         ],
     }
+    if ranks is not None:
+        columns |= ranks.columns("")
     if not heard.all():
         everywhere = _shown(states, index, np.ones_like(heard), unembedding, f"{label}, all positions")
         bags = [Counter(pieces.kept(tokens)) for tokens in everywhere]
@@ -118,17 +128,21 @@ def lens_layer(
         read_index(index_path, last)
         lens = _tuned(states, last, index, spoken, heard, unembedding, config)
         tested = (spoken["split"] == TEST).to_numpy()
-        shown = _shown(states, index, heard & tested[frame_owner(index)], unembedding, f"{label}, tuned", lens)
+        ranks = _Ranks(pieces, spoken["text"].to_list(), config) if config.ranks else None
+        only = heard & tested[frame_owner(index)]
+        shown = _shown(states, index, only, unembedding, f"{label}, tuned", lens, ranks)
         bags = [Counter(pieces.kept(tokens)) for tokens in shown]
         tuned: dict[str, list[Any]] = {
             "tuned_text": [pieces.text(tokens) for tokens in shown],
             **_named("tuned_", overlaps(bags, references, config.multiset)),
         }
+        if ranks is not None:
+            tuned |= ranks.columns("tuned_")
         columns |= {
             name: [value if test else None for value, test in zip(values, tested.tolist(), strict=True)]
             for name, values in tuned.items()
         }
-    known = {**TABLE, **ALL, **TUNED}
+    known = {**TABLE, **ALL, **TUNED, **RANKS}
     write_table(pl.DataFrame(columns, schema={name: known[name] for name in columns}), target, of)
 
 
@@ -163,11 +177,11 @@ def _shown(
     unembedding: Unembedding,
     label: str,
     tuned: TunedLens | None = None,
+    ranks: "_Ranks | None" = None,
 ) -> list[list[int]]:
     """Most likely token of each frame that is asked for, by utterance."""
-    return [
-        [tokens[0] for tokens in frames] for frames in _likeliest(states, index, heard, unembedding, label, 1, tuned)
-    ]
+    found = _likeliest(states, index, heard, unembedding, label, 1, tuned, ranks)
+    return [[tokens[0] for tokens in frames] for frames in found]
 
 
 def _likeliest(
@@ -178,17 +192,59 @@ def _likeliest(
     label: str,
     top: int,
     tuned: TunedLens | None = None,
+    ranks: "_Ranks | None" = None,
 ) -> list[list[list[int]]]:
     """Most likely tokens of each frame that is asked for, by utterance; of the layer only the tokens are in memory."""
     found: list[list[int]] = []
+    owner = torch.from_numpy(frame_owner(index))
+    nothing = torch.empty(0, dtype=torch.long)
     with progress(label, states.rows) as advance:
         for start, part in states.chunks(unembedding.frames_at_once):
-            sound = part[heard[start : start + len(part)]]
-            found += unembedding.likeliest(sound if tuned is None else tuned(sound), top).tolist()
+            kept = heard[start : start + len(part)]
+            sound = part[kept] if tuned is None else tuned(part[kept])
+            tokens, placed = unembedding.ranked(sound, top, nothing if ranks is None else ranks.asked)
+            found += tokens.tolist()
+            if ranks is not None:
+                ranks.add(owner[start : start + len(part)][kept], placed)
             advance(len(part))
     counts = np.bincount(frame_owner(index)[heard], minlength=index.height)
     ends = np.cumsum(counts).tolist()
     return [found[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
+
+
+class _Ranks:
+    """The best rank that each token of any transcript has among the frames of each utterance.
+
+    Args:
+        pieces: What tokens write.
+        texts: What is said in each utterance.
+        config: Pairings with other transcripts, for chance.
+    """
+
+    def __init__(self, pieces: Pieces, texts: Sequence[str], config: LensConfig) -> None:
+        self._spoken = [pieces.spoken(text) for text in texts]
+        self.asked = torch.tensor(sorted({token for tokens in self._spoken for token in tokens}), dtype=torch.long)
+        self._places = {token: place for place, token in enumerate(self.asked.tolist())}
+        self._best = torch.full((len(texts), len(self.asked)), UNRANKED)
+        self._texts, self._pairings = texts, pairings(len(texts), config.shuffles, config.seed)
+
+    def add(self, owner: torch.Tensor, ranks: torch.Tensor) -> None:
+        """Take in ranks (frames, asked) of frames with their utterances (frames,)."""
+        self._best.scatter_reduce_(0, owner[:, None].expand_as(ranks), ranks, "amin")
+
+    def columns(self, prefix: str) -> dict[str, list[list[int]]]:
+        """Ranks of each utterance's own tokens, and of those of the utterances that it is paired with."""
+        others: list[list[int]] = [[] for _ in self._texts]
+        for partner in self._pairings:
+            for place, other in enumerate(partner.tolist()):
+                if self._texts[place] != self._texts[other]:
+                    others[place] += self._of(place, other)
+        own = [self._of(place, place) for place in range(len(self._texts))]
+        return {f"{prefix}ranks": own, f"chance_{prefix}ranks": others}
+
+    def _of(self, place: int, other: int) -> list[int]:
+        found: list[int] = self._best[place, [self._places[token] for token in self._spoken[other]]].tolist()
+        return [rank for rank in found if rank < UNRANKED]
 
 
 def _named(prefix: str, scores: Sequence[Overlap]) -> dict[str, list[float | None]]:

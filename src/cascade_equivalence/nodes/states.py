@@ -21,7 +21,7 @@ from cascade_equivalence.models.speech_llm.heard import ear_store
 from cascade_equivalence.models.transcription.engines import TorchEncoder
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.nodes.answers import model_files, questions, spoken_rows
-from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.speech.clips import Clip, read_clips
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Item
 
@@ -74,15 +74,27 @@ def capture(
         _check_blocks(study, study.text_model(model), len(speech.blocks))
         if opened != model:
             shuffle_weights(speech.blocks, states.seed)
-        asked = _questions(study, utterances, heard, items)
+        asked = asked_about(study, utterances, heard, items)
         store = ear_store(study.store("heard"), speech, files_of, answering)
         capture_speech_llm(speech, asked, states, writer, label, store)
 
 
-def _questions(
-    study: Study, utterances: pl.DataFrame, heard: Sequence[Clip], items: Mapping[str, Sequence[Item]]
+def asked_about(
+    study: Study,
+    utterances: pl.DataFrame,
+    heard: Sequence[Clip],
+    items: Mapping[str, Sequence[Item]],
+    typed: bool = False,
 ) -> list[HeardUtterance]:
-    """Each utterance in the prompt of its task, as it is answered in the study; a task after the other."""
+    """Each utterance in the prompt of its task, as it is answered in the study; a task after the other.
+
+    Args:
+        study: The study.
+        utterances: The utterances.
+        heard: The clip of each.
+        items: Items of each task.
+        typed: Whether what is said is typed rather than heard.
+    """
     asked = []
     places = utterances.with_row_index("place")
     for task in utterances["task"].unique(maintain_order=True):
@@ -92,7 +104,10 @@ def _questions(
             wanted = {clip.id for clip in said}
             some = [item for item in items[task] if item.id in wanted]
             spec, system_prompt = study.task(task), study.config.answer.system_prompt
-            found = questions(task, spec, system_prompt, some, spoken_rows(said), recordings(said))
+            rows = spoken_rows(said)
+            if typed:
+                rows = rows.with_columns(pl.Series("text", [clip.text for clip in said]))
+            found = questions(task, spec, system_prompt, some, rows, None if typed else recordings(said))
             asked += [HeardUtterance(place, question) for place, question in zip(own, found, strict=True)]
     return asked
 
@@ -106,6 +121,17 @@ def _check_blocks(study: Study, model: str, found: int) -> None:
     said = study.model(model).blocks
     if said is not None and said != found:
         raise StudyError(f"models.{model}.blocks says {said}, but the model has {found} blocks: correct the entry")
+
+
+def clips_of(study: Study, paths: Sequence[Path]) -> list[tuple[str, Clip]]:
+    """The clips that utterances are among, with their task, from the files that ``stages.utterances.clips`` names."""
+    files = iter(paths)
+    return [
+        (task, clip)
+        for task in study.mechanism.states.tasks
+        for _ in stages.utterances.voices(study, task)
+        for clip in read_clips(next(files))
+    ]
 
 
 def utterance_clips(utterances: pl.DataFrame, clips: Sequence[tuple[str, Clip]]) -> list[Clip]:

@@ -36,6 +36,7 @@ class MechanismFiles:
         erasure: Answers of a model without a concept to a task.
         patching: What states of a model carry over on a task.
         conflict: What a system answers where what it hears and what is typed disagree; nothing is opened for it.
+        similarity: How alike what a model hears is to what it reads.
     """
 
     probes: Sequence[Path] = field(default=())
@@ -44,6 +45,7 @@ class MechanismFiles:
     erasure: Sequence[Path] = field(default=())
     patching: Sequence[Path] = field(default=())
     conflict: Sequence[Path] = field(default=())
+    similarity: Sequence[Path] = field(default=())
 
     @classmethod
     def of(cls, files: Mapping[str, Iterable[str]]) -> Self:

@@ -27,6 +27,7 @@ from cascade_equivalence.stages import (
     resolve,
     sets,
     silence,
+    similarity,
     speech,
     states,
     surplus,

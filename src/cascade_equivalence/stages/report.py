@@ -14,7 +14,7 @@ from cascade_equivalence.config.spoken import recorded_voices
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
-from cascade_equivalence.stages import conflict, erasers, erasure, lens, opened_models, patching, probes
+from cascade_equivalence.stages import conflict, erasers, erasure, lens, opened_models, patching, probes, similarity
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
@@ -28,10 +28,14 @@ SHOW_PAPER = ("compare_with_paper", "write_report")
 """Scripts that show the paper's numbers."""
 
 
+EXPERIMENTS = {"conflict": conflict, "patching": patching, "similarity": similarity}
+"""Stages whose files a table is made of, by what ``MechanismFiles`` calls them; none of a study that has them off."""
+
+
 def mechanism_files(study: Study) -> dict[str, list[str]]:
     """Files that tables and figures are made of."""
-    files: dict[str, list[str]] = {"probes": [], "lens": [], "erasers": [], "erasure": [], "patching": []}
-    files["conflict"] = conflict.all_files(study)
+    files = {name: module.all_files(study) for name, module in EXPERIMENTS.items()}
+    files |= {name: [] for name in ("probes", "lens", "erasers", "erasure")}
     if study.config.mechanism is None:
         return files
     speech = opened_models.speech_llms(study)
@@ -41,7 +45,6 @@ def mechanism_files(study: Study) -> dict[str, list[str]]:
         for layer in opened_models.layers(study, name)
     ]
     files["lens"] = [lens.file(study, model, layer) for model in speech for layer in opened_models.layers(study, model)]
-    files["patching"] = patching.all_files(study)
     if study.mechanism.erasure is not None:
         files["erasers"] = [
             erasers.summary(study, name, concept) for name in speech for concept in erasure.concepts(study)[1:]

@@ -11,6 +11,19 @@ from cascade_equivalence.report.figures.noise import NOISE
 from cascade_equivalence.report.figures.overlap import OVERLAP
 from cascade_equivalence.report.figures.patching import PATCHING
 from cascade_equivalence.report.figures.probes import PROBES
+from cascade_equivalence.report.figures.similarity import SIMILARITY
 
 KIND = Figure
-OWN: tuple[Figure, ...] = (AGREEMENT, OVERLAP, NOISE, COSTS, GRADIENT, PROBES, LENS, ERASURE, PATCHING, DIAL)
+OWN: tuple[Figure, ...] = (
+    AGREEMENT,
+    OVERLAP,
+    NOISE,
+    COSTS,
+    GRADIENT,
+    PROBES,
+    LENS,
+    ERASURE,
+    PATCHING,
+    SIMILARITY,
+    DIAL,
+)
