@@ -89,6 +89,7 @@ def opened_config(models: Path) -> Config:
         "probes": {"shuffles": 2, "folds": 2, "ctc": {"epochs": 3}},
         "erasure": {"tasks": ["sst2"], "per_task": 4, "concepts": ["proxy", "ctc"], "seeds": 2},
         "patching": {"tasks": ["ag_news"], "per_task": 4},
+        "attributions": {"tasks": ["sst2"], "per_task": 2, "asr": "whisper-a"},
     }
     return study
 

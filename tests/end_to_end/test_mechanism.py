@@ -69,6 +69,12 @@ def test_states_are_put_into_other_runs(results: Path) -> None:
     assert (results / "figures" / "patching.svg").stat().st_size > 0
 
 
+def test_words_are_taken_out_of_what_is_heard_and_read(results: Path) -> None:
+    words = pl.read_parquet(results / "attributions" / "speech-a" / "sst2.parquet")
+    found = table(results, "attributions").row(0, named=True)
+    assert found["words"] == words.height and found["items"] == words["id"].n_unique()
+
+
 def test_every_condition_is_answered(results: Path) -> None:
     drawn = {f"{control}{draw}" for control in ("random", "principal") for draw in range(2)}
     for concept, variants in (("none", {"none"}), ("proxy", {"linear", "affine"}), ("ctc", {"linear", "affine"})):

@@ -35,6 +35,7 @@ class MechanismFiles:
         erasers: Summaries of a model and concept.
         erasure: Answers of a model without a concept to a task.
         patching: What states of a model carry over on a task.
+        attributions: What each word is to the answers of a model on a task.
     """
 
     probes: Sequence[Path] = field(default=())
@@ -42,6 +43,7 @@ class MechanismFiles:
     erasers: Sequence[Path] = field(default=())
     erasure: Sequence[Path] = field(default=())
     patching: Sequence[Path] = field(default=())
+    attributions: Sequence[Path] = field(default=())
 
     @classmethod
     def of(cls, files: Mapping[str, Iterable[str]]) -> Self:

@@ -1,6 +1,7 @@
 """The tables of the package, in a reader's order. A new one is a file beside this one and a line here."""
 
 from cascade_equivalence.report import (
+    attributions_table,
     dial_table,
     dial_trends,
     equivalence_table,
@@ -8,6 +9,7 @@ from cascade_equivalence.report import (
     gradient_table,
     groupings_table,
     indices_table,
+    kappa_loss_table,
     numbers_table,
     patching_table,
     power_table,
@@ -54,6 +56,8 @@ OWN: tuple[Table, ...] = (
     CONTROLS_TABLE,
     ERASERS_TABLE,
     patching_table.TABLE,
+    attributions_table.TABLE,
+    kappa_loss_table.TABLE,
     dial_trends.TABLE,
     dial_table.TABLE,
     numbers_table.TABLE,

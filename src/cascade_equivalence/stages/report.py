@@ -3,7 +3,7 @@
 Tables and figures are imported where they are asked for: they import polars, whose threads no fork may have.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ from cascade_equivalence.conditions import NOISE_KINDS, parse_condition
 from cascade_equivalence.config.dial import dials
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
+from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
-from cascade_equivalence.stages import erasers, erasure, lens, opened_models, patching, probes
+from cascade_equivalence.stages import attributions, erasers, erasure, lens, opened_models, patching, probes
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
@@ -28,7 +29,7 @@ SHOW_PAPER = ("compare_with_paper", "write_report")
 
 def mechanism_files(study: Study) -> dict[str, list[str]]:
     """Files that tables and figures are made of."""
-    files: dict[str, list[str]] = {"probes": [], "lens": [], "erasers": [], "erasure": [], "patching": []}
+    files: dict[str, list[str]] = {each.name: [] for each in fields(MechanismFiles)}
     if study.config.mechanism is None:
         return files
     speech = opened_models.speech_llms(study)
@@ -38,7 +39,7 @@ def mechanism_files(study: Study) -> dict[str, list[str]]:
         for layer in opened_models.layers(study, name)
     ]
     files["lens"] = [lens.file(study, model, layer) for model in speech for layer in opened_models.layers(study, model)]
-    files["patching"] = patching.all_files(study)
+    files["patching"], files["attributions"] = patching.all_files(study), attributions.all_files(study)
     if study.mechanism.erasure is not None:
         files["erasers"] = [
             erasers.summary(study, name, concept) for name in speech for concept in erasure.concepts(study)[1:]
