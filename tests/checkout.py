@@ -93,6 +93,7 @@ def opened_config(models: Path) -> Config:
         "erasure": {"tasks": ["sst2"], "per_task": 4, "concepts": ["proxy", "ctc"], "seeds": 2},
         "patching": {"tasks": ["ag_news"], "per_task": 4},
         "similarity": {},
+        "attributions": {"tasks": ["sst2"], "per_task": 2, "asr": "whisper-a"},
     }
     return study
 

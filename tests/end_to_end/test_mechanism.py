@@ -90,6 +90,12 @@ def test_what_is_heard_is_set_beside_what_is_read(results: Path) -> None:
     assert (results / "figures" / "similarity.svg").stat().st_size > 0
 
 
+def test_words_are_taken_out_of_what_is_heard_and_read(results: Path) -> None:
+    words = pl.read_parquet(results / "attributions" / "speech-a" / "sst2.parquet")
+    found = table(results, "attributions").row(0, named=True)
+    assert found["words"] == words.height and found["items"] == words["id"].n_unique()
+
+
 def test_every_condition_is_answered(results: Path) -> None:
     drawn = {f"{control}{draw}" for control in ("random", "principal") for draw in range(2)}
     for concept, variants in (("none", {"none"}), ("proxy", {"linear", "affine"}), ("ctc", {"linear", "affine"})):

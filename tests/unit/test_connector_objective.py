@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_llm import byte_level_tokenizer
 
-from cascade_equivalence.connector.alignment import monotonic_path
 from cascade_equivalence.connector.clips import Batch, sample_classes
 from cascade_equivalence.connector.frames import hide, learning_rate, sequence_share
 from cascade_equivalence.connector.labels import UNKNOWN, output_labels, spell
 from cascade_equivalence.connector.objective import frame_loss, sequence_loss, sequence_posteriors
+from cascade_equivalence.models.transcription.alignment import monotonic_path
 
 BLANK = 6
 

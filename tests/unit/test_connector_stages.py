@@ -12,7 +12,6 @@ from cascade_equivalence.config.sources import TranscriptionPrompt
 from cascade_equivalence.config.speech import EspeakVoice
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.config.training import DistilConfig, FramesConfig, TrainingVoice
-from cascade_equivalence.connector.alignment import Aligner
 from cascade_equivalence.connector.clips import Batcher, TrainingClip, vocabulary
 from cascade_equivalence.connector.distil import answer_logits, distil, repeat_prompt, task_prompt
 from cascade_equivalence.connector.frames import CHECKPOINT, evaluate, train_frames
@@ -23,6 +22,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.rows import AUDIO
 from cascade_equivalence.models.speech_llm.connector import ConnectorShape, TokenMixtureConnector
 from cascade_equivalence.models.text_llm import TextLLM
+from cascade_equivalence.models.transcription.alignment import Aligner
 
 FRAMES_A_TOKEN = 8
 WIDTH = 12

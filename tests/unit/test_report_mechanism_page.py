@@ -164,8 +164,9 @@ def test_figures_come_with_what_was_run_and_are_the_same_every_time(
         "figure4_probes.svg",
         "figure5_lens.svg",
         "figure6_erasure.svg",
+        "kappa_loss.svg",
     ]
-    nothing = {name: tables[name].clear() for name in ("agreement", "probes", "erasure")}
+    nothing = {name: tables[name].clear() for name in ("agreement", "probes", "erasure", "kappa_loss")}
     for path in write_figures(tables.changed(**nothing), tmp_path):
         assert path.stem == "figure5_lens" and path.read_bytes() == (drawn[0].parent / path.name).read_bytes()
         assert path.suffix == ".png" or "<text" not in path.read_text()

@@ -9,8 +9,8 @@ with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.connector.alignment import Aligner
     from cascade_equivalence.connector.shards import make_shard, open_encoder, shard_texts
+    from cascade_equivalence.models.transcription.alignment import Aligner
 
     torch.set_num_threads(snakemake.threads)
     spec = stages.connector.definition(study, snakemake.wildcards.connector)

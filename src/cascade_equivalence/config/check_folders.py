@@ -147,6 +147,8 @@ def _models(study: StudyConfig) -> list[str]:
     """Models whose weights a study needs, those that they name included."""
     names: list[str | None] = list(study.mechanism.models) if study.mechanism else []
     names += [study.surplus.asr] if study.surplus.tasks else []
+    if study.mechanism and study.mechanism.attributions:
+        names.append(study.mechanism.attributions.timing)
     for system in (study.definitions.systems[name] for name in study.systems):
         if isinstance(system, Typed):
             names += [system.asr, system.llm]

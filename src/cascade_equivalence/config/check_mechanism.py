@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from cascade_equivalence.config.check_models import model_problems
 from cascade_equivalence.config.elsewhere import endpoint_of
 from cascade_equivalence.config.explain import repeated, unknown
-from cascade_equivalence.config.mechanism import MechanismConfig
+from cascade_equivalence.config.mechanism import AttributionsConfig, MechanismConfig
 from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.study import StudyConfig
 
@@ -31,7 +32,12 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
     if opened.probes.pitch_low >= opened.probes.pitch_high:
         yield "mechanism.probes: pitch_low must be below pitch_high"
     yield from _hearing_problems(study, opened)
-    yield from _patching_problems(study, opened, voices_of)
+    if (patching := opened.patching) is not None:
+        yield from _heard_and_read_problems("patching", patching.tasks, patching.voice, voices_of)
+        yield from repeated("mechanism.patching.positions", patching.positions)
+    if (words := opened.attributions) is not None:
+        yield from _heard_and_read_problems("attributions", words.tasks, words.voice, voices_of)
+        yield from _transcript_problems(study, words)
     if erasure is None:
         return
     yield from repeated("mechanism.erasure.tasks", erasure.tasks)
@@ -44,23 +50,29 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
 def _hearing_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str]:
     known = [study.definitions.models[name] for name in opened.models if name in study.definitions.models]
     if known and all(model.role != "speech-llm" for model in known):
-        for key in ("patching", "similarity"):
+        for key in ("patching", "similarity", "attributions"):
             if getattr(opened, key) is not None:
                 why = "no speech LLM is opened, and only one hears and reads"
                 yield f"mechanism.{key}: {why}; leave it out, or open one"
 
 
-def _patching_problems(study: StudyConfig, opened: MechanismConfig, voices_of: VoicesOf) -> Iterator[str]:
-    patching = opened.patching
-    if patching is None:
-        return
-    yield from repeated("mechanism.patching.tasks", patching.tasks)
-    yield from repeated("mechanism.patching.positions", patching.positions)
-    for task in dict.fromkeys(patching.tasks):
+def _heard_and_read_problems(key: str, tasks: list[str], voice: str | None, voices_of: VoicesOf) -> Iterator[str]:
+    """Of a part in which speech LLMs hear and read, and log-odds of labels are taken."""
+    yield from repeated(f"mechanism.{key}.tasks", tasks)
+    for task in dict.fromkeys(tasks):
         if not TASKS[task].labels:
-            yield f"mechanism.patching.tasks: {task} has free answers: of those there are no log-odds; leave it out"
-    if patching.voice is not None:
-        yield from _voice_problems("patching.voice", [patching.voice], patching.tasks, voices_of)
+            yield f"mechanism.{key}.tasks: {task} has free answers: of those there are no log-odds; leave it out"
+    if voice is not None:
+        yield from _voice_problems(f"{key}.voice", [voice], tasks, voices_of)
+
+
+def _transcript_problems(study: StudyConfig, words: AttributionsConfig) -> Iterator[str]:
+    """Of the recogniser whose transcripts are read, and the Whisper that times words."""
+    read = [getattr(study.definitions.systems.get(name), "asr", None) for name in study.systems]
+    known = list(dict.fromkeys(name for name in read if name in study.definitions.models))
+    yield from unknown("mechanism.attributions.asr", [words.asr], known, "recogniser that a system reads:")
+    key = "timing" if words.timing else "asr"
+    yield from model_problems(study, f"mechanism.attributions.{key}", words.timing or words.asr, ("asr",))
 
 
 def _model_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str]:

@@ -188,6 +188,27 @@ class SimilarityConfig(Closed):
     seed: NonNegativeInt = Field(default=0, description="Seed of the pairings.")
 
 
+class AttributionsConfig(Closed):
+    """What each spoken word is to an answer, in what is heard and in what is read (leave-one-word-out)."""
+
+    tasks: list[TaskName] = Field(
+        default=["ag_news", "sst2"],
+        min_length=1,
+        validate_default=False,
+        description="Tasks with a closed label set.",
+    )
+    per_task: PositiveInt = Field(default=60, description="Items a task, all in one voice.")
+    voice: Name | None = Field(
+        default=None, description="Voice of the items; the first one that speaks the task by default."
+    )
+    asr: Name = Field(description="Recogniser of one of the study's cascades, whose transcripts the text arm reads.")
+    timing: Name | None = Field(
+        default=None,
+        description="Whisper model whose cross-attention says when each word is spoken; `asr` by default.",
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed of the items, and of what they are held against.")
+
+
 class MechanismConfig(Closed):
     """Models to open, and how."""
 
@@ -207,3 +228,11 @@ class MechanismConfig(Closed):
     similarity: SimilarityConfig | None = Field(
         default=None, description="How alike states are of the same words heard and read."
     )
+    attributions: AttributionsConfig | None = Field(
+        default=None, description="What each spoken word is to an answer, in what is heard and in what is read."
+    )
+
+    def of_tasks(self) -> dict[str, Any]:
+        """The parts that are there, name tasks, and can be left out, by their keys."""
+        parts = {name: getattr(self, name) for name in type(self).model_fields if name != "states"}
+        return {name: part for name, part in parts.items() if hasattr(part, "tasks")}

@@ -121,11 +121,9 @@ def _opened(kept: "_Kept", mechanism: MechanismConfig | None) -> MechanismConfig
     if kept.is_idle("mechanism", mechanism.states.tasks, states.tasks):
         return None
     update: dict[str, Any] = {"states": states}
-    for name in ("erasure", "patching"):
-        section = getattr(mechanism, name)
-        if section is not None:
-            left = kept.in_section(f"mechanism.{name}", section, "tasks")
-            update[name] = None if kept.is_idle(f"mechanism.{name}", section.tasks, left.tasks) else left
+    for name, section in mechanism.of_tasks().items():
+        left = kept.in_section(f"mechanism.{name}", section, "tasks")
+        update[name] = None if kept.is_idle(f"mechanism.{name}", section.tasks, left.tasks) else left
     if all(section is getattr(mechanism, name) for name, section in update.items()):
         return mechanism
     return mechanism.model_copy(update=update)

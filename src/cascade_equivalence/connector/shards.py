@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import save_file
 
 from cascade_equivalence.config.training import ConnectorSpec, TrainingVoice
-from cascade_equivalence.connector.alignment import Aligner
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import replacing
 from cascade_equivalence.models.device import resolve_dtype
@@ -21,6 +20,7 @@ from cascade_equivalence.models.openai_whisper import encoder_weights
 from cascade_equivalence.models.speech_llm.audio_encoder import AudioEncoder
 from cascade_equivalence.models.speech_llm.audio_tower import AudioTower
 from cascade_equivalence.models.speech_llm.settings import tower_config
+from cascade_equivalence.models.transcription.alignment import Aligner
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.provider import Provider, open_provider
 

@@ -131,6 +131,8 @@ class Workload:
             ]
         if answering and study.mechanism.patching is not None:
             found += [partial(self._patching, model) for model in speech]
+        if answering and study.mechanism.attributions is not None:
+            found += [partial(self._attributions, model) for model in speech]
         return found
 
     def _preflight(self, model: str) -> Work:
@@ -266,6 +268,18 @@ class Workload:
             seconds += pairs * readings * (self._beside + self._reading(model, task, heard=False))
         models = stages.opened_models.weights(study, model)
         return self._work("patch_states", model, len(patching.tasks), rows, models, seconds)
+
+    def _attributions(self, model: str) -> Work:
+        study, attributions, rows, seconds = self.study, stages.attributions.settings(self.study), 0, 0.0
+        for task in attributions.tasks:
+            words = ceil(self.spoken[task].letters / self.figures.network.letters_per_token)
+            asked = min(attributions.per_task, self.spoken[task].items) * (1 + words)
+            rows += asked * (stages.attributions.HEARINGS + stages.attributions.READINGS)
+            heard = self._hearing(task) + self._reading(model, task, heard=True) + self._beside
+            read = self._reading(model, task, heard=False) + self._beside
+            seconds += asked * (stages.attributions.HEARINGS * heard + stages.attributions.READINGS * read)
+        models = [*stages.opened_models.weights(study, model), stages.attributions.timing(study)]
+        return self._work("attribute_words", model, len(attributions.tasks), rows, models, seconds)
 
     # -- parts --------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from cascade_equivalence.mechanism.utterances import hash_rank
 KEY = ("id", "voice")
 
 
-def read_texts(system: SystemSpec, label_words: Mapping[str, str], heard: Sequence[str | Path]) -> pl.DataFrame:
+def read_texts(system: SystemSpec, label_words: Mapping[str, str], heard: Sequence[Path] | Sequence[str]) -> pl.DataFrame:
     """What a system reads: id, voice, text.
 
     Args:

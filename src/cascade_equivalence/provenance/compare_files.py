@@ -34,7 +34,7 @@ IDENTITY = (
 )
 SOURCES = ("asr", "llm", "transcript")
 """They tell rows apart where there is no system, as in some rows of a long table; of a system they are a property."""
-ROW_KEYS = ("concept", "variant", "positions", "layer", "arm", "id", "voice", "source_id", "target_id")
+ROW_KEYS = ("concept", "variant", "positions", "layer", "arm", "id", "voice", "source_id", "target_id", "place")
 SECONDS = "seconds"
 MEASURED: dict[str, Collection[str]] = {
     "tables/times.csv": costs_table.MEASURED,
@@ -219,9 +219,9 @@ COMPARISONS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
     ),
     "rows": (
         compare_rows,
-        (
-            *("answers/**/*.parquet", "transcripts/**/*.parquet", "voice/**/*.parquet"),
-            *("erasure/**/*.parquet", "patching/**/*.parquet", "conflict/**/*.parquet"),
+        tuple(
+            f"{name}/**/*.parquet"
+            for name in ("answers", "transcripts", "voice", "erasure", "patching", "conflict", "attributions")
         ),
     ),
 }

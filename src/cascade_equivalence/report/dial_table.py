@@ -99,12 +99,12 @@ def _of_setting(setting: Setting, results: "Results") -> Iterator[dict[str, Any]
     for row in probes.iter_rows(named=True):
         about = {"measure": PROBE, "of": PITCH, "layer": row["layer"]}
         yield about | _value(row, "value") | {"beside": row["shuffled"], "reason": row["reason"]}
-    yield from _erased(setting, *results.erasure)
+    yield from erased(setting.model, *results.erasure)
 
 
-def _erased(setting: Setting, erasure: pl.DataFrame, controls: pl.DataFrame) -> Iterator[dict[str, Any]]:
+def erased(model: str, erasure: pl.DataFrame, controls: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """The fall of accuracy from audio without each concept of the sound, beside that without drawn directions."""
-    mine = erasure.filter(model=setting.model, arm=HEARD)
+    mine = erasure.filter(model=model, arm=HEARD)
     if not mine.height:
         return
     variant = LINEAR if LINEAR in mine["variant"] else AFFINE
@@ -112,7 +112,7 @@ def _erased(setting: Setting, erasure: pl.DataFrame, controls: pl.DataFrame) -> 
     drawn = controls.filter(
         pl.col("control").is_in(DRAWN),
         pl.col("other_model").is_null(),
-        model=setting.model,
+        model=model,
         arm=HEARD,
         variant=variant,
         measure=ACCURACY,

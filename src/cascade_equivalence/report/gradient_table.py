@@ -53,17 +53,8 @@ def frame(surplus: pl.DataFrame, agreement: pl.DataFrame, cascades: Collection[s
         agreement: Tidy agreement table.
         cascades: Systems that read a recogniser's transcript.
     """
-    shares = {row["task"]: _share(row) for row in surplus.iter_rows(named=True)}
-    # A pair that is written the other way round is the same pair.
-    turned = agreement.rename(TURNED).select(agreement.columns)
-    own = pl.concat([agreement, turned]).filter(
-        pl.col("system_kind").is_in(HEARING),
-        pl.col("reference").is_in(list(cascades)),
-        pl.col("task").is_in(list(shares)),
-        pl.col("kappa").is_not_null(),
-        condition=CLEAN,
-        match="exact",
-    )
+    shares = {row["task"]: share(row) for row in surplus.iter_rows(named=True)}
+    own = own_pairs(agreement, cascades).filter(pl.col("task").is_in(list(shares)))
     rows: list[dict[str, Any]] = []
     for (system, reference), part in own.group_by("system", "reference", maintain_order=True):
         points = [
@@ -77,7 +68,26 @@ def frame(surplus: pl.DataFrame, agreement: pl.DataFrame, cascades: Collection[s
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def _share(row: dict[str, Any]) -> dict[str, float | None]:
+def own_pairs(agreement: pl.DataFrame, cascades: Collection[str]) -> pl.DataFrame:
+    """Rows of speech LLMs beside the cascades with their LLMs on clean speech, where there is a kappa.
+
+    Args:
+        agreement: Tidy agreement table.
+        cascades: Systems that read a recogniser's transcript.
+    """
+    # A pair that is written the other way round is the same pair.
+    turned = agreement.rename(TURNED).select(agreement.columns)
+    return pl.concat([agreement, turned]).filter(
+        pl.col("system_kind").is_in(HEARING),
+        pl.col("reference").is_in(list(cascades)),
+        pl.col("kappa").is_not_null(),
+        condition=CLEAN,
+        match="exact",
+    )
+
+
+def share(row: dict[str, Any]) -> dict[str, float | None]:
+    """What the voice tells of a task's label, as a share of all there is to know of it, from its row of the surplus."""
     ends = ("", "_low", "_high")
     known = row["h_y"] and row["surplus"] is not None
     return {
@@ -161,9 +171,13 @@ def _build(results: "Results") -> pl.DataFrame:
 
 def planned(study: "PlannedStudy") -> bool:
     """Where what the voice tells is measured, of systems that hear it."""
+    return bool(study.config.surplus.tasks) and hears_beside(study)
+
+
+def hears_beside(study: "PlannedStudy") -> bool:
+    """Whether a system that hears may stand beside another."""
     known = study.config.definitions.systems
-    hears = any(known[name].kind in HEARING for name in study.config.systems)
-    return bool(study.config.surplus.tasks) and hears and bool(study.config.pairs)
+    return bool(study.config.pairs) and any(known[name].kind in HEARING for name in study.config.systems)
 
 
 TABLE = Table(

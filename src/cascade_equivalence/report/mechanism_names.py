@@ -37,6 +37,7 @@ class MechanismFiles:
         patching: What states of a model carry over on a task.
         conflict: What a system answers where what it hears and what is typed disagree; nothing is opened for it.
         similarity: How alike what a model hears is to what it reads.
+        attributions: What each word is to the answers of a model on a task.
     """
 
     probes: Sequence[Path] = field(default=())
@@ -46,6 +47,7 @@ class MechanismFiles:
     patching: Sequence[Path] = field(default=())
     conflict: Sequence[Path] = field(default=())
     similarity: Sequence[Path] = field(default=())
+    attributions: Sequence[Path] = field(default=())
 
     @classmethod
     def of(cls, files: Mapping[str, Iterable[str]]) -> Self:

@@ -1,6 +1,7 @@
 """The tables of the package, in a reader's order. A new one is a file beside this one and a line here."""
 
 from cascade_equivalence.report import (
+    attributions_table,
     conflict_table,
     degraded_table,
     dial_table,
@@ -10,6 +11,7 @@ from cascade_equivalence.report import (
     gradient_table,
     groupings_table,
     indices_table,
+    kappa_loss_table,
     lens_ranks_table,
     numbers_table,
     patching_table,
@@ -68,6 +70,8 @@ OWN: tuple[Table, ...] = (
     conflict_table.TABLE,
     tone_table.TABLE,
     similarity_table.TABLE,
+    attributions_table.TABLE,
+    kappa_loss_table.TABLE,
     dial_trends.TABLE,
     dial_table.TABLE,
     numbers_table.TABLE,

@@ -9,6 +9,7 @@ from cascade_equivalence.stages import (
     agree,
     answer,
     api,
+    attributions,
     conflict,
     connector,
     erasers,

@@ -14,7 +14,17 @@ from cascade_equivalence.config.spoken import recorded_voices
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
-from cascade_equivalence.stages import conflict, erasers, erasure, lens, opened_models, patching, probes, similarity
+from cascade_equivalence.stages import (
+    attributions,
+    conflict,
+    erasers,
+    erasure,
+    lens,
+    opened_models,
+    patching,
+    probes,
+    similarity,
+)
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
@@ -28,7 +38,12 @@ SHOW_PAPER = ("compare_with_paper", "write_report")
 """Scripts that show the paper's numbers."""
 
 
-EXPERIMENTS = {"conflict": conflict, "patching": patching, "similarity": similarity}
+EXPERIMENTS = {
+    "conflict": conflict,
+    "patching": patching,
+    "similarity": similarity,
+    "attributions": attributions,
+}
 """Stages whose files a table is made of, by what ``MechanismFiles`` calls them; none of a study that has them off."""
 
 

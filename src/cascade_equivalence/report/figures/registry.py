@@ -6,6 +6,7 @@ from cascade_equivalence.report.figures.dial import DIAL
 from cascade_equivalence.report.figures.erasure import ERASURE
 from cascade_equivalence.report.figures.figure import Figure
 from cascade_equivalence.report.figures.gradient import GRADIENT
+from cascade_equivalence.report.figures.kappa_loss import KAPPA_LOSS
 from cascade_equivalence.report.figures.lens import LENS
 from cascade_equivalence.report.figures.noise import NOISE
 from cascade_equivalence.report.figures.overlap import OVERLAP
@@ -26,4 +27,5 @@ OWN: tuple[Figure, ...] = (
     PATCHING,
     SIMILARITY,
     DIAL,
+    KAPPA_LOSS,
 )
