@@ -13,7 +13,7 @@ from cascade_equivalence.mechanism.utterances import hash_rank
 KEY = ("id", "voice")
 
 
-def read_texts(system: SystemSpec, label_words: Mapping[str, str], heard: Sequence[Path] | Sequence[str]) -> pl.DataFrame:
+def read_texts(system: SystemSpec, label_words: Mapping[str, str], heard: Sequence[Path | str]) -> pl.DataFrame:
     """What a system reads: id, voice, text.
 
     Args:
@@ -25,7 +25,7 @@ def read_texts(system: SystemSpec, label_words: Mapping[str, str], heard: Sequen
         StudyError: Transcripts and tags are not of the same clips.
     """
     if not isinstance(system, AugmentedSpec):
-        return pl.read_parquet(list(heard))
+        return pl.read_parquet([str(path) for path in heard])
     transcripts, tags = map(pl.read_parquet, heard)
     return with_voice(transcripts.select(*KEY, "text"), tags, system, label_words)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
     from cascade_equivalence.report.shown import PlannedStudy
 
-Value = tuple[float, float | None, float | None]
+WithEnds = tuple[float, float | None, float | None]
 """A measure with the ends of its interval."""
 Place = tuple[str | None, str | None]
 """Of what a measure is: the model and the task; None where it is the same for all."""
@@ -55,14 +55,14 @@ class Measure(NamedTuple):
     """
 
     title: str
-    read: "Callable[[Results], dict[Place, Value]]"
+    read: "Callable[[Results], dict[Place, WithEnds]]"
 
 
 def frame(
     agreement: pl.DataFrame,
     cascades: Sequence[str],
     models: Mapping[str, str],
-    values: Mapping[str, Mapping[Place, Value]],
+    values: Mapping[str, Mapping[Place, WithEnds]],
 ) -> pl.DataFrame:
     """One row a measure, speech LLM with the cascade that has its LLM, and task.
 
@@ -132,7 +132,7 @@ def _slope(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
 # -- measures ---------------------------------------------------------------------------------------------------------
 
 
-def _read(rows: pl.DataFrame, name: str, *, of_task: bool = True) -> dict[Place, Value]:
+def _read(rows: pl.DataFrame, name: str, *, of_task: bool = True) -> dict[Place, WithEnds]:
     return {
         (row["model"], row["task"] if of_task else None): (row[name], row[f"{name}_low"], row[f"{name}_high"])
         for row in rows.iter_rows(named=True)
@@ -140,8 +140,8 @@ def _read(rows: pl.DataFrame, name: str, *, of_task: bool = True) -> dict[Place,
     }
 
 
-def _surplus(results: "Results") -> dict[Place, Value]:
-    found: dict[Place, Value] = {}
+def _surplus(results: "Results") -> dict[Place, WithEnds]:
+    found: dict[Place, WithEnds] = {}
     for row in results["surplus"].iter_rows(named=True):
         value, low, high = share(row).values()
         if value is not None:
@@ -149,20 +149,20 @@ def _surplus(results: "Results") -> dict[Place, Value]:
     return found
 
 
-def _patching(results: "Results") -> dict[Place, Value]:
+def _patching(results: "Results") -> dict[Place, WithEnds]:
     """At the first layer at which states that were read carry over half of the answer."""
     rows = results["patching"].filter(pl.col("read") >= HALF, positions="behind").sort("layer", maintain_order=True)
     return _read(rows.unique(["model", "task"], keep="first", maintain_order=True), "difference")
 
 
-def _pitch(results: "Results") -> dict[Place, Value]:
+def _pitch(results: "Results") -> dict[Place, WithEnds]:
     """At the last layer that was opened."""
     rows = results["probes"].filter(~pl.col("untrained"), probe=PITCH).sort("layer", maintain_order=True)
     return _read(rows.with_columns(task=None).unique("model", keep="last", maintain_order=True), "value", of_task=False)
 
 
-def _erasure(results: "Results") -> dict[Place, Value]:
-    found: dict[Place, Value] = {}
+def _erasure(results: "Results") -> dict[Place, WithEnds]:
+    found: dict[Place, WithEnds] = {}
     for model in results.erasure[0]["model"].unique(maintain_order=True):
         for row in erased(model, *results.erasure):
             value, low, high = (row[f"value{end}"] for end in ENDS)
@@ -206,7 +206,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
     return Display(
         name="kappa_loss",
         title="Disagreement with the own cascade against each measure of what is heard",
-        columns=["Measure", "Speech LLM", "Its cascade", "Task", f"Value [{confidence:.0%}]", LOSS, "Slope"],
+        columns=["Measure", "Speech LLM", "Its cascade", "Task", f"WithEnds [{confidence:.0%}]", LOSS, "Slope"],
         rows=rows,
         remarks=[
             f"If agreement tells the mechanism, {LOSS} goes with what else shows that the voice is heard: up with "
