@@ -162,8 +162,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "clip by clip.",
             "Where the speech LLM falls by more than the cascade, but not by more than the one with errors added, the "
             "robustness is the recogniser's: another system that hears as badly falls as far.",
-            "Errors are added at places drawn from all clips; a recogniser in noise errs on some "
-            "clips more than on others.",
+            "Errors are added on the clips on which the speech LLM's own transcription has more of them, in its kinds; "
+            "which words are wrong, and what stands in their place, is drawn.",
         ],
         text_columns=5,
     )
