@@ -82,7 +82,11 @@ def written(folder: Path, system: str, answerer: Answerer, mode: str = "generate
 def test_who_is_followed_is_found(tmp_path: Path, name: str, mode: str) -> None:
     answerer, dominance = ANSWERERS[name]
     files = [written(tmp_path, "ears", answerer, mode), written(tmp_path, "cascade", ANSWERERS["typed"][0], mode)]
-    (row,) = frame(files, [("ears", "cascade", "exact")], STATISTICS).iter_rows(named=True)
+    found = frame(files, [("ears", "cascade", "exact")], STATISTICS)
+    row, *orders = found.iter_rows(named=True)
+    assert [row["variant"], *(each["variant"] for each in orders)] == ["all", "1", "2"]
+    alone = [each["system_dominance"] for each in orders]
+    assert alone == ([0, 1] if name == "first" else [dominance] * 2)
     assert row["system_dominance"] == pytest.approx(dominance) and row["reference_dominance"] == 1
     assert row["difference"] == pytest.approx(dominance - 1)
     assert row["system_dominance_low"] <= dominance <= row["system_dominance_high"]
@@ -96,7 +100,7 @@ def test_who_is_followed_is_found(tmp_path: Path, name: str, mode: str) -> None:
 
 def test_who_follows_neither_has_no_dominance(tmp_path: Path) -> None:
     files = [written(tmp_path, "ears", lambda _: "purple"), written(tmp_path, "cascade", ANSWERERS["heard"][0])]
-    (row,) = frame(files, [("ears", "cascade", "exact")], STATISTICS).iter_rows(named=True)
+    row, *_ = frame(files, [("ears", "cascade", "exact")], STATISTICS).iter_rows(named=True)
     assert row["system_dominance"] is None and row["difference"] is None and row["reason"]
     assert row["system_typed"] == row["system_heard"] == 0
 

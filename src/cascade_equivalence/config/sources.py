@@ -86,7 +86,8 @@ class DegradedSource(Closed):
     asr: Name = Field(description="Whose transcripts: a recogniser of the study, or `oracle` for the spoken text.")
     reference: Name = Field(
         description="Whose word error rate is reached, in each task and condition: a speech LLM's own transcription, "
-        "say. The errors that are added are of its kinds, in its proportions; a rate that is higher already stays."
+        "say. The errors that are added are of its kinds, on the clips on which it errs more; a rate that is higher "
+        "already stays."
     )
     tolerance: PositiveFloat = Field(
         default=0.002, le=0.1, description="How far the word error rate may end from the reference's."

@@ -24,20 +24,23 @@ SCHEMA: Schema = {
     **dict.fromkeys(SIDES, pl.String),
     "match": pl.String,
     "task": pl.String,
+    "variant": pl.String,
     "prompts": pl.Int64,
     "groups": pl.Int64,
     **{f"{side}_{name}": pl.Float64 for side in SIDES for name in ("typed", "heard")},
     **{key: kind for name in NUMBERS for key, kind in estimate_schema(name).items()},
     "reason": pl.String,
 }
-"""Speech LLM x cascade x task. ``typed``, ``heard``: share of prompts answered with the label of the text that is
-typed, and of the one that is heard; ``dominance``: the first among those answered with either; ``difference``: the
-speech LLM's minus the cascade's; ``log_odds``: of the typed text's label against the heard one's, in nats, a mean."""
+"""Speech LLM x cascade x task x wording (``variant``: its place in the config from 1 on, or ``all``). ``typed``,
+``heard``: share of prompts answered with the label of the text that is typed, and of the one that is heard;
+``dominance``: the first among those answered with either; ``difference``: the speech LLM's minus the cascade's;
+``log_odds``: of the typed text's label against the heard one's, in nats, a mean."""
+ALL = "all"
 NEITHER = "no prompt was answered with the label of either text"
 
 
 def frame(files: Iterable[Path], pairs: Iterable[tuple[str, str, str]], statistics: StatisticsConfig) -> pl.DataFrame:
-    """One row a speech LLM, cascade and task.
+    """One row a speech LLM, cascade, task and wording, and one over all wordings.
 
     Args:
         files: What ``nodes.conflict`` wrote, of a system and task each.
@@ -49,8 +52,12 @@ def frame(files: Iterable[Path], pairs: Iterable[tuple[str, str, str]], statisti
     for system, reference, match in pairs:
         for task in in_order({task for name, task in found if name == system and (reference, task) in found}):
             both = {"system": found[system, task], "reference": found[reference, task]}
-            row = {"system": system, "reference": reference, "match": match, "task": task}
-            rows.append(row | _compared(both, statistics.confidence))
+            wordings = both["system"]["variant"].unique().sort().to_list()
+            for variant in (None, *(wordings if len(wordings) > 1 else ())):
+                shown = ALL if variant is None else str(variant + 1)
+                row = {"system": system, "reference": reference, "match": match, "task": task, "variant": shown}
+                part = both if variant is None else {side: each.filter(variant=variant) for side, each in both.items()}
+                rows.append(row | _compared(part, statistics.confidence))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -96,6 +103,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             row["reference"],
             row["match"],
             task_title(row["task"]),
+            row["variant"],
             *(" / ".join(percent(row[f"{side}_{name}"]) for name in ("typed", "heard")) for side in SIDES),
             *(_cell(row, f"{side}_dominance") for side in SIDES),
             _cell(row, "difference", signed=True),
@@ -112,6 +120,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "Cascade",
             "Match",
             "Task",
+            "Wording",
             "Typed / heard %, speech LLM",
             "Typed / heard %, cascade",
             f"Text dominance, speech LLM [{confidence:.0%}]",
@@ -127,9 +136,10 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "config: the speech LLM hears the one, the cascade reads its transcript; the text of the other is typed. "
             "Text dominance: of the prompts answered with the label of either, the share answered with that of the "
             "typed text. Log-odds: of the typed text's label against the heard one's, in nats, a mean over prompts.",
-            "A system that gives one answer to everything has 0.5, and so has one that follows whichever comes first.",
+            "A system that gives one answer to everything has 0.5, and over both orders so has one that "
+            "follows whichever comes last: the wordings by themselves show it (their places are those of the config).",
         ],
-        text_columns=4,
+        text_columns=5,
     )
 
 

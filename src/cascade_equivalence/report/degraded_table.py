@@ -160,10 +160,10 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "those of that cascade with word errors added to what its recogniser writes until they are as many as the "
             "speech LLM's, in clean speech and in noise alike. Differences are between changes of accuracy, in points, "
             "clip by clip.",
-            "Where the speech LLM falls by more than the cascade, but not by more than the one with errors added, the "
-            "robustness is the recogniser's: another system that hears as badly falls as far.",
-            "Errors are added at places drawn from all clips; a recogniser in noise errs on some "
-            "clips more than on others.",
+            "A speech LLM that falls by more than the cascade, but as the one with errors added, lacks no more than a "
+            "good recogniser: the robustness is that one's. An interval that holds 0 is no proof that both fall alike.",
+            "Errors are added on the clips on which the speech LLM's own transcription has more of them, in its kinds; "
+            "which words are wrong, and what stands in their place, is drawn.",
         ],
         text_columns=5,
     )

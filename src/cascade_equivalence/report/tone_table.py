@@ -60,7 +60,8 @@ def frame(
         words = true.get(spec.model) if isinstance(spec, E2ESpec) else None
         for task in outline.ordered_tasks() if words else ():
             nodes = [NodeFile(str(name), task, CLEAN) for name in (system, words)]
-            if not labels.get(task) or TASKS[task].text_sufficient or not all(node in answers for node in nodes):
+            there = task in items and all(node in answers for node in nodes)
+            if not labels.get(task) or TASKS[task].text_sufficient or not there:
                 continue
             texts = dict(items[task].select("id", "text").iter_rows())
             heard, read = (answers[node] for node in nodes)

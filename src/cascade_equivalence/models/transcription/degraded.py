@@ -1,4 +1,7 @@
-"""Transcripts with word errors added, until they have as many as those of another recogniser of the same clips."""
+"""Transcripts with word errors added, until they have as many as those of another recogniser of the same clips.
+
+Errors are added on the clips on which the other one errs more, so that they lie as close together as its own do.
+"""
 
 import random
 from collections.abc import Sequence
@@ -12,7 +15,7 @@ from cascade_equivalence.models.transcription.transcript import Transcript
 from cascade_equivalence.models.transcription.words import EDITS, word_edits
 
 SUBSTITUTED, DELETED, INSERTED = EDITS
-ROUNDS = 400
+ROUNDS = 60
 """Rounds without a new error after which no more are sought."""
 _MARKS = ".,;:!?\"'()[]"
 
@@ -38,11 +41,12 @@ def degraded_transcripts(
     if not own.select(key).equals(other.select(key)) or own.height != len(said):
         raise StudyError(f"{transcripts} and {reference} are not of the same clips: run both again")
     kinds = {kind: int(other[kind].sum()) for kind in EDITS}
-    words, wanted = int(own["reference_words"].sum()), int(other["word_errors"].sum())
+    words, errors = int(own["reference_words"].sum()), other["word_errors"].to_list()
     draw = random.Random(f"{source.seed}/{place}")  # noqa: S311 - a reproducible draw, no secret
-    texts = with_errors(said, own["text"].to_list(), wanted, kinds, draw)
+    texts = with_errors(said, own["text"].to_list(), errors, kinds, draw)
     found = sum(each.errors for each in word_edits(said, texts))
     # One that errs more already is left as it is.
+    wanted = sum(errors)
     if found < wanted - source.tolerance * words:
         raise StudyError(
             f"models.{name}.source: with all errors that could be added to {place}, {found} of {words} words are wrong "
@@ -52,14 +56,14 @@ def degraded_transcripts(
 
 
 def with_errors(
-    said: Sequence[str], texts: Sequence[str], wanted: int, kinds: dict[str, int], draw: random.Random
+    said: Sequence[str], texts: Sequence[str], errors: Sequence[int], kinds: dict[str, int], draw: random.Random
 ) -> list[str]:
-    """Add errors one by one, each at a place drawn from all clips, and keep those that count as exactly one more.
+    """Add errors one by one, on the clips on which the reference errs more, and keep those that count as one more.
 
     Args:
         said: What was spoken.
         texts: Transcripts, in the same order.
-        wanted: Word errors that all of them together are to have.
+        errors: Word errors of the reference on each clip: so many are there in the end, over all clips.
         kinds: How many of each of ``EDITS`` to take for a pattern.
         draw: Draws kinds, clips, places and words; what is written is drawn from the transcripts as they are.
 
@@ -68,29 +72,33 @@ def with_errors(
     """
     rows = [text.split() for text in texts]
     counts = [each.errors for each in word_edits(said, texts)]
-    lacking = wanted - sum(counts)
+    lacking = sum(errors) - sum(counts)
     known = [bare for row in rows for word in row if (bare := word.strip(_MARKS).lower())]
     left = _quota(kinds, lacking)
-    idle = 0
-    while lacking > 0 and known and idle < ROUNDS:
-        # Of many clips one error each is tried at a time: to count them is what takes time.
-        places = draw.sample(range(len(rows)), min(lacking, len(rows)))
+    # Where the reference errs less on some clips, not all that it errs more on others is wanted.
+    clips = [row for row, (theirs, own) in enumerate(zip(errors, counts, strict=True)) for _ in range(theirs - own)]
+    draw.shuffle(clips)
+    del clips[max(0, lacking) :]
+    idle, elsewhere = 0, False
+    while clips and known and idle < ROUNDS:
+        # Of each clip one error is tried at a time: to count them is what takes time.
         tried = []
-        for place in places:
-            kind = draw.choices(EDITS, [left[each] for each in EDITS])[0] if any(left.values()) else INSERTED
+        for place in dict.fromkeys(clips):
+            kind = draw.choices(EDITS, [left[each] for each in EDITS])[0]
             if (row := _edited(rows[place], kind, known, draw)) is not None:
                 tried.append((place, kind, row))
         found = word_edits([said[place] for place, _, _ in tried], [" ".join(row) for _, _, row in tried])
         idle += 1
         for (place, kind, row), edits in zip(tried, found, strict=True):
-            if edits.errors == counts[place] + 1 and lacking > 0 and left[kind] > 0:
+            if edits.errors == counts[place] + 1 and left[kind] > 0:
                 rows[place], counts[place] = row, edits.errors
                 left[kind] -= 1
-                lacking -= 1
+                clips.remove(place)
                 idle = 0
-        if idle == ROUNDS // 2:
-            # What cannot be left out any more is added instead.
-            left = {SUBSTITUTED: 0, DELETED: 0, INSERTED: lacking}
+        if idle == ROUNDS // 2 or elsewhere:
+            # What cannot be wrong there any more is added somewhere else.
+            elsewhere, left = True, {SUBSTITUTED: 0, DELETED: 0, INSERTED: len(clips)}
+            clips = draw.choices(range(len(rows)), k=len(clips))
     return [" ".join(row) if row != text.split() else text for row, text in zip(rows, texts, strict=True)]
 
 
