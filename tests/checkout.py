@@ -91,6 +91,7 @@ def opened_config(models: Path) -> Config:
         "erasure": {"tasks": ["sst2"], "per_task": 4, "concepts": ["proxy", "ctc"], "seeds": 2},
         "patching": {"tasks": ["ag_news"], "per_task": 4},
         "similarity": {},
+        "curved": {"epochs": 5, "shuffles": 1},
     }
     return study
 

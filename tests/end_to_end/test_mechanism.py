@@ -76,6 +76,12 @@ def test_what_is_heard_is_set_beside_what_is_read(results: Path) -> None:
     assert (results / "figures" / "similarity.svg").stat().st_size > 0
 
 
+def test_erasing_has_a_cost_and_curved_probes_are_told(results: Path) -> None:
+    losses, curved = table(results, "erasure_loss"), table(results, "curved")
+    assert set(losses["concept"]) == {"proxy", "ctc"} and losses["loss_change"].null_count() == 0
+    assert set(curved["target"]) == {"voice", "manner", "pitch", "energy"}
+
+
 def test_every_condition_is_answered(results: Path) -> None:
     drawn = {f"{control}{draw}" for control in ("random", "principal") for draw in range(2)}
     for concept, variants in (("none", {"none"}), ("proxy", {"linear", "affine"}), ("ctc", {"linear", "affine"})):

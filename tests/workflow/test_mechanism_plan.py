@@ -51,6 +51,7 @@ def expected(concepts: tuple[str, ...], untrained: bool = True) -> set[Job]:
         *(("answer_erased", "speech-a", concept, "sst2") for concept in ("none", *concepts)),
         ("patch_states", "speech-a", "ag_news"),
         ("compare_hearing", "speech-a"),
+        *(("probe_curved", model, layer) for model, layers in LAYERS.items() for layer in layers),
     }
 
 
@@ -64,8 +65,8 @@ def test_the_whole_plan(finished: Checkout, opened: Config) -> None:
 
 
 def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config) -> None:
-    opened["mechanism"] |= {"untrained": False, "erasure": None, "patching": None, "similarity": None}
-    gone = ("layer_moments", "fit_erasers", "answer_erased", "patch_states", "compare_hearing")
+    opened["mechanism"] |= {"untrained": False, "erasure": None, "patching": None, "similarity": None, "curved": None}
+    gone = ("layer_moments", "fit_erasers", "answer_erased", "patch_states", "compare_hearing", "probe_curved")
     wanted = {job for job in expected((), untrained=False) if not job[0].startswith(gone)}
     assert mechanism(jobs(finished, opened)) == wanted
     opened["mechanism"] = None

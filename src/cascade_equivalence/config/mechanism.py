@@ -142,6 +142,12 @@ class ErasureConfig(Closed):
     text_arm: bool = Field(default=True, description="Also erase while the model reads the true text, as a control.")
     shrinkage: bool = Field(default=True, description="Shrink the covariance: optimally, linearly (arXiv:1308.2608).")
     tolerance: PositiveFloat = Field(default=0.01, description="Smallest singular value that counts (`svd_tol`).")
+    variance_share: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="Of concepts found by variance: share of it that the erased directions hold.",
+    )
     proxy_classes: PositiveInt | None = Field(
         default=None, description="Keep this many first words; by default every one that occurs twice."
     )
@@ -188,6 +194,17 @@ class SimilarityConfig(Closed):
     seed: NonNegativeInt = Field(default=0, description="Seed of the pairings.")
 
 
+class CurvedConfig(Closed):
+    """Probes with a hidden layer beside linear ones, before and after LEACE; of the utterances of `states`."""
+
+    hidden: PositiveInt = Field(default=32, description="Width of the hidden layer.")
+    folds: Annotated[int, Field(ge=2)] = Field(default=5, description="Folds of whole texts, each judged once.")
+    epochs: PositiveInt = Field(default=200, description="Most passes over the training utterances.")
+    patience: PositiveInt = Field(default=20, description="Passes without a better validation loss before it ends.")
+    shuffles: Draws = Field(default=5, description="Probes of shuffled labels beside each.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of folds, shuffles and weights.")
+
+
 class MechanismConfig(Closed):
     """Models to open, and how."""
 
@@ -206,4 +223,7 @@ class MechanismConfig(Closed):
     )
     similarity: SimilarityConfig | None = Field(
         default=None, description="How alike states are of the same words heard and read."
+    )
+    curved: CurvedConfig | None = Field(
+        default=None, description="What probes that are not linear read, before and after a concept is erased."
     )

@@ -36,6 +36,7 @@ class MechanismFiles:
         erasure: Answers of a model without a concept to a task.
         patching: What states of a model carry over on a task.
         similarity: How alike what a model hears is to what it reads.
+        curved: What probes that are not linear read of a model and layer.
     """
 
     probes: Sequence[Path] = field(default=())
@@ -44,6 +45,7 @@ class MechanismFiles:
     erasure: Sequence[Path] = field(default=())
     patching: Sequence[Path] = field(default=())
     similarity: Sequence[Path] = field(default=())
+    curved: Sequence[Path] = field(default=())
 
     @classmethod
     def of(cls, files: Mapping[str, Iterable[str]]) -> Self:

@@ -1,6 +1,7 @@
 """The tables of the package, in a reader's order. A new one is a file beside this one and a line here."""
 
 from cascade_equivalence.report import (
+    curved_table,
     dial_table,
     dial_trends,
     equivalence_table,
@@ -9,6 +10,7 @@ from cascade_equivalence.report import (
     groupings_table,
     indices_table,
     lens_ranks_table,
+    loss_table,
     numbers_table,
     patching_table,
     power_table,
@@ -58,6 +60,8 @@ OWN: tuple[Table, ...] = (
     ERASERS_TABLE,
     patching_table.TABLE,
     similarity_table.TABLE,
+    loss_table.TABLE,
+    curved_table.TABLE,
     dial_trends.TABLE,
     dial_table.TABLE,
     numbers_table.TABLE,

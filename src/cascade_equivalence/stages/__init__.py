@@ -10,6 +10,7 @@ from cascade_equivalence.stages import (
     answer,
     api,
     connector,
+    curved,
     erasers,
     erasure,
     imported,

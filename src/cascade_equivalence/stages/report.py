@@ -12,7 +12,7 @@ from cascade_equivalence.config.dial import dials
 from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
-from cascade_equivalence.stages import erasers, erasure, lens, opened_models, patching, probes, similarity
+from cascade_equivalence.stages import curved, erasers, erasure, lens, opened_models, patching, probes, similarity
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
@@ -35,6 +35,7 @@ def mechanism_files(study: Study) -> dict[str, list[str]]:
         "erasure": [],
         "patching": [],
         "similarity": [],
+        "curved": [],
     }
     if study.config.mechanism is None:
         return files
@@ -47,6 +48,7 @@ def mechanism_files(study: Study) -> dict[str, list[str]]:
     files["lens"] = [lens.file(study, model, layer) for model in speech for layer in opened_models.layers(study, model)]
     files["patching"] = patching.all_files(study)
     files["similarity"] = similarity.all_files(study)
+    files["curved"] = curved.all_files(study)
     if study.mechanism.erasure is not None:
         files["erasers"] = [
             erasers.summary(study, name, concept) for name in speech for concept in erasure.concepts(study)[1:]
