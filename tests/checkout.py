@@ -94,6 +94,7 @@ def opened_config(models: Path) -> Config:
         "patching": {"tasks": ["ag_news"], "per_task": 4},
         "similarity": {},
         "attributions": {"tasks": ["sst2"], "per_task": 2, "asr": "whisper-a"},
+        "curved": {"epochs": 5, "shuffles": 1},
     }
     return study
 

@@ -97,6 +97,12 @@ def test_words_are_taken_out_of_what_is_heard_and_read(results: Path) -> None:
     assert found["words"] == words.height and found["items"] == words["id"].n_unique()
 
 
+def test_erasing_has_a_cost_and_curved_probes_are_told(results: Path) -> None:
+    losses, curved = table(results, "erasure_loss"), table(results, "curved")
+    assert set(losses["concept"]) == {"proxy", "ctc"} and losses["loss_change"].null_count() == 0
+    assert set(curved["target"]) == {"voice", "manner", "pitch", "energy"}
+
+
 def test_every_condition_is_answered(results: Path) -> None:
     drawn = {f"{control}{draw}" for control in ("random", "principal") for draw in range(2)}
     for concept, variants in (("none", {"none"}), ("proxy", {"linear", "affine"}), ("ctc", {"linear", "affine"})):

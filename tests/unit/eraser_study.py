@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from cascade_equivalence.config.mechanism import ErasureConfig
+from cascade_equivalence.config.names import CONCEPTS
 from cascade_equivalence.mechanism.concepts import proxy
 from cascade_equivalence.mechanism.ctc import CtcProbe
 from cascade_equivalence.mechanism.eraser_files import read_erasers
@@ -25,6 +26,8 @@ ALPHABET = "abcdefg "
 WORDS = ["bad", "cab", "dead", "face", "feed", "bead", "egg", "gag"]
 WIDTH = 40
 CONFIG = ErasureConfig(seeds=5)
+READS = [name for name, concept in CONCEPTS.items() if concept.reads]
+"""Concepts that take what is read, of which this study has nothing."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def write_study(folder: Path, texts: Sequence[str], width: int = WIDTH, layers: 
             "split": split,
             "energy_db": energy,
             "log_f0": pitch,
+            "voice": [f"v{row // 2 % 3}" for row in range(count)],
         }
     )
     table = table.with_columns(log_f0=pl.when(pl.int_range(pl.len()) % 7 == 5).then(None).otherwise(pl.col("log_f0")))
@@ -99,6 +103,8 @@ def write_study(folder: Path, texts: Sequence[str], width: int = WIDTH, layers: 
                     states[:, 9 + WORDS.index(word)] += 6
                 states[:, 17] += energy[row]
                 states[:, 18] += 10 * pitch[row]
+                # Who speaks shows in two of the other dimensions.
+                states[:, -2:] += 3 * np.eye(3, 2)[row // 2 % 3]
                 writer.add(torch.from_numpy(states))
         measure_files(
             files[layer].states, folder / "index.parquet", folder / "utterances.parquet", files[layer].moments

@@ -25,7 +25,7 @@ TASKS = ("ag_news", "sst2", "trivia_qa")
 UTTERANCES, ITEMS = 50, 80
 RANKS = {"proxy": 40, "ctc": 30, "boc": 28, "acoustic": 2, "permuted": 40}
 CONTROLS = ("random", "principal")
-MATCHED = tuple(name for name, concept in CONCEPTS.items() if concept.matched)
+MATCHED = tuple(name for name, concept in CONCEPTS.items() if concept.matched and concept.kind != "subspace")
 SURVIVAL = {
     ("proxy", "linear", "audio"): 0.05,
     ("proxy", "affine", "audio"): 0.1,
@@ -236,6 +236,7 @@ def _erased(model: str, concept: str, variant: str, arm: str, task: str, world: 
             "correct": parsed == gold,
             "forced": pl.Series([None] * count if open_ended else forced.tolist(), dtype=pl.String),
             "forced_correct": pl.Series([None] * count if open_ended else (forced == gold).tolist(), dtype=pl.Boolean),
+            "loss": np.full(count, 0.5) if concept == "none" else lost + 0.6,
             "kl": np.zeros(count) if concept == "none" else lost * 2 + 0.01,
             "seconds": np.full(count, 0.1),
             "seen": items % 4 == 0,

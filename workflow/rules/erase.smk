@@ -37,6 +37,7 @@ if STUDY.config.mechanism and STUDY.config.mechanism.erasure:
                 probes=stages.probes.all_ctc(STUDY, model),
                 index=stages.states.index(STUDY, model),
                 utterances=stages.utterances.file(STUDY),
+                read=lambda wildcards, model=model: stages.erasers.read_means(STUDY, model, wildcards.concept),
             output:
                 erasers=[
                     stages.erasers.file(STUDY, model, "{concept}", layer)

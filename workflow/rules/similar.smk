@@ -12,6 +12,7 @@ if STUDY.config.mechanism:
             preflight=lambda wildcards: stages.preflight.files(STUDY, wildcards.model),
         output:
             similarity=f"{RESULTS}/similarity/{{model}}.json",
+            means=f"{RESULTS}/similarity/{{model}}.safetensors",
         log:
             f"{RESULTS}/logs/similarity/{{model}}.log",
         benchmark:

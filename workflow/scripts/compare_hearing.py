@@ -29,4 +29,5 @@ with node(snakemake) as study:
         dict(zip(layers, map(Path, given.states), strict=True)),
         Path(given.index),
         Path(snakemake.output.similarity),
+        Path(snakemake.output.means),
     )

@@ -30,4 +30,5 @@ with node(snakemake) as study:
         Path(given.index),
         study.erasure,
         Path(snakemake.output.summary).parent,
+        Path(given.read[0]) if given.read else None,
     )

@@ -6,7 +6,7 @@ from cascade_equivalence.config.check_models import model_problems
 from cascade_equivalence.config.elsewhere import endpoint_of
 from cascade_equivalence.config.explain import repeated, unknown
 from cascade_equivalence.config.mechanism import AttributionsConfig, MechanismConfig
-from cascade_equivalence.config.names import TASKS
+from cascade_equivalence.config.names import CONCEPTS, TASKS
 from cascade_equivalence.config.study import StudyConfig
 
 VoicesOf = Callable[[str], list[str]]
@@ -43,6 +43,12 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
     yield from repeated("mechanism.erasure.tasks", erasure.tasks)
     yield from repeated("mechanism.erasure.concepts", erasure.concepts)
     yield from repeated("mechanism.erasure.controls", erasure.controls)
+    for name in dict.fromkeys(erasure.concepts):
+        if CONCEPTS[name].reads and opened.similarity is None:
+            yield (
+                f"mechanism.erasure.concepts: {name!r} needs what the models read, too: add `similarity: {{}}` to "
+                "`mechanism`, or leave it out"
+            )
     if erasure.voice is not None:
         yield from _voice_problems("erasure.voice", [erasure.voice], erasure.tasks, voices_of)
 

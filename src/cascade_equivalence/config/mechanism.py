@@ -142,6 +142,12 @@ class ErasureConfig(Closed):
     text_arm: bool = Field(default=True, description="Also erase while the model reads the true text, as a control.")
     shrinkage: bool = Field(default=True, description="Shrink the covariance: optimally, linearly (arXiv:1308.2608).")
     tolerance: PositiveFloat = Field(default=0.01, description="Smallest singular value that counts (`svd_tol`).")
+    variance_share: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="Of concepts found by variance: share of it that the erased directions hold.",
+    )
     proxy_classes: PositiveInt | None = Field(
         default=None, description="Keep this many first words; by default every one that occurs twice."
     )
@@ -209,6 +215,17 @@ class AttributionsConfig(Closed):
     seed: NonNegativeInt = Field(default=0, description="Seed of the items, and of what they are held against.")
 
 
+class CurvedConfig(Closed):
+    """Probes with a hidden layer beside linear ones, before and after LEACE; of the utterances of `states`."""
+
+    hidden: PositiveInt = Field(default=32, description="Width of the hidden layer.")
+    folds: Annotated[int, Field(ge=2)] = Field(default=5, description="Folds of whole texts, each judged once.")
+    epochs: PositiveInt = Field(default=200, description="Most passes over the training utterances.")
+    patience: PositiveInt = Field(default=20, description="Passes without a better validation loss before it ends.")
+    shuffles: Draws = Field(default=5, description="Probes of shuffled labels beside each.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of folds, shuffles and weights.")
+
+
 class MechanismConfig(Closed):
     """Models to open, and how."""
 
@@ -236,3 +253,7 @@ class MechanismConfig(Closed):
         """The parts that are there, name tasks, and can be left out, by their keys."""
         parts = {name: getattr(self, name) for name in type(self).model_fields if name != "states"}
         return {name: part for name, part in parts.items() if hasattr(part, "tasks")}
+
+    curved: CurvedConfig | None = Field(
+        default=None, description="What probes that are not linear read, before and after a concept is erased."
+    )

@@ -24,7 +24,7 @@ FORMATS: "Registry[AnswerFormat]" = Registry("format of answers", home="cascade_
 CONCEPTS: "Registry[Concept]" = Registry("concept", home="cascade_equivalence.mechanism.concepts")
 """What can be erased."""
 ConceptName = Annotated[str, NameIn(CONCEPTS)]
-ConceptKind = Literal["text", "sound", "control"]
+ConceptKind = Literal["text", "sound", "control", "subspace"]
 # Three names with a sign between them still make the name of a folder.
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]

@@ -42,6 +42,25 @@ LabelsOf = Callable[["ProbedFrames", ErasureConfig], "FrameLabels"]
 """Makes labels of frames of what is open of a layer and the settings."""
 
 
+@dataclass(frozen=True)
+class Pooled:
+    """What a concept that is found by variance is found in: mean states of the utterances that are fitted on.
+
+    Attributes:
+        heard: Where the sound stands, (utterances, width).
+        rows: How many rows each utterance is fitted with, (utterances,).
+        read: Where the same words are read, (utterances, width), NaN where there are none; None where nothing is read.
+    """
+
+    heard: np.ndarray
+    rows: np.ndarray
+    read: np.ndarray | None = None
+
+
+DeviationsOf = Callable[[Pooled, np.ndarray], np.ndarray]
+"""Makes rows (rows, width), whose squares sum to the variance that is the concept's, of mean states and its columns."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Concept:
     """Something that is erased: the same throughout an utterance (``columns``), or of each frame (``labels``).
@@ -50,9 +69,13 @@ class Concept:
         name: Its name in the config, in paths and in tidy tables.
         title: What a reader sees.
         about: What it is, for whoever chooses it.
-        kind: Whether it is of the ``text`` or of the ``sound``, whose claims it is judged by, or a ``control``.
+        kind: Whether it is of the ``text`` or of the ``sound``, whose claims it is judged by, a ``control``, or a
+            ``subspace`` that no claim of the paper is about.
         columns: Of a concept of utterances, what makes its columns.
         labels: Of a concept of frames, what labels them.
+        deviations: Of a concept of utterances that is erased as the directions that hold most of a variance, rather
+            than by LEACE, whose variance that is.
+        reads: Whether that takes states of what is read.
         directions: About how many an eraser takes away, for estimates.
         settings: Keys of the section ``erasure`` that it depends on and others do not.
         control_of: Of a control, the concept that it is fitted for; others have drawn controls.
@@ -70,6 +93,8 @@ class Concept:
     kind: ConceptKind
     columns: ColumnsOf | None = None
     labels: LabelsOf | None = None
+    deviations: DeviationsOf | None = None
+    reads: bool = False
     directions: float = 1
     settings: frozenset[str] = frozenset()
     control_of: str = ""
@@ -89,6 +114,8 @@ class Concept:
                 f"The concept {self.name!r} needs a function that makes either its `columns` of utterances or its "
                 "`labels` of frames"
             )
+        if self.deviations is not None and self.columns is None:
+            raise StudyError(f"The concept {self.name!r} is found by variance: it needs `columns`, too")
         if self.kind not in get_args(ConceptKind):
             kinds = ", ".join(get_args(ConceptKind))
             raise StudyError(f"The concept {self.name!r} is of the kind {self.kind!r}; there are {kinds}")

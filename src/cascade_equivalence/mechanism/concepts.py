@@ -13,7 +13,7 @@ import polars as pl
 
 from cascade_equivalence.config.mechanism import ErasureConfig
 from cascade_equivalence.mechanism.characters import Alphabet
-from cascade_equivalence.mechanism.concept import Columns, Concept, standardised
+from cascade_equivalence.mechanism.concept import Columns, Concept, Pooled, standardised
 
 if TYPE_CHECKING:
     from cascade_equivalence.mechanism.frame_labels import FrameLabels, ProbedFrames
@@ -118,6 +118,45 @@ def _acoustic(table: pl.DataFrame, _config: ErasureConfig, _alphabet: str, weigh
     return acoustic(energy, pitch, weights)
 
 
+def class_columns(labels: np.ndarray, classes: int) -> np.ndarray:
+    """One-hot columns (rows, classes) of classes (rows,)."""
+    return np.eye(classes)[labels]
+
+
+def voices(table: pl.DataFrame) -> Columns:
+    """Who speaks, as one-hot columns."""
+    names = sorted(set(table["voice"]))
+    one = "all utterances are of one voice" if len(names) < 2 else None  # noqa: PLR2004 - there is nothing to tell apart
+    places = {name: place for place, name in enumerate(names)}
+    labels = np.array([places[name] for name in table["voice"]], dtype=np.intp)
+    return Columns(tuple(names), class_columns(labels, len(names)), one, classes=True)
+
+
+def between_classes(pooled: Pooled, columns: np.ndarray) -> np.ndarray:
+    """Means of classes minus the mean of all, each as often as it has rows: the between-class covariance."""
+    weighted = columns * pooled.rows[:, None]
+    counts = weighted.sum(0)
+    means = weighted.T @ pooled.heard / counts[:, None]
+    apart: np.ndarray = np.sqrt(counts)[:, None] * (means - counts @ means / counts.sum())
+    return apart
+
+
+def heard_minus_read(pooled: Pooled, _columns: np.ndarray) -> np.ndarray:
+    """What an utterance's mean state is, heard, beyond what it is, read: its part that is particular to sound."""
+    assert pooled.read is not None
+    apart = pooled.heard - pooled.read
+    return apart[np.isfinite(apart).all(1)]
+
+
+def _voices(table: pl.DataFrame, _config: ErasureConfig, _alphabet: str, _weights: np.ndarray) -> Columns:
+    return voices(table)
+
+
+def _nothing(table: pl.DataFrame, _config: ErasureConfig, _alphabet: str, _weights: np.ndarray) -> Columns:
+    # No label goes with it that a probe could read.
+    return Columns(("heard minus read",), np.zeros((table.height, 1)))
+
+
 def _read_by_ctc(frames: "ProbedFrames", config: ErasureConfig) -> "FrameLabels":
     # Its module imports torch, which whoever only lists concepts does without.
     from cascade_equivalence.mechanism.frame_labels import ctc_labels
@@ -147,6 +186,26 @@ OWN = (
     ),
     Concept(name="boc", title="BoC", about="the bag of characters", kind="text", columns=_bag, directions=48),
     Concept(name="acoustic", title="Acoustic", about="pitch and energy", kind="sound", columns=_acoustic, directions=2),
+    Concept(
+        name="voice",
+        title="Voice (variance)",
+        about="the directions that hold most of the variance between voices' mean states",
+        kind="subspace",
+        columns=_voices,
+        deviations=between_classes,
+        settings=frozenset({"variance_share"}),
+    ),
+    Concept(
+        name="modality",
+        title="Heard minus read (variance)",
+        about="the directions that hold most of what mean states are, heard, beyond what they are, read",
+        kind="subspace",
+        columns=_nothing,
+        deviations=heard_minus_read,
+        reads=True,
+        directions=20,
+        settings=frozenset({"variance_share"}),
+    ),
     Concept(
         name="permuted",
         title="First word, labels shuffled",

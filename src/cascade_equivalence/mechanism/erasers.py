@@ -18,13 +18,14 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
 from cascade_equivalence.identity import OF
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors
-from cascade_equivalence.mechanism.concept import Concept
+from cascade_equivalence.mechanism.concept import Concept, Pooled
 from cascade_equivalence.mechanism.controls import Drawn, draw_control
 from cascade_equivalence.mechanism.ctc import CtcProbe, read_ctc_probe
 from cascade_equivalence.mechanism.eraser_files import write_erasers
 from cascade_equivalence.mechanism.frame_labels import ProbedFrames
 from cascade_equivalence.mechanism.held_out import held_out_r2
-from cascade_equivalence.mechanism.leace import Eraser, Spectrum, Whitening, fit, linear_r2, removed_variance
+from cascade_equivalence.mechanism.leace import Eraser, Spectrum, Whitening, fit, linear_r2, removed_variance, spanning
+from cascade_equivalence.mechanism.mean_files import read_means
 from cascade_equivalence.mechanism.moments import Cross, LayerMoments, cross_moments, read_moments
 from cascade_equivalence.mechanism.states import States, read_index
 from cascade_equivalence.mechanism.utterances import TEST
@@ -72,6 +73,7 @@ class _Layer:
     moments: LayerMoments
     probe: CtcProbe
     rows: _Rows
+    read: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def fit_concept(
     index_path: Path,
     config: ErasureConfig,
     folder: Path,
+    read: Path | None = None,
 ) -> None:
     """Fit a concept's erasers at each layer and draw its controls.
 
@@ -117,6 +120,7 @@ def fit_concept(
         index_path: The states' index.
         config: The settings.
         folder: Where the files go.
+        read: Mean states of the utterances where they are read, for a concept that takes them.
 
     Raises:
         StudyError: There is no such concept, its columns do not fit the utterances, or a file is missing, damaged, or
@@ -128,9 +132,9 @@ def fit_concept(
     names: Sequence[str] = ()
     with progress(f"erasers of {concept}", len(layers)) as advance:
         for number, files in sorted(layers.items()):
-            layer = _open(number, files, erased, utterances, index_path, config)
+            layer = _open(number, files, erased, utterances, index_path, config, read)
             labelled = _labelled(erased, layer)
-            linear, erasers, about = _fitted(layer, labelled)
+            linear, erasers, about = _fitted(layer, labelled, erased)
             kinds = config.controls if erased.matched else []
             drawn = {
                 kind: draw_control(kind, linear, layer.rows.spectrum, config.seeds, config.seed, number)
@@ -155,6 +159,7 @@ def _open(
     utterances: pl.DataFrame,
     index_path: Path,
     config: ErasureConfig,
+    read: Path | None,
 ) -> _Layer:
     states, moments = States(files.states), read_moments(files.moments)
     index = read_index(index_path, states)
@@ -167,7 +172,8 @@ def _open(
     else:
         sums = moments.means * moments.frames[:, None]
         rows = _Rows(sums, moments.frames, moments.frame.mean, moments.spectrum)
-    return _Layer(number, files, config, index, utterances, states, moments, read_ctc_probe(files.ctc), rows)
+    means = None if read is None else read_means(read, number)[moments.rows]
+    return _Layer(number, files, config, index, utterances, states, moments, read_ctc_probe(files.ctc), rows, means)
 
 
 def _labelled(concept: Concept, layer: _Layer) -> _Labelled:
@@ -205,11 +211,18 @@ def _held_out(layer: _Layer, values: np.ndarray, linear: Eraser) -> dict[str, fl
     }
 
 
-def _fitted(layer: _Layer, labelled: _Labelled) -> tuple[Eraser, dict[str, Eraser], dict[str, Any]]:
-    """The concept's LEACE eraser without a bias, its variants, and what the summary says of them."""
+def _fitted(layer: _Layer, labelled: _Labelled, concept: Concept) -> tuple[Eraser, dict[str, Eraser], dict[str, Any]]:
+    """The concept's eraser without a bias, its variants, and what the summary says of them."""
     config = layer.config
-    whitening = Whitening.of_spectrum(layer.rows.spectrum, config.shrinkage)
-    found = fit(whitening, labelled.cross.covariance, config.tolerance)
+    if concept.deviations is not None:
+        heard = layer.moments.means.double()
+        apart = concept.deviations(
+            Pooled(heard.numpy(), layer.rows.counts.double().numpy(), layer.read), labelled.values
+        )
+        found = spanning(torch.from_numpy(np.ascontiguousarray(apart, dtype=np.float64)), config.variance_share)
+    else:
+        whitening = Whitening.of_spectrum(layer.rows.spectrum, config.shrinkage)
+        found = fit(whitening, labelled.cross.covariance, config.tolerance)
     linear, singular = found.eraser, found.singular.tolist()
     variants = {
         (AFFINE if affine else LINEAR): Eraser(linear.left, linear.right, layer.rows.mean if affine else None)
@@ -223,8 +236,11 @@ def _fitted(layer: _Layer, labelled: _Labelled) -> tuple[Eraser, dict[str, Erase
         "tolerance": config.tolerance,
         "removed_variance": removed_variance(layer.rows.spectrum, linear),
     }
+    if concept.deviations is not None:
+        about |= {"shrinkage": None, "tolerance": None}
     if not linear.rank:
-        about["reason"] = "no direction of the states goes with the concept by more than the tolerance"
+        tolerated = "no direction of the states goes with the concept by more than the tolerance"
+        about["reason"] = tolerated if concept.deviations is None else "there is no variance that is the concept's"
     return linear, variants, about
 
 

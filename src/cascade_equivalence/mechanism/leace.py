@@ -149,6 +149,26 @@ def fit(whitening: Whitening, cross: Tensor, tolerance: float) -> EraserFit:
     return EraserFit(Eraser(*whitening.factors(directions[:, singular > tolerance])), singular)
 
 
+def spanning(rows: Tensor, share: float) -> EraserFit:
+    """The orthogonal eraser of the fewest directions that hold a share of the squares of some rows.
+
+    Args:
+        rows: (rows, d), such as distances of classes from their mean; not centred here.
+        share: In (0, 1].
+
+    Returns:
+        The eraser, of rank 0 where the rows are 0, and the rows' singular values, descending.
+    """
+    _, singular, directions = torch.linalg.svd(rows, full_matrices=False)
+    held = singular.square().cumsum(0)
+    total = float(held[-1]) if len(held) else 0.0
+    # What is left by rounding is no direction.
+    floor = float(singular[0]) * max(rows.shape) * torch.finfo(rows.dtype).eps if len(singular) else 0.0
+    rank = min(int((held < share * total).sum()) + 1, int((singular > floor).sum())) if total > 0 else 0
+    basis = directions[:rank].mT.contiguous()
+    return EraserFit(Eraser(basis, basis.mT.contiguous()), singular)
+
+
 def linear_r2(sample: Whitening, cross: Tensor, variance: Tensor, eraser: Eraser | None = None) -> float | None:
     """Share of a concept's variance that a linear probe explains on the rows it was fitted on, from moments alone.
 

@@ -34,11 +34,13 @@ SCHEMA = {
     "correct": pl.Boolean,
     "forced": pl.String,
     "forced_correct": pl.Boolean,
+    "loss": pl.Float64,
     "kl": pl.Float64,
     "seconds": pl.Float64,
     "seen": pl.Boolean,
 }
-"""Columns of a node's answers; ``seen``: the item is among the utterances that the erasers were fitted on."""
+"""Columns of a node's answers; ``loss``: negative log-likelihood of the right label's words, in nats, null for open
+answers; ``seen``: the item is among the utterances that the erasers were fitted on."""
 
 
 def chosen_clips(clips: Sequence[Clip], task: str, count: int, seed: int) -> list[Clip]:
@@ -101,6 +103,7 @@ def write_outcomes(
                     "correct": asked.score(parsed, item),
                     "forced": forced,
                     "forced_correct": None if forced is None else asked.score(forced, item),
+                    "loss": None if item.label not in outcome.scores else -outcome.scores[item.label],
                     "kl": outcome.kl,
                     "seconds": outcome.seconds,
                     "seen": clip.id in seen,

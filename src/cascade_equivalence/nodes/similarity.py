@@ -16,6 +16,7 @@ from cascade_equivalence.files import write_text
 from cascade_equivalence.identity import OF
 from cascade_equivalence.mechanism.bags import Pieces, pairings
 from cascade_equivalence.mechanism.lens_node import audio_frames
+from cascade_equivalence.mechanism.mean_files import write_means
 from cascade_equivalence.mechanism.read_words import EMBEDDED, Read, nearest_tokens, read_words, said_tokens
 from cascade_equivalence.mechanism.similarity import Taken, compare_layer, shares
 from cascade_equivalence.mechanism.states import States, read_index
@@ -44,6 +45,7 @@ def compare_hearing(
     states: Mapping[int, Path],
     index_path: Path,
     target: Path,
+    means: Path,
 ) -> None:
     """Set what a speech LLM hears beside what it reads, at each layer and before the first, and write it as JSON.
 
@@ -61,6 +63,7 @@ def compare_hearing(
         states: File of each layer's states of what was heard.
         index_path: Their index.
         target: The JSON file.
+        means: Where mean states of what is read go, see ``mechanism.mean_files``.
 
     Raises:
         StudyError: Files do not fit each other, or prompts that are heard and read cannot be set side by side.
@@ -92,6 +95,7 @@ def compare_hearing(
     names = [f"{task}/{item}" for task, item in utterances.select("task", "id").iter_rows()]
     order = sorted(read)
     frames = {EMBEDDED: {row: vectors[row].double().cpu().numpy() for row in order}}
+    write_means(means, {layer: _means(read, layer, utterances.height) for layer in states}, {"model": model})
     layers: dict[str, dict[str, Any]] = {}
     with progress(f"likeness of what {model} hears and reads", 1 + len(states)) as advance:
         for layer in (EMBEDDED, *states):
@@ -118,6 +122,16 @@ def compare_hearing(
         ],
     }
     write_text(target, json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _means(read: Mapping[int, Read], layer: int, count: int) -> Floats:
+    """Mean state of each utterance's tokens where it is read, (utterances, width); NaN where there are none."""
+    width = next(iter(read.values())).states[layer].shape[1]
+    found = np.full((count, width), np.nan)
+    for row, each in read.items():
+        if len(each.tokens):
+            found[row] = np.average(each.states[layer], axis=0, weights=each.tokens)
+    return found
 
 
 def _frames(path: Path, index_path: Path) -> dict[int, Floats]:

@@ -214,7 +214,7 @@ COMPARISONS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
         compare_documents,
         (
             *("agreement/**/*.json", "surplus/*.json", "preflight/*.json"),
-            *("probes/**/*.json", "erasers/**/*.json", "similarity/*.json"),
+            *("probes/**/*.json", "erasers/**/*.json", "similarity/*.json", "curved/**/*.json"),
         ),
     ),
     "rows": (

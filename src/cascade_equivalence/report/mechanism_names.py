@@ -38,6 +38,7 @@ class MechanismFiles:
         conflict: What a system answers where what it hears and what is typed disagree; nothing is opened for it.
         similarity: How alike what a model hears is to what it reads.
         attributions: What each word is to the answers of a model on a task.
+        curved: What probes that are not linear read of a model and layer.
     """
 
     probes: Sequence[Path] = field(default=())
@@ -48,6 +49,7 @@ class MechanismFiles:
     conflict: Sequence[Path] = field(default=())
     similarity: Sequence[Path] = field(default=())
     attributions: Sequence[Path] = field(default=())
+    curved: Sequence[Path] = field(default=())
 
     @classmethod
     def of(cls, files: Mapping[str, Iterable[str]]) -> Self:

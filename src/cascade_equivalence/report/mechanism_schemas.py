@@ -151,9 +151,11 @@ ERASURE: Schema = {
     **estimate_schema("accuracy_among_parsed"),
     **estimate_schema("forced_accuracy"),
     **estimate_schema("kl"),
+    **estimate_schema("loss"),
     **estimate_schema("accuracy_change"),
     **estimate_schema("parse_rate_change"),
     **estimate_schema("forced_accuracy_change"),
+    **estimate_schema("loss_change"),
     **estimate_schema("unseen_accuracy"),
     **estimate_schema("unseen_accuracy_change"),
     "chance": pl.Float64,
@@ -161,7 +163,8 @@ ERASURE: Schema = {
     "against_chance": pl.String,
     "reason": pl.String,
 }
-"""Model x task x arm x positions x concept x variant. Changes are against nothing erased, on the same items; seen are
+"""Model x task x arm x positions x concept x variant. Changes are against nothing erased, on the same items; ``loss``:
+negative log-likelihood of the right label's words, in nats; seen are
 items that the erasers were fitted on, too, unseen the others. Single
 draws of a random control have no intervals, since their spread over draws is what is asked for."""
 

@@ -12,6 +12,7 @@ from cascade_equivalence.stages import (
     attributions,
     conflict,
     connector,
+    curved,
     erasers,
     erasure,
     imported,

@@ -4,7 +4,7 @@ from typing import Any
 
 from cascade_equivalence.config.mechanism import BASELINE
 from cascade_equivalence.config.names import CONCEPTS
-from cascade_equivalence.stages import opened_models
+from cascade_equivalence.stages import opened_models, similarity
 from cascade_equivalence.stages.fingerprint import code_fingerprint
 from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
@@ -23,6 +23,11 @@ def file(study: Study, model: str, concept: str, layer: int) -> str:
 def summary(study: Study, model: str, concept: str) -> str:
     """What the erasers of a concept take away."""
     return f"{study.results}/erasers/{model}/{concept}/summary.json"
+
+
+def read_means(study: Study, model: str, concept: str) -> list[str]:
+    """Mean states of what a model reads, where a concept takes them."""
+    return [similarity.means(study, model)] if CONCEPTS.find(concept).reads else []
 
 
 def all_moments(study: Study, model: str) -> list[str]:

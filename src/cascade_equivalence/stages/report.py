@@ -17,6 +17,7 @@ from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STA
 from cascade_equivalence.stages import (
     attributions,
     conflict,
+    curved,
     erasers,
     erasure,
     lens,
@@ -39,10 +40,7 @@ SHOW_PAPER = ("compare_with_paper", "write_report")
 
 
 EXPERIMENTS = {
-    "conflict": conflict,
-    "patching": patching,
-    "similarity": similarity,
-    "attributions": attributions,
+    module.__name__.rpartition(".")[2]: module for module in (conflict, patching, similarity, curved, attributions)
 }
 """Stages whose files a table is made of, by what ``MechanismFiles`` calls them; none of a study that has them off."""
 

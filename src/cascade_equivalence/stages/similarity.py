@@ -25,6 +25,11 @@ def file(study: Study, model: str) -> str:
     return f"{study.results}/similarity/{model}.json"
 
 
+def means(study: Study, model: str) -> str:
+    """Mean states of utterances where a model reads them."""
+    return f"{study.results}/similarity/{model}.safetensors"
+
+
 def all_files(study: Study) -> list[str]:
     """Every such file of the study."""
     if study.config.mechanism is None or study.mechanism.similarity is None:

@@ -23,7 +23,8 @@ from cascade_equivalence.vocabulary import INVALID
 
 NO_KL = "no divergence is a finite number"
 ALL_SEEN = "the erasers were fitted on every item"
-ACCURACY, FORCED = "accuracy", "forced_accuracy"
+NO_LOSS = "open answers have no label whose likelihood could be taken"
+ACCURACY, FORCED, LOSS = "accuracy", "forced_accuracy", "loss"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class ErasedAnswers:
         forced: Whether the likeliest label is right, (rows,), NaN where there is none; NaN throughout for open answers.
         seen: Whether the erasers were fitted on the item, too, (rows,).
         kl: Divergence from the unerased model in nats, (rows,), NaN where there is none; infinite values count as none.
+        loss: Negative log-likelihood of the right label, in nats, (rows,), NaN where there is none.
     """
 
     answers: pl.Series
@@ -45,6 +47,7 @@ class ErasedAnswers:
     forced: Floats
     seen: NDArray[np.bool_]
     kl: Floats
+    loss: Floats
 
     def measured(self, measure: str) -> Floats:
         """One value a row, NaN where there is none: ``accuracy`` or ``forced_accuracy``."""
@@ -113,29 +116,32 @@ def align(answers: pl.DataFrame, baseline: pl.DataFrame, labels: Sequence[str], 
         numbers(table["forced_correct"]),
         table["seen"].to_numpy(),
         numbers(table["kl"]),
+        numbers(table["loss"]) if "loss" in table.columns else np.full(table.height, np.nan),
     )
 
 
 def measures(clusters: Clusters, erased: ErasedAnswers) -> dict[str, Statistic]:
-    """Accuracy, parse rate, accuracy among parsed answers, by forced choice and on unseen items; mean divergence."""
+    """Accuracy, parse rate, accuracy among parsed answers, by forced choice on unseen items; divergence, loss."""
     return {
         ACCURACY: accuracy(clusters, erased.correct),
         "parse_rate": parse_rate(clusters, erased.parsed),
         "accuracy_among_parsed": accuracy_among_parsed(clusters, erased.correct, erased.parsed),
         FORCED: _share(clusters, erased.forced, OPEN),
         "kl": mean(clusters, erased.kl, NO_KL),
+        LOSS: mean(clusters, erased.loss, NO_LOSS),
         "unseen_accuracy": share(clusters, erased.correct, ALL_SEEN, ~erased.seen),
     }
 
 
 def changes(clusters: Clusters, erased: ErasedAnswers, baseline: ErasedAnswers) -> dict[str, Statistic]:
-    """Accuracy (also by forced choice and on unseen items) and parse rate minus the baseline's, item by item."""
+    """Accuracy (also by forced choice and on unseen items), parse rate and loss minus the baseline's, item by item."""
     right = erased.correct, baseline.correct
     return {
         "accuracy_change": paired_difference(clusters, *right, NO_ROWS),
         "unseen_accuracy_change": paired_difference(clusters, *right, ALL_SEEN, ~erased.seen),
         "parse_rate_change": paired_difference(clusters, erased.parsed, baseline.parsed, NO_ROWS),
         "forced_accuracy_change": change(clusters, erased, baseline, FORCED),
+        "loss_change": mean(clusters, erased.loss - baseline.loss, NO_LOSS),
     }
 
 
