@@ -90,6 +90,10 @@ def opened_config(models: Path) -> Config:
         "erasure": {"tasks": ["sst2"], "per_task": 4, "concepts": ["proxy", "ctc"], "seeds": 2},
         "patching": {"tasks": ["ag_news"], "per_task": 4},
         "attributions": {"tasks": ["sst2"], "per_task": 2, "asr": "whisper-a"},
+        "steering": {
+            **{"tasks": ["sst2"], "per_task": 2, "fit": 2, "strengths": [1], "draws": 1},
+            **{"concepts": ["proxy"], "ranks": [0, 1]},
+        },
     }
     return study
 

@@ -74,6 +74,7 @@ def full() -> dict[str, Any]:
         "erasure": {"tasks": ALL},
         "patching": {"tasks": closed},
         "attributions": {"tasks": closed, "asr": "whisper-base"},
+        "steering": {"tasks": closed},
     }
     return changed(
         items={"source": "demo", "per_task": dict.fromkeys(ALL, 8), "max_words": dict.fromkeys(ALL, 60)},
@@ -102,7 +103,7 @@ def test_no_key_names_a_task_that_does_not_run(task: str) -> None:
     for place in PLACES:
         value = value_at(study, place) or ()
         # Of free answers there is no surplus, and there are no log-odds.
-        closed = not {"surplus", "patching", "attributions"}.isdisjoint(place)
+        closed = not {"surplus", "patching", "attributions", "steering"}.isdisjoint(place)
         assert set(value) == {task} or (closed and not TASKS[task].labels), place
         assert ".".join(place) in line
     assert "\n" not in line and all(other in line for other in ALL if other != task)

@@ -32,6 +32,7 @@ def mechanism(found: set[Job]) -> set[Job]:
         "answer_er",
         "patch_states",
         "attribute_words",
+        "steer_states",
     )
     return {job for job in found if job[0].startswith(rules)}
 
@@ -51,6 +52,7 @@ def expected(concepts: tuple[str, ...], untrained: bool = True) -> set[Job]:
         *(("answer_erased", "speech-a", concept, "sst2") for concept in ("none", *concepts)),
         ("patch_states", "speech-a", "ag_news"),
         ("attribute_words", "speech-a", "sst2"),
+        ("steer_states", "speech-a", "sst2"),
     }
 
 
@@ -64,8 +66,14 @@ def test_the_whole_plan(finished: Checkout, opened: Config) -> None:
 
 
 def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config) -> None:
-    opened["mechanism"] |= {"untrained": False, "erasure": None, "patching": None, "attributions": None}
-    gone = ("layer_moments", "fit_erasers", "answer_erased", "patch_states", "attribute_words")
+    opened["mechanism"] |= {
+        "untrained": False,
+        "erasure": None,
+        "patching": None,
+        "attributions": None,
+        "steering": None,
+    }
+    gone = ("layer_moments", "fit_erasers", "answer_erased", "patch_states", "attribute_words", "steer_states")
     wanted = {job for job in expected((), untrained=False) if not job[0].startswith(gone)}
     assert mechanism(jobs(finished, opened)) == wanted
     opened["mechanism"] = None

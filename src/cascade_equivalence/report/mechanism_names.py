@@ -36,6 +36,7 @@ class MechanismFiles:
         erasure: Answers of a model without a concept to a task.
         patching: What states of a model carry over on a task.
         attributions: What each word is to the answers of a model on a task.
+        steering: What a model answers to a task while its states are changed.
     """
 
     probes: Sequence[Path] = field(default=())
@@ -44,6 +45,7 @@ class MechanismFiles:
     erasure: Sequence[Path] = field(default=())
     patching: Sequence[Path] = field(default=())
     attributions: Sequence[Path] = field(default=())
+    steering: Sequence[Path] = field(default=())
 
     @classmethod
     def of(cls, files: Mapping[str, Iterable[str]]) -> Self:

@@ -17,6 +17,7 @@ from cascade_equivalence.report import (
     retest_table,
     shared_errors,
     silence_table,
+    steering_table,
     surplus_table,
     tests_table,
 )
@@ -56,6 +57,7 @@ OWN: tuple[Table, ...] = (
     CONTROLS_TABLE,
     ERASERS_TABLE,
     patching_table.TABLE,
+    steering_table.TABLE,
     attributions_table.TABLE,
     kappa_loss_table.TABLE,
     dial_trends.TABLE,

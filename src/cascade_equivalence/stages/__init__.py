@@ -29,6 +29,7 @@ from cascade_equivalence.stages import (
     silence,
     speech,
     states,
+    steering,
     surplus,
     transcribe,
     utterances,

@@ -13,7 +13,7 @@ from cascade_equivalence.plugins import added_files
 from cascade_equivalence.provenance.hashes import contents_of
 from cascade_equivalence.report.mechanism_names import MechanismFiles
 from cascade_equivalence.resources import PAPER_CLAIMS, PAPER_NUMBERS, PAPER_STATISTICS
-from cascade_equivalence.stages import attributions, erasers, erasure, lens, opened_models, patching, probes
+from cascade_equivalence.stages import attributions, erasers, erasure, lens, opened_models, patching, probes, steering
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
 from cascade_equivalence.stages.study import Study
@@ -39,7 +39,8 @@ def mechanism_files(study: Study) -> dict[str, list[str]]:
         for layer in opened_models.layers(study, name)
     ]
     files["lens"] = [lens.file(study, model, layer) for model in speech for layer in opened_models.layers(study, model)]
-    files["patching"], files["attributions"] = patching.all_files(study), attributions.all_files(study)
+    for stage in (patching, attributions, steering):
+        files[stage.__name__.rpartition(".")[2]] = stage.all_files(study)
     if study.mechanism.erasure is not None:
         files["erasers"] = [
             erasers.summary(study, name, concept) for name in speech for concept in erasure.concepts(study)[1:]
