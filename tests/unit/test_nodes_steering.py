@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from study_config import changed, one_line
 from tiny_llm import byte_level_tokenizer, save_script
 
@@ -24,6 +25,7 @@ from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER, SpeechLLM
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.nodes.steering import SCHEMA, changes, split_clips, steer, write_steered
+from cascade_equivalence.report.figures.steering import steering_figure
 from cascade_equivalence.report.steering_table import display, frame
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
@@ -128,6 +130,12 @@ def test_an_answer_that_is_read_off_a_direction_follows_it_and_no_random_one(
     assert strongest["draws"] == 3 and strongest["items"] == ITEMS
     shown = display(table, 0.95)
     assert len(shown.rows) == table.height and {len(row) for row in shown.rows} == {len(shown.columns)}
+    erased = table.filter(amount=1).with_columns(change=pl.lit("acoustic"), whole=pl.lit(1), layer=pl.lit(0))
+    figure = steering_figure(pl.concat([table, erased.cast(dict(table.schema))]))
+    drawn_names = {text.get_text() for text in figure.legends[0].texts}
+    assert drawn_names == {"Moved by \N{MINUS SIGN}1", "Moved by +1", "Acoustic erased"}
+    figure.canvas.draw()
+    plt.close(figure)
 
 
 def test_at_the_sound_alone_a_model_that_moves_nothing_answers_as_before(

@@ -210,7 +210,7 @@ class SteeringConfig(Closed):
     per_task: PositiveInt = Field(default=60, description="Items a task that are answered, all in one voice.")
     fit: PositiveInt = Field(
         default=32,
-        description="Clips that the direction is fitted on, of a quarter of the texts, which are not answered.",
+        description="Clips that the direction is fitted on, of a sixth of the texts, which are not answered.",
     )
     voice: Name | None = Field(
         default=None, description="Voice of the items; the first one that speaks the task by default."

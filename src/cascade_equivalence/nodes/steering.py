@@ -25,8 +25,9 @@ from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.speech.silence import silenced
 from cascade_equivalence.tasks.base import Item
 
-FITTING = 0.25
-"""Share of the texts that directions are fitted on; none of them is asked about."""
+FITTING = 1 / 6
+"""Share of the texts that directions are fitted on, and none is asked about; of twelve sentences ten are left, as many
+as an interval takes."""
 DIRECTION, NOTHING = "direction", "none"
 SCHEMA = {
     "change": pl.String,

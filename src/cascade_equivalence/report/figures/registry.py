@@ -12,6 +12,7 @@ from cascade_equivalence.report.figures.noise import NOISE
 from cascade_equivalence.report.figures.overlap import OVERLAP
 from cascade_equivalence.report.figures.patching import PATCHING
 from cascade_equivalence.report.figures.probes import PROBES
+from cascade_equivalence.report.figures.steering import STEERING
 
 KIND = Figure
 OWN: tuple[Figure, ...] = (
@@ -25,5 +26,6 @@ OWN: tuple[Figure, ...] = (
     ERASURE,
     PATCHING,
     DIAL,
+    STEERING,
     KAPPA_LOSS,
 )
