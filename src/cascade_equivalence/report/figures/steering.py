@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from cascade_equivalence.report.columns import ENDS
 from cascade_equivalence.report.display import MINUS
 from cascade_equivalence.report.figures.figure import Figure
 from cascade_equivalence.report.figures.layer_axis import GREY, curve, label_layers, legend, parts
@@ -38,15 +39,16 @@ def steering_figure(table: pl.DataFrame) -> "Drawing":
     drawn: list[Axes] = []
     for strip, model in zip(parts(figure, models), models, strict=True):
         panels = strip.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
+        # One axis for all tasks.
+        reached: list[float] = [0.0]
+        for end in ENDS:
+            reached += table.filter(model=model)[f"odds_change{end}"].drop_nulls().to_list()
         for axes, task in zip(panels, tasks, strict=True):
             mine = table.filter(model=model, task=task)
             axes.set_title(task_title(task))
             axes.set_xlabel("Layer")
             axes.axhline(0, color=GREY, linewidth=0.8, zorder=0.5)
-            ends = [mine[f"odds_change{end}"].drop_nulls() for end in ("", "_low", "_high")]
-            axes.set_ylim(
-                min(0, *(each.min() or 0 for each in ends)) - 0.1, max(0, *(each.max() or 0 for each in ends)) + 0.1
-            )
+            axes.set_ylim(min(reached) - 0.1, max(reached) + 0.1)
             for number, ((change, amount), look) in enumerate(looks.items()):
                 own = mine.filter(change=change).filter(
                     pl.col("amount") == (pl.col("whole") if amount is None else amount)
