@@ -95,6 +95,10 @@ def opened_config(models: Path) -> Config:
         "similarity": {},
         "attributions": {"tasks": ["sst2"], "per_task": 2, "asr": "whisper-a"},
         "curved": {"epochs": 5, "shuffles": 1},
+        "steering": {
+            **{"tasks": ["sst2"], "per_task": 2, "fit": 2, "strengths": [1], "draws": 1},
+            **{"concepts": ["proxy"], "ranks": [0, 1]},
+        },
     }
     return study
 

@@ -29,7 +29,7 @@ def micro_config(models: Path) -> Config:
     study["statistics"] = {"draws": 50}
     mechanism = study["mechanism"]
     mechanism |= {"models": ["speech-a"], "layers": {"speech-a": [1]}, "untrained": False}
-    mechanism |= dict.fromkeys(("patching", "similarity", "curved", "attributions"))
+    mechanism |= dict.fromkeys(("patching", "similarity", "curved", "attributions", "steering"))
     # One voice: all voices take turns otherwise, and a new one changes what the models are watched on.
     mechanism["states"] |= {"tasks": ["sst2"], "voices": ["us"]}
     mechanism["erasure"] |= {"per_task": 2, "seeds": 1, "concepts": ["proxy"]}

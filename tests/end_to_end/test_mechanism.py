@@ -103,6 +103,15 @@ def test_erasing_has_a_cost_and_curved_probes_are_told(results: Path) -> None:
     assert set(curved["target"]) == {"voice", "manner", "pitch", "energy"}
 
 
+def test_states_are_moved_and_kept_from_a_concept(results: Path) -> None:
+    rows = pl.read_parquet(results / "steering" / "speech-a" / "sst2.parquet")
+    assert set(rows["change"]) == {"none", "direction", "proxy"} and set(rows["id"].value_counts()["count"]) != {0}
+    odds = {row["id"]: row["log_odds"] for row in rows.filter(change="none").iter_rows(named=True)}
+    for row in rows.filter(change="proxy", amount=0).iter_rows(named=True):
+        assert row["log_odds"] == pytest.approx(odds[row["id"]], abs=1e-5)
+    assert set(table(results, "steering")["change"]) <= {"direction", "proxy"}
+
+
 def test_every_condition_is_answered(results: Path) -> None:
     drawn = {f"{control}{draw}" for control in ("random", "principal") for draw in range(2)}
     for concept, variants in (("none", {"none"}), ("proxy", {"linear", "affine"}), ("ctc", {"linear", "affine"})):

@@ -74,6 +74,7 @@ def full() -> dict[str, Any]:
         "erasure": {"tasks": ALL},
         "patching": {"tasks": closed},
         "attributions": {"tasks": closed, "asr": "whisper-base"},
+        "steering": {"tasks": closed},
     }
     return changed(
         items={"source": "demo", "per_task": dict.fromkeys(ALL, 8), "max_words": dict.fromkeys(ALL, 60)},
@@ -103,7 +104,7 @@ def test_no_key_names_a_task_that_does_not_run(task: str) -> None:
     for place in PLACES:
         value = value_at(study, place) or ()
         # Of free answers there is no surplus, and there are no log-odds; letters of options are no words.
-        closed = not {"surplus", "patching", "conflict", "attributions"}.isdisjoint(place)
+        closed = not {"surplus", "patching", "conflict", "attributions", "steering"}.isdisjoint(place)
         unfit = not TASKS[task].labels or ("conflict" in place and TASKS[task].has_options)
         assert set(value) == {task} or (closed and unfit), place
         assert ".".join(place) in line

@@ -37,7 +37,7 @@ from cascade_equivalence.models.transcription.alignment import Aligner
 from cascade_equivalence.nodes.attributions import (
     ARMS,
     SCHEMA,
-    Spoken,
+    TimedClip,
     attributions,
     build_questions,
     write_attributions,
@@ -107,7 +107,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> TextLLM:
 
 
 @pytest.fixture(scope="module")
-def spoken() -> list[Spoken]:
+def spoken() -> list[TimedClip]:
     generator, found = np.random.default_rng(0), []
     for number in range(TEXTS):
         words = generator.choice(VOCABULARY, 6, replace=False).tolist()
@@ -119,20 +119,20 @@ def spoken() -> list[Spoken]:
         if number == 0:
             heard[1] = "bridges"
             del heard[4]
-        found.append(Spoken(item, clip, item.text, spans, " ".join(heard)))
+        found.append(TimedClip(item, clip, item.text, spans, " ".join(heard)))
     return found
 
 
 def taken_out(
     text: TextLLM,
-    spoken: Sequence[Spoken],
+    spoken: Sequence[TimedClip],
     missed: Callable[[int, int], int],
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     transcript: bool = False,
 ) -> pl.DataFrame:
     if not transcript:
-        spoken = [Spoken(one.item, one.recording, one.text, one.spans, one.text) for one in spoken]
+        spoken = [TimedClip(one.item, one.recording, one.text, one.spans, one.text) for one in spoken]
     model = SpeechLLM(WordEar(text, [one.text for one in spoken], missed), text, leading_space=True)
     monkeypatch.setattr(answering, "_load", lambda files, *_: (text, model if files.speech else None))
     config = AnswerConfig(dtype="float32", device="cpu", batch_size=8)
@@ -149,7 +149,7 @@ def tabled(folder: Path, words: pl.DataFrame) -> dict[str, object]:
 
 
 def test_who_hears_the_very_words_gives_each_the_same(
-    text: TextLLM, spoken: list[Spoken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: TextLLM, spoken: list[TimedClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = taken_out(text, spoken, lambda place, _: place, tmp_path, monkeypatch)
     assert words.schema == pl.Schema(SCHEMA)
@@ -162,7 +162,7 @@ def test_who_hears_the_very_words_gives_each_the_same(
 
 
 def test_who_uses_another_word_is_at_chance(
-    text: TextLLM, spoken: list[Spoken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: TextLLM, spoken: list[TimedClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Planted: without a word's sound the ear misses another word; all answers are the same nevertheless."""
     row = tabled(
@@ -173,7 +173,7 @@ def test_who_uses_another_word_is_at_chance(
 
 
 def test_words_that_the_transcript_lacks_are_left_out(
-    text: TextLLM, spoken: list[Spoken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: TextLLM, spoken: list[TimedClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = taken_out(text, spoken[:1], lambda place, _: place, tmp_path, monkeypatch, transcript=True)
     assert words["read"].is_null().to_list() == [place == 4 for place in range(6)]
@@ -181,7 +181,7 @@ def test_words_that_the_transcript_lacks_are_left_out(
 
 
 def test_what_is_stored_is_not_asked_again(
-    text: TextLLM, spoken: list[Spoken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: TextLLM, spoken: list[TimedClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = taken_out(text, spoken[:3], lambda place, _: place, tmp_path, monkeypatch)
     monkeypatch.setattr(WordEar, "embed", None)

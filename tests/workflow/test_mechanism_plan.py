@@ -33,6 +33,7 @@ def mechanism(found: set[Job]) -> set[Job]:
         "patch_states",
         "compare_hearing",
         "attribute_words",
+        "steer_states",
     )
     return {job for job in found if job[0].startswith(rules)}
 
@@ -54,6 +55,7 @@ def expected(concepts: tuple[str, ...], untrained: bool = True) -> set[Job]:
         ("compare_hearing", "speech-a"),
         ("attribute_words", "speech-a", "sst2"),
         *(("probe_curved", model, layer) for model, layers in LAYERS.items() for layer in layers),
+        ("steer_states", "speech-a", "sst2"),
     }
 
 
@@ -67,10 +69,10 @@ def test_the_whole_plan(finished: Checkout, opened: Config) -> None:
 
 
 def test_what_is_not_asked_for_is_not_planned(finished: Checkout, opened: Config) -> None:
-    off = ("erasure", "patching", "similarity", "curved", "attributions")
+    off = ("erasure", "patching", "similarity", "curved", "attributions", "steering")
     opened["mechanism"] |= {"untrained": False, **dict.fromkeys(off)}
     gone = ("layer_moments", "fit_erasers", "answer_erased", "patch_states", "compare_hearing", "attribute_words")
-    gone += ("probe_curved",)
+    gone += ("probe_curved", "steer_states")
     wanted = {job for job in expected((), untrained=False) if not job[0].startswith(gone)}
     assert mechanism(jobs(finished, opened)) == wanted
     opened["mechanism"] = None

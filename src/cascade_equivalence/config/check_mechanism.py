@@ -38,6 +38,12 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
     if (words := opened.attributions) is not None:
         yield from _heard_and_read_problems("attributions", words.tasks, words.voice, voices_of)
         yield from _transcript_problems(study, words)
+    if (steering := opened.steering) is not None:
+        yield from _heard_and_read_problems(study, "steering", steering.tasks, steering.voice, voices_of)
+        for key in ("strengths", "positions", "concepts", "ranks"):
+            yield from repeated(f"mechanism.steering.{key}", getattr(steering, key))
+        erased = opened.erasure.concepts if opened.erasure else []
+        yield from unknown("mechanism.steering.concepts", steering.concepts, erased, "concept of mechanism.erasure:")
     if erasure is None:
         return
     yield from repeated("mechanism.erasure.tasks", erasure.tasks)

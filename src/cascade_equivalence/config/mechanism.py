@@ -226,6 +226,46 @@ class CurvedConfig(Closed):
     seed: NonNegativeInt = Field(default=0, description="Seed of folds, shuffles and weights.")
 
 
+class SteeringConfig(Closed):
+    """What answers become where states are moved along a direction, or kept from a concept at a single layer."""
+
+    tasks: list[TaskName] = Field(
+        default=["sst2", "meld"],
+        min_length=1,
+        validate_default=False,
+        description="Tasks with a closed label set: some that words tell, some that the voice tells.",
+    )
+    per_task: PositiveInt = Field(default=60, description="Items a task that are answered, all in one voice.")
+    fit: PositiveInt = Field(
+        default=32,
+        description="Clips that the direction is fitted on, of a sixth of the texts, which are not answered.",
+    )
+    voice: Name | None = Field(
+        default=None, description="Voice of the items; the first one that speaks the task by default."
+    )
+    strengths: list[Annotated[float, Field(ge=-10, le=10)]] = Field(
+        default=[-1, -0.5, 0.5, 1],
+        min_length=1,
+        description="How far states are moved from silence towards speech; 1 is the whole difference of the two.",
+    )
+    positions: list[Literal["audio", "all"]] = Field(
+        default=["audio"], min_length=1, description="Where: where the sound stands, or everywhere."
+    )
+    draws: NonNegativeInt = Field(
+        default=3,
+        le=100,
+        description="Random directions as long, or random erasers of the same rank, beside each change.",
+    )
+    concepts: list[ConceptName] = Field(
+        default=[],
+        description="Concepts of `mechanism.erasure` that are erased at one layer at a time, by rank.",
+    )
+    ranks: list[NonNegativeInt] = Field(
+        default=[1, 2, 4, 8], description="How many first directions of a concept are erased; and always all of them."
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed of items and random directions.")
+
+
 class MechanismConfig(Closed):
     """Models to open, and how."""
 
@@ -247,6 +287,9 @@ class MechanismConfig(Closed):
     )
     attributions: AttributionsConfig | None = Field(
         default=None, description="What each spoken word is to an answer, in what is heard and in what is read."
+    )
+    steering: SteeringConfig | None = Field(
+        default=None, description="What answers become where states are moved along a direction."
     )
 
     def of_tasks(self) -> dict[str, Any]:

@@ -133,6 +133,8 @@ class Workload:
             found += [partial(self._patching, model) for model in speech]
         if answering and study.mechanism.attributions is not None:
             found += [partial(self._attributions, model) for model in speech]
+        if answering and study.mechanism.steering is not None:
+            found += [partial(self._steering, model) for model in speech]
         return found
 
     def _preflight(self, model: str) -> Work:
@@ -280,6 +282,17 @@ class Workload:
             seconds += asked * (stages.attributions.HEARINGS * heard + stages.attributions.READINGS * read)
         models = [*stages.opened_models.weights(study, model), stages.attributions.timing(study)]
         return self._work("attribute_words", model, len(attributions.tasks), rows, models, seconds)
+
+    def _steering(self, model: str) -> Work:
+        study, steering, rows, seconds = self.study, stages.steering.settings(self.study), 0, 0.0
+        for task in steering.tasks:
+            items = min(steering.per_task, self.spoken[task].items)
+            asked = 2 * steering.fit + items * stages.steering.ways(study, model)
+            rows += asked
+            seconds += (2 * steering.fit + items) * self._hearing(task)
+            seconds += asked * (self._beside + self._reading(model, task, heard=True))
+        models = stages.opened_models.weights(study, model)
+        return self._work("steer_states", model, len(steering.tasks), rows, models, seconds)
 
     # -- parts --------------------------------------------------------------------------------------------------------
 

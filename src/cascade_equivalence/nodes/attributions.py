@@ -57,7 +57,7 @@ transcript has no such word. ``whole``: those log-odds with all words; ``answer`
 
 
 @dataclass(frozen=True)
-class Spoken:
+class TimedClip:
     """A clip whose words are known.
 
     Attributes:
@@ -82,7 +82,7 @@ def spoken_items(
     transcripts: pl.DataFrame,
     aligner: "Aligner",
     config: AttributionsConfig,
-) -> list[Spoken]:
+) -> list[TimedClip]:
     """The clips that are asked about, with their words' times; clips whose words are not found are left out.
 
     Args:
@@ -102,13 +102,13 @@ def spoken_items(
         for clip, recording in zip(chosen, recordings(chosen), strict=True):
             spans = word_spans(aligner, recording, clip.text)
             if spans is not None:
-                found.append(Spoken(known[clip.id], recording, clip.text, spans, read[clip.id, clip.voice]))
+                found.append(TimedClip(known[clip.id], recording, clip.text, spans, read[clip.id, clip.voice]))
             advance()
     return found
 
 
 def _asked(
-    task: str, spec: TaskSpec, system_prompt: str, one: Spoken, variants: Sequence[tuple[str, Recording | None]]
+    task: str, spec: TaskSpec, system_prompt: str, one: TimedClip, variants: Sequence[tuple[str, Recording | None]]
 ) -> list[Question]:
     """An item asked with other words, or another sound, each time."""
     rows = [{"id": one.item.id, "voice": str(number), "text": text} for number, (text, _) in enumerate(variants)]
@@ -117,7 +117,7 @@ def _asked(
 
 
 def build_questions(
-    task: str, spec: TaskSpec, system_prompt: str, spoken: Sequence[Spoken]
+    task: str, spec: TaskSpec, system_prompt: str, spoken: Sequence[TimedClip]
 ) -> dict[str, list[list[Question | None]]]:
     """By arm and clip: the question with all words, then that without each; None where the arm has no such word."""
     arms: dict[str, list[list[Question | None]]] = {arm: [] for arm in ARMS}
@@ -178,7 +178,11 @@ def attributions(
 
 
 def write_attributions(
-    model: str, task: str, spoken: Sequence[Spoken], found: Mapping[str, Sequence[Sequence[Answer | None]]], path: Path
+    model: str,
+    task: str,
+    spoken: Sequence[TimedClip],
+    found: Mapping[str, Sequence[Sequence[Answer | None]]],
+    path: Path,
 ) -> None:
     """Write what each word was to the answer; see ``SCHEMA``."""
     rows: list[dict[str, Any]] = []

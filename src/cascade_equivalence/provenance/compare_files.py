@@ -34,7 +34,21 @@ IDENTITY = (
 )
 SOURCES = ("asr", "llm", "transcript")
 """They tell rows apart where there is no system, as in some rows of a long table; of a system they are a property."""
-ROW_KEYS = ("concept", "variant", "positions", "layer", "arm", "id", "voice", "source_id", "target_id", "place")
+ROW_KEYS = (
+    "concept",
+    "variant",
+    "positions",
+    "layer",
+    "arm",
+    "id",
+    "voice",
+    "source_id",
+    "target_id",
+    "place",
+    "change",
+    "amount",
+    "draw",
+)
 SECONDS = "seconds"
 MEASURED: dict[str, Collection[str]] = {
     "tables/times.csv": costs_table.MEASURED,
@@ -221,7 +235,10 @@ COMPARISONS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
         compare_rows,
         tuple(
             f"{name}/**/*.parquet"
-            for name in ("answers", "transcripts", "voice", "erasure", "patching", "conflict", "attributions")
+            for name in (
+                *("answers", "transcripts", "voice", "erasure", "patching", "conflict"),
+                *("attributions", "steering"),
+            )
         ),
     ),
 }

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
     from cascade_equivalence.report.shown import PlannedStudy
 
-WithEnds = tuple[float, float | None, float | None]
+Bounded = tuple[float, float | None, float | None]
 """A measure with the ends of its interval."""
-Place = tuple[str | None, str | None]
+OfWhat = tuple[str | None, str | None]
 """Of what a measure is: the model and the task; None where it is the same for all."""
 ACOUSTIC = "acoustic"
 LOSS = f"1 {MINUS} κ"
@@ -46,7 +46,7 @@ SCHEMA: Schema = {
 same in each of its rows)."""
 
 
-class Measure(NamedTuple):
+class HeldAgainst(NamedTuple):
     """What the loss of agreement is held against.
 
     Attributes:
@@ -55,14 +55,14 @@ class Measure(NamedTuple):
     """
 
     title: str
-    read: "Callable[[Results], dict[Place, WithEnds]]"
+    read: "Callable[[Results], dict[OfWhat, Bounded]]"
 
 
 def frame(
     agreement: pl.DataFrame,
     cascades: Sequence[str],
     models: Mapping[str, str],
-    values: Mapping[str, Mapping[Place, WithEnds]],
+    values: Mapping[str, Mapping[OfWhat, Bounded]],
 ) -> pl.DataFrame:
     """One row a measure, speech LLM with the cascade that has its LLM, and task.
 
@@ -132,7 +132,7 @@ def _slope(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
 # -- measures ---------------------------------------------------------------------------------------------------------
 
 
-def _read(rows: pl.DataFrame, name: str, *, of_task: bool = True) -> dict[Place, WithEnds]:
+def _read(rows: pl.DataFrame, name: str, *, of_task: bool = True) -> dict[OfWhat, Bounded]:
     return {
         (row["model"], row["task"] if of_task else None): (row[name], row[f"{name}_low"], row[f"{name}_high"])
         for row in rows.iter_rows(named=True)
@@ -140,8 +140,8 @@ def _read(rows: pl.DataFrame, name: str, *, of_task: bool = True) -> dict[Place,
     }
 
 
-def _surplus(results: "Results") -> dict[Place, WithEnds]:
-    found: dict[Place, WithEnds] = {}
+def _surplus(results: "Results") -> dict[OfWhat, Bounded]:
+    found: dict[OfWhat, Bounded] = {}
     for row in results["surplus"].iter_rows(named=True):
         value, low, high = share(row).values()
         if value is not None:
@@ -149,20 +149,20 @@ def _surplus(results: "Results") -> dict[Place, WithEnds]:
     return found
 
 
-def _patching(results: "Results") -> dict[Place, WithEnds]:
+def _patching(results: "Results") -> dict[OfWhat, Bounded]:
     """At the first layer at which states that were read carry over half of the answer."""
     rows = results["patching"].filter(pl.col("read") >= HALF, positions="behind").sort("layer", maintain_order=True)
     return _read(rows.unique(["model", "task"], keep="first", maintain_order=True), "difference")
 
 
-def _pitch(results: "Results") -> dict[Place, WithEnds]:
+def _pitch(results: "Results") -> dict[OfWhat, Bounded]:
     """At the last layer that was opened."""
     rows = results["probes"].filter(~pl.col("untrained"), probe=PITCH).sort("layer", maintain_order=True)
     return _read(rows.with_columns(task=None).unique("model", keep="last", maintain_order=True), "value", of_task=False)
 
 
-def _erasure(results: "Results") -> dict[Place, WithEnds]:
-    found: dict[Place, WithEnds] = {}
+def _erasure(results: "Results") -> dict[OfWhat, Bounded]:
+    found: dict[OfWhat, Bounded] = {}
     for model in results.erasure[0]["model"].unique(maintain_order=True):
         for row in erased(model, *results.erasure):
             value, low, high = (row[f"value{end}"] for end in ENDS)
@@ -171,12 +171,12 @@ def _erasure(results: "Results") -> dict[Place, WithEnds]:
     return found
 
 
-MEASURES: Mapping[str, Measure] = {
-    "surplus": Measure("Told by the voice alone (share of the label)", _surplus),
-    "patching": Measure("Patching: heard minus read", _patching),
-    "pitch": Measure("Pitch probe within voices, R²", _pitch),
-    "erasure": Measure("Fall without acoustics (accuracy)", _erasure),
-    "attributions": Measure(
+MEASURES: Mapping[str, HeldAgainst] = {
+    "surplus": HeldAgainst("Told by the voice alone (share of the label)", _surplus),
+    "patching": HeldAgainst("Patching: heard minus read", _patching),
+    "pitch": HeldAgainst("Pitch probe within voices, R²", _pitch),
+    "erasure": HeldAgainst("Fall without acoustics (accuracy)", _erasure),
+    "attributions": HeldAgainst(
         "Attributions: agreement of heard and read", lambda results: _read(results["attributions"], "agreement")
     ),
 }

@@ -39,6 +39,7 @@ class MechanismFiles:
         similarity: How alike what a model hears is to what it reads.
         attributions: What each word is to the answers of a model on a task.
         curved: What probes that are not linear read of a model and layer.
+        steering: What a model answers to a task while its states are changed.
     """
 
     probes: Sequence[Path] = field(default=())
@@ -50,6 +51,7 @@ class MechanismFiles:
     similarity: Sequence[Path] = field(default=())
     attributions: Sequence[Path] = field(default=())
     curved: Sequence[Path] = field(default=())
+    steering: Sequence[Path] = field(default=())
 
     @classmethod
     def of(cls, files: Mapping[str, Iterable[str]]) -> Self:

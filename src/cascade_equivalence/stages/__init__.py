@@ -32,6 +32,7 @@ from cascade_equivalence.stages import (
     similarity,
     speech,
     states,
+    steering,
     surplus,
     transcribe,
     utterances,

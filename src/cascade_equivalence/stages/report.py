@@ -25,6 +25,7 @@ from cascade_equivalence.stages import (
     patching,
     probes,
     similarity,
+    steering,
 )
 from cascade_equivalence.stages.fingerprint import code_fingerprint, code_of
 from cascade_equivalence.stages.needs import Need, counting_need
@@ -40,7 +41,8 @@ SHOW_PAPER = ("compare_with_paper", "write_report")
 
 
 EXPERIMENTS = {
-    module.__name__.rpartition(".")[2]: module for module in (conflict, patching, similarity, curved, attributions)
+    module.__name__.rpartition(".")[2]: module
+    for module in (conflict, patching, similarity, curved, attributions, steering)
 }
 """Stages whose files a table is made of, by what ``MechanismFiles`` calls them; none of a study that has them off."""
 

@@ -13,6 +13,7 @@ from cascade_equivalence.report.figures.overlap import OVERLAP
 from cascade_equivalence.report.figures.patching import PATCHING
 from cascade_equivalence.report.figures.probes import PROBES
 from cascade_equivalence.report.figures.similarity import SIMILARITY
+from cascade_equivalence.report.figures.steering import STEERING
 
 KIND = Figure
 OWN: tuple[Figure, ...] = (
@@ -27,5 +28,6 @@ OWN: tuple[Figure, ...] = (
     PATCHING,
     SIMILARITY,
     DIAL,
+    STEERING,
     KAPPA_LOSS,
 )
