@@ -39,7 +39,7 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
         yield from _heard_and_read_problems("attributions", words.tasks, words.voice, voices_of)
         yield from _transcript_problems(study, words)
     if (steering := opened.steering) is not None:
-        yield from _heard_and_read_problems(study, "steering", steering.tasks, steering.voice, voices_of)
+        yield from _heard_and_read_problems("steering", steering.tasks, steering.voice, voices_of)
         for key in ("strengths", "positions", "concepts", "ranks"):
             yield from repeated(f"mechanism.steering.{key}", getattr(steering, key))
         erased = opened.erasure.concepts if opened.erasure else []
@@ -62,7 +62,7 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
 def _hearing_problems(study: StudyConfig, opened: MechanismConfig) -> Iterator[str]:
     known = [study.definitions.models[name] for name in opened.models if name in study.definitions.models]
     if known and all(model.role != "speech-llm" for model in known):
-        for key in ("patching", "similarity", "attributions"):
+        for key in ("patching", "similarity", "attributions", "steering"):
             if getattr(opened, key) is not None:
                 why = "no speech LLM is opened, and only one hears and reads"
                 yield f"mechanism.{key}: {why}; leave it out, or open one"

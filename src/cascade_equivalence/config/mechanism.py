@@ -292,11 +292,11 @@ class MechanismConfig(Closed):
         default=None, description="What answers become where states are moved along a direction."
     )
 
+    curved: CurvedConfig | None = Field(
+        default=None, description="What probes that are not linear read, before and after a concept is erased."
+    )
+
     def of_tasks(self) -> dict[str, Any]:
         """The parts that are there, name tasks, and can be left out, by their keys."""
         parts = {name: getattr(self, name) for name in type(self).model_fields if name != "states"}
         return {name: part for name, part in parts.items() if hasattr(part, "tasks")}
-
-    curved: CurvedConfig | None = Field(
-        default=None, description="What probes that are not linear read, before and after a concept is erased."
-    )
