@@ -170,7 +170,10 @@ def test_nothing_of_it_can_be_read_linearly_from_erased_states(
 def test_controls_have_the_rank_of_their_own_concept_and_leave_it(
     name: str, study: Study, fitted: dict[str, dict[str, Any]]
 ) -> None:
-    found, drawn = fitted[name], [f"{control}{draw}" for control in DRAWN for draw in range(CONFIG.seeds)]
+    found, drawn = (
+        fitted[name],
+        [f"{control}{draw}" for control in DRAWN for draw in range(CONCEPTS[name].draws(CONFIG))],
+    )
     wanted: Sequence[str] = drawn if name in MATCHED else ()
     assert set(found.get("controls", {})) == (set(DRAWN) if name in MATCHED else set())
     for layer in study.layers:

@@ -148,6 +148,9 @@ class ErasureConfig(Closed):
         le=1,
         description="Of concepts found by variance: share of it that the erased directions hold.",
     )
+    variance_seeds: Draws = Field(
+        default=5, description="Draws of each control of a concept that is found by variance."
+    )
     proxy_classes: PositiveInt | None = Field(
         default=None, description="Keep this many first words; by default every one that occurs twice."
     )

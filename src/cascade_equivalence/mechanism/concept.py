@@ -124,6 +124,10 @@ class Concept:
         if unknown := self.settings - set(ErasureConfig.model_fields):
             raise StudyError(f"The concept {self.name!r}: `mechanism.erasure` has no {', '.join(sorted(unknown))}")
 
+    def draws(self, config: ErasureConfig) -> int:
+        """Draws of each control."""
+        return config.seeds if self.deviations is None else config.variance_seeds
+
     @property
     def matched(self) -> bool:
         """Whether controls are drawn for it; a control has none of its own."""

@@ -193,7 +193,7 @@ OWN = (
         kind="subspace",
         columns=_voices,
         deviations=between_classes,
-        settings=frozenset({"variance_share"}),
+        settings=frozenset({"variance_share", "variance_seeds"}),
     ),
     Concept(
         name="modality",
@@ -204,7 +204,7 @@ OWN = (
         deviations=heard_minus_read,
         reads=True,
         directions=20,
-        settings=frozenset({"variance_share"}),
+        settings=frozenset({"variance_share", "variance_seeds"}),
     ),
     Concept(
         name="permuted",

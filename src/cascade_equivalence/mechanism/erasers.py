@@ -137,7 +137,7 @@ def fit_concept(
             linear, erasers, about = _fitted(layer, labelled, erased)
             kinds = config.controls if erased.matched else []
             drawn = {
-                kind: draw_control(kind, linear, layer.rows.spectrum, config.seeds, config.seed, number)
+                kind: draw_control(kind, linear, layer.rows.spectrum, erased.draws(config), config.seed, number)
                 for kind in kinds
             }
             erasers |= {

@@ -32,8 +32,9 @@ def variants(study: Study, concept: str) -> dict[bool, int]:
 
 def draws(study: Study, concept: str) -> int:
     """Draws of all controls of a concept."""
-    matched = concept != BASELINE and CONCEPTS.find(concept).matched
-    return len(study.erasure.controls) * study.erasure.seeds if matched else 0
+    if concept == BASELINE or not (erased := CONCEPTS.find(concept)).matched:
+        return 0
+    return len(study.erasure.controls) * erased.draws(study.erasure)
 
 
 def file(study: Study, model: str, concept: str, task: str) -> str:
