@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_window_holds_its_clip_and_silence_and_is_no_longer_than_needed(seconds: float) -> None:
     found = window_of(seconds)
     assert found <= WHOLE
-    assert found == WHOLE or seconds + SILENCE <= found < seconds + SILENCE + STEP
+    assert found == WHOLE or seconds + SILENCE <= found <= seconds + SILENCE + STEP
     assert found % STEP == 0
 
 

@@ -1,5 +1,7 @@
 """Recorded against synthetic speech: values are those of each side alone, and the interval holds what it says."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -78,6 +80,16 @@ def test_values_are_those_of_each_side_alone() -> None:
         assert table[name][3] == pytest.approx(kappa)
     assert np.allclose(table["difference"], table["recorded"] - table["synthetic"])
     assert table["items"].to_list() == table["groups"].to_list() == [80] * 4
+    assert set(table["voices"]) == {"person / heart, us"}
+
+
+def test_what_is_at_chance_is_marked() -> None:
+    """Half of the answers right of two labels, as often as by guessing."""
+    told, guessed = (frame(results(np.random.default_rng(5), 100, *both)) for both in ((0.9, 0.9), (0.5, 0.5)))
+    assert told["against_chance"].to_list() == [None] * 4
+    assert guessed["against_chance"].to_list() == [None, "at", "at", "at"]
+    (heard, *asked) = TABLE.display(SimpleNamespace(recorded=guessed), 0.95).rows
+    assert "‡" not in "".join(heard) and all("‡" in row[3] and "‡" in row[4] for row in asked)
 
 
 def test_what_differs_is_found_and_what_is_one_is_not() -> None:

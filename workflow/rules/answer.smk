@@ -62,8 +62,7 @@ rule answer_share:
         manifests=lambda wildcards: stages.resolve.answering_manifests(STUDY, wildcards.system),
         preflight=lambda wildcards: stages.preflight.files_of(STUDY, wildcards.system),
     output:
-        # Its answers are in the store, and in the file of the whole.
-        share=temp(f"{RESULTS}/shares/{{system}}/{{task}}/{{condition}}/{{number}}-of-{{of}}.parquet"),
+        share=f"{RESULTS}/shares/{{system}}/{{task}}/{{condition}}/{{number}}-of-{{of}}.parquet",
     log:
         f"{RESULTS}/logs/answer/{{system}}/{{task}}/{{condition}}-{{number}}-of-{{of}}.log",
     benchmark:

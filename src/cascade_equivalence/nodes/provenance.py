@@ -14,6 +14,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.sources.manifest import Manifest
 from cascade_equivalence.provenance.record import Record, read_records
 from cascade_equivalence.resources import IS_CHECKOUT, REPOSITORY
+from cascade_equivalence.stages.answer import SHARES
 from cascade_equivalence.stages.study import Study
 
 PACKAGES = (
@@ -22,7 +23,10 @@ PACKAGES = (
 )
 
 AUTO = "auto"
-COMPUTING = ("answer", "answer_conflict", "answer_erased", "implicit_transcripts", "patch_states")
+COMPUTING = (
+    *("answer", "answer_share", "answer_again", "answer_conflict", "answer_erased", "implicit_transcripts"),
+    *("patch_states", "attribute_words", "steer_states", "compare_hearing"),
+)
 """Rules whose models compute as ``answer.dtype`` says."""
 
 
@@ -59,6 +63,8 @@ def arithmetic(records: Iterable[Record], asked: str) -> str:
     found: Counter[str] = Counter()
     for record in records:
         computing = record.rule.endswith(COMPUTING)  # a module may give its rules a prefix
+        # What puts the answers of shares together computes none.
+        computing = computing and not any(SHARES in Path(use.path).parts for use in record.inputs)
         if computing and record.device and record.device.fast_bfloat16 is not None:
             fast = "bfloat16" if record.device.fast_bfloat16 else "float32"
             found[f"{fast if asked == AUTO else asked} on {record.device.used}"] += 1

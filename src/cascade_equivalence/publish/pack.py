@@ -46,6 +46,7 @@ LEFT_OUT: Mapping[str, str] = {
     "states": STATES,
     "moments": STATES,
     "connectors": WEIGHTS,
+    "shares": "answers in parts, all of which are in `answers`",
 }
 """Folders that are never in a supplement, and why."""
 FITTED = ".safetensors"

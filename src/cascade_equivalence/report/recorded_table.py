@@ -9,7 +9,7 @@ from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.spoken import is_spoken_both_ways
 from cascade_equivalence.config.study import GIVEN
 from cascade_equivalence.report.columns import Schema, estimate_schema
-from cascade_equivalence.report.display import UNDEFINED, Display, ends
+from cascade_equivalence.report.display import MARKS, UNDEFINED, Display, ends, mark_legend
 from cascade_equivalence.report.naming import NodeFile, task_title
 from cascade_equivalence.report.table import Table
 
@@ -29,10 +29,13 @@ SCHEMA: Schema = {
     "items": pl.Int64,
     "groups": pl.Int64,
     **{name: dtype for each in (*VOICES, "difference") for name, dtype in estimate_schema(each).items()},
+    "voices": pl.String,
+    "against_chance": pl.String,
     "reason": pl.String,
 }
 """Measure x recogniser, system or pair x task, on the items that voices of both kinds speak, clean. ``difference``:
-recorded minus synthetic, all voices of a kind pooled, with an interval on the same groups."""
+recorded minus synthetic, all voices of a kind pooled, with an interval on the same groups. ``voices``: which, recorded
+ones first; they are fixed. ``against_chance``: where answers stand to chance, of a pair the worse of the two."""
 UNDEFINED_BY = {
     "word_errors": "nothing is said",
     "accuracy": "there are no rows",
@@ -125,9 +128,20 @@ def _row(
     found = estimate(measured | {"difference": apart}, groups, results.statistics.confidence)
     row: dict[str, Any] = {"measure": measure, "of": node.who, "reference": reference, "task": node.task}
     row |= {"items": sides["recorded"]["id"].n_unique(), "groups": groups, "reason": reasons(found)}
+    row["voices"] = " / ".join(", ".join(side["voice"].unique().sort()) for side in sides.values())
+    row["against_chance"] = (
+        None if measure == "word_errors" else _against_chance(results, node.task, node.who, reference)
+    )
     for name, each in found.items():
         row |= estimate_values(name, each)
     return row
+
+
+def _against_chance(results: "Results", task: str, *systems: str | None) -> str | None:
+    """Where systems stand to chance on a task, the worst of them."""
+    rows = results["accuracy"].filter(pl.col("system").is_in([*filter(None, systems)]), task=task)
+    found = set(rows["against_chance"])
+    return next((each for each in ("below", "at", "unknown") if each in found), None)
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
@@ -137,7 +151,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             MEASURES[row["measure"]],
             row["of"] if row["reference"] is None else f"{row['of']} and {row['reference']}",
             task_title(row["task"]),
-            *(UNDEFINED if row[name] is None else ends(row, name) for name in VOICES),
+            *(UNDEFINED if row[name] is None else ends(row, name) + MARKS[row["against_chance"]] for name in VOICES),
             UNDEFINED if row["difference"] is None else ends(row, "difference", signed=True),
             f"{row['items']:,}",
         ]
@@ -158,7 +172,10 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         rows=rows,
         remarks=[
             "The items that voices of both kinds speak, clean. Word errors are a share of the words said; voices of a "
-            "kind are pooled. The difference counts whole groups of items, on which both kinds are heard.",
+            "kind are pooled. The difference counts whole groups of items, on which both kinds are heard; it is one of "
+            "these voices, and says nothing of how far other voices differ.",
+            *(f"Voices, recorded / synthetic: {voices}." for voices in table["voices"].unique(maintain_order=True)),
+            *mark_legend(cell for row in rows for cell in row),
             *dict.fromkeys(
                 f"{MEASURES[row['measure']]}, {row['of']}, {task_title(row['task'])}: {row['reason']}."
                 for row in table.filter(pl.col("reason").is_not_null()).iter_rows(named=True)

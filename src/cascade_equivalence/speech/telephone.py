@@ -50,6 +50,8 @@ def fetch_telephone(folder: Path, cache: Path) -> int:
     Raises:
         StudyError: If a package cannot be had or is not the one meant, or ffmpeg, which decodes them, is missing.
     """
+    if folder.exists() and not folder.is_dir():
+        raise StudyError(f"{folder} is a file: name a folder for the announcements.")
     find_ffmpeg()
     texts, sounds = (_package(name, digest, cache) for name, digest in (TEXTS, SOUNDS))
     words, licence = "", b""

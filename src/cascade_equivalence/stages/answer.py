@@ -8,6 +8,8 @@ from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
 
+SHARES = "shares"
+"""Folder of the files of shares."""
 LEAST_SHARE = 256
 """Clips of a share, at least: as many as a speech LLM hears at once."""
 
@@ -25,7 +27,7 @@ def all_files(study: Study) -> list[str]:
 def shares(study: Study, system: str, task: str, condition: str) -> list[str]:
     """Files of the shares into which a node is split; none where one job answers all."""
     count = min(study.config.answer.shares.get(system, 1), study.clip_count(task, condition) // LEAST_SHARE)
-    folder = f"{study.results}/shares/{system}/{task}/{condition}"
+    folder = f"{study.results}/{SHARES}/{system}/{task}/{condition}"
     return [f"{folder}/{number}-of-{count}.parquet" for number in range(1, count + 1)] if count > 1 else []
 
 
