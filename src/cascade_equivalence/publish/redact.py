@@ -28,7 +28,6 @@ ALTERED: Mapping[str, tuple[str, ...]] = {
     "transcripts": ("text",),
     "mechanism": ("text",),
     "shared_errors": ("spoken", "heard"),
-    "attributions": ("word",),
     "similarity": ("text", "nearest", "examples"),
 }
 """Columns, and keys of JSON, that hold items' words, by the folder or the name of the file."""
