@@ -2,7 +2,9 @@
 
 import itertools
 import json
-from dataclasses import asdict
+import re
+import unicodedata
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.mechanism import LensConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.identity import OF, write_table
-from cascade_equivalence.mechanism.bags import Pieces
+from cascade_equivalence.mechanism.bags import Pieces, exchanges, pairings, text_numbers
 from cascade_equivalence.mechanism.lens import open_unembedding
 from cascade_equivalence.mechanism.lens_node import _Ranks
 from cascade_equivalence.mechanism.read_words import nearest_tokens
@@ -34,7 +36,9 @@ from cascade_equivalence.mechanism.similarity import (
     word_spans,
 )
 from cascade_equivalence.report import lens_ranks_table, similarity_table
+from cascade_equivalence.report.display import markdown
 from cascade_equivalence.report.figures.similarity import similarity_figure
+from cascade_equivalence.report.latex import latex
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.stages import similarity
 from cascade_equivalence.stages.study import Study
@@ -158,6 +162,59 @@ def test_another_mean_and_spread_are_what_the_views_take_away() -> None:
     assert found["matched"].value == pytest.approx(found["centred"].value, abs=0.05)
 
 
+def readings(texts: int, each: int, seed: int) -> list[Taken]:
+    """Texts said more than once, what is heard independent of what is read, and both much the same for a text."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for text in range(texts):
+        heard, read = rng.standard_normal((4, 24)), rng.standard_normal((4, 24))
+        for _ in range(each):
+            noise = 0.05 * rng.standard_normal((4, 24))
+            found.append(Taken(f"i{text}", heard + noise, read, np.ones(4)))
+    return found
+
+
+def test_nothing_is_found_where_texts_that_are_said_again_are_heard_as_nothing_that_is_read() -> None:
+    found = [compare_layer(readings(12, 7, seed), 2, seed, 0.95) for seed in range(30)]
+    values = np.array([each["cka"].value for each in found])
+    assert abs(values.mean()) < 3 * values.std() / np.sqrt(len(values))
+    # Of 95 % intervals one in forty lies above 0.
+    for name in ("cka", "centred_difference"):
+        assert sum((each[name].low or 0) > 0 for each in found) <= 6, name
+    once = [compare_layer(readings(12, 1, seed), 2, seed, 0.95) for seed in range(3)]
+    for one, more in zip(once, found, strict=False):
+        assert (one["cka"].low is None) == (more["cka"].low is None)
+    few = compare_layer(readings(3, 7, 0), 2, 0, 0.95)["cka"]
+    assert few.value is None and few.reason and "texts" in few.reason
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=30), st.integers(0, 99))
+def test_readings_of_a_text_are_exchanged_for_those_of_one_other(texts: list[int], seed: int) -> None:
+    numbers = text_numbers(list(map(str, texts)))
+    assert [texts[row] for row in range(len(texts))] == [texts[list(numbers).index(number)] for number in numbers]
+    for others in exchanges(numbers, 3, seed):
+        for text in set(texts):
+            own = [row for row, each in enumerate(texts) if each == text]
+            partners = {texts[others[row]] for row in own}
+            assert len(partners) == 1 and (partners != {text} or len(set(texts)) == 1)
+    alone = np.arange(len(texts))
+    for one, other in zip(exchanges(alone, 3, seed), pairings(len(alone), 3, seed), strict=True):
+        assert one.tolist() == other.tolist()
+
+
+def test_the_table_of_ranks_counts_texts(tmp_path: Path) -> None:
+    def table(*, again: bool) -> pl.DataFrame:
+        path = ranked(tmp_path, 0, 1, count=12)
+        once = pl.read_parquet(path)
+        said = pl.concat([once] * 7).with_columns(utterance=pl.int_range(pl.len(), dtype=pl.Int64)) if again else once
+        write_table(said, path, {"model": "m", "layer": 0})
+        return lens_ranks_table.frame([path], StatisticsConfig())
+
+    once, again = table(again=False), table(again=True)
+    for end in ("top100_difference", "top100_difference_low", "top100_difference_high"):
+        assert again[end][0] == pytest.approx(once[end][0])
+
+
 def test_what_says_nothing_is_left_out() -> None:
     mute = Taken("mute", np.zeros((0, 24)), np.zeros((0, 24)), np.zeros(0))
     assert compare_layer([mute], 2, 0, 0.95)["cka"].reason
@@ -212,7 +269,7 @@ def ranked(folder: Path, layer: int, gain: int, count: int = 40) -> Path:
     rng = np.random.default_rng(layer)
     others = [rng.integers(1, 1000, 30).tolist() for _ in range(count)]
     own = [np.maximum(1, rng.integers(1, 1000, 8) // gain).tolist() for _ in range(count)]
-    table = pl.DataFrame({"utterance": range(count), "ranks": own, "chance_ranks": others})
+    table = pl.DataFrame({"utterance": range(count), "said": range(count), "ranks": own, "chance_ranks": others})
     path = folder / f"{layer}.parquet"
     write_table(table, path, {"model": "m", "layer": layer})
     return path
@@ -243,7 +300,7 @@ def test_the_table_and_the_figure_show_it(tmp_path: Path) -> None:
         "utterances": 12,
         "words": 70,
         "layers": {layer: {name: asdict(each) for name, each in own.items()} for layer, own in layers.items()},
-        "examples": [{"text": "<b>said</b>", "nearest": "said"}],
+        "examples": [{"text": "<b>said</b> [a](javascript:x)\n\n[b]: x", "nearest": "\x1b[31msaid\x9b\u2028"}],
     }
     path = tmp_path / "m.json"
     path.write_text(json.dumps(found))
@@ -252,6 +309,10 @@ def test_the_table_and_the_figure_show_it(tmp_path: Path) -> None:
     shown = similarity_table.display(table, 0.95)
     assert {len(row) for row in shown.rows} == {len(shown.columns)}
     assert any("At chance" in remark and "layer 3" in remark for remark in shown.remarks)
+    for text in (markdown(shown), latex(shown), table.write_csv()):
+        assert "said" in text and not [each for each in text if unicodedata.category(each) == "Cc" and each != "\n"]
+    assert not re.search(r"(?<!\\)\]\(|<b|^\[b\]", markdown(shown), re.MULTILINE)
+    assert not re.search(r"^\[b\]", markdown(replace(shown, remarks=["x\n\n[b]: x"])), re.MULTILINE)
     figure = similarity_figure(table)
     figure.canvas.draw()
     plt.close(figure)

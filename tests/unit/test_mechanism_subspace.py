@@ -70,6 +70,14 @@ def test_planted_voices_are_found_and_means_are_equal_after() -> None:
     assert voices(table[:1]).reason
 
 
+def test_a_voice_without_rows_changes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    heard, labels = rng.standard_normal((40, 6)), np.eye(3)[rng.integers(0, 2, 40)]
+    apart = between_classes(Pooled(heard, np.ones(40)), labels)
+    there = between_classes(Pooled(heard, np.ones(40)), labels[:, :2])
+    np.testing.assert_allclose(apart.T @ apart, there.T @ there)
+
+
 def test_what_is_heard_beyond_what_is_read_is_found() -> None:
     rng = np.random.default_rng(1)
     read = rng.standard_normal((60, 20))
@@ -93,6 +101,10 @@ def test_means_come_back_as_they_were_written(tmp_path: Path) -> None:
 def test_what_needs_reading_is_told_before_any_job_runs() -> None:
     opened = {"models": ["mini-speech-llm"], "erasure": {"concepts": ["modality"], "tasks": ["sst2"]}}
     assert one_line(changed(mechanism=opened)).startswith("mechanism.erasure.concepts: 'modality' needs")
+    # Means of the whole prompt are no means of what is heard.
+    everywhere = opened | {"similarity": {}, "states": {"tasks": ["sst2"], "positions": "all"}}
+    line = one_line(changed(mechanism=everywhere))
+    assert line.startswith("mechanism.erasure.concepts: 'modality'") and "positions: all" in line
 
 
 def test_the_table_says_what_erasing_costs(tmp_path: Path) -> None:
@@ -107,3 +119,7 @@ def test_the_table_says_what_erasing_costs(tmp_path: Path) -> None:
     assert {len(row) for row in shown.rows} == {len(shown.columns)} and len(shown.rows) == table.height
     heard = table.filter(arm="audio", concept="proxy")
     assert (heard["random_draws"] == world.draws).all() and heard["random_p"].is_between(0, 1).all()
+    # What no result could show is said of as many draws, and of no more.
+    for draws in (1, 5, 18, 19, 99):
+        told = display(table.with_columns(random_draws=pl.lit(draws), principal_draws=pl.lit(99)), 0.95).remarks
+        assert any(f"of {draws} draws" in each for each in told) == (1 / (draws + 1) > 0.05)

@@ -196,7 +196,7 @@ def planted(items: int, shared: float, place: float, seed: int = 0) -> pl.DataFr
         own, common = generator.normal(size=count), np.linspace(-1, 1, count)
         arms = {arm: shared * own + place * common + 0.3 * generator.normal(size=count) for arm in ARMS}
         for word in range(count):
-            row = {"id": f"i{number}", "group": f"g{number}", "label": "a", "place": word, "word": "w"}
+            row = {"id": f"i{number}", "group": f"g{number}", "label": "a", "place": word}
             row |= {"start": 0.0, "end": 0.1, **{arm: float(values[word]) for arm, values in arms.items()}}
             rows.append(
                 row | {"heard_whole": 0.0, "read_whole": 0.0, "heard_answer": "a", "read_answer": "ab"[number % 2]}

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from checkout import REPOSITORY
@@ -16,7 +17,15 @@ from hypothesis import strategies as st
 from recorded_study import GOLD, OPTIONS, QUIZ, RESULTS, TEXTS, config, inside, job, make_study, write
 
 from cascade_equivalence import plugins
+from cascade_equivalence.config.mechanism import CurvedConfig
+from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.identity import OF
+from cascade_equivalence.mechanism.mlp_probes import Classes, probe_classes
+from cascade_equivalence.models.question import Answer
+from cascade_equivalence.models.recording import Recording
+from cascade_equivalence.nodes.attributions import ARMS, TimedClip, write_attributions
+from cascade_equivalence.nodes.conflict import Conflict, write_conflicts
 from cascade_equivalence.provenance.cells import hashed
 from cascade_equivalence.provenance.compare import compare
 from cascade_equivalence.provenance.record import RECORDS, plugin_file, read_record
@@ -25,6 +34,7 @@ from cascade_equivalence.provenance.supplement import read_supplement
 from cascade_equivalence.provenance.verify import verify
 from cascade_equivalence.publish.pack import pack
 from cascade_equivalence.publish.redact import ECHO, Echoes
+from cascade_equivalence.tasks.base import Item
 
 TOP = "made-up-supplement"
 
@@ -85,6 +95,75 @@ def test_no_file_says_what_a_published_item_says(tmp_path: Path) -> None:
         "sst2": "none stated (see GLUE)",
         "trivia_qa": packed.listed.licences["trivia_qa"],
     }
+
+
+def extra(folder: Path) -> list[Path]:
+    """What experiments write that hold items' words, and what nobody has thought of yet."""
+    item = Item("sst2-0", TEXTS[0], "negative", "sst2-0")
+    said, labels = item.text.split(), {"negative": 1.0, "positive": 0.0}
+    answer = Answer("negative", "", 1, 1, 0.1, labels)
+    clip = TimedClip(item, Recording("", 1.0, lambda: np.zeros(1)), item.text, [(0.0, 1.0)] * len(said), item.text)
+    attributions = folder / "attributions/m/sst2.parquet"
+    write_attributions("m", "sst2", [clip], {arm: [[answer] * (1 + len(said))] for arm in ARMS}, attributions)
+    conflict = folder / "conflict/first/sst2.parquet"
+    repeats = Answer(f"It says: {TEXTS[1]}", "", 1, 1, 0.1, labels)
+    spec = TaskSpec(prompt="{speech}", label_words={"negative": "bad", "positive": "good"})
+    pair = Conflict(0, item, Item("sst2-1", TEXTS[1], "positive", "sst2-1"), "c")
+    write_conflicts(
+        "sst2", spec, "generate", [pair], [repeats], [repeats], conflict, {"system": "first", "task": "sst2"}
+    )
+    rows = [TEXTS[number % 3] + f" {number // 3}" for number in range(60)]
+    rng = np.random.default_rng(0)
+    classes = Classes(rng.integers(0, 2, 60), ("a", "b"), np.zeros(60, dtype=int))
+    probed = probe_classes(rng.standard_normal((60, 3)), classes, rows, CurvedConfig(folds=2, shuffles=1, epochs=2))
+    examples = [{"text": text, "nearest": f"{text} of"} for text in (*TEXTS, "short one")]
+    shown = " | ".join(text for each in examples for text in each.values())
+    return [
+        attributions,
+        conflict,
+        write(folder / "curved/m/layer0.json", {OF: {"model": "m"}, "targets": {"voice": probed}}),
+        write(
+            folder / "similarity/m.json", {OF: {"model": "m"}, "layers": {"0": {"nearest": 1}}, "examples": examples}
+        ),
+        write(folder / "tables/similarity.csv", pl.DataFrame({"model": ["m"], "cka": [0.5], "examples": [shown]})),
+        write(folder / "tables/similarity.md", f"m: {shown}."),
+        write(folder / "tables/similarity.tex", f"m: {shown}."),
+        write(folder / "later/m.json", {"deep": [{"er": [QUIZ]}, {f"Of {TEXTS[2]}": 1}, 0.25]}),
+        write(folder / "later/m.parquet", pl.DataFrame({"new": [f"so {TEXTS[0]} it said"], "more": [[TEXTS[1]]]})),
+        write(folder / "tables/later.csv", pl.DataFrame({"sentence": [f"Of {QUIZ}."], "share": [0.5]})),
+        write(folder / "tables/later.md", f"| {TEXTS[1]} | 3 |"),
+        write(folder / "figures/later.svg", f"<text>{QUIZ}</text>"),
+    ]
+
+
+def test_no_output_that_holds_an_items_text_is_handed_out(tmp_path: Path) -> None:
+    results = make_study(tmp_path / "project", published=True)
+    with inside(tmp_path / "project"):
+        made = extra(RESULTS)
+        RecordWriter().write(job("later", "later", [], made), config(published=True))
+    packed = pack(results, tmp_path / "s.zip")
+    secrets = [plain(text) for text in (*TEXTS, QUIZ, "short one")]
+    held = names(packed.file)
+    with zipfile.ZipFile(packed.file) as archive:
+        for name in archive.namelist():
+            said = words(archive.read(name), name)
+            assert not [secret for secret in secrets if secret in said], name
+    folder = unpack(packed.file, tmp_path)
+    # Nor can a text be put together from its words.
+    table = pl.read_parquet(folder / "attributions/m/sst2.parquet")
+    texts = [" ".join(table[name].to_list()) for name, kind in table.schema.items() if kind == pl.String]
+    assert table.height == len(TEXTS[0].split()) and not [each for each in texts if plain(TEXTS[0]) in plain(each)]
+    assert not {hashed(word) for word in TEXTS[0].split()} & {each for text in texts for each in text.split()}
+    # The rest of what holds a text stays: numbers are what a supplement is for.
+    for name in ("curved/m/layer0.json", "similarity/m.json", "later/m.json", "tables/later.csv"):
+        assert name in held, name
+    assert json.loads((folder / "similarity/m.json").read_text())["layers"] == {"0": {"nearest": 1}}
+    assert pl.read_csv(folder / "tables/similarity.csv")["cka"].to_list() == [0.5]
+    assert {"tables/later.md", "figures/later.svg", "tables/similarity.tex"} <= set(packed.listed.left_out)
+    # Not even before it is packed does a probe's file hold the texts that it was judged on.
+    assert not any(plain(text) in words((results / "curved/m/layer0.json").read_bytes(), "") for text in TEXTS)
+    assert verify(folder).ok
+    assert not [each for each in compare(results, folder).tally.differences if each.what.startswith("examples")]
 
 
 def test_answers_stay_unless_they_quote_an_item(tmp_path: Path) -> None:

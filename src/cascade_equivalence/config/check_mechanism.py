@@ -55,6 +55,12 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
                 f"mechanism.erasure.concepts: {name!r} needs what the models read, too: add `similarity: {{}}` to "
                 "`mechanism`, or leave it out"
             )
+        if CONCEPTS[name].reads and states.positions != "audio":
+            yield (
+                f"mechanism.erasure.concepts: {name!r} sets the words where they are heard beside the words where they "
+                f"are read, and states.positions: {states.positions} keeps the rest of the prompt, too: take audio, or "
+                "leave it out"
+            )
     if erasure.voice is not None:
         yield from _voice_problems("erasure.voice", [erasure.voice], erasure.tasks, voices_of)
 

@@ -167,3 +167,29 @@ def pairings(count: int, shuffles: int, seed: int) -> list[np.ndarray]:
         partner[cycle] = np.roll(cycle, 1)
         found.append(partner)
     return found
+
+
+def text_numbers(texts: Sequence[str]) -> np.ndarray:
+    """Number (utterances,) of what each utterance says, by the place where it is said first."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.intp)
+
+
+def exchanges(numbers: np.ndarray, shuffles: int, seed: int) -> list[np.ndarray]:
+    """Pairings of utterances (utterances,) by what they say: readings of one text get those of one other, in turn.
+
+    Where each says something else, they are :func:`pairings` of the utterances.
+
+    Args:
+        numbers: What each says, from :func:`text_numbers`.
+        shuffles: How many.
+        seed: Their seed.
+    """
+    readings = [np.flatnonzero(numbers == number) for number in range(int(numbers.max(initial=-1)) + 1)]
+    found = []
+    for partner in pairings(len(readings), shuffles, seed):
+        others = np.empty(len(numbers), dtype=np.intp)
+        for own, other in zip(readings, partner.tolist(), strict=True):
+            others[own] = np.resize(readings[other], len(own))
+        found.append(others)
+    return found

@@ -135,6 +135,8 @@ def voices(table: pl.DataFrame) -> Columns:
 def between_classes(pooled: Pooled, columns: np.ndarray) -> np.ndarray:
     """Means of classes minus the mean of all, each as often as it has rows: the between-class covariance."""
     weighted = columns * pooled.rows[:, None]
+    # A class without a row has no mean.
+    weighted = weighted[:, weighted.any(0)]
     counts = weighted.sum(0)
     means = weighted.T @ pooled.heard / counts[:, None]
     apart: np.ndarray = np.sqrt(counts)[:, None] * (means - counts @ means / counts.sum())

@@ -12,7 +12,7 @@ import torch
 from cascade_equivalence.config.mechanism import LensConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import Names, write_table
-from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps, pairings
+from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps, pairings, text_numbers
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index
 from cascade_equivalence.mechanism.tuned_lens import TunedLens, fit_tuned_lens
@@ -40,7 +40,11 @@ TABLE = pl.Schema(
         "chance_top_recall": pl.Float64(),
     }
 )
-RANKS = pl.Schema(dict.fromkeys(("ranks", "chance_ranks", "tuned_ranks", "chance_tuned_ranks"), pl.List(pl.Int64)))
+RANKS = pl.Schema(
+    {"said": pl.Int64}
+    | dict.fromkeys(("ranks", "chance_ranks", "tuned_ranks", "chance_tuned_ranks"), pl.List(pl.Int64))
+)
+"""``said``: number of the text, which is one for all its readings."""
 ALL = pl.Schema({"all_precision": pl.Float64, "all_recall": pl.Float64})
 TUNED = pl.Schema({"tuned_text": pl.String, "tuned_precision": pl.Float64, "tuned_recall": pl.Float64})
 
@@ -118,7 +122,7 @@ def lens_layer(
         ],
     }
     if ranks is not None:
-        columns |= ranks.columns("")
+        columns |= ranks.columns("") | {"said": text_numbers(spoken["text"].to_list())}
     if not heard.all():
         everywhere = _shown(states, index, np.ones_like(heard), unembedding, f"{label}, all positions")
         bags = [Counter(pieces.kept(tokens)) for tokens in everywhere]

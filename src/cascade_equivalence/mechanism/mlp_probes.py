@@ -136,9 +136,9 @@ def probe_classes(means: Floats, classes: Classes, texts: Sequence[str], config:
         config: Folds, width, epochs and shuffles.
 
     Returns:
-        ``reason`` why there is nothing, or None; ``classes``, ``majority`` (share of the commonest class), ``texts`` of
-        the rows that are judged, and by kind and time (``mlp_after``) whether each was told right, ``right``, and the
-        share of probes of shuffled labels that told it right, ``shuffled``.
+        ``reason`` why there is nothing, or None; ``classes``, ``majority`` (share of the commonest class), ``texts`` (a
+        number for what each row that is judged says, not its words), and by kind and time (``mlp_after``) whether each
+        was told right, ``right``, and the share of probes of shuffled labels that told it right, ``shuffled``.
     """
     counts = np.bincount(classes.labels[classes.labels >= 0], minlength=len(classes.names))
     common = np.flatnonzero(counts >= LEAST)
@@ -172,7 +172,8 @@ def probe_classes(means: Floats, classes: Classes, texts: Sequence[str], config:
         "reason": None,
         "classes": len(common),
         "majority": float(counts[common].max() / counts[common].sum()),
-        "texts": said,
+        # Files are shared where the words of published items must not be.
+        "texts": np.unique(said, return_inverse=True)[1].tolist(),
         **{
             name: {"right": each[0].tolist(), "shuffled": each[1:].mean(axis=0).tolist()}
             for name, each in right.items()

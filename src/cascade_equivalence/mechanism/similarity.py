@@ -1,8 +1,9 @@
-"""How alike a model's states are of one thing heard and read: of whole utterances (CKA), and word by word.
+"""How alike a model's states are of one thing heard and read: of whole texts (CKA), and word by word.
 
-Of utterances: linear centred kernel alignment (Kornblith et al. 2019, arXiv:1905.00414) of mean states with the
+Of texts: linear centred kernel alignment (Kornblith et al. 2019, arXiv:1905.00414) of the mean states of each with the
 unbiased estimator of HSIC (Song et al. 2012; Nguyen et al. 2021, arXiv:2010.15327): 1 where one set of states is the
-other turned and scaled, about 0 where they have nothing in common, however few items there are.
+other turned and scaled, about 0 where they have nothing in common, however few items there are. Readings of one text
+are alike on both sides whatever is heard: they count once, by their mean, and are exchanged and left out together.
 
 Of words: the mean of the states at which a word is heard against the mean of its tokens' states where it is read, as a
 cosine. Which states are a word's follows from the layer itself: the path through vectors of sound and words, both from
@@ -15,15 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascade_equivalence.mechanism.bags import pairings
+from cascade_equivalence.mechanism.bags import exchanges, pairings, text_numbers
 from cascade_equivalence.stats.clusters import Clusters, Floats
 from cascade_equivalence.stats.jackknife import smooth
 from cascade_equivalence.stats.mean import ratio
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
 
 FEWEST = 4
-"""Items below which the unbiased estimator does not exist."""
-TOO_FEW = f"fewer than {FEWEST} utterances"
+"""Texts below which the unbiased estimator does not exist."""
+TOO_FEW = f"fewer than {FEWEST} texts"
 NO_WORDS = "no utterance has a word"
 VIEWS = ("as_they_are", "centred", "matched")
 """What is taken away before cosines: the mean that heard and read states share; of each its own mean; or that, and
@@ -35,7 +36,7 @@ class Taken:
     """One utterance at one layer.
 
     Attributes:
-        item: Its name.
+        item: Name of what it says: readings of one text have one name.
         heard: States where the sound stands, (vectors, width).
         read: Mean state of each word's tokens where it is read, (words, width).
         tokens: Tokens of each word, (words,).
@@ -163,39 +164,48 @@ def compare_layer(taken: Sequence[Taken], shuffles: int, seed: int, confidence: 
 
     Args:
         taken: The utterances; those without a sound or a word say nothing.
-        shuffles: Pairings with the words of other utterances, for chance.
+        shuffles: Pairings with the words of other texts, for chance.
         seed: Their seed.
-        confidence: Level of the intervals, which count utterances (jackknife).
+        confidence: Level of the intervals, which count texts (jackknife).
 
     Returns:
         ``cka``; ``cka_shuffled``, its mean over pairings; of each view the mean cosine of words by its name, the same
-        with the words of other utterances (``_chance``), and by how much it is more (``_difference``).
+        with the words of other texts (``_chance``), and by how much it is more (``_difference``).
     """
     taken = [each for each in taken if len(each.heard) and len(each.read)]
     if not taken:
         return {"cka": Estimate(None, None, None, NO_WORDS)}
-    partners = pairings(len(taken), shuffles, seed)
+    numbers = text_numbers([each.item for each in taken])
+    partners = exchanges(numbers, shuffles, seed)
     statistics: dict[str, Statistic] = {}
     means = [
-        np.stack([each.heard.mean(axis=0) for each in taken]),
-        np.stack([np.average(each.read, axis=0, weights=each.tokens) for each in taken]),
+        _means([each.heard.mean(axis=0) for each in taken], numbers),
+        _means([np.average(each.read, axis=0, weights=each.tokens) for each in taken], numbers),
     ]
     statistics["cka"] = cka_statistic(*means)
-    shuffled = [debiased_cka(means[0], means[1][other]) for other in partners] if len(taken) >= FEWEST else []
+    texts = len(means[0])
+    others = pairings(texts, shuffles, seed) if texts >= FEWEST else []
+    shuffled = [debiased_cka(means[0], means[1][other]) for other in others]
     clusters = Clusters.of([each.item for each in taken])
     words = np.array([len(each.read) for each in taken], dtype=float)
     for name, view in views(taken).items():
         heard, read = [view(each.heard, True) for each in taken], [view(each.read, False) for each in taken]
         own = np.array([alike(*pair).sum() for pair in zip(heard, read, strict=True)])
         # Of another item's words as many count as of its own, whatever their number.
-        others = [
+        by_chance = [
             [alike(heard[place], read[other]).mean() for place, other in enumerate(each.tolist())] for each in partners
         ]
-        chance = np.mean(others, axis=0) * words
+        chance = np.mean(by_chance, axis=0) * words
         parts = {name: own, f"{name}_chance": chance, f"{name}_difference": own - chance}
         statistics |= {key: ratio(clusters, values, words, NO_WORDS) for key, values in parts.items()}
     found = estimate(statistics, clusters.count, confidence)
     return found | {"cka_shuffled": Estimate(float(np.mean(shuffled)) if shuffled else None, None, None, None)}
+
+
+def _means(rows: Sequence[Floats], numbers: np.ndarray) -> Floats:
+    """Mean (texts, width) of the readings of each text, each of which counts once."""
+    states = np.stack(rows)
+    return np.stack([states[numbers == number].mean(axis=0) for number in range(int(numbers.max()) + 1)])
 
 
 def shares(
@@ -207,7 +217,7 @@ def shares(
         hits: Vectors of each utterance whose nearest token is among its own.
         by_chance: The same, on average, among those of other utterances.
         rows: Vectors of each utterance.
-        items: Its name.
+        items: Name of what it says, which intervals count.
         confidence: Level of the intervals.
     """
     clusters = Clusters.of(items)

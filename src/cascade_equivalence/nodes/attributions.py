@@ -43,7 +43,6 @@ SCHEMA = {
     "group": pl.String,
     "label": pl.String,
     "place": pl.Int64,
-    "word": pl.String,
     "start": pl.Float64,
     "end": pl.Float64,
     **dict.fromkeys(ARMS, pl.Float64),
@@ -52,8 +51,9 @@ SCHEMA = {
     "heard_answer": pl.String,
     "read_answer": pl.String,
 }
-"""A row a word. By arm: by how much the log-odds of the right label fall without the word, in nats; null where the
-transcript has no such word. ``whole``: those log-odds with all words; ``answer``: the likeliest label then."""
+"""A row a word, by its place in the item's text: with the words themselves a shared file would be the text. By arm: by
+how much the log-odds of the right label fall without the word, in nats; null where the transcript has no such word.
+``whole``: those log-odds with all words; ``answer``: the likeliest label then."""
 
 
 @dataclass(frozen=True)
@@ -195,9 +195,9 @@ def write_attributions(
         first = {arm: clips[number][0] for arm, clips in found.items()}
         told: dict[str, Any] = {f"{arm}_whole": whole[arm] for arm in (HEARD, READ)}
         told |= {f"{arm}_answer": answer.text for arm in (HEARD, READ) if (answer := first[arm]) is not None}
-        for place, (word, (start, end)) in enumerate(zip(one.text.split(), one.spans, strict=True)):
+        for place, (start, end) in enumerate(one.spans):
             row: dict[str, Any] = {"id": one.item.id, "group": one.item.group, "label": one.item.label}
-            row |= {"place": place, "word": word, "start": start, "end": end}
+            row |= {"place": place, "start": start, "end": end}
             for arm, own in odds.items():
                 before, after = own[0], own[place + 1]
                 row[arm] = None if before is None or after is None else before - after

@@ -14,7 +14,7 @@ import torch
 from cascade_equivalence import stages
 from cascade_equivalence.files import write_text
 from cascade_equivalence.identity import OF
-from cascade_equivalence.mechanism.bags import Pieces, pairings
+from cascade_equivalence.mechanism.bags import Pieces, exchanges, text_numbers
 from cascade_equivalence.mechanism.lens_node import audio_frames
 from cascade_equivalence.mechanism.mean_files import write_means
 from cascade_equivalence.mechanism.read_words import EMBEDDED, Read, nearest_tokens, read_words, said_tokens
@@ -92,7 +92,12 @@ def compare_hearing(
     for part in stretches([each.question for each in asked]):
         hearings = hear(speech, [sound_of(each.question) for each in asked[part]], ears)
         vectors |= {each.utterance: one.vectors for each, one in zip(asked[part], hearings, strict=True)}
-    names = [f"{task}/{item}" for task, item in utterances.select("task", "id").iter_rows()]
+    # Readings of one text share the name of the first.
+    first: dict[str, str] = {}
+    names = [
+        first.setdefault(text, f"{task}/{item}")
+        for task, item, text in utterances.select("task", "id", "text").iter_rows()
+    ]
     order = sorted(read)
     frames = {EMBEDDED: {row: vectors[row].double().cpu().numpy() for row in order}}
     write_means(means, {layer: _means(read, layer, utterances.height) for layer in states}, {"model": model})
@@ -156,7 +161,7 @@ def _nearest(
 
     own = [hits(place, place) for place in range(len(tokens))]
     chance: list[list[int]] = [[] for _ in tokens]
-    for partner in pairings(len(tokens), settings.shuffles, settings.seed):
+    for partner in exchanges(text_numbers(names), settings.shuffles, settings.seed):
         for place, other in enumerate(partner.tolist()):
             if references[place] != references[other]:
                 chance[place].append(hits(place, other))

@@ -29,7 +29,7 @@ from cascade_equivalence.provenance.record import (
 from cascade_equivalence.provenance.supplement import MANIFEST, Supplement
 from cascade_equivalence.provenance.verify import CRATE, counts, made_by, verify
 from cascade_equivalence.publish.crate import describe, workflow_sources
-from cascade_equivalence.publish.redact import item_echoes, redacted
+from cascade_equivalence.publish.redact import item_echoes, quotes, redacted
 from cascade_equivalence.publish.results_read import dataset_of, is_published
 from cascade_equivalence.tasks.sources.resources import read_resources
 
@@ -50,7 +50,11 @@ LEFT_OUT: Mapping[str, str] = {
 }
 """Folders that are never in a supplement, and why."""
 FITTED = ".safetensors"
-QUOTING = ("lens/", "tables/shared_errors.md", "paper/table3.")
+QUOTING = (
+    "lens/",
+    *(f"tables/{name}.{kind}" for name in ("shared_errors", "similarity") for kind in ("md", "tex")),
+    "paper/table3.",
+)
 """Outputs full of items' words, which hashes would make useless."""
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
 
@@ -191,6 +195,8 @@ class _Contents:
             file = self._folder / path
             if reason := self._reason(path):
                 self._left_out[path] = reason
+            elif echoes and path != REPORT and file.is_file() and quotes(path, file, echoes):
+                self._left_out[path] = WORDS
             elif file.is_file():
                 data = file.read_bytes()
                 changed = redacted(path, file, echoes, open_tasks) if echoes else None

@@ -1,6 +1,7 @@
 """A table as a reader sees it: rounded, titled, with remarks; source of the Markdown, HTML and terminal forms."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ NOT_RUN = "\N{EN DASH}"
 UNDEFINED = "n/a"
 MINUS = "\N{MINUS SIGN}"
 SMALLEST_P = 0.001
+CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+"""Categories of characters that control a terminal or end a line."""
 
 
 @dataclass(frozen=True)
@@ -115,16 +118,20 @@ def markdown(display: Display) -> str:
         for i, width in enumerate(widths)
     ]
     table = [line(header), f"| {' | '.join(rule)} |", *(line(row) for row in body)]
-    prose = [f"{_without_html(remark)}\n" for remark in display.remarks]
-    return "\n".join([f"## {_without_html(display.title)}", "", *table, "", *prose])
+    prose = [f"{_prose(remark)}\n" for remark in display.remarks]
+    return "\n".join([f"## {_prose(display.title)}", "", *table, "", *prose])
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks and control characters, which a terminal obeys."""
+    return "".join(" " if unicodedata.category(each) in CONTROLS else each for each in text)
 
 
 def _escape(cell: str) -> str:
     """A cell's text as text: no column of its own, no HTML, no link and no image."""
-    shown = cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(")
-    return " ".join(shown.splitlines())
+    return one_line(cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\("))
 
 
-def _without_html(text: str) -> str:
-    """Prose that may quote names and answers; a sign of comparison stays."""
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+def _prose(text: str) -> str:
+    """Prose that may quote items, names and answers: no HTML, no link and no image; a sign of comparison stays."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", one_line(text)).replace("](", "]\\(")

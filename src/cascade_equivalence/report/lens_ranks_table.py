@@ -45,7 +45,7 @@ def frame(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
 
     Args:
         files: What ``mechanism.lens_node`` wrote, of a model and layer each.
-        statistics: Level of the intervals, which count whole utterances.
+        statistics: Level of the intervals, which count whole texts.
     """
     from cascade_equivalence.report.mechanism_frames import by_model
 
@@ -57,11 +57,11 @@ def frame(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
             if own in shown.columns:
                 part = shown.filter(pl.col(own).list.len() > 0, pl.col(others).list.len() > 0)
                 place = {"model": model, "layer": layer, "lens": lens}
-                rows.append(place | _row(part[own], part[others], statistics.confidence))
+                rows.append(place | _row(part[own], part[others], part["said"], statistics.confidence))
     return by_model(pl.DataFrame(rows, schema=SCHEMA, orient="row"), "layer", "lens")
 
 
-def _row(own: pl.Series, others: pl.Series, confidence: float) -> dict[str, Any]:
+def _row(own: pl.Series, others: pl.Series, said: pl.Series, confidence: float) -> dict[str, Any]:
     import numpy as np
 
     from cascade_equivalence.report.mechanism_frames import estimate_values, reasons
@@ -69,7 +69,7 @@ def _row(own: pl.Series, others: pl.Series, confidence: float) -> dict[str, Any]
     from cascade_equivalence.stats.mean import ratio
     from cascade_equivalence.stats.statistic import estimate
 
-    clusters = Clusters.of([f"{place:09}" for place in range(len(own))])
+    clusters = Clusters.of([f"{number:09}" for number in said.to_list()])
     counts = own.list.len().to_numpy().astype(float)
     there: dict[str, Statistic] = {}
     for top in TOPS:
@@ -120,7 +120,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "stands, 1 for the likeliest of the vocabulary. First 1, 10, 100: the share of tokens that rank so high.",
             "By chance: the same states, asked for the tokens of other transcripts, which have frequent words in "
             "common; the longer a clip, the higher anything ranks somewhere. A tuned lens is asked on the test items "
-            "alone. Intervals count whole utterances (jackknife).",
+            "alone. Intervals count whole texts (jackknife).",
             *_at_chance(table),
             *dict.fromkeys(
                 f"{row['model']}: {row['reason']}." for row in table.drop_nulls("reason").iter_rows(named=True)

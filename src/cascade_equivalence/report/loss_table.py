@@ -37,6 +37,8 @@ SCHEMA: Schema = {
 nothing erased, in nats, item by item. Of each drawn control its mean over draws, the ends, and ``p`` = (draws whose
 change is at or below + 1) / (draws + 1): small where the concept costs less than directions drawn for it.
 ``removed_variance``: mean over layers."""
+LEVEL, MOST = 0.05, 19
+"""At which a p is read, and the draws that it takes to reach that."""
 NO_DIRECTION = "there is nothing to erase at any layer"
 
 
@@ -125,6 +127,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "Random directions, as many, and random ones with as much variance: mean over draws with the lowest and "
             "highest; p = (draws whose change is at or below + 1) / (draws + 1), small where the concept's directions "
             "are needed less than others. Linear takes the concept's share of the mean away, affine keeps it.",
+            *_floor(table),
             *dict.fromkeys(
                 f"{row['model']}, {concept_title(row['concept'])}: {row['reason']}."
                 for row in table.drop_nulls("reason").iter_rows(named=True)
@@ -132,6 +135,19 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=6,
     )
+
+
+def _floor(table: pl.DataFrame) -> list[str]:
+    """That no p can be small where draws are few."""
+    found = {row[f"{control}_draws"] for row in table.iter_rows(named=True) for control in DRAWN} - {None}
+    few = sorted(count for count in found if 1 / (count + 1) > LEVEL)
+    if not few:
+        return []
+    least = ", ".join(f"{p_value(1 / (count + 1))} of {count} draws" for count in few)
+    return [
+        f"No p here can be less than {least}: so few draws show nothing at a level of {LEVEL}, whatever is erased "
+        f"(`variance_seeds`, `seeds`; {MOST} do)."
+    ]
 
 
 def _control(row: dict[str, Any], control: str) -> str:

@@ -9,7 +9,7 @@ import polars as pl
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.columns import Schema, estimate_schema, estimate_values
-from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, ends
+from cascade_equivalence.report.display import NOT_RUN, UNDEFINED, Display, decimal, ends, one_line
 from cascade_equivalence.report.table import Table
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ SCHEMA: Schema = {
     "reason": pl.String,
 }
 """Model x layer; layer -1 is what the text LLM is given: the connector's vectors, and the embeddings of tokens.
-``cka``: of the mean states of utterances heard and read; ``cka_shuffled``: of other pairs of utterances. Of each view
-(``as_they_are``, ``centred``, ``matched``) the mean cosine of words, the same with words of other utterances
+``cka``: of the mean states of texts heard and read; ``cka_shuffled``: of other pairs of texts. Of each view
+(``as_they_are``, ``centred``, ``matched``) the mean cosine of words, the same with words of other texts
 (``chance``), and the difference. ``nearest``: share of vectors whose nearest token was spoken."""
 
 
@@ -64,7 +64,8 @@ def frame(files: Iterable[Path]) -> pl.DataFrame:
                 told = dict.fromkeys(one["reason"] for one in each.values() if one["reason"])
                 row["reason"] = "; ".join(told) or None
                 if row["layer"] == EMBEDDED:
-                    row["examples"] = " | ".join(f"{one['text']} > {one['nearest']}" for one in found["examples"])
+                    shown = (f"{one['text']} > {one['nearest']}" for one in found["examples"])
+                    row["examples"] = one_line(" | ".join(shown))
                 rows.append(row)
         except (KeyError, TypeError) as error:
             raise StudyError(f"{path} lacks {error}: another version of this project made it; run again") from error
@@ -93,16 +94,16 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         rows=rows,
         remarks=[
             "The same utterance is heard, and its true text is read, in the same prompt. CKA: linear, of the mean "
-            "states of utterances, by the unbiased estimator: 1 where one set of states is the other turned and "
-            "scaled, about 0 where they have nothing in common. Other pairs: the same where utterances are exchanged.",
+            "states of texts, by the unbiased estimator: 1 where one set of states is the other turned and "
+            "scaled, about 0 where they have nothing in common. Other pairs: the same where texts are exchanged.",
             "Words: cosine of the mean state of a word's tokens and the mean of the vectors that are aligned with it. "
             "Alignment: the path from left to right along which the layer's own states are most alike (dynamic time "
-            "warping); the words of another utterance, by chance, are aligned in the same way. As they are: of heard "
+            "warping); the words of another text, by chance, are aligned in the same way. As they are: of heard "
             "and read states together the mean is taken away; then of each its own mean; then every direction of the "
             "heard states has the spread of the read ones, too.",
             "Nearest token: the share of the connector's vectors whose nearest embedding (cosine, means taken away) "
-            "is a token of what was said; by chance, of what was said in other utterances.",
-            "More: own minus by chance; intervals count whole utterances (jackknife).",
+            "is a token of what was said; by chance, of what was said in other texts.",
+            "More: own minus by chance; intervals count whole texts, however often one is said (jackknife).",
             *_at_chance(table),
             *(f"{row['model']}: {row['examples']}." for row in table.drop_nulls("examples").iter_rows(named=True)),
             *dict.fromkeys(
