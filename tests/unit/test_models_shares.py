@@ -18,7 +18,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models import shares
 from cascade_equivalence.models.answering import answer_questions
 from cascade_equivalence.models.question import Answer, ModelFiles, Question, SpeechFiles
-from cascade_equivalence.models.shares import JobShare, answer_share, gathered, share_store, write_share
+from cascade_equivalence.models.shares import JobShare, answer_share, gathered, share_store, take_over, write_share
 from cascade_equivalence.models.speech_llm.model import PLACEHOLDER
 from cascade_equivalence.models.store import Store
 from cascade_equivalence.models.text_llm import TextLLM
@@ -138,6 +138,21 @@ def test_a_stopped_share_goes_on_and_so_do_other_numbers_of_shares(
     assert sum(asked) == len(set(STORIES)) - sum(calls)
     whole = answer_questions(READ, text, how, 6, tmp_path / "whole", "tiny")
     assert [answer.text for answer in parts] == [answer.text for answer in whole]
+
+
+def test_what_a_share_had_answered_is_taken_over_by_one_job(
+    text: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how, store = config("generate", 4), tmp_path / "clean.jsonl"
+    some = answer_share(READ, text, how, 6, store, JobShare(1, 2), "tiny")
+    take_over(store)
+    assert [path.name for path in tmp_path.glob("*.jsonl")] == ["clean.jsonl"]
+    asked: list[int] = []
+    compute = TextLLM.generate
+    monkeypatch.setattr(TextLLM, "generate", lambda *given: asked.append(len(given[1])) or compute(*given))
+    whole = answer_questions(READ, text, how, 6, store, "tiny")
+    assert [answer for _, _, answer in some] == [whole[row] for row, _, _ in some]
+    assert sum(asked) == len(set(STORIES)) - len({key for _, key, _ in some})
 
 
 def test_shares_of_other_questions_are_told(text: ModelFiles, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ with node(snakemake) as study:
     import torch
 
     from cascade_equivalence.models.answering import answer_questions
-    from cascade_equivalence.models.shares import gathered
+    from cascade_equivalence.models.shares import gathered, take_over
     from cascade_equivalence.nodes.answers import asked, score_answers
 
     torch.set_num_threads(snakemake.threads)
@@ -20,6 +20,7 @@ with node(snakemake) as study:
     if given.shares:
         answers = gathered([Path(path) for path in given.shares], store, len(ask.questions))
     else:
+        take_over(store)
         answers = answer_questions(
             ask.questions,
             ask.model,

@@ -1,7 +1,7 @@
 """One share of an answer node's questions, for a job and a GPU of its own, and all shares put together again.
 
-Batches are those of the whole node, and a share has every so manieth block of them: what is put together is, to the
-last bit, what one job would have answered. A share writes a store of its own beside the node's, which takes over its
+Batches are those of the whole node, and a share has every so manieth block of them: where batches divide ``BLOCK``,
+what is put together is, to the last bit, what one job would have answered. A share writes a store of its own beside the node's, which takes over its
 records at the end, so that a stopped share goes on and the number of shares may change.
 """
 
@@ -119,9 +119,17 @@ def gathered(paths: Sequence[Path], store: Path, questions: int) -> list[Answer]
     answers = [json.loads(text) for text in table["answer"]]
     with Store(store) as records:
         records.add(zip(table["key"], answers, strict=True))
-    for beside in _beside(store):
-        beside.unlink()
+    take_over(store)
     return [Answer(**answer) for answer in answers]
+
+
+def take_over(store: Path) -> None:
+    """Put what shares have answered into the node's store, also of shares that were stopped and are split no more."""
+    if beside := _beside(store):
+        with Store(store) as records:
+            records.add((key, value) for key, value in list(_stored(store)) if key not in records)
+        for path in beside:
+            path.unlink()
 
 
 def share_store(store: Path, share: JobShare) -> Path:
