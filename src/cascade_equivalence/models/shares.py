@@ -1,8 +1,8 @@
 """One share of an answer node's questions, for a job and a GPU of its own, and all shares put together again.
 
 Batches are those of the whole node, and a share has every so manieth block of them: where batches divide ``BLOCK``,
-what is put together is, to the last bit, what one job would have answered. A share writes a store of its own beside the node's, which takes over its
-records at the end, so that a stopped share goes on and the number of shares may change.
+what is put together is, to the last bit, what one job would have answered. A share writes a store of its own beside the
+node's, which takes over its records at the end, so that a stopped share goes on and the number of shares may change.
 """
 
 import json
