@@ -304,6 +304,7 @@ def test_what_cannot_work_is_told() -> None:
     assert any("mechanism.attributions.voice" in line for line in lines_of(opened(voice="us-male")))
     study = Study(load_study(opened(), ROOT))
     assert len(stage.all_files(study)) == 1
-    # Whether what is heard is kept, and the batch, make nothing again.
-    other = Study(load_study(opened() | {"answer": {"device": "cpu", "keep_heard": "never", "batch_size": 3}}, ROOT))
+    # Whether what is heard is kept, the batch, and over how many jobs answers are split make nothing again.
+    running = {"device": "cpu", "keep_heard": "never", "batch_size": 3, "shares": {"base-smollm2": 2}}
+    other = Study(load_study(opened() | {"answer": running}, ROOT))
     assert stage.params(study, "mini-speech-llm", "sst2") == stage.params(other, "mini-speech-llm", "sst2")

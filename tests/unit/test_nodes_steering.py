@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 import torch
 from matplotlib import pyplot as plt
-from study_config import changed, one_line
+from study_config import ROOT, changed, one_line
 from tiny_llm import byte_level_tokenizer, save_script
 
+from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.mechanism import SteeringConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import AnswerConfig
@@ -28,6 +29,8 @@ from cascade_equivalence.nodes.steering import SCHEMA, changes, split_clips, ste
 from cascade_equivalence.report.figures.steering import steering_figure
 from cascade_equivalence.report.steering_table import display, frame
 from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.stages import steering as stage
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Item
 
 PREFIX = "The topic is"
@@ -212,3 +215,11 @@ def test_what_cannot_work_is_told() -> None:
     assert opened(tasks=["trivia_qa"]).startswith("mechanism.steering.tasks: trivia_qa has free answers")
     assert opened(strengths=[1, 1]).startswith("mechanism.steering.strengths")
     assert opened(strengths=[11]).startswith("mechanism.steering.strengths")
+
+
+def test_over_how_many_jobs_answers_are_split_steers_nothing_again() -> None:
+    raw = changed(mechanism={"models": ["mini-speech-llm"], "steering": {"tasks": ["sst2"]}}, tasks=["sst2"], noise=None)
+    running = {"device": "cpu", "keep_heard": "never", "batch_size": 3, "shares": {"base-smollm2": 2}}
+    studies = [Study(load_study(raw | {"answer": answer}, ROOT)) for answer in (raw["answer"], running)]
+    first, second = (stage.params(study, "mini-speech-llm", "sst2") for study in studies)
+    assert first == second

@@ -54,9 +54,7 @@ def params(study: Study, model: str, task: str) -> dict[str, Any]:
     """What a node depends on, beside weights, speech, items and erasers."""
     return settings(study).model_dump(mode="json", exclude={"tasks", "voice"}) | {
         "layers": opened_models.layers(study, model),
-        "answer": study.config.answer.model_dump(
-            mode="json", exclude={"batch_size", "engine", "speech_engine", "mode", "keep_heard"}
-        ),
+        "answer": study.config.answer.deciding("mode"),
         "task": study.task(task).asked(),
         "chat": study.model(study.text_model(model)).chat,
         "code": resolve.code_opening(study, "steer_states", [model], *code_of(task)),
