@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from tiny_llm import byte_level_tokenizer, save_llama
 from tiny_models import build_whisper
 
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.mechanism import AttributionsConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
 from cascade_equivalence.identity import write_table
@@ -34,6 +36,7 @@ from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.speech_llm.model import SpeechLLM
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.models.transcription.alignment import Aligner
+from cascade_equivalence.nodes import attributions as node
 from cascade_equivalence.nodes.attributions import (
     ARMS,
     SCHEMA,
@@ -43,6 +46,7 @@ from cascade_equivalence.nodes.attributions import (
     write_attributions,
 )
 from cascade_equivalence.report.attributions_table import FEW_WORDS, display, frame
+from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.stages import attributions as stage
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.attribution import FEWEST_WORDS, agreement, at_same_places, spearman
@@ -139,7 +143,7 @@ def taken_out(
     typed = ModelFiles(FILES.folder, FILES.revision, FILES.chat)
     arms = build_questions("sst2", SPEC, "", spoken)
     found = attributions(arms, FILES, typed, config, folder / "store.jsonl", "tiny")
-    write_attributions("m", "sst2", spoken, found, folder / "words.parquet")
+    write_attributions("m", "sst2", spoken, found, [], folder / "words.parquet")
     return pl.read_parquet(folder / "words.parquet")
 
 
@@ -188,15 +192,16 @@ def test_what_is_stored_is_not_asked_again(
     assert taken_out(text, spoken[:3], lambda place, _: place, tmp_path, monkeypatch).equals(first)
 
 
-def planted(items: int, shared: float, place: float, seed: int = 0) -> pl.DataFrame:
-    """Attributions of items of one text each: what both arms share, what a word's place gives, and noise."""
+def planted(items: int, shared: float, place: float, seed: int = 0, labels: str = "a") -> pl.DataFrame:
+    """Attributions of items of one text each: what both arms share, what a word's place is to ``a``, and noise."""
     generator, rows = np.random.default_rng(seed), []
     for number in range(items):
         count = int(generator.integers(6, 14))
-        own, common = generator.normal(size=count), np.linspace(-1, 1, count)
+        label = labels[number % len(labels)]
+        own, common = generator.normal(size=count), np.linspace(-1, 1, count) * (1 if label == "a" else -1)
         arms = {arm: shared * own + place * common + 0.3 * generator.normal(size=count) for arm in ARMS}
         for word in range(count):
-            row = {"id": f"i{number}", "group": f"g{number}", "label": "a", "place": word, "word": "w"}
+            row = {"id": f"i{number}", "group": f"g{number}", "label": label, "place": word, "word": "w"}
             row |= {"start": 0.0, "end": 0.1, **{arm: float(values[word]) for arm, values in arms.items()}}
             rows.append(
                 row | {"heard_whole": 0.0, "read_whole": 0.0, "heard_answer": "a", "read_answer": "ab"[number % 2]}
@@ -212,6 +217,39 @@ def test_what_places_alone_give_is_no_agreement(tmp_path: Path) -> None:
     assert abs(row["shuffled"]) < 0.1 and row["same_answer"] == pytest.approx(0.5)  # type: ignore[arg-type]
     nothing = tabled(tmp_path, planted(40, shared=0.0, place=0.0, seed=3))
     assert not nothing["above_chance"]
+
+
+def test_a_place_that_speaks_for_one_answer_is_no_agreement_whatever_the_labels(tmp_path: Path) -> None:
+    """Of the right label's log-odds, what a place is to one answer turns with the label."""
+    row = tabled(tmp_path, planted(40, shared=0.0, place=1.0, labels="ab"))
+    assert row["agreement_low"] > 0.3 and not row["above_chance"] and row["other_labels"] == 0  # type: ignore[operator]
+    assert row["places"] == pytest.approx(row["agreement"], abs=0.1)
+    alone = planted(20, shared=1.0, place=0.0, labels="a" * 19 + "b")
+    write_table(alone, tmp_path / "a.parquet", {"model": "m", "task": "sst2"})
+    table = frame([tmp_path / "a.parquet"], StatisticsConfig())
+    assert table["other_labels"].item() == 1 and any(
+        " 1 items have no" in each for each in display(table, 0.95).remarks
+    )
+
+
+def test_clips_whose_words_are_not_found_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        node, "recordings", lambda clips: [Recording(clip.id, 1.0, lambda: np.ones(1)) for clip in clips]
+    )
+    monkeypatch.setattr(node, "word_spans", lambda aligner, clip, text: None if clip.sha256 == "i1" else [(0.0, 0.5)])
+    items = [Item(f"i{number}", "t", "positive", f"g{number}") for number in range(3)]
+    clips = [Clip(item.id, "v", b"", 16_000, 1.0, "p", "word", item.id) for item in items]
+    heard = pl.DataFrame({"id": ["i0", "i1", "i2"], "voice": ["v"] * 3, "text": ["word"] * 3})
+    config = AttributionsConfig(asr="whisper-base")
+    found, missed = node.spoken_items("sst2", items, clips, heard, cast(Aligner, None), config)
+    assert {one.item.id for one in found} == {"i0", "i2"} and missed == [items[1]]
+    write_attributions("m", "sst2", [], {}, missed, tmp_path / "words.parquet")
+    table = frame([tmp_path / "words.parquet"], StatisticsConfig())
+    assert table["not_found"].item() == 1 and table["items"].item() == 0
+    assert any(" 1 clips are left out" in remark for remark in display(table, 0.95).remarks)
+    full = pl.concat([planted(20, 1.0, 0.0), pl.read_parquet(tmp_path / "words.parquet")])
+    row = tabled(tmp_path, full)
+    assert row["not_found"] == 1 and row["items"] == 20 and row["words"] == full.height - 1
 
 
 def test_the_table_is_shown(tmp_path: Path) -> None:
@@ -236,8 +274,10 @@ def test_rank_correlation_is_scipys(pairs: list[tuple[float, float]]) -> None:
 
 def test_no_text_is_held_against_itself() -> None:
     values = [np.arange(5.0), np.arange(5.0)]
-    assert np.isnan(at_same_places(values, values, ["g", "g"], 0)).all()
-    assert at_same_places(values, values, ["g", "h"], 0).tolist() == agreement(values, values).tolist() == [1, 1]
+    assert np.isnan(at_same_places(values, values, ["g", "g"], ["a", "a"], 0)[0]).all()
+    for labels, of_any in ((["a", "a"], 0), (["a", "b"], 2)):
+        found, others = at_same_places(values, values, ["g", "h"], labels, 0)
+        assert found.tolist() == agreement(values, values).tolist() == [1, 1] and others == of_any
 
 
 @given(st.floats(0, 2), st.floats(0, 2))

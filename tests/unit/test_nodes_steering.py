@@ -218,7 +218,9 @@ def test_what_cannot_work_is_told() -> None:
 
 
 def test_over_how_many_jobs_answers_are_split_steers_nothing_again() -> None:
-    raw = changed(mechanism={"models": ["mini-speech-llm"], "steering": {"tasks": ["sst2"]}}, tasks=["sst2"], noise=None)
+    raw = changed(
+        mechanism={"models": ["mini-speech-llm"], "steering": {"tasks": ["sst2"]}}, tasks=["sst2"], noise=None
+    )
     running = {"device": "cpu", "keep_heard": "never", "batch_size": 3, "shares": {"base-smollm2": 2}}
     studies = [Study(load_study(raw | {"answer": answer}, ROOT)) for answer in (raw["answer"], running)]
     first, second = (stage.params(study, "mini-speech-llm", "sst2") for study in studies)

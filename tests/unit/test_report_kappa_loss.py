@@ -86,7 +86,9 @@ def test_where_nothing_is_planted_little_is_told_however_tasks_lie(scatter: floa
 def test_two_tasks_are_no_slope_however_many_systems_answer_them() -> None:
     systems = {f"s{number}": f"m{number}" for number in range(4)}
     kappas = {(system, task): 0.1 * place for place, system in enumerate(systems) for task in TASKS[:2]}
-    values = {(model, task): (0.2 * place, None, None) for place, model in enumerate(systems.values()) for task in TASKS}
+    values = {
+        (model, task): (0.2 * place, None, None) for place, model in enumerate(systems.values()) for task in TASKS
+    }
     for measures, some in (({"attributions": values}, 2), ({"attributions": values}, 3)):
         more = {key: 0.5 for key in ((system, TASKS[2]) for system in systems)} if some == 3 else {}
         table = frame(agreement_of(kappas | more, 0.05), ["cascade"], systems, measures, 0.95)
@@ -130,6 +132,8 @@ def test_points_at_chance_are_hollow_and_what_was_not_measured_has_no_panel() ->
         figure = kappa_loss_figure(table)
         assert len([axes for axes in figure.axes if axes.get_visible()]) == 2
         points = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", "", None)]
-        assert len(points) == len(kappas) and {line.get_markerfacecolor() == "white" for line in points} == {against == "at"}
+        assert len(points) == len(kappas) and {line.get_markerfacecolor() == "white" for line in points} == {
+            against == "at"
+        }
         figure.canvas.draw()
         plt.close(figure)

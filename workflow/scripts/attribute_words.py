@@ -17,7 +17,7 @@ with node(snakemake) as study:
 
     torch.set_num_threads(snakemake.threads)
     model, task = (snakemake.wildcards[name] for name in ("model", "task"))
-    spoken = spoken_items(
+    spoken, missed = spoken_items(
         task,
         read_items(Path(snakemake.input.item_table)),
         read_clips(Path(snakemake.input.clips)),
@@ -35,4 +35,4 @@ with node(snakemake) as study:
         f"words of {task} out, {model}",
         study.store("heard"),
     )
-    write_attributions(model, task, spoken, found, Path(snakemake.output.words))
+    write_attributions(model, task, spoken, found, missed, Path(snakemake.output.words))

@@ -45,9 +45,7 @@ SCHEMA: Schema = {
 (the same in each of its rows)."""
 
 
-def frame(
-    surplus: pl.DataFrame, agreement: pl.DataFrame, cascades: Collection[str], confidence: float
-) -> pl.DataFrame:
+def frame(surplus: pl.DataFrame, agreement: pl.DataFrame, cascades: Collection[str], confidence: float) -> pl.DataFrame:
     """One row a speech LLM, the cascade with its LLM, and task of which both kappa and surplus are known.
 
     Args:
