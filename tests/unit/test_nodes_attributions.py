@@ -20,6 +20,7 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.mechanism import AttributionsConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.words_out import (
     log_odds,
@@ -43,6 +44,7 @@ from cascade_equivalence.nodes.attributions import (
     TimedClip,
     attributions,
     build_questions,
+    word_finder,
     write_attributions,
 )
 from cascade_equivalence.report.attributions_table import FEW_WORDS, display, frame
@@ -333,6 +335,12 @@ def test_words_follow_each_other_in_time(tmp_path: Path) -> None:
     assert word_spans(aligner, Recording("l", 31.0, lambda: noise), "A dog") is None
 
 
+def test_a_recogniser_that_is_no_whisper_is_told_with_its_key(tmp_path: Path) -> None:
+    for folder in (save_llama(tmp_path / "llm", byte_level_tokenizer()), tmp_path):
+        with pytest.raises(StudyError, match=r"mechanism[.]attributions[.]timing: 'parakeet'"):
+            word_finder(folder, "parakeet")
+
+
 def test_what_cannot_work_is_told() -> None:
     def opened(**words: object) -> dict[str, object]:
         section = {"models": ["mini-speech-llm"], "attributions": {"tasks": ["sst2"], "asr": "whisper-base"} | words}
@@ -340,6 +348,7 @@ def test_what_cannot_work_is_told() -> None:
 
     assert one_line(opened(tasks=["trivia_qa"])).startswith("mechanism.attributions.tasks: trivia_qa has free answers")
     assert one_line(opened(asr="parakeet-tdt-0.6b-v3")).startswith("mechanism.attributions.asr: there is no recogniser")
+    assert one_line(opened(asr="oracle")).startswith("mechanism.attributions.asr: there is no recogniser")
     assert one_line(opened(timing="smollm2-135m-instruct")).startswith("mechanism.attributions.timing: ")
     assert any("mechanism.attributions.voice" in line for line in lines_of(opened(voice="us-male")))
     study = Study(load_study(opened(), ROOT))

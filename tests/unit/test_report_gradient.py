@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import linregress, t
 
-from cascade_equivalence.report.figures.gradient import gradient_figure
 from cascade_equivalence.report import gradient_table
+from cascade_equivalence.report.figures.gradient import gradient_figure
 from cascade_equivalence.report.gradient_table import CHANCE_MARK, FEWEST_TASKS, display
 from cascade_equivalence.report.table import TABLES
 

@@ -90,7 +90,7 @@ def test_two_tasks_are_no_slope_however_many_systems_answer_them() -> None:
         (model, task): (0.2 * place, None, None) for place, model in enumerate(systems.values()) for task in TASKS
     }
     for measures, some in (({"attributions": values}, 2), ({"attributions": values}, 3)):
-        more = {key: 0.5 for key in ((system, TASKS[2]) for system in systems)} if some == 3 else {}
+        more = dict.fromkeys(((system, TASKS[2]) for system in systems), 0.5) if some == 3 else {}
         table = frame(agreement_of(kappas | more, 0.05), ["cascade"], systems, measures, 0.95)
         assert table["slope"].is_null().all() == (some == 2)
         assert all("fewer than 3" in (reason or "") for reason in table["reason"]) == (some == 2)

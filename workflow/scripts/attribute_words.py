@@ -9,9 +9,14 @@ with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.models.transcription.alignment import Aligner
     from cascade_equivalence.nodes.answers import model_files
-    from cascade_equivalence.nodes.attributions import attributions, build_questions, spoken_items, write_attributions
+    from cascade_equivalence.nodes.attributions import (
+        attributions,
+        build_questions,
+        spoken_items,
+        word_finder,
+        write_attributions,
+    )
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
@@ -22,7 +27,7 @@ with node(snakemake) as study:
         read_items(Path(snakemake.input.item_table)),
         read_clips(Path(snakemake.input.clips)),
         pl.read_parquet(snakemake.input.transcripts),
-        Aligner(Path(snakemake.input.timing).parent),
+        word_finder(Path(snakemake.input.timing).parent, stages.attributions.timing(study)),
         stages.attributions.settings(study),
     )
     manifests, chat = [Path(path) for path in snakemake.input.manifests], study.model(study.text_model(model)).chat

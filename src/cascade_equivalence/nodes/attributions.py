@@ -9,6 +9,7 @@ import polars as pl
 
 from cascade_equivalence.config.mechanism import AttributionsConfig
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.utterances import hash_rank
 from cascade_equivalence.mechanism.words_out import (
@@ -52,8 +53,9 @@ SCHEMA = {
     "heard_answer": pl.String,
     "read_answer": pl.String,
 }
-"""A row a word; of a clip whose words are not found one, without a place. By arm: by how much the log-odds of the right label fall without the word, in nats; null where the
-transcript has no such word. ``whole``: those log-odds with all words; ``answer``: the likeliest label then."""
+"""A row a word; of a clip whose words are not found one, without a place. By arm: by how much the log-odds of the
+right label fall without the word, in nats; null where the transcript has no such word. ``whole``: those log-odds with
+all words; ``answer``: the likeliest label then."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,27 @@ class TimedClip:
     text: str
     spans: list[Span]
     transcript: str
+
+
+def word_finder(folder: Path, name: str) -> "Aligner":
+    """The Whisper that finds words.
+
+    Args:
+        folder: Its resolved folder.
+        name: Its name in the study.
+
+    Raises:
+        StudyError: It is no Whisper.
+    """
+    from cascade_equivalence.models.transcription.alignment import Aligner
+
+    try:
+        return Aligner(folder)
+    except (StudyError, OSError) as error:
+        raise StudyError(
+            f"mechanism.attributions.timing: {name!r} finds no words, which takes Whisper's cross-attention ({error}); "
+            "name a Whisper there, such as whisper-base; `asr` may stay as it is"
+        ) from error
 
 
 def spoken_items(

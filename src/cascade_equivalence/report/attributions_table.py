@@ -32,14 +32,14 @@ SCHEMA: Schema = {
     "above_chance": pl.Boolean,
     "reason": pl.String,
 }
-"""Model x task. ``agreement``: mean over items of Spearman's correlation, over words, of what each is to the answer of
-the speech LLM, which hears, and of its text LLM, which reads the recogniser's transcript; ``places``: the same with
-words of other texts of the same label at the same relative places, ``difference``: agreement minus that, and ``above_chance`` whether it
-is above 0; ``shuffled``: with the item's own words at shuffled places; ``heard_ceiling``: heard with itself, words
-silenced a little wider; ``read_ceiling``: transcript with true text; ``same_answer``: share of items on which both
-give the same label, ``agreement_alike``: the agreement on those. ``silent_words``: words without a word in the
-transcript, which are left out; ``not_found``: clips whose words are not found in time, which are left out;
-``other_labels``: items without another text of the same label, held against texts of any."""
+"""Model x task. ``agreement``: mean over items of Spearman's correlation, over words, of what each is to the answer
+of the speech LLM, which hears, and of its text LLM, which reads the recogniser's transcript; ``places``: the same
+with words of other texts of the same label at the same relative places, ``difference``: agreement minus that, and
+``above_chance`` whether it is above 0; ``shuffled``: with the item's own words at shuffled places; ``heard_ceiling``:
+heard with itself, words silenced a little wider; ``read_ceiling``: transcript with true text; ``same_answer``: share
+of items on which both give the same label, ``agreement_alike``: the agreement on those. ``silent_words``: words
+without a word in the transcript, which are left out; ``not_found``: clips whose words are not found in time, which
+are left out; ``other_labels``: items without another text of the same label, held against texts of any."""
 FEW_WORDS = "no item has enough words that both hear and read"
 
 

@@ -161,7 +161,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "A κ near 0 has two causes that it cannot tell apart: the speech LLM hears what its cascade cannot, or "
             f"both guess.{CHANCE_MARK}: the speech LLM is not shown to be above chance, so that it may be the second; "
             "for that reason κ falls over the tasks with models that hear no voice, too.",
-            "The slope's interval carries the uncertainty of each κ, and how κs of the tasks lie about the line if that "
+            "The slope's interval carries the uncertainty of each κ, or how κs of the tasks lie about the line if that "
             f"is more (t with {FEWEST_TASKS - 2} degree of freedom at {FEWEST_TASKS} tasks, one more a task); it takes "
             "what the voice tells on them as it is. Fewer tasks have no slope.",
             *reasons,

@@ -4,7 +4,7 @@ from typing import Any
 
 from cascade_equivalence.config.mechanism import SteeringConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.stages import erasers, needs, opened_models, resolve
+from cascade_equivalence.stages import erasers, needs, opened_models, resolve, utterances
 from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
@@ -36,6 +36,11 @@ def eraser_files(study: Study, model: str) -> dict[str, dict[int, str]]:
         for concept in settings(study).concepts
         if concept in there
     }
+
+
+def fitted_on(study: Study, model: str) -> list[str]:
+    """The utterances that erasers of a model are fitted on, where there are erasers."""
+    return [utterances.file(study)] if eraser_files(study, model) else []
 
 
 def file(study: Study, model: str, task: str) -> str:

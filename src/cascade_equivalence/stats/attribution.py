@@ -2,8 +2,8 @@
 
 The agreement of an item is Spearman's correlation over its words: which words count more, whatever the scale on which
 two readers react. What only its place in the text makes of a word is common to all texts; so each item is held against
-another text's words at the same relative places as well. What is given is of the right label, so that what a place is to
-one and the same answer turns its sign with the label: those texts are of the item's own label.
+another text's words at the same relative places as well. What is given is of the right label, so that what a place is
+to one and the same answer turns its sign with the label: those texts are of the item's own label.
 """
 
 from collections.abc import Sequence
