@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -16,8 +17,10 @@ from tiny_llm import byte_level_tokenizer, save_llama
 from tiny_models import build_whisper
 
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.mechanism import AttributionsConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.words_out import (
     log_odds,
@@ -34,15 +37,18 @@ from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.speech_llm.model import SpeechLLM
 from cascade_equivalence.models.text_llm import TextLLM
 from cascade_equivalence.models.transcription.alignment import Aligner
+from cascade_equivalence.nodes import attributions as node
 from cascade_equivalence.nodes.attributions import (
     ARMS,
     SCHEMA,
     TimedClip,
     attributions,
     build_questions,
+    word_finder,
     write_attributions,
 )
 from cascade_equivalence.report.attributions_table import FEW_WORDS, display, frame
+from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.stages import attributions as stage
 from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.attribution import FEWEST_WORDS, agreement, at_same_places, spearman
@@ -139,7 +145,7 @@ def taken_out(
     typed = ModelFiles(FILES.folder, FILES.revision, FILES.chat)
     arms = build_questions("sst2", SPEC, "", spoken)
     found = attributions(arms, FILES, typed, config, folder / "store.jsonl", "tiny")
-    write_attributions("m", "sst2", spoken, found, folder / "words.parquet")
+    write_attributions("m", "sst2", spoken, found, [], folder / "words.parquet")
     return pl.read_parquet(folder / "words.parquet")
 
 
@@ -188,15 +194,16 @@ def test_what_is_stored_is_not_asked_again(
     assert taken_out(text, spoken[:3], lambda place, _: place, tmp_path, monkeypatch).equals(first)
 
 
-def planted(items: int, shared: float, place: float, seed: int = 0) -> pl.DataFrame:
-    """Attributions of items of one text each: what both arms share, what a word's place gives, and noise."""
+def planted(items: int, shared: float, place: float, seed: int = 0, labels: str = "a") -> pl.DataFrame:
+    """Attributions of items of one text each: what both arms share, what a word's place is to ``a``, and noise."""
     generator, rows = np.random.default_rng(seed), []
     for number in range(items):
         count = int(generator.integers(6, 14))
-        own, common = generator.normal(size=count), np.linspace(-1, 1, count)
+        label = labels[number % len(labels)]
+        own, common = generator.normal(size=count), np.linspace(-1, 1, count) * (1 if label == "a" else -1)
         arms = {arm: shared * own + place * common + 0.3 * generator.normal(size=count) for arm in ARMS}
         for word in range(count):
-            row = {"id": f"i{number}", "group": f"g{number}", "label": "a", "place": word}
+            row = {"id": f"i{number}", "group": f"g{number}", "label": label, "place": word}
             row |= {"start": 0.0, "end": 0.1, **{arm: float(values[word]) for arm, values in arms.items()}}
             rows.append(
                 row | {"heard_whole": 0.0, "read_whole": 0.0, "heard_answer": "a", "read_answer": "ab"[number % 2]}
@@ -212,6 +219,39 @@ def test_what_places_alone_give_is_no_agreement(tmp_path: Path) -> None:
     assert abs(row["shuffled"]) < 0.1 and row["same_answer"] == pytest.approx(0.5)  # type: ignore[arg-type]
     nothing = tabled(tmp_path, planted(40, shared=0.0, place=0.0, seed=3))
     assert not nothing["above_chance"]
+
+
+def test_a_place_that_speaks_for_one_answer_is_no_agreement_whatever_the_labels(tmp_path: Path) -> None:
+    """Of the right label's log-odds, what a place is to one answer turns with the label."""
+    row = tabled(tmp_path, planted(40, shared=0.0, place=1.0, labels="ab"))
+    assert row["agreement_low"] > 0.3 and not row["above_chance"] and row["other_labels"] == 0  # type: ignore[operator]
+    assert row["places"] == pytest.approx(row["agreement"], abs=0.1)
+    alone = planted(20, shared=1.0, place=0.0, labels="a" * 19 + "b")
+    write_table(alone, tmp_path / "a.parquet", {"model": "m", "task": "sst2"})
+    table = frame([tmp_path / "a.parquet"], StatisticsConfig())
+    assert table["other_labels"].item() == 1 and any(
+        " 1 items have no" in each for each in display(table, 0.95).remarks
+    )
+
+
+def test_clips_whose_words_are_not_found_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        node, "recordings", lambda clips: [Recording(clip.id, 1.0, lambda: np.ones(1)) for clip in clips]
+    )
+    monkeypatch.setattr(node, "word_spans", lambda aligner, clip, text: None if clip.sha256 == "i1" else [(0.0, 0.5)])
+    items = [Item(f"i{number}", "t", "positive", f"g{number}") for number in range(3)]
+    clips = [Clip(item.id, "v", b"", 16_000, 1.0, "p", "word", item.id) for item in items]
+    heard = pl.DataFrame({"id": ["i0", "i1", "i2"], "voice": ["v"] * 3, "text": ["word"] * 3})
+    config = AttributionsConfig(asr="whisper-base")
+    found, missed = node.spoken_items("sst2", items, clips, heard, cast(Aligner, None), config)
+    assert {one.item.id for one in found} == {"i0", "i2"} and missed == [items[1]]
+    write_attributions("m", "sst2", [], {}, missed, tmp_path / "words.parquet")
+    table = frame([tmp_path / "words.parquet"], StatisticsConfig())
+    assert table["not_found"].item() == 1 and table["items"].item() == 0
+    assert any(" 1 clips are left out" in remark for remark in display(table, 0.95).remarks)
+    full = pl.concat([planted(20, 1.0, 0.0), pl.read_parquet(tmp_path / "words.parquet")])
+    row = tabled(tmp_path, full)
+    assert row["not_found"] == 1 and row["items"] == 20 and row["words"] == full.height - 1
 
 
 def test_the_table_is_shown(tmp_path: Path) -> None:
@@ -236,8 +276,10 @@ def test_rank_correlation_is_scipys(pairs: list[tuple[float, float]]) -> None:
 
 def test_no_text_is_held_against_itself() -> None:
     values = [np.arange(5.0), np.arange(5.0)]
-    assert np.isnan(at_same_places(values, values, ["g", "g"], 0)).all()
-    assert at_same_places(values, values, ["g", "h"], 0).tolist() == agreement(values, values).tolist() == [1, 1]
+    assert np.isnan(at_same_places(values, values, ["g", "g"], ["a", "a"], 0)[0]).all()
+    for labels, of_any in ((["a", "a"], 0), (["a", "b"], 2)):
+        found, others = at_same_places(values, values, ["g", "h"], labels, 0)
+        assert found.tolist() == agreement(values, values).tolist() == [1, 1] and others == of_any
 
 
 @given(st.floats(0, 2), st.floats(0, 2))
@@ -293,6 +335,12 @@ def test_words_follow_each_other_in_time(tmp_path: Path) -> None:
     assert word_spans(aligner, Recording("l", 31.0, lambda: noise), "A dog") is None
 
 
+def test_a_recogniser_that_is_no_whisper_is_told_with_its_key(tmp_path: Path) -> None:
+    for folder in (save_llama(tmp_path / "llm", byte_level_tokenizer()), tmp_path):
+        with pytest.raises(StudyError, match=r"mechanism[.]attributions[.]timing: 'parakeet'"):
+            word_finder(folder, "parakeet")
+
+
 def test_what_cannot_work_is_told() -> None:
     def opened(**words: object) -> dict[str, object]:
         section = {"models": ["mini-speech-llm"], "attributions": {"tasks": ["sst2"], "asr": "whisper-base"} | words}
@@ -300,10 +348,12 @@ def test_what_cannot_work_is_told() -> None:
 
     assert one_line(opened(tasks=["trivia_qa"])).startswith("mechanism.attributions.tasks: trivia_qa has free answers")
     assert one_line(opened(asr="parakeet-tdt-0.6b-v3")).startswith("mechanism.attributions.asr: there is no recogniser")
+    assert one_line(opened(asr="oracle")).startswith("mechanism.attributions.asr: there is no recogniser")
     assert one_line(opened(timing="smollm2-135m-instruct")).startswith("mechanism.attributions.timing: ")
     assert any("mechanism.attributions.voice" in line for line in lines_of(opened(voice="us-male")))
     study = Study(load_study(opened(), ROOT))
     assert len(stage.all_files(study)) == 1
-    # Whether what is heard is kept, and the batch, make nothing again.
-    other = Study(load_study(opened() | {"answer": {"device": "cpu", "keep_heard": "never", "batch_size": 3}}, ROOT))
+    # Whether what is heard is kept, the batch, and over how many jobs answers are split make nothing again.
+    running = {"device": "cpu", "keep_heard": "never", "batch_size": 3, "shares": {"base-smollm2": 2}}
+    other = Study(load_study(opened() | {"answer": running}, ROOT))
     assert stage.params(study, "mini-speech-llm", "sst2") == stage.params(other, "mini-speech-llm", "sst2")

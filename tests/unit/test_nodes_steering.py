@@ -9,12 +9,14 @@ import polars as pl
 import pytest
 import torch
 from matplotlib import pyplot as plt
-from study_config import changed, one_line
+from study_config import ROOT, changed, one_line
 from tiny_llm import byte_level_tokenizer, save_script
 
+from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.mechanism import SteeringConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.config.study import AnswerConfig
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism import erasure
 from cascade_equivalence.mechanism.eraser_files import write_erasers
@@ -28,6 +30,8 @@ from cascade_equivalence.nodes.steering import SCHEMA, changes, split_clips, ste
 from cascade_equivalence.report.figures.steering import steering_figure
 from cascade_equivalence.report.steering_table import display, frame
 from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.stages import steering as stage
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.tasks.base import Item
 
 PREFIX = "The topic is"
@@ -35,6 +39,7 @@ LABELS = {"Sports": "s", "Business": "b"}
 CONFIG = AnswerConfig(dtype="float32", device="cpu", batch_size=4)
 FILES = ModelFiles(Path(), "r", True, SpeechFiles(Path(), "e"))
 ITEMS = 10
+FITTED = {"i00", "i03"}
 
 
 class Loud:
@@ -89,7 +94,7 @@ def answered(
     monkeypatch.setattr(erasure, "open_model", lambda files, config: (model.text, model))
     ways = changes(found, erasers or {}, config)
     outcomes = steer(ways, prompts([1.0] * ITEMS), FILES, CONFIG, folder / "store.jsonl", "tiny")
-    write_steered("m", "ag_news", items(), clips_of(ITEMS), ways, outcomes, folder / "rows.parquet")
+    write_steered("m", "ag_news", items(), clips_of(ITEMS), ways, outcomes, FITTED, folder / "rows.parquet")
     return pl.read_parquet(folder / "rows.parquet")
 
 
@@ -172,6 +177,17 @@ def test_erasers_by_rank_go_from_nothing_to_the_whole(
     ).values()
     expected = [outcome.scores["Sports"] - outcome.scores["Business"] for outcome in outcomes]
     assert odds(own, amount=3) == pytest.approx(expected, abs=1e-5)
+    # Only erasers were fitted on items that are answered; without those there is another mean.
+    assert set(rows.filter("seen")["id"]) == FITTED and set(rows.filter("seen")["change"]) == {"acoustic"}
+    write_table(rows, tmp_path / "t.parquet", {"model": "m", "task": "ag_news"})
+    table = frame([tmp_path / "t.parquet"], StatisticsConfig())
+    erased = table.filter(change="acoustic", amount=3).row(0, named=True)
+    moved = np.array(odds(own, amount=3)) - np.array(odds(rows, change="none"))
+    names = sorted(own["id"].unique())
+    unseen = [each for name, each in zip(names, moved, strict=True) if name not in FITTED]
+    assert erased["seen_items"] == len(FITTED) and erased["unseen_odds_change"] == pytest.approx(np.mean(unseen))
+    assert any("fitted on 20" in remark for remark in display(table, 0.95).remarks)
+    assert table.filter(change="direction")["seen_items"].sum() == 0
 
 
 def test_first_directions_are_an_eraser_again() -> None:
@@ -212,3 +228,34 @@ def test_what_cannot_work_is_told() -> None:
     assert opened(tasks=["trivia_qa"]).startswith("mechanism.steering.tasks: trivia_qa has free answers")
     assert opened(strengths=[1, 1]).startswith("mechanism.steering.strengths")
     assert opened(strengths=[11]).startswith("mechanism.steering.strengths")
+
+
+def test_fewer_random_erasers_than_draws_are_told() -> None:
+    def problems(erasure: dict[str, object], **steering: object) -> list[str]:
+        section: dict[str, object] = {"models": ["mini-speech-llm"], "steering": {"tasks": ["sst2"]} | steering}
+        section |= {"erasure": {"tasks": ["sst2"], "concepts": ["acoustic", "proxy", "permuted"]} | erasure}
+        try:
+            load_study(changed(mechanism=section, tasks=["sst2"], noise=None), ROOT)
+        except StudyError as error:
+            return [line.strip() for line in str(error).splitlines() if "mechanism." in line]
+        return []
+
+    assert not problems({}, concepts=["acoustic"], draws=20) and not problems({"controls": []}, draws=3)
+    assert not problems({"controls": []}, concepts=["acoustic", "permuted"], draws=0)
+    (line,) = problems({"seeds": 2}, concepts=["acoustic"])
+    assert line.startswith("mechanism.steering.draws: 3")
+    (line,) = problems({}, concepts=["acoustic", "permuted"])
+    assert line.startswith("mechanism.steering.concepts: 'permuted'")
+    for controls in ([], ["principal"]):
+        (line,) = problems({"controls": controls}, concepts=["acoustic", "proxy"])
+        assert line.startswith("mechanism.erasure.controls")
+
+
+def test_over_how_many_jobs_answers_are_split_steers_nothing_again() -> None:
+    raw = changed(
+        mechanism={"models": ["mini-speech-llm"], "steering": {"tasks": ["sst2"]}}, tasks=["sst2"], noise=None
+    )
+    running = {"device": "cpu", "keep_heard": "never", "batch_size": 3, "shares": {"base-smollm2": 2}}
+    studies = [Study(load_study(raw | {"answer": answer}, ROOT)) for answer in (raw["answer"], running)]
+    first, second = (stage.params(study, "mini-speech-llm", "sst2") for study in studies)
+    assert first == second

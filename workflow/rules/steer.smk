@@ -12,6 +12,7 @@ if STUDY.config.mechanism:
                 for files in stages.steering.eraser_files(STUDY, wildcards.model).values()
                 for path in files.values()
             ],
+            utterances=lambda wildcards: stages.steering.fitted_on(STUDY, wildcards.model),
             manifests=lambda wildcards: stages.opened_models.manifests(STUDY, wildcards.model),
             preflight=lambda wildcards: stages.preflight.files(STUDY, wildcards.model),
         output:

@@ -9,20 +9,25 @@ with node(snakemake) as study:
     import polars as pl
     import torch
 
-    from cascade_equivalence.models.transcription.alignment import Aligner
     from cascade_equivalence.nodes.answers import model_files
-    from cascade_equivalence.nodes.attributions import attributions, build_questions, spoken_items, write_attributions
+    from cascade_equivalence.nodes.attributions import (
+        attributions,
+        build_questions,
+        spoken_items,
+        word_finder,
+        write_attributions,
+    )
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
     torch.set_num_threads(snakemake.threads)
     model, task = (snakemake.wildcards[name] for name in ("model", "task"))
-    spoken = spoken_items(
+    spoken, missed = spoken_items(
         task,
         read_items(Path(snakemake.input.item_table)),
         read_clips(Path(snakemake.input.clips)),
         pl.read_parquet(snakemake.input.transcripts),
-        Aligner(Path(snakemake.input.timing).parent),
+        word_finder(Path(snakemake.input.timing).parent, stages.attributions.timing(study)),
         stages.attributions.settings(study),
     )
     manifests, chat = [Path(path) for path in snakemake.input.manifests], study.model(study.text_model(model)).chat
@@ -35,4 +40,4 @@ with node(snakemake) as study:
         f"words of {task} out, {model}",
         study.store("heard"),
     )
-    write_attributions(model, task, spoken, found, Path(snakemake.output.words))
+    write_attributions(model, task, spoken, found, missed, Path(snakemake.output.words))

@@ -6,9 +6,11 @@ from cascade_equivalence import stages
 from cascade_equivalence.jobs.script import node
 
 with node(snakemake) as study:
+    import polars as pl
     import torch
 
     from cascade_equivalence.nodes.answers import model_files
+    from cascade_equivalence.nodes.erasure import fitted_ids
     from cascade_equivalence.nodes.steering import asked, changes, fitted_directions, split_clips, steer, write_steered
     from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
@@ -35,4 +37,5 @@ with node(snakemake) as study:
         f"{model} steered: {task}",
         kept,
     )
-    write_steered(model, task, items, clips, ways, found, Path(snakemake.output.answers))
+    seen = [fitted_ids(pl.read_parquet(path), task) for path in snakemake.input.utterances]
+    write_steered(model, task, items, clips, ways, found, set().union(*seen), Path(snakemake.output.answers))

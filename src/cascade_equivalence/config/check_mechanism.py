@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from cascade_equivalence.config.check_models import model_problems
 from cascade_equivalence.config.elsewhere import endpoint_of
 from cascade_equivalence.config.explain import repeated, unknown
-from cascade_equivalence.config.mechanism import AttributionsConfig, MechanismConfig
+from cascade_equivalence.config.mechanism import (
+    RANDOM,
+    AttributionsConfig,
+    ErasureConfig,
+    MechanismConfig,
+    SteeringConfig,
+)
 from cascade_equivalence.config.names import CONCEPTS, TASKS
 from cascade_equivalence.config.study import StudyConfig
 
@@ -44,6 +50,7 @@ def mechanism_problems(study: StudyConfig, voices_of: VoicesOf) -> Iterator[str]
             yield from repeated(f"mechanism.steering.{key}", getattr(steering, key))
         erased = opened.erasure.concepts if opened.erasure else []
         yield from unknown("mechanism.steering.concepts", steering.concepts, erased, "concept of mechanism.erasure:")
+        yield from _random_eraser_problems(steering, erasure)
     if erasure is None:
         return
     yield from repeated("mechanism.erasure.tasks", erasure.tasks)
@@ -84,11 +91,38 @@ def _heard_and_read_problems(key: str, tasks: list[str], voice: str | None, voic
         yield from _voice_problems(f"{key}.voice", [voice], tasks, voices_of)
 
 
+def _random_eraser_problems(steering: SteeringConfig, erasure: ErasureConfig | None) -> Iterator[str]:
+    """Of random erasers beside a concept's: those of `mechanism.erasure` are taken."""
+    concepts = [name for name in dict.fromkeys(steering.concepts) if erasure and name in erasure.concepts]
+    if erasure is None or not concepts or not steering.draws:
+        return
+    if RANDOM not in erasure.controls:
+        yield (
+            f"mechanism.erasure.controls: steering sets {steering.draws} random erasers beside each of its concepts', "
+            f"and none are drawn; add {RANDOM!r}, or set `mechanism.steering.draws` to 0"
+        )
+        return
+    for name in concepts:
+        if not CONCEPTS[name].matched:
+            yield (
+                f"mechanism.steering.concepts: {name!r} is a control and has no random erasers of its own; leave it "
+                "out, or set `draws` to 0"
+            )
+        elif steering.draws > (drawn := CONCEPTS[name].draws(erasure)):
+            yield (
+                f"mechanism.steering.draws: {steering.draws}, but `mechanism.erasure` draws {drawn} random erasers of "
+                f"{name!r}; ask for {drawn} at most, or raise `seeds` there (`variance_seeds` for concepts found by "
+                "variance)"
+            )
+
+
 def _transcript_problems(study: StudyConfig, words: AttributionsConfig) -> Iterator[str]:
     """Of the recogniser whose transcripts are read, and the Whisper that times words."""
     read = [getattr(study.definitions.systems.get(name), "asr", None) for name in study.systems]
     known = list(dict.fromkeys(name for name in read if name in study.definitions.models))
     yield from unknown("mechanism.attributions.asr", [words.asr], known, "recogniser that a system reads:")
+    if words.timing is None and words.asr not in known:
+        return
     key = "timing" if words.timing else "asr"
     yield from model_problems(study, f"mechanism.attributions.{key}", words.timing or words.asr, ("asr",))
 

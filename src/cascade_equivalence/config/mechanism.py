@@ -12,6 +12,8 @@ ControlName = Literal["random", "principal"]
 ones among principal components that carry as much variance (`principal`)."""
 DRAWN: tuple[str, ...] = get_args(ControlName)
 """Controls that are drawn."""
+RANDOM: ControlName = "random"
+"""The control that steering draws on, too."""
 BASELINE = "none"
 """The condition in which nothing is erased."""
 LINEAR, AFFINE = "linear", "affine"

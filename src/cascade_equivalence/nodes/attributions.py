@@ -9,6 +9,7 @@ import polars as pl
 
 from cascade_equivalence.config.mechanism import AttributionsConfig
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
+from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.utterances import hash_rank
 from cascade_equivalence.mechanism.words_out import (
@@ -51,9 +52,10 @@ SCHEMA = {
     "heard_answer": pl.String,
     "read_answer": pl.String,
 }
-"""A row a word, by its place in the item's text: with the words themselves a shared file would be the text. By arm: by
-how much the log-odds of the right label fall without the word, in nats; null where the transcript has no such word.
-``whole``: those log-odds with all words; ``answer``: the likeliest label then."""
+"""A row a word, by its place in the item's text: with the words themselves a shared file would be the text. Of a clip
+whose words are not found one row, without a place. By arm: by how much the log-odds of the right label fall without the
+word, in nats; null where the transcript has no such word. ``whole``: those log-odds with all words; ``answer``: the
+likeliest label then."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,27 @@ class TimedClip:
     transcript: str
 
 
+def word_finder(folder: Path, name: str) -> "Aligner":
+    """The Whisper that finds words.
+
+    Args:
+        folder: Its resolved folder.
+        name: Its name in the study.
+
+    Raises:
+        StudyError: It is no Whisper.
+    """
+    from cascade_equivalence.models.transcription.alignment import Aligner
+
+    try:
+        return Aligner(folder)
+    except (StudyError, OSError) as error:
+        raise StudyError(
+            f"mechanism.attributions.timing: {name!r} finds no words, which takes Whisper's cross-attention ({error}); "
+            "name a Whisper there, such as whisper-base; `asr` may stay as it is"
+        ) from error
+
+
 def spoken_items(
     task: str,
     items: Sequence[Item],
@@ -82,8 +105,8 @@ def spoken_items(
     transcripts: pl.DataFrame,
     aligner: "Aligner",
     config: AttributionsConfig,
-) -> list[TimedClip]:
-    """The clips that are asked about, with their words' times; clips whose words are not found are left out.
+) -> tuple[list[TimedClip], list[Item]]:
+    """The clips that are asked about, with their words' times; and the items of clips whose words are not found.
 
     Args:
         task: The task.
@@ -97,14 +120,16 @@ def spoken_items(
     read = {(row["id"], row["voice"]): row["text"] for row in transcripts.iter_rows(named=True)}
     chosen = [clip for clip in clips if clip.id in known and (clip.id, clip.voice) in read]
     chosen = sorted(chosen, key=lambda clip: hash_rank(config.seed, "attributions", task, clip.id))[: config.per_task]
-    found = []
+    found, missed = [], []
     with progress(f"words of {task}", len(chosen), 0) as advance:
         for clip, recording in zip(chosen, recordings(chosen), strict=True):
             spans = word_spans(aligner, recording, clip.text)
             if spans is not None:
                 found.append(TimedClip(known[clip.id], recording, clip.text, spans, read[clip.id, clip.voice]))
+            else:
+                missed.append(known[clip.id])
             advance()
-    return found
+    return found, missed
 
 
 def _asked(
@@ -182,10 +207,11 @@ def write_attributions(
     task: str,
     spoken: Sequence[TimedClip],
     found: Mapping[str, Sequence[Sequence[Answer | None]]],
+    missed: Sequence[Item],
     path: Path,
 ) -> None:
-    """Write what each word was to the answer; see ``SCHEMA``."""
-    rows: list[dict[str, Any]] = []
+    """Write what each word was to the answer, and which clips have no words; see ``SCHEMA``."""
+    rows: list[dict[str, Any]] = [{"id": item.id, "group": item.group, "label": item.label} for item in missed]
     for number, one in enumerate(spoken):
         odds = {
             arm: [None if each is None else log_odds(each.scores, one.item.label) for each in clips[number]]

@@ -80,8 +80,7 @@ def write_outcomes(
     """Parse and score what a model answered without a concept, and write it; see ``SCHEMA``."""
     asked = get_task(task)
     known = {item.id: item for item in items}
-    train = utterances.filter((pl.col("split") == TRAIN) & (pl.col("task") == task))
-    seen = set(train["id"])
+    seen = fitted_ids(utterances, task)
     rows = []
     for (variant, positions, arm), found in outcomes.items():
         for clip, outcome in zip(clips, found, strict=True):
@@ -110,6 +109,11 @@ def write_outcomes(
                 }
             )
     write_table(pl.DataFrame(rows, schema=SCHEMA), path, {"model": model, "concept": concept, "task": task})
+
+
+def fitted_ids(utterances: pl.DataFrame, task: str) -> set[str]:
+    """Items of a task among the utterances that erasers are fitted on."""
+    return set(utterances.filter((pl.col("split") == TRAIN) & (pl.col("task") == task))["id"])
 
 
 def variants_of(files: Mapping[int, Path], positions: Sequence[str]) -> list[ErasureVariant]:

@@ -1,13 +1,13 @@
 """The node of steering: which clips directions are fitted on, how states are changed, and the table of the answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
 
-from cascade_equivalence.config.mechanism import AFFINE, LINEAR, SteeringConfig
+from cascade_equivalence.config.mechanism import AFFINE, LINEAR, RANDOM, SteeringConfig
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
@@ -41,10 +41,12 @@ SCHEMA = {
     "label": pl.String,
     "forced": pl.String,
     "log_odds": pl.Float64,
+    "seen": pl.Boolean,
 }
 """Columns. ``change``: ``none``, ``direction`` (states moved along it) or the concept that is erased at this one layer;
 ``amount``: the strength, or how many directions are erased, of the ``whole`` number; ``draw``: of a random direction or
-eraser in its place, else null; ``forced``: the likeliest label; ``log_odds``: of the right one against all others."""
+eraser in its place, else null; ``forced``: the likeliest label; ``log_odds``: of the right one against all others;
+``seen``: of an eraser, whether it was fitted on the item, too; directions are fitted on others."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def changes(
                 if whole is None:
                     continue
                 for draw in draws:
-                    eraser = whole if draw is None else there.get(f"random{draw}")
+                    eraser = whole if draw is None else there.get(f"{RANDOM}{draw}")
                     if eraser is None:
                         continue
                     for rank in dict.fromkeys([*(each for each in config.ranks if each < whole.rank), whole.rank]):
@@ -174,9 +176,21 @@ def write_steered(
     clips: Sequence[Clip],
     ways: Sequence[SteeredBy],
     found: Sequence[Sequence[Outcome]],
+    fitted: Collection[str],
     path: Path,
 ) -> None:
-    """Write what was answered; see ``SCHEMA``."""
+    """Write what was answered; see ``SCHEMA``.
+
+    Args:
+        model: The model.
+        task: The task.
+        items: Its items.
+        clips: The clips that were asked about.
+        ways: How states were changed.
+        found: What was answered under each, clip by clip.
+        fitted: Ids of the items that erasers were fitted on.
+        path: The file.
+    """
     known = {item.id: item for item in items}
     rows = [
         (
@@ -184,6 +198,7 @@ def write_steered(
             *(item.id, item.group, item.label),
             max(outcome.scores, key=outcome.scores.__getitem__),
             log_odds(outcome.scores, item.label),
+            way.change not in (NOTHING, DIRECTION) and item.id in fitted,
         )
         for way, outcomes in zip(ways, found, strict=True)
         for item, outcome in zip((known[clip.id] for clip in clips), outcomes, strict=True)

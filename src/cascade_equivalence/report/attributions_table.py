@@ -25,18 +25,21 @@ SCHEMA: Schema = {
     "groups": pl.Int64,
     "words": pl.Int64,
     "silent_words": pl.Int64,
+    "not_found": pl.Int64,
+    "other_labels": pl.Int64,
     **{column: kind for name in ESTIMATES for column, kind in estimate_schema(name).items()},
     "shuffled": pl.Float64,
     "above_chance": pl.Boolean,
     "reason": pl.String,
 }
-"""Model x task. ``agreement``: mean over items of Spearman's correlation, over words, of what each is to the answer of
-the speech LLM, which hears, and of its text LLM, which reads the recogniser's transcript; ``places``: the same with
-other texts' words at the same relative places, ``difference``: agreement minus that, and ``above_chance`` whether it
-is above 0; ``shuffled``: with the item's own words at shuffled places; ``heard_ceiling``: heard with itself, words
-silenced a little wider; ``read_ceiling``: transcript with true text; ``same_answer``: share of items on which both
-give the same label, ``agreement_alike``: the agreement on those. ``silent_words``: words without a word in the
-transcript, which are left out."""
+"""Model x task. ``agreement``: mean over items of Spearman's correlation, over words, of what each is to the answer
+of the speech LLM, which hears, and of its text LLM, which reads the recogniser's transcript; ``places``: the same
+with words of other texts of the same label at the same relative places, ``difference``: agreement minus that, and
+``above_chance`` whether it is above 0; ``shuffled``: with the item's own words at shuffled places; ``heard_ceiling``:
+heard with itself, words silenced a little wider; ``read_ceiling``: transcript with true text; ``same_answer``: share
+of items on which both give the same label, ``agreement_alike``: the agreement on those. ``silent_words``: words
+without a word in the transcript, which are left out; ``not_found``: clips whose words are not found in time, which
+are left out; ``other_labels``: items without another text of the same label, held against texts of any."""
 FEW_WORDS = "no item has enough words that both hear and read"
 
 
@@ -65,17 +68,20 @@ def _row(model: str, task: str, words: pl.DataFrame, statistics: StatisticsConfi
     from cascade_equivalence.stats.mean import mean, numbers
     from cascade_equivalence.stats.statistic import estimate
 
+    timed = words.filter(pl.col("place").is_not_null())
+    not_found, words = words.height - timed.height, timed
     items = words.sort("id", "place").partition_by("id", maintain_order=True)
-    groups = [str(item["group"][0]) for item in items]
+    groups, labels = ([str(item[name][0]) for item in items] for name in ("group", "label"))
     arms = {name: [numbers(item[name]) for item in items] for name in ("heard", "heard_again", "read", "read_again")}
     alike = np.array([item["heard_answer"][0] == item["read_answer"][0] for item in items], dtype=float)
     row = {"model": model, "task": task, "items": len(items), "groups": len(set(groups)), "words": words.height}
-    row["silent_words"] = words["read"].null_count()
+    row |= {"silent_words": words["read"].null_count(), "not_found": not_found, "other_labels": 0}
     if not items:
         return row | {"reason": FEW_WORDS}
+    places, row["other_labels"] = at_same_places(arms["heard"], arms["read"], groups, labels, statistics.seed)
     values = {
         "agreement": agreement(arms["heard"], arms["read"]),
-        "places": at_same_places(arms["heard"], arms["read"], groups, statistics.seed),
+        "places": places,
         "heard_ceiling": agreement(arms["heard"], arms["heard_again"]),
         "read_ceiling": agreement(arms["read"], arms["read_again"]),
         "same_answer": alike,
@@ -137,14 +143,15 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "LLM reads. What it is to the answer is the fall of the log-odds of the right label, the same in both, so "
             "that both are asked for the same thing whatever they answer. Heard and read: Spearman's correlation of "
             "the two over an item's words, mean over items.",
-            "Same places, other texts: the words read are those of other texts at the same relative places; it is "
-            "what a word's place alone gives. Shuffled: the item's own words in another order. "
+            "Same places, other texts: the words read are those of other texts of the same label at the same relative "
+            "places; it is what a word's place alone gives. Shuffled: the item's own words in another order. "
             f"{CHANCE_MARK.strip()}: at chance, the agreement is not shown to be above that of the same places.",
             "Ceilings: heard twice, with silences that begin and end 40 ms further out; read twice, transcript and "
             "true text. When a word is spoken is read off Whisper's cross-attention, so that some of its sound may "
             "stay or a neighbour's go with it: the ceiling of what is heard has that in it.",
             "The same answer is no proof of the same grounds: systems that agree on answers may rest on other words "
             "(arXiv:2606.32008).",
+            *_left_out(table),
             *dict.fromkeys(
                 f"{row['model']}, {task_title(row['task'])}: {row['reason']}."
                 for row in table.filter(pl.col("reason").is_not_null()).iter_rows(named=True)
@@ -152,6 +159,20 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         ],
         text_columns=2,
     )
+
+
+def _left_out(table: pl.DataFrame) -> list[str]:
+    """Clips whose words are not found, and items without others of their label, where there are any."""
+    told = {
+        "not_found": "clips are left out: Whisper finds no word's time in them, or they are longer than it hears",
+        "other_labels": "items have no other text of their label, and are held against texts of any",
+    }
+    return [
+        f"{row['model']}, {task_title(row['task'])}: {row[name]:,} {what}."
+        for row in table.iter_rows(named=True)
+        for name, what in told.items()
+        if row[name]
+    ]
 
 
 def _build(results: "Results") -> pl.DataFrame:

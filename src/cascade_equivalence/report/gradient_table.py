@@ -45,13 +45,14 @@ SCHEMA: Schema = {
 (the same in each of its rows)."""
 
 
-def frame(surplus: pl.DataFrame, agreement: pl.DataFrame, cascades: Collection[str]) -> pl.DataFrame:
+def frame(surplus: pl.DataFrame, agreement: pl.DataFrame, cascades: Collection[str], confidence: float) -> pl.DataFrame:
     """One row a speech LLM, the cascade with its LLM, and task of which both kappa and surplus are known.
 
     Args:
         surplus: Tidy surplus table.
         agreement: Tidy agreement table.
         cascades: Systems that read a recogniser's transcript.
+        confidence: Level of the intervals.
     """
     shares = {row["task"]: share(row) for row in surplus.iter_rows(named=True)}
     own = own_pairs(agreement, cascades).filter(pl.col("task").is_in(list(shares)))
@@ -64,7 +65,7 @@ def frame(surplus: pl.DataFrame, agreement: pl.DataFrame, cascades: Collection[s
             for row in part.iter_rows(named=True)
             if shares[row["task"]]["surplus_share"] is not None
         ]
-        rows += [point | _slope(points) for point in points]
+        rows += [point | _slope(points, confidence) for point in points]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -96,11 +97,11 @@ def share(row: dict[str, Any]) -> dict[str, float | None]:
     }
 
 
-def _slope(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Least squares over the tasks; limits from those of each kappa."""
+def _slope(points: Sequence[dict[str, Any]], confidence: float) -> dict[str, Any]:
+    """Least squares over the tasks; limits from those of each kappa, or from how kappas lie about the line if wider."""
     import numpy as np
 
-    from cascade_equivalence.stats.trend import slope_limits, slope_weights
+    from cascade_equivalence.stats.trend import scatter_reach, slope_limits, slope_weights
 
     told = [point for point in points if point["kappa_low"] is not None]
     empty: dict[str, Any] = {"tasks": len(told), **dict.fromkeys(estimate_schema("slope"))}
@@ -113,7 +114,13 @@ def _slope(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
     at, low, high = (np.array([point[f"kappa{end}"] for point in told]) for end in ("", "_low", "_high"))
     # Tasks share no item, so their errors are not related.
     limits = slope_limits(weights, at, low, high, np.eye(len(told)))
-    return empty | {"slope": float(at @ weights), "slope_low": limits[0], "slope_high": limits[1], "reason": None}
+    slope, reach = float(at @ weights), scatter_reach(settings, at, [point["task"] for point in told], confidence)
+    return empty | {
+        "slope": slope,
+        "slope_low": min(limits[0], slope - reach),
+        "slope_high": max(limits[1], slope + reach),
+        "reason": None,
+    }
 
 
 def display(table: pl.DataFrame, confidence: float) -> Display:
@@ -154,8 +161,9 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "A κ near 0 has two causes that it cannot tell apart: the speech LLM hears what its cascade cannot, or "
             f"both guess.{CHANCE_MARK}: the speech LLM is not shown to be above chance, so that it may be the second; "
             "for that reason κ falls over the tasks with models that hear no voice, too.",
-            "The slope's interval carries the uncertainty of each κ and takes the tasks, and what the voice tells on "
-            "them, as they are: it says nothing about other tasks.",
+            "The slope's interval carries the uncertainty of each κ, or how κs of the tasks lie about the line if that "
+            f"is more (t with {FEWEST_TASKS - 2} degree of freedom at {FEWEST_TASKS} tasks, one more a task); it takes "
+            "what the voice tells on them as it is. Fewer tasks have no slope.",
             *reasons,
         ],
         text_columns=3,
@@ -166,7 +174,7 @@ def _build(results: "Results") -> pl.DataFrame:
     from cascade_equivalence.report.sufficiency_frame import reads_an_asr
 
     cascades = [name for name in results.outline.systems if reads_an_asr(name, results.outline)]
-    return frame(results["surplus"], results["agreement"], cascades)
+    return frame(results["surplus"], results["agreement"], cascades, results.statistics.confidence)
 
 
 def planned(study: "PlannedStudy") -> bool:

@@ -44,6 +44,8 @@ SCHEMA: Schema = {
 """``value``: the measure; ``loss``: 1 minus kappa with the own cascade; ``above_chance``: whether the speech LLM is;
 ``slope``: of the loss over one unit of the measure, over all of the measure's ``points`` that have an interval (the
 same in each of its rows)."""
+FEWEST_MODELS = 3
+"""Of a measure that is one number a model: as few as of tasks."""
 
 
 class HeldAgainst(NamedTuple):
@@ -63,6 +65,7 @@ def frame(
     cascades: Sequence[str],
     models: Mapping[str, str],
     values: Mapping[str, Mapping[OfWhat, Bounded]],
+    confidence: float,
 ) -> pl.DataFrame:
     """One row a measure, speech LLM with the cascade that has its LLM, and task.
 
@@ -71,6 +74,7 @@ def frame(
         cascades: Systems that read a recogniser's transcript.
         models: The model of each speech LLM.
         values: By measure, what it says of a model and task.
+        confidence: Level of the intervals.
     """
     rows: list[dict[str, Any]] = []
     own = own_pairs(agreement, cascades).to_dicts()
@@ -88,24 +92,28 @@ def frame(
                 | dict(zip(estimate_schema("value"), value, strict=True))
                 | dict(zip(estimate_schema("loss"), loss, strict=True))
             )
-        rows += [point | _slope(points) for point in points]
+        slope = _slope(points, all(task is None for _, task in found), confidence)
+        rows += [point | slope for point in points]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def _slope(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Least squares over all points; limits from those of each loss.
+def _slope(points: Sequence[dict[str, Any]], of_model: bool, confidence: float) -> dict[str, Any]:
+    """Least squares over all points; limits from those of each loss, or from how losses lie about the line if wider.
 
     Systems on one task answer the same items, so that their errors are related, nobody knows how: the limits are the
-    widest that any correlation within a task gives. Tasks share no item.
+    widest that any correlation within a task gives. Tasks share no item. What moves all systems on a task, or one model
+    on all tasks, counts once: tasks are the units, or models where the measure is one number a model.
     """
     import numpy as np
 
-    from cascade_equivalence.stats.trend import slope_weights
+    from cascade_equivalence.stats.trend import scatter_reach, slope_weights
 
     told = [point for point in points if point["loss_low"] is not None]
     empty: dict[str, Any] = {"points": len(told), **dict.fromkeys(estimate_schema("slope"))}
-    if len(told) < FEWEST_TASKS:
-        return empty | {"reason": f"no slope: kappa has an interval at {len(told)} points, fewer than {FEWEST_TASKS}"}
+    units = [str(point["model" if of_model else "task"]) for point in told]
+    unit, fewest = ("models", FEWEST_MODELS) if of_model else ("tasks", FEWEST_TASKS)
+    if len(set(units)) < fewest:
+        return empty | {"reason": f"no slope: kappa has an interval on {len(set(units))} {unit}, fewer than {fewest}"}
     values = [point["value"] for point in told]
     if len(set(values)) == 1:
         return empty | {"reason": "no slope: the measure is the same at all points"}
@@ -120,11 +128,11 @@ def _slope(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
             sums[task] = sums.get(task, 0.0) + abs(float(part))
         return float(np.sqrt(sum(each**2 for each in sums.values())))
 
-    middle = float(at @ weights)
+    middle, scatter = float(at @ weights), scatter_reach(values, at, units, confidence)
     return empty | {
         "slope": middle,
-        "slope_low": middle - reach(down),
-        "slope_high": middle + reach(up),
+        "slope_low": middle - max(reach(down), scatter),
+        "slope_high": middle + max(reach(up), scatter),
         "reason": None,
     }
 
@@ -206,7 +214,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
     return Display(
         name="kappa_loss",
         title="Disagreement with the own cascade against each measure of what is heard",
-        columns=["Measure", "Speech LLM", "Its cascade", "Task", f"WithEnds [{confidence:.0%}]", LOSS, "Slope"],
+        columns=["Measure", "Speech LLM", "Its cascade", "Task", f"Its value [{confidence:.0%}]", LOSS, "Slope"],
         rows=rows,
         remarks=[
             f"If agreement tells the mechanism, {LOSS} goes with what else shows that the voice is heard: up with "
@@ -216,8 +224,11 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "answer. Pitch: at the last layer that was opened; one number for all tasks of a model.",
             f"{CHANCE_MARK.strip()}: the speech LLM is not shown to be above chance there, so that κ may be low "
             "because both guess. Slopes count those points.",
-            "Slope: least squares over all points of the measure, with the widest limits that any correlation of "
-            "systems on the same items gives; the measure, systems and tasks are taken as they are.",
+            "Slope: least squares over all points of the measure. Its interval is the widest that any correlation of "
+            "systems on the same items gives, or least squares' own if that is wider, by how tasks lie about the line "
+            f"(t with two degrees of freedom fewer than tasks; fewer than {FEWEST_TASKS} tasks have no slope). Of "
+            f"pitch, which is one number a model, models count and not tasks, {FEWEST_MODELS} at least. Few tasks, "
+            "chosen and not drawn, make no law.",
             *reasons,
         ],
         text_columns=4,
@@ -231,7 +242,7 @@ def _build(results: "Results") -> pl.DataFrame:
     cascades = [name for name in outline.systems if reads_an_asr(name, outline)]
     models = {name: str(outline.parts(name)["model"]) for name in outline.systems}
     values = {name: found for name, measure in MEASURES.items() if (found := measure.read(results))}
-    return frame(results["agreement"], cascades, models, values)
+    return frame(results["agreement"], cascades, models, values, results.statistics.confidence)
 
 
 def planned(study: "PlannedStudy") -> bool:

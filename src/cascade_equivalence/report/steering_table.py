@@ -17,7 +17,7 @@ from cascade_equivalence.report.table import Table
 if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
 
-ESTIMATES = ("accuracy", "accuracy_change", "odds_change", "difference")
+ESTIMATES = ("accuracy", "accuracy_change", "odds_change", "difference", "unseen_odds_change", "unseen_difference")
 NOTHING, DIRECTION = "none", "direction"
 PLACE = ["change", "positions", "layer", "amount", "whole"]
 SCHEMA: Schema = {
@@ -30,6 +30,7 @@ SCHEMA: Schema = {
     "whole": pl.Int64,
     "items": pl.Int64,
     "groups": pl.Int64,
+    "seen_items": pl.Int64,
     "before": pl.Float64,
     **{column: kind for name in ESTIMATES for column, kind in estimate_schema(name).items()},
     "draws": pl.Int64,
@@ -40,8 +41,10 @@ SCHEMA: Schema = {
 speech, ``amount`` its strength; or a concept that is erased at this layer alone, ``amount`` its first directions of the
 ``whole`` number. ``before``: accuracy without any change; ``odds_change``: of the log-odds of the right label against
 all others, in nats; ``random_change``: the same of random directions as long, or random erasers of the same rank, mean
-over ``draws``; ``difference``: the change minus that, item by item."""
+over ``draws``; ``difference``: the change minus that, item by item; ``unseen``: on
+items that erasers were not fitted on, all but ``seen_items``."""
 NO_DRAW = "no random change was asked for"
+ALL_SEEN = "erasers were fitted on all items"
 
 
 def frame(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
@@ -76,15 +79,19 @@ def _rows(model: str, task: str, answers: pl.DataFrame, statistics: StatisticsCo
         own = own.join(random, on="id", how="left", maintain_order="left").with_columns(
             beyond=pl.col("moved") - pl.col("random")
         )
+        new = ~pl.col("seen")
+        own = own.with_columns(moved_new=pl.when(new).then("moved"), beyond_new=pl.when(new).then("beyond"))
+        missing = ALL_SEEN if own["seen"].all() else NO_DRAW
         clusters = Clusters.of(own["group"].to_list())
-        columns = dict(zip(ESTIMATES, ("right", "turned", "moved", "beyond"), strict=True))
+        columns = dict(zip(ESTIMATES, ("right", "turned", "moved", "beyond", "moved_new", "beyond_new"), strict=True))
         estimates = estimate(
-            {name: mean(clusters, numbers(own[column]), NO_DRAW) for name, column in columns.items()},
+            {name: mean(clusters, numbers(own[column]), missing) for name, column in columns.items()},
             clusters.count,
             statistics.confidence,
         )
         row = {"model": model, "task": task, **dict(zip(PLACE, place, strict=True))}
-        row |= {"items": own.height, "groups": clusters.count, "before": own["was"].mean()}
+        row |= {"items": own.height, "groups": clusters.count, "seen_items": own["seen"].sum()}
+        row |= {"before": own["was"].mean()}
         row |= {"draws": drawn["draw"].n_unique(), "random_change": own["random"].mean(), "reason": reasons(estimates)}
         for name, each in estimates.items():
             row |= estimate_values(name, each)
@@ -107,6 +114,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             percent(row["before"]),
             points_ends(row, "accuracy_change"),
             f"{row['items']:,} ({row['groups']:,})",
+            f"{row['seen_items']:,}",
         ]
         for row in table.iter_rows(named=True)
     ]
@@ -125,6 +133,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "Accuracy % before",
             "Its change, points",
             "Items (texts)",
+            "Of them fitted on",
         ],
         rows=rows,
         remarks=[
@@ -135,6 +144,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "Log-odds: by how much those of the right label against all others change, in nats; the answers are forced "
             "choices. Random: the same with random directions as long, or random erasers of the same rank, mean over "
             "draws; a change whose interval minus random holds 0 is not told from moving states anywhere.",
+            *_seen(table),
             *_not_told(table, confidence),
         ],
         text_columns=3,
@@ -145,6 +155,17 @@ def _amount(row: dict[str, Any]) -> str:
     if row["whole"] is None:
         return f"{row['amount']:+g}".replace("-", MINUS)
     return f"{row['amount']:g} of {row['whole']}"
+
+
+def _seen(table: pl.DataFrame) -> list[str]:
+    """How much of the changes may come from erasers that were fitted on the very items."""
+    both = table.filter(pl.col("seen_items") > 0)
+    if not both.height:
+        return []
+    share = sum(both["seen_items"]) / sum(both["items"])
+    moved = both.select((pl.col("odds_change") - pl.col("unseen_odds_change")).abs().max()).item()
+    apart = "" if moved is None else f"; without them no change of the log-odds moves by more than {decimal(moved)}"
+    return [f"Erasers were fitted on {percent(share)} % of the items that are answered under them, too{apart}."]
 
 
 def _not_told(table: pl.DataFrame, confidence: float) -> list[str]:

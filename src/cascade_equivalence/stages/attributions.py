@@ -57,9 +57,7 @@ def all_files(study: Study) -> list[str]:
 def params(study: Study, model: str, task: str) -> dict[str, Any]:
     """What a node depends on, beside weights, speech, transcripts and items."""
     return settings(study).model_dump(mode="json", include={"per_task", "seed"}) | {
-        "answer": study.config.answer.model_dump(
-            mode="json", exclude={"batch_size", "engine", "speech_engine", "mode", "keep_heard"}
-        ),
+        "answer": study.config.answer.deciding("mode"),
         "task": study.task(task).asked(),
         "chat": study.model(study.text_model(model)).chat,
         "code": resolve.code_opening(study, "attribute_words", [model], *code_of(task)),

@@ -4,7 +4,7 @@ from typing import Any
 
 from cascade_equivalence.config.mechanism import SteeringConfig
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.stages import erasers, needs, opened_models, resolve
+from cascade_equivalence.stages import erasers, needs, opened_models, resolve, utterances
 from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
 from cascade_equivalence.stages.study import Study
@@ -38,6 +38,11 @@ def eraser_files(study: Study, model: str) -> dict[str, dict[int, str]]:
     }
 
 
+def fitted_on(study: Study, model: str) -> list[str]:
+    """The utterances that erasers of a model are fitted on, where there are erasers."""
+    return [utterances.file(study)] if eraser_files(study, model) else []
+
+
 def file(study: Study, model: str, task: str) -> str:
     """What a model answers while its states are changed."""
     return f"{study.results}/steering/{model}/{task}.parquet"
@@ -54,9 +59,7 @@ def params(study: Study, model: str, task: str) -> dict[str, Any]:
     """What a node depends on, beside weights, speech, items and erasers."""
     return settings(study).model_dump(mode="json", exclude={"tasks", "voice"}) | {
         "layers": opened_models.layers(study, model),
-        "answer": study.config.answer.model_dump(
-            mode="json", exclude={"batch_size", "engine", "speech_engine", "mode", "keep_heard"}
-        ),
+        "answer": study.config.answer.deciding("mode"),
         "task": study.task(task).asked(),
         "chat": study.model(study.text_model(model)).chat,
         "code": resolve.code_opening(study, "steer_states", [model], *code_of(task)),

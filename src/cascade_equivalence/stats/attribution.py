@@ -2,7 +2,8 @@
 
 The agreement of an item is Spearman's correlation over its words: which words count more, whatever the scale on which
 two readers react. What only its place in the text makes of a word is common to all texts; so each item is held against
-another text's words at the same relative places as well.
+another text's words at the same relative places as well. What is given is of the right label, so that what a place is
+to one and the same answer turns its sign with the label: those texts are of the item's own label.
 """
 
 from collections.abc import Sequence
@@ -39,25 +40,31 @@ def at_shuffled_places(one: Sequence[Floats], other: Sequence[Floats], seed: int
     return np.asarray(np.mean(draws, axis=0))
 
 
-def at_same_places(one: Sequence[Floats], other: Sequence[Floats], groups: Sequence[str], seed: int) -> Floats:
+def at_same_places(
+    one: Sequence[Floats], other: Sequence[Floats], groups: Sequence[str], labels: Sequence[str], seed: int
+) -> tuple[Floats, int]:
     """The same with the second list of other texts, read off at the words' relative places, (items,).
 
     Args:
         one: Attributions of each item's words.
         other: The same of another reader.
         groups: The text of each item; none is held against its own.
+        labels: The right label of each; it is held against texts of its own label, or of any where there is none.
         seed: Seed of the other texts; each item is held against ``SHUFFLES`` of them at most.
 
     Returns:
-        The mean over the other texts; NaN where there is none.
+        The mean over the other texts, NaN where there is none; and how many items are held against texts of any label.
     """
-    generator, found = np.random.default_rng(seed), []
+    generator, found, of_any = np.random.default_rng(seed), [], 0
     for place, (mine, group) in enumerate(zip(one, groups, strict=True)):
-        others = [each for each in generator.permutation(len(one)) if groups[each] != group][:SHUFFLES]
+        others = [each for each in generator.permutation(len(one)) if groups[each] != group]
+        alike = [each for each in others if labels[each] == labels[place]]
+        of_any += bool(others) and not alike
+        others = (alike or others)[:SHUFFLES]
         values = [spearman(mine, _stretched(other[each], len(one[place]))) for each in others]
         told = [value for value in values if np.isfinite(value)]
         found.append(np.mean(told) if told else np.nan)
-    return np.array(found, dtype=np.float64)
+    return np.array(found, dtype=np.float64), of_any
 
 
 def _stretched(values: Floats, words: int) -> Floats:

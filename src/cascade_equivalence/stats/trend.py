@@ -13,6 +13,15 @@ recovery for linear functions; Zou, Huang & Zhang 2009),
 
 which of two settings is the difference of ``intervals.difference`` by their distance.
 
+Where tasks or models are the points of a line, they lie about it beyond the errors of their values, too. With the
+points in units of which each may move as a whole (the systems on one task), the reach of least squares' own t-interval
+is
+
+    t(units - 2) sqrt(s^2 sum_units (sum_j |c_j|)^2),    s^2 = RSS / points * units / (units - 2),
+
+which is the usual one where each unit has one point, or all of its points at one place, and wider else: no correlation
+within a unit makes it too narrow.
+
 Page's test of an ordered alternative (Page 1963) has texts as blocks: what each text has at the settings is ranked from
 1 to k, equal ones at their mean rank, and
 
@@ -114,6 +123,24 @@ def slope_limits(weights: Floats, at: Floats, low: Floats, high: Floats, related
 
 def _reach(parts: Floats, related: Floats) -> float:
     return math.sqrt(max(0.0, float(parts @ related @ parts)))
+
+
+def scatter_reach(settings: Sequence[float], at: Floats, units: Sequence[str], confidence: float) -> float:
+    """How far the interval of a slope over points reaches to either side, from how they lie about the line.
+
+    Args:
+        settings: Where each point stands, two different ones at least.
+        at: Its value, (points,).
+        units: What each is of, three different ones at least; points of one move together, nobody knows how.
+        confidence: Level of the interval.
+    """
+    weights = slope_weights(settings)
+    places = np.asarray(settings, dtype=float) - np.mean(settings)
+    apart = at - np.mean(at) - float(at @ weights) * places
+    sums = [float(np.abs(weights[np.array([each == unit for each in units])]).sum()) for unit in dict.fromkeys(units)]
+    free = len(sums) - 2
+    variance = float(apart @ apart) / len(at) * len(sums) / free
+    return float(stats.t.ppf((1 + confidence) / 2, free)) * math.sqrt(variance * sum(each**2 for each in sums))
 
 
 def page(values: Floats) -> PageTest:
