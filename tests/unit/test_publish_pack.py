@@ -104,7 +104,7 @@ def extra(folder: Path) -> list[Path]:
     answer = Answer("negative", "", 1, 1, 0.1, labels)
     clip = TimedClip(item, Recording("", 1.0, lambda: np.zeros(1)), item.text, [(0.0, 1.0)] * len(said), item.text)
     attributions = folder / "attributions/m/sst2.parquet"
-    write_attributions("m", "sst2", [clip], {arm: [[answer] * (1 + len(said))] for arm in ARMS}, attributions)
+    write_attributions("m", "sst2", [clip], {arm: [[answer] * (1 + len(said))] for arm in ARMS}, [], attributions)
     conflict = folder / "conflict/first/sst2.parquet"
     repeats = Answer(f"It says: {TEXTS[1]}", "", 1, 1, 0.1, labels)
     spec = TaskSpec(prompt="{speech}", label_words={"negative": "bad", "positive": "good"})
