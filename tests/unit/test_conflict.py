@@ -62,6 +62,19 @@ def test_a_speech_llm_hears_in_the_place_of_the_transcript() -> None:
         assert content == other.messages[-1]["content"]
 
 
+def test_texts_in_conflict_differ_and_pairs_are_whole() -> None:
+    """Each text once with each label, and once in a group of its own."""
+    items = [Item(f"r{n}{label}", f"Text {n}.", label, f"g{n}") for n in range(12) for label in LABELS]
+    items += [Item(f"o{n}", f"Text {n}.", LABELS[n % 2], f"own{n}") for n in range(12)]
+    for per_task in (7, 30):
+        config = CONFIG.model_copy(update={"per_task": per_task})
+        found, _ = build_conflicts("sst2", SPEC, "", items, {item.id: "heard" for item in items}, config)
+        assert found and all(each.heard.text != each.typed.text for each in found)
+        assert all(each.heard.label != each.typed.label for each in found)
+        pairs = [(each.heard.id, each.typed.id) for each in found if not each.wording]
+        assert set(pairs) == {(other, one) for one, other in pairs} and len(pairs) <= per_task
+
+
 def test_an_item_that_is_not_heard_is_told() -> None:
     with pytest.raises(StudyError, match="is not heard"):
         build_conflicts("sst2", SPEC, "", ITEMS, dict(list(SAID.items())[:3]), CONFIG)
@@ -203,6 +216,8 @@ def test_speech_llms_and_cascades_of_pairs_are_asked() -> None:
     [
         {"tasks": ["trivia_qa"]},
         {"tasks": ["commonsense_qa"]},
+        {"tasks": ["meld"]},
+        {"tasks": ["mustard"]},
         {"tasks": ["sst2"], "systems": ["mini"]},
         {"tasks": ["sst2"], "voice": "nobody"},
     ],

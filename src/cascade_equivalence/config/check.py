@@ -119,6 +119,8 @@ def _conflict_problems(study: StudyConfig) -> Iterator[str]:
     for task in conflict.tasks:
         if not TASKS[task].labels or TASKS[task].has_options:
             yield f"conflict.tasks: the labels of {task} are no words of a closed set; leave it out"
+        elif not TASKS[task].text_sufficient:
+            yield f"conflict.tasks: the labels of {task} lie in the voice, so no text stands against another; leave it out"
         if conflict.voice is not None:
             spoken = clean_voices(study, task)
             yield from unknown("conflict.voice", [conflict.voice], spoken, f"voice that speaks {task}:")

@@ -67,7 +67,7 @@ def params(study: Study, system: str, task: str) -> dict[str, Any]:
 def prompts(study: Study, task: str) -> int:
     """Prompts of a node."""
     settings = study.config.conflict
-    return ASKED * min(settings.per_task, study.items_of(task)) * len(settings.wordings)
+    return ASKED * min(settings.per_task // 2 * 2, study.items_of(task)) * len(settings.wordings)
 
 
 def need(study: Study, system: str, task: str) -> Need:
