@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,11 +17,13 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.sources import DegradedSource
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.transcription import degraded
 from cascade_equivalence.models.transcription.degraded import degraded_transcripts, with_errors
 from cascade_equivalence.models.transcription.words import EDITS, word_edits
 from cascade_equivalence.report.degraded_table import changes, display, trios
 from cascade_equivalence.report.naming import DEGRADED
 from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.stages.study import Study
 
 WORDS = ["river", "stone", "garden", "window", "market", "summer", "bottle", "engine", "yellow", "paper"]
 SOURCE = DegradedSource(kind="degraded", asr="base", reference="talker-llm")
@@ -112,6 +115,53 @@ def test_a_rate_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
     paths = written(tmp_path / "silent", said, silent), written(tmp_path / "loud", said, loud)
     with pytest.raises(StudyError, match="name another recogniser"):
         degraded_transcripts("worse", SOURCE.model_copy(update={"tolerance": 1e-6}), said, *paths, "sst2, clean")
+
+
+@pytest.mark.parametrize("own", ["", "Thank you."])
+def test_over_silence_as_many_words_are_added_as_the_reference_adds(tmp_path: Path, own: str) -> None:
+    said, heard = [""] * 6, ["", "a river", "", "", "the old stone bridge again", ""]
+    paths = written(tmp_path / "own", said, [own] * 6), written(tmp_path / "other", said, heard)
+    found = [each.text for each in degraded_transcripts("worse", SOURCE, said, *paths, "sst2, silence")]
+    assert total(said, found) == max(total(said, heard), total(said, [own] * 6))
+    # Nor is it a failure that the reference writes nothing.
+    assert len(degraded_transcripts("worse", SOURCE, said, paths[0], paths[0], "sst2, silence")) == len(said)
+
+
+@pytest.mark.parametrize("away", [-3, 3])
+def test_a_rate_that_is_missed_on_either_side_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    said, kinds = texts(3), dict.fromkeys(EDITS, 1)
+    bad = with_errors(said, said, spread(20), kinds, random.Random(2))
+    missed = with_errors(said, said, spread(20 + away), kinds, random.Random(2))
+    paths = written(tmp_path / "good", said, said), written(tmp_path / "bad", said, bad)
+    monkeypatch.setattr(degraded, "with_errors", lambda *_: missed)
+    with pytest.raises(StudyError, match="name another recogniser"):
+        degraded_transcripts("worse", SOURCE, said, *paths, "sst2, clean")
+
+
+def with_source(silence: bool) -> dict[str, Any]:
+    """A study over silence in which errors are added to what another program wrote."""
+    outside = {"kind": "transcripts", "files": ["t.csv"], "silence": silence}
+    made = {"kind": "degraded", "asr": "outside", "reference": "mini-speech-llm"}
+    models = {
+        name: {"role": "asr", "licence": "none", "source": source}
+        for name, source in (("outside", outside), ("worse", made))
+    }
+    systems = {name: {"kind": "cascade", "asr": name, "llm": "gemma-3-270m"} for name in models}
+    return changed(
+        definitions={"models": models, "systems": systems},
+        systems=["mini-own-transcript", *systems],
+        pairs=[],
+        speech__silence=True,
+    )
+
+
+@pytest.mark.parametrize("silence", [True, False])
+def test_of_silence_there_is_what_there_is_of_the_recogniser(silence: bool) -> None:
+    study = Study(load_study(with_source(silence), ROOT))
+    assert study.is_asked_over_silence("worse") == study.is_asked_over_silence("outside") == silence
+    assert study.is_asked_over_silence("mini-own-transcript")
 
 
 def answers(right: np.ndarray) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
+from cascade_equivalence.config.sources import has_silence
 from cascade_equivalence.config.spoken import clean_voices, own_voices
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig, SystemSpec, Typed
 
@@ -120,7 +121,7 @@ def _conflict_problems(study: StudyConfig) -> Iterator[str]:
         if not TASKS[task].labels or TASKS[task].has_options:
             yield f"conflict.tasks: the labels of {task} are no words of a closed set; leave it out"
         elif not TASKS[task].text_sufficient:
-            yield f"conflict.tasks: the labels of {task} lie in the voice, so no text stands against another; leave it out"
+            yield f"conflict.tasks: the labels of {task} do not lie in the words alone; leave it out"
         if conflict.voice is not None:
             spoken = clean_voices(study, task)
             yield from unknown("conflict.voice", [conflict.voice], spoken, f"voice that speaks {task}:")
@@ -157,8 +158,7 @@ def _silence_problems(study: StudyConfig) -> Iterator[str]:
 
 def _without_silence(study: StudyConfig, spec: SystemSpec) -> bool:
     """Whether a system reads transcripts of another program that has none of silence."""
-    model = study.definitions.models.get(getattr(spec, "asr", ""))
-    return model is not None and model.transcripts is not None and not model.transcripts.silence
+    return not has_silence(getattr(spec, "asr", ""), study.definitions.models)
 
 
 def _engine_problems(study: StudyConfig) -> Iterator[str]:
