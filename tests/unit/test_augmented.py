@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from report_study import OUTLINE
+from study_config import ROOT, changed
 
 from cascade_equivalence.config.augmented import TAGS, AugmentedSpec
+from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.errors import StudyError
@@ -189,3 +191,19 @@ def test_the_table_shows_a_row_that_has_no_share() -> None:
     row |= {"task": "sst2", "condition": "clean", "system_against_chance": "at"}
     shown = display(pl.DataFrame([row], schema=schema), 0.95)
     assert len(shown.rows[0]) == len(shown.columns) and any("‡" in remark for remark in shown.remarks)
+
+
+@pytest.mark.parametrize(
+    ("pair", "told"),
+    [
+        (("mini", "base-smollm2"), False),
+        (("base-smollm2", "mini"), False),
+        (("mini", "base-gemma"), True),
+        (("base-gemma", "base-smollm2"), True),
+    ],
+)
+def test_a_cascade_that_is_told_more_beside_no_pair_is_told(pair: tuple[str, str], told: bool) -> None:
+    pairs, lines = [{"system": pair[0], "reference": pair[1], "label": "a pair"}], list[str]()
+    raw = changed(systems=["mini", "base-smollm2", "base-gemma", "mini-told"], pairs=pairs)
+    load_study(raw, ROOT, tell=lines.append)
+    assert [("mini-told" in line, "`words`" in line) for line in lines] == [(True, True)] * told

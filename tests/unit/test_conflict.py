@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 from report_study import OUTLINE, STATISTICS
-from study_config import changed, lines_of
+from study_config import ROOT, changed, lines_of
 
 from cascade_equivalence.config.conflict import ConflictConfig
 from cascade_equivalence.config.load import load_study
@@ -211,6 +211,15 @@ def test_speech_llms_and_cascades_of_pairs_are_asked() -> None:
     assert all_files(Study(load_study(raw | {"conflict": {}}, Path(__file__).parents[2]))) == []
 
 
+PAIRED = changed(
+    systems=["mini", "base-smollm2", "tiny-smollm2", "mini-implicit"],
+    pairs=[
+        {"system": "mini", "reference": "base-smollm2", "label": "own"},
+        {"system": "tiny-smollm2", "reference": "base-smollm2", "label": "two recognisers"},
+    ],
+)
+
+
 @pytest.mark.parametrize(
     "section",
     [
@@ -218,13 +227,32 @@ def test_speech_llms_and_cascades_of_pairs_are_asked() -> None:
         {"tasks": ["commonsense_qa"]},
         {"tasks": ["meld"]},
         {"tasks": ["mustard"]},
-        {"tasks": ["sst2"], "systems": ["mini"]},
+        {"tasks": ["sst2"], "systems": ["base-gemma"]},
+        {"tasks": ["sst2"], "systems": ["mini", "base-smollm2", "mini-implicit"]},
         {"tasks": ["sst2"], "voice": "nobody"},
     ],
 )
 def test_what_cannot_be_asked_is_told(section: dict[str, object]) -> None:
-    (line,) = lines_of(changed(conflict=section))
-    assert line.startswith("conflict.")
+    lines = lines_of(PAIRED | {"conflict": section})
+    assert lines and all(line.startswith("conflict.") for line in lines)
+    load_study(PAIRED | {"conflict": {"tasks": ["sst2"]}}, ROOT)
+
+
+@pytest.mark.parametrize("asked", [[], ["base-smollm2", "tiny-smollm2"], ["mini", "tiny-smollm2"]])
+def test_without_a_pair_of_a_speech_llm_and_a_cascade_nothing_is_asked(asked: list[str]) -> None:
+    raw = PAIRED | {"conflict": {"tasks": ["sst2"], "systems": asked}}
+    raw |= {"pairs": PAIRED["pairs"][1:]} if not asked else {}
+    (line,) = lines_of(raw)
+    assert line.startswith("conflict.tasks: ")
+
+
+def test_who_stands_in_no_pair_is_told() -> None:
+    told: list[str] = []
+    for names in (["mini", "base-smollm2"], ["mini", "base-smollm2", "tiny-smollm2"]):
+        assert not told
+        load_study(PAIRED | {"conflict": {"tasks": ["sst2"], "systems": names}}, ROOT, tell=told.append)
+    (line,) = told
+    assert "tiny-smollm2" in line
 
 
 @pytest.mark.parametrize("wording", ["{speech}", "{typed}", "{speech} {speech} {typed}"])

@@ -231,3 +231,25 @@ def test_both_must_be_read_in_the_study(asr: str, reference: str, wrong: str | N
         return
     lines = lines_of(raw)
     assert lines and all(line.startswith(f"models.worse.source.{wrong}: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "noisy", "lines"),
+    [
+        (None, None, 0),
+        ("mini", None, 1),
+        ("base-smollm2", None, 1),
+        (None, "mini", 1),
+        (None, "base-smollm2", 1),
+        (None, "mini-own-transcript", 1),
+        (None, "mini-degraded", 0),
+    ],
+)
+def test_where_the_table_would_lack_something_it_is_told(left_out: str | None, noisy: str | None, lines: int) -> None:
+    """`left_out` is no system of the study but for its transcripts, `noisy` is not asked in noise."""
+    systems = ["mini", "base-smollm2", "base-gemma", "mini-own-transcript", "mini-degraded"]
+    systems = [name for name in systems if name != left_out]
+    told: list[str] = []
+    raw = changed(systems=systems, pairs=[], noise__systems=[name for name in systems if name != noisy])
+    load_study(raw, ROOT, tell=told.append)
+    assert len(told) == lines and all("mini-degraded" in line and "`degraded`" in line for line in told)
