@@ -26,6 +26,8 @@ from cascade_equivalence.nodes.voice_words import LEVELS, MEASURES, describe_voi
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.words_table import compared, display, trios
 from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.told import NOT_TOLD, told_labels
 from cascade_equivalence.tasks.base import Item
 
 TEXTS, LABELS = 30, ("sarcastic", "sincere")
@@ -84,6 +86,19 @@ def test_of_sounds_that_tell_nothing_no_label_is_learnt(monkeypatch: pytest.Monk
     gold = {item.id: item.label for item in ITEMS}
     told = [label == gold[name] for name, label in found.select("id", "label").drop_nulls().iter_rows()]
     assert not told or np.mean(told) < 0.65
+
+
+def test_noise_is_hardly_ever_told_a_label_and_a_sign_of_it_nearly_always() -> None:
+    generator, clusters = np.random.default_rng(1), Clusters.of([str(n) for n in range(60)])
+    shares = []
+    for planted in (0.0, 3.0):
+        told = []
+        for seed in range(8):
+            gold = generator.integers(0, 2, 60)
+            sound = generator.normal(size=(60, 8)) + planted * gold[:, None] * np.eye(8)[0]
+            told.append(told_labels(sound, gold, clusters, 3, seed) != NOT_TOLD)
+        shares.append(np.mean(told))
+    assert shares[0] < 0.15 and shares[1] > 0.85
 
 
 def test_a_clip_without_a_transcript_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
