@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 from report_study import OUTLINE, STATISTICS
+from scipy import stats
 from study_config import ROOT, changed, lines_of
 
 from cascade_equivalence.config.conflict import ConflictConfig
@@ -178,6 +179,23 @@ def test_who_guesses_follows_no_tone() -> None:
     read = manners(lambda number, label: MANNERS[number % 2])
     (row,) = told(manners(lambda number, label: draw.choice(MANNERS)), read).iter_rows(named=True)
     assert row["difference_low"] < 0 < row["difference_high"]
+
+
+@pytest.mark.parametrize("followed", [0, 1])
+def test_of_a_dozen_texts_the_interval_reaches_what_may_be_missed(followed: int) -> None:
+    """Each text in seven manners, one of them followed in so many texts; beside the exact limit of so many in 12."""
+    labels, rows = tuple("abcdefg"), []
+    for number in range(12):
+        for label in labels:
+            parsed = label if label == "a" and number < followed else "z"
+            row = {"id": f"{number}{label}", "voice": "one", "group": f"g{number}", "label": label}
+            rows.append(row | {"parsed": parsed, "correct": parsed == label})
+    heard = pl.DataFrame(rows)
+    read = heard.with_columns(parsed=pl.lit("z"), correct=pl.lit(False))
+    found = tone_table.followed(heard, read, {row["id"]: row["group"] for row in rows}, 0.95)
+    exact = stats.binomtest(followed, 12).proportion_ci(0.95).high
+    assert found["difference_low"] <= 0
+    assert found["difference_high"] > 0.85 * exact * (1 - 1 / len(labels)) / len(labels)
 
 
 def test_words_that_are_said_in_one_manner_cannot_tell() -> None:

@@ -20,7 +20,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.models.transcription import degraded
 from cascade_equivalence.models.transcription.degraded import degraded_transcripts, with_errors
 from cascade_equivalence.models.transcription.words import EDITS, word_edits
-from cascade_equivalence.report.degraded_table import changes, display, trios
+from cascade_equivalence.report.degraded_table import DIFFERENCES, changes, display, trios
 from cascade_equivalence.report.naming import DEGRADED
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.stages.study import Study
@@ -206,6 +206,16 @@ def test_the_table_shows_what_has_no_interval() -> None:
     row = dict.fromkeys(schema) | {"system": "a", "reference": "b", "degraded": "c", "task": "sst2"}
     (shown,) = display(pl.DataFrame([row | {"condition": "snr10"}], schema=schema), 0.95).rows
     assert len(shown) == len(display(pl.DataFrame([], schema=schema), 0.95).columns)
+
+
+def test_a_difference_between_two_at_chance_is_marked() -> None:
+    schema = TABLES["degraded"].schema
+    row = dict.fromkeys(schema) | dict.fromkeys(DIFFERENCES, -0.1) | {"system": "a", "reference": "b"}
+    row |= {"degraded": "c", "task": "sst2", "condition": "snr10", "reference_against_chance": "above"}
+    row |= {"system_against_chance": "at", "degraded_against_chance": "at"}
+    shown = display(pl.DataFrame([row], schema=schema), 0.95)
+    assert ["‡" in cell for cell in shown.rows[0][-3:]] == [name == "system_less_degraded" for name in DIFFERENCES]
+    assert sum("‡" in cell for cell in shown.rows[0]) == 2 and any(line.startswith("‡") for line in shown.remarks)
 
 
 @pytest.mark.parametrize(
