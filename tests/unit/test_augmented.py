@@ -24,8 +24,11 @@ from cascade_equivalence.nodes import voice_words
 from cascade_equivalence.nodes.read_texts import with_voice
 from cascade_equivalence.nodes.voice_words import LEVELS, MEASURES, describe_voices, thirds
 from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.report.verdict_speech import described as described_system
 from cascade_equivalence.report.words_table import compared, display, trios
 from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.stages import answer
+from cascade_equivalence.stages.study import Study
 from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.told import NOT_TOLD, told_labels
 from cascade_equivalence.tasks.base import Item
@@ -123,6 +126,36 @@ def test_words_stand_behind_the_transcript_in_the_declared_wording() -> None:
     assert found["text"].to_list() == ["high pitch, meant: a {tags} b", "low pitch: ", "c"]
     one = with_voice(texts, tags, TOLD.model_copy(update={"tags": ["label"]}), {})["text"].to_list()
     assert "sincere" in one[0] and one[1:] == ["", "c"]
+
+
+def test_words_for_labels_are_of_labels_alone() -> None:
+    """A label of the user's own may be called as a level is."""
+    told = with_voice(TRANSCRIPTS[:1], tags_of(pitch=["high"], label=["high"]), TOLD, {"high": "thrilled"})["text"][0]
+    assert "high pitch" in told and "thrilled" in told
+
+
+def test_other_words_for_a_tag_ask_anew_who_is_told_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = changed(systems=["base-smollm2", "mini-told", "mini-described"], pairs=[])
+    study = Study(load_study(raw, ROOT))
+
+    def asked() -> list[dict[str, Any]]:
+        return [answer.params(study, name, "sst2") for name in study.config.systems]
+
+    before = asked()
+    monkeypatch.setitem(TAGS, "label", "perhaps {}")
+    assert [one == other for one, other in zip(before, asked(), strict=True)] == [True, False, True]
+
+
+def test_a_voice_told_in_words_is_named_where_a_pair_is_described() -> None:
+    systems = {
+        "ears": E2ESpec(kind="e2e", model="ears-llm"),
+        "cascade": CascadeSpec(kind="cascade", asr="base", llm="smol"),
+        "told": TOLD,
+        "other": TOLD.model_copy(update={"shuffled": True}),
+    }
+    outline = replace(OUTLINE, systems=systems)
+    plain, *more = (described_system(name, "ears", "exact", outline) for name in ("cascade", "told", "other"))
+    assert all(text.startswith(plain) and "voice" in text for text in more) and len({plain, *more}) == 3
 
 
 def test_shuffled_tags_are_the_same_tags_of_other_clips_of_the_voice() -> None:

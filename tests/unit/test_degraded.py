@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from report_study import OUTLINE
 from study_config import ROOT, changed, lines_of
 
+from cascade_equivalence.cli.commands.names import _models
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.sources import DegradedSource
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
@@ -23,6 +24,7 @@ from cascade_equivalence.models.transcription.words import EDITS, word_edits
 from cascade_equivalence.report.degraded_table import DIFFERENCES, changes, display, trios
 from cascade_equivalence.report.naming import DEGRADED
 from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.stages import transcribe
 from cascade_equivalence.stages.study import Study
 
 WORDS = ["river", "stone", "garden", "window", "market", "summer", "bottle", "engine", "yellow", "paper"]
@@ -263,3 +265,17 @@ def test_where_the_table_would_lack_something_it_is_told(left_out: str | None, n
     raw = changed(systems=systems, pairs=[], noise__systems=[name for name in systems if name != noisy])
     load_study(raw, ROOT, tell=told.append)
     assert len(told) == lines and all("mini-degraded" in line and "`degraded`" in line for line in told)
+
+
+def test_where_no_model_hears_no_gpu_is_asked_for() -> None:
+    systems = ["mini", "mini-oracle", "base-smollm2", "mini-own-transcript", "mini-degraded"]
+    study = Study(
+        load_study(changed(systems=systems, pairs=[], transcribe__device="cuda", answer__device="cuda"), ROOT)
+    )
+    asked = {asr: transcribe.gpus(study, asr) for asr in study.asrs}
+    assert asked == {asr: int(bool(study.hearing_models(asr))) for asr in study.asrs} and set(asked.values()) == {0, 1}
+
+
+def test_a_model_made_of_another_is_listed_as_that() -> None:
+    listed = _models(Study(load_study(changed(), ROOT)).config.definitions)["whisper-base-as-mini"]
+    assert "whisper-base" in listed and "mini-speech-llm" in listed and "from a" not in listed

@@ -15,7 +15,7 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.mechanism import PatchingConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.identity import write_table
-from cascade_equivalence.nodes.patching import SCHEMA, build_pairs, pair_items, write_restored
+from cascade_equivalence.nodes.patching import SCHEMA, build_pairs, write_restored
 from cascade_equivalence.report.figures.figure import FIGURES
 from cascade_equivalence.report.figures.patching import patching_figure
 from cascade_equivalence.report.patching_table import NO_PAIR, NOT_APART, display, frame
@@ -27,6 +27,7 @@ from cascade_equivalence.stats.clusters import Clusters
 from cascade_equivalence.stats.mean import is_off_zero, ratio
 from cascade_equivalence.stats.statistic import estimate
 from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.pairs import pair_items
 
 
 def item(name: str, group: str, label: str) -> Item:

@@ -9,6 +9,7 @@ from cascade_equivalence.config.names import Name
 
 AUGMENTED = "augmented"
 Tag = Literal["pitch", "energy", "rate", "label"]
+LABEL: Tag = "label"
 TAGS: dict[Tag, str] = {"pitch": "{} pitch", "energy": "{} energy", "rate": "{} speaking rate", "label": "{}"}
 """What can be told of a voice, and in which words: low, middle or high, or the label that the sound suggests."""
 

@@ -12,8 +12,8 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.models.recording import Recording
-from cascade_equivalence.nodes.patching import pair_items
 from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.pairs import pair_items
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
 
