@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from report_study import OUTLINE
+from study_config import ROOT, changed
 
 from cascade_equivalence.config.augmented import TAGS, AugmentedSpec
+from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.config.surplus import SurplusConfig
 from cascade_equivalence.errors import StudyError
@@ -22,8 +24,13 @@ from cascade_equivalence.nodes import voice_words
 from cascade_equivalence.nodes.read_texts import with_voice
 from cascade_equivalence.nodes.voice_words import LEVELS, MEASURES, describe_voices, thirds
 from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.report.verdict_speech import described as described_system
 from cascade_equivalence.report.words_table import compared, display, trios
 from cascade_equivalence.speech.clips import Clip
+from cascade_equivalence.stages import answer
+from cascade_equivalence.stages.study import Study
+from cascade_equivalence.stats.clusters import Clusters
+from cascade_equivalence.stats.told import NOT_TOLD, told_labels
 from cascade_equivalence.tasks.base import Item
 
 TEXTS, LABELS = 30, ("sarcastic", "sincere")
@@ -84,6 +91,19 @@ def test_of_sounds_that_tell_nothing_no_label_is_learnt(monkeypatch: pytest.Monk
     assert not told or np.mean(told) < 0.65
 
 
+def test_noise_is_hardly_ever_told_a_label_and_a_sign_of_it_nearly_always() -> None:
+    generator, clusters = np.random.default_rng(1), Clusters.of([str(n) for n in range(60)])
+    shares = []
+    for planted in (0.0, 3.0):
+        told = []
+        for seed in range(8):
+            gold = generator.integers(0, 2, 60)
+            sound = generator.normal(size=(60, 8)) + planted * gold[:, None] * np.eye(8)[0]
+            told.append(told_labels(sound, gold, clusters, 3, seed) != NOT_TOLD)
+        shares.append(np.mean(told))
+    assert shares[0] < 0.15 and shares[1] > 0.85
+
+
 def test_a_clip_without_a_transcript_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(voice_words, "decode", lambda clip: clip)
     with pytest.raises(StudyError, match="no transcript"):
@@ -106,6 +126,36 @@ def test_words_stand_behind_the_transcript_in_the_declared_wording() -> None:
     assert found["text"].to_list() == ["high pitch, meant: a {tags} b", "low pitch: ", "c"]
     one = with_voice(texts, tags, TOLD.model_copy(update={"tags": ["label"]}), {})["text"].to_list()
     assert "sincere" in one[0] and one[1:] == ["", "c"]
+
+
+def test_words_for_labels_are_of_labels_alone() -> None:
+    """A label of the user's own may be called as a level is."""
+    told = with_voice(TRANSCRIPTS[:1], tags_of(pitch=["high"], label=["high"]), TOLD, {"high": "thrilled"})["text"][0]
+    assert "high pitch" in told and "thrilled" in told
+
+
+def test_other_words_for_a_tag_ask_anew_who_is_told_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = changed(systems=["base-smollm2", "mini-told", "mini-described"], pairs=[])
+    study = Study(load_study(raw, ROOT))
+
+    def asked() -> list[dict[str, Any]]:
+        return [answer.params(study, name, "sst2") for name in study.config.systems]
+
+    before = asked()
+    monkeypatch.setitem(TAGS, "label", "perhaps {}")
+    assert [one == other for one, other in zip(before, asked(), strict=True)] == [True, False, True]
+
+
+def test_a_voice_told_in_words_is_named_where_a_pair_is_described() -> None:
+    systems = {
+        "ears": E2ESpec(kind="e2e", model="ears-llm"),
+        "cascade": CascadeSpec(kind="cascade", asr="base", llm="smol"),
+        "told": TOLD,
+        "other": TOLD.model_copy(update={"shuffled": True}),
+    }
+    outline = replace(OUTLINE, systems=systems)
+    plain, *more = (described_system(name, "ears", "exact", outline) for name in ("cascade", "told", "other"))
+    assert all(text.startswith(plain) and "voice" in text for text in more) and len({plain, *more}) == 3
 
 
 def test_shuffled_tags_are_the_same_tags_of_other_clips_of_the_voice() -> None:
@@ -189,3 +239,19 @@ def test_the_table_shows_a_row_that_has_no_share() -> None:
     row |= {"task": "sst2", "condition": "clean", "system_against_chance": "at"}
     shown = display(pl.DataFrame([row], schema=schema), 0.95)
     assert len(shown.rows[0]) == len(shown.columns) and any("‡" in remark for remark in shown.remarks)
+
+
+@pytest.mark.parametrize(
+    ("pair", "told"),
+    [
+        (("mini", "base-smollm2"), False),
+        (("base-smollm2", "mini"), False),
+        (("mini", "base-gemma"), True),
+        (("base-gemma", "base-smollm2"), True),
+    ],
+)
+def test_a_cascade_that_is_told_more_beside_no_pair_is_told(pair: tuple[str, str], told: bool) -> None:
+    pairs, lines = [{"system": pair[0], "reference": pair[1], "label": "a pair"}], list[str]()
+    raw = changed(systems=["mini", "base-smollm2", "base-gemma", "mini-told"], pairs=pairs)
+    load_study(raw, ROOT, tell=lines.append)
+    assert [("mini-told" in line, "`words`" in line) for line in lines] == [(True, True)] * told

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 from pydantic import BaseModel
-from study_config import FILES, ROOT, STUDIES, changed, held, lines_of, one_line
+from study_config import BASE, FILES, ROOT, STUDIES, changed, held, lines_of, one_line
 
 from cascade_equivalence import plugins
 from cascade_equivalence.cli.commands.check import check_file
@@ -81,7 +81,9 @@ def full() -> dict[str, Any]:
         speech={"voices": ["us", "gb"], "prosody_voices": ["us", "gb"]},
         noise={"snr_db": [10], "voices": ["us"], "tasks": ALL},
         surplus={"tasks": closed},
-        conflict={"tasks": [name for name in closed if not TASKS[name].has_options]},
+        systems=[*BASE["systems"], "mini"],
+        pairs=[*BASE["pairs"], {"system": "mini", "reference": "base-smollm2", "label": "own"}],
+        conflict={"tasks": [name for name in closed if TASKS[name].text_sufficient and not TASKS[name].has_options]},
         statistics={
             "repeats": ["batch"],
             "repeat_tasks": ALL,
@@ -105,7 +107,9 @@ def test_no_key_names_a_task_that_does_not_run(task: str) -> None:
         value = value_at(study, place) or ()
         # Of free answers there is no surplus, and there are no log-odds; letters of options are no words.
         closed = not {"surplus", "patching", "conflict", "attributions", "steering"}.isdisjoint(place)
-        unfit = not TASKS[task].labels or ("conflict" in place and TASKS[task].has_options)
+        unfit = not TASKS[task].labels or (
+            "conflict" in place and (TASKS[task].has_options or not TASKS[task].text_sufficient)
+        )
         assert set(value) == {task} or (closed and unfit), place
         assert ".".join(place) in line
     assert "\n" not in line and all(other in line for other in ALL if other != task)

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 from report_study import OUTLINE, STATISTICS
-from study_config import changed, lines_of
+from scipy import stats
+from study_config import ROOT, changed, lines_of
 
 from cascade_equivalence.config.conflict import ConflictConfig
 from cascade_equivalence.config.load import load_study
@@ -60,6 +61,19 @@ def test_a_speech_llm_hears_in_the_place_of_the_transcript() -> None:
     for each, one, other in zip(conflicts, heard, read, strict=True):
         content = one.messages[-1]["content"].replace(AUDIO_PLACEHOLDER, SAID[each.heard.id])
         assert content == other.messages[-1]["content"]
+
+
+def test_texts_in_conflict_differ_and_pairs_are_whole() -> None:
+    """Each text once with each label, and once in a group of its own."""
+    items = [Item(f"r{n}{label}", f"Text {n}.", label, f"g{n}") for n in range(12) for label in LABELS]
+    items += [Item(f"o{n}", f"Text {n}.", LABELS[n % 2], f"own{n}") for n in range(12)]
+    for per_task in (7, 30):
+        config = CONFIG.model_copy(update={"per_task": per_task})
+        found, _ = build_conflicts("sst2", SPEC, "", items, {item.id: "heard" for item in items}, config)
+        assert found and all(each.heard.text != each.typed.text for each in found)
+        assert all(each.heard.label != each.typed.label for each in found)
+        pairs = [(each.heard.id, each.typed.id) for each in found if not each.wording]
+        assert set(pairs) == {(other, one) for one, other in pairs} and len(pairs) <= per_task
 
 
 def test_an_item_that_is_not_heard_is_told() -> None:
@@ -167,6 +181,23 @@ def test_who_guesses_follows_no_tone() -> None:
     assert row["difference_low"] < 0 < row["difference_high"]
 
 
+@pytest.mark.parametrize("followed", [0, 1])
+def test_of_a_dozen_texts_the_interval_reaches_what_may_be_missed(followed: int) -> None:
+    """Each text in seven manners, one of them followed in so many texts; beside the exact limit of so many in 12."""
+    labels, rows = tuple("abcdefg"), []
+    for number in range(12):
+        for label in labels:
+            parsed = label if label == "a" and number < followed else "z"
+            row = {"id": f"{number}{label}", "voice": "one", "group": f"g{number}", "label": label}
+            rows.append(row | {"parsed": parsed, "correct": parsed == label})
+    heard = pl.DataFrame(rows)
+    read = heard.with_columns(parsed=pl.lit("z"), correct=pl.lit(False))
+    found = tone_table.followed(heard, read, {row["id"]: row["group"] for row in rows}, 0.95)
+    exact = stats.binomtest(followed, 12).proportion_ci(0.95).high
+    assert found["difference_low"] <= 0
+    assert found["difference_high"] > 0.85 * exact * (1 - 1 / len(labels)) / len(labels)
+
+
 def test_words_that_are_said_in_one_manner_cannot_tell() -> None:
     read = manners(lambda number, label: MANNERS[number % 2])
     (row,) = told(manners(lambda number, label: label), read, TEXTS.with_columns(text="id")).iter_rows(named=True)
@@ -198,18 +229,48 @@ def test_speech_llms_and_cascades_of_pairs_are_asked() -> None:
     assert all_files(Study(load_study(raw | {"conflict": {}}, Path(__file__).parents[2]))) == []
 
 
+PAIRED = changed(
+    systems=["mini", "base-smollm2", "tiny-smollm2", "mini-implicit"],
+    pairs=[
+        {"system": "mini", "reference": "base-smollm2", "label": "own"},
+        {"system": "tiny-smollm2", "reference": "base-smollm2", "label": "two recognisers"},
+    ],
+)
+
+
 @pytest.mark.parametrize(
     "section",
     [
         {"tasks": ["trivia_qa"]},
         {"tasks": ["commonsense_qa"]},
-        {"tasks": ["sst2"], "systems": ["mini"]},
+        {"tasks": ["meld"]},
+        {"tasks": ["mustard"]},
+        {"tasks": ["sst2"], "systems": ["base-gemma"]},
+        {"tasks": ["sst2"], "systems": ["mini", "base-smollm2", "mini-implicit"]},
         {"tasks": ["sst2"], "voice": "nobody"},
     ],
 )
 def test_what_cannot_be_asked_is_told(section: dict[str, object]) -> None:
-    (line,) = lines_of(changed(conflict=section))
-    assert line.startswith("conflict.")
+    lines = lines_of(PAIRED | {"conflict": section})
+    assert lines and all(line.startswith("conflict.") for line in lines)
+    load_study(PAIRED | {"conflict": {"tasks": ["sst2"]}}, ROOT)
+
+
+@pytest.mark.parametrize("asked", [[], ["base-smollm2", "tiny-smollm2"], ["mini", "tiny-smollm2"]])
+def test_without_a_pair_of_a_speech_llm_and_a_cascade_nothing_is_asked(asked: list[str]) -> None:
+    raw = PAIRED | {"conflict": {"tasks": ["sst2"], "systems": asked}}
+    raw |= {"pairs": PAIRED["pairs"][1:]} if not asked else {}
+    (line,) = lines_of(raw)
+    assert line.startswith("conflict.tasks: ")
+
+
+def test_who_stands_in_no_pair_is_told() -> None:
+    told: list[str] = []
+    for names in (["mini", "base-smollm2"], ["mini", "base-smollm2", "tiny-smollm2"]):
+        assert not told
+        load_study(PAIRED | {"conflict": {"tasks": ["sst2"], "systems": names}}, ROOT, tell=told.append)
+    (line,) = told
+    assert "tiny-smollm2" in line
 
 
 @pytest.mark.parametrize("wording", ["{speech}", "{typed}", "{speech} {speech} {typed}"])

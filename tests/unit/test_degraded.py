@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,15 +13,19 @@ from hypothesis import strategies as st
 from report_study import OUTLINE
 from study_config import ROOT, changed, lines_of
 
+from cascade_equivalence.cli.commands.names import _models
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.sources import DegradedSource
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.models.transcription import degraded
 from cascade_equivalence.models.transcription.degraded import degraded_transcripts, with_errors
 from cascade_equivalence.models.transcription.words import EDITS, word_edits
-from cascade_equivalence.report.degraded_table import changes, display, trios
+from cascade_equivalence.report.degraded_table import DIFFERENCES, changes, display, trios
 from cascade_equivalence.report.naming import DEGRADED
 from cascade_equivalence.report.table import TABLES
+from cascade_equivalence.stages import transcribe
+from cascade_equivalence.stages.study import Study
 
 WORDS = ["river", "stone", "garden", "window", "market", "summer", "bottle", "engine", "yellow", "paper"]
 SOURCE = DegradedSource(kind="degraded", asr="base", reference="talker-llm")
@@ -114,6 +119,53 @@ def test_a_rate_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
         degraded_transcripts("worse", SOURCE.model_copy(update={"tolerance": 1e-6}), said, *paths, "sst2, clean")
 
 
+@pytest.mark.parametrize("own", ["", "Thank you."])
+def test_over_silence_as_many_words_are_added_as_the_reference_adds(tmp_path: Path, own: str) -> None:
+    said, heard = [""] * 6, ["", "a river", "", "", "the old stone bridge again", ""]
+    paths = written(tmp_path / "own", said, [own] * 6), written(tmp_path / "other", said, heard)
+    found = [each.text for each in degraded_transcripts("worse", SOURCE, said, *paths, "sst2, silence")]
+    assert total(said, found) == max(total(said, heard), total(said, [own] * 6))
+    # Nor is it a failure that the reference writes nothing.
+    assert len(degraded_transcripts("worse", SOURCE, said, paths[0], paths[0], "sst2, silence")) == len(said)
+
+
+@pytest.mark.parametrize("away", [-3, 3])
+def test_a_rate_that_is_missed_on_either_side_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    said, kinds = texts(3), dict.fromkeys(EDITS, 1)
+    bad = with_errors(said, said, spread(20), kinds, random.Random(2))
+    missed = with_errors(said, said, spread(20 + away), kinds, random.Random(2))
+    paths = written(tmp_path / "good", said, said), written(tmp_path / "bad", said, bad)
+    monkeypatch.setattr(degraded, "with_errors", lambda *_: missed)
+    with pytest.raises(StudyError, match="name another recogniser"):
+        degraded_transcripts("worse", SOURCE, said, *paths, "sst2, clean")
+
+
+def with_source(silence: bool) -> dict[str, Any]:
+    """A study over silence in which errors are added to what another program wrote."""
+    outside = {"kind": "transcripts", "files": ["t.csv"], "silence": silence}
+    made = {"kind": "degraded", "asr": "outside", "reference": "mini-speech-llm"}
+    models = {
+        name: {"role": "asr", "licence": "none", "source": source}
+        for name, source in (("outside", outside), ("worse", made))
+    }
+    systems = {name: {"kind": "cascade", "asr": name, "llm": "gemma-3-270m"} for name in models}
+    return changed(
+        definitions={"models": models, "systems": systems},
+        systems=["mini-own-transcript", *systems],
+        pairs=[],
+        speech__silence=True,
+    )
+
+
+@pytest.mark.parametrize("silence", [True, False])
+def test_of_silence_there_is_what_there_is_of_the_recogniser(silence: bool) -> None:
+    study = Study(load_study(with_source(silence), ROOT))
+    assert study.is_asked_over_silence("worse") == study.is_asked_over_silence("outside") == silence
+    assert study.is_asked_over_silence("mini-own-transcript")
+
+
 def answers(right: np.ndarray) -> pl.DataFrame:
     rows = [
         {"id": f"i{n}", "voice": "one", "group": f"g{n}", "label": "a", "parsed": "a" if r else "b", "correct": bool(r)}
@@ -158,6 +210,16 @@ def test_the_table_shows_what_has_no_interval() -> None:
     assert len(shown) == len(display(pl.DataFrame([], schema=schema), 0.95).columns)
 
 
+def test_a_difference_between_two_at_chance_is_marked() -> None:
+    schema = TABLES["degraded"].schema
+    row = dict.fromkeys(schema) | dict.fromkeys(DIFFERENCES, -0.1) | {"system": "a", "reference": "b"}
+    row |= {"degraded": "c", "task": "sst2", "condition": "snr10", "reference_against_chance": "above"}
+    row |= {"system_against_chance": "at", "degraded_against_chance": "at"}
+    shown = display(pl.DataFrame([row], schema=schema), 0.95)
+    assert ["‡" in cell for cell in shown.rows[0][-3:]] == [name == "system_less_degraded" for name in DIFFERENCES]
+    assert sum("‡" in cell for cell in shown.rows[0]) == 2 and any(line.startswith("‡") for line in shown.remarks)
+
+
 @pytest.mark.parametrize(
     ("asr", "reference", "wrong"),
     [
@@ -181,3 +243,39 @@ def test_both_must_be_read_in_the_study(asr: str, reference: str, wrong: str | N
         return
     lines = lines_of(raw)
     assert lines and all(line.startswith(f"models.worse.source.{wrong}: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "noisy", "lines"),
+    [
+        (None, None, 0),
+        ("mini", None, 1),
+        ("base-smollm2", None, 1),
+        (None, "mini", 1),
+        (None, "base-smollm2", 1),
+        (None, "mini-own-transcript", 1),
+        (None, "mini-degraded", 0),
+    ],
+)
+def test_where_the_table_would_lack_something_it_is_told(left_out: str | None, noisy: str | None, lines: int) -> None:
+    """`left_out` is no system of the study but for its transcripts, `noisy` is not asked in noise."""
+    systems = ["mini", "base-smollm2", "base-gemma", "mini-own-transcript", "mini-degraded"]
+    systems = [name for name in systems if name != left_out]
+    told: list[str] = []
+    raw = changed(systems=systems, pairs=[], noise__systems=[name for name in systems if name != noisy])
+    load_study(raw, ROOT, tell=told.append)
+    assert len(told) == lines and all("mini-degraded" in line and "`degraded`" in line for line in told)
+
+
+def test_where_no_model_hears_no_gpu_is_asked_for() -> None:
+    systems = ["mini", "mini-oracle", "base-smollm2", "mini-own-transcript", "mini-degraded"]
+    study = Study(
+        load_study(changed(systems=systems, pairs=[], transcribe__device="cuda", answer__device="cuda"), ROOT)
+    )
+    asked = {asr: transcribe.gpus(study, asr) for asr in study.asrs}
+    assert asked == {asr: int(bool(study.hearing_models(asr))) for asr in study.asrs} and set(asked.values()) == {0, 1}
+
+
+def test_a_model_made_of_another_is_listed_as_that() -> None:
+    listed = _models(Study(load_study(changed(), ROOT)).config.definitions)["whisper-base-as-mini"]
+    assert "whisper-base" in listed and "mini-speech-llm" in listed and "from a" not in listed

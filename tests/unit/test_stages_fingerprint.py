@@ -18,6 +18,7 @@ from cascade_equivalence.stages.fingerprint import COUNTED_BY, PACKAGE, UNCOUNTE
 
 WORKFLOW = PACKAGE.parents[1] / "workflow"
 SCRIPTS = sorted(path.stem for path in (WORKFLOW / "scripts").glob("*.py"))
+UTTERANCES = "mechanism/utterances.py"
 REACHED = {script: modules_of(PACKAGE).reached(script) for script in SCRIPTS}
 COUNTED = sorted(set().union(*(counted for counted, _ in REACHED.values())))
 # Scripts that import nothing heavy, and only what they need.
@@ -94,7 +95,8 @@ def test_code_changes_the_scripts_that_reach_it_and_no_other(package: Path) -> N
         ("report/paper_tables.py", {"compare_with_paper", "write_report"}),
         ("report/tables.py", {"collect_tables", "compare_with_paper", "draw_figures", "write_report"}),
         ("stats/tango.py", {"agree", "agree_again", "compare_over_silence", "contrast"}),
-        ("nodes/erasure.py", {"answer_conflict", "answer_erased", "patch_states"}),
+        ("nodes/erasure.py", {"answer_erased", "patch_states"}),
+        ("tasks/pairs.py", {"answer_conflict", "patch_states"}),
         ("models/speech_llm/ultravox.py", {"answer", "answer_again", "answer_erased", "capture_states"}),
     ],
 )
@@ -208,3 +210,8 @@ def test_the_nodes_of_each_rule_count_its_own_script() -> None:
             assert f'"{script}"' in says, (path.name, script)
             found += 1
     assert found >= len(SCRIPTS)
+
+
+def test_no_answer_counts_which_utterances_models_are_watched_on() -> None:
+    scripts = ("answer", "answer_share", "answer_again", "answer_conflict")
+    assert not [script for script in scripts if UTTERANCES in REACHED[script][0]]

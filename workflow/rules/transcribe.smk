@@ -19,7 +19,7 @@ rule transcribe:
     threads: lambda wildcards: stages.transcribe.need(STUDY, **wildcards).threads
     resources:
         **stages.needs.asked(lambda wildcards: stages.transcribe.need(STUDY, **wildcards), batch=True),
-        gpu=stages.needs.gpus(STUDY, "transcribe"),
+        gpu=lambda wildcards: stages.transcribe.gpus(STUDY, wildcards.asr),
     params:
         made_by=MADE_BY("transcribe", "models"),
         settings=lambda wildcards: stages.transcribe.params(STUDY, wildcards.asr),

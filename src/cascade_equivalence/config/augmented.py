@@ -9,6 +9,7 @@ from cascade_equivalence.config.names import Name
 
 AUGMENTED = "augmented"
 Tag = Literal["pitch", "energy", "rate", "label"]
+LABEL: Tag = "label"
 TAGS: dict[Tag, str] = {"pitch": "{} pitch", "energy": "{} energy", "rate": "{} speaking rate", "label": "{}"}
 """What can be told of a voice, and in which words: low, middle or high, or the label that the sound suggests."""
 
@@ -26,7 +27,8 @@ class AugmentedSpec(Closed):
         min_length=1,
         description="What is told: `pitch`, `energy` and speaking `rate`, each low, middle or high by thirds "
         "over the clips of the task in that voice and condition; and the `label` that a classifier guesses from the "
-        "sound alone, trained on the other texts (where labels are words, and where it finds anything).",
+        "sound alone, trained on the other texts (where labels are words, and where it predicts held-out texts better "
+        "than chance).",
     )
     shuffled: bool = Field(
         default=False,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Hashable, Iterator, Sequence
 
 from cascade_equivalence.conditions import NOISE_KINDS
+from cascade_equivalence.config.check_conflict import conflict_problems
 from cascade_equivalence.config.check_folders import folder_problems
 from cascade_equivalence.config.check_mechanism import mechanism_problems
 from cascade_equivalence.config.check_models import (
@@ -20,8 +21,9 @@ from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.names import TASKS, VOICES
 from cascade_equivalence.config.paper import paper_problems
 from cascade_equivalence.config.repeats import repeat_problems
+from cascade_equivalence.config.sources import has_silence
 from cascade_equivalence.config.spoken import clean_voices, own_voices
-from cascade_equivalence.config.study import CascadeSpec, E2ESpec, ImplicitSpec, StudyConfig, SystemSpec, Typed
+from cascade_equivalence.config.study import E2ESpec, ImplicitSpec, StudyConfig, SystemSpec, Typed
 
 
 def problems(study: StudyConfig) -> Iterator[str]:
@@ -43,7 +45,7 @@ def problems(study: StudyConfig) -> Iterator[str]:
     yield from _statistics_problems(study)
     yield from repeat_problems(study)
     yield from _surplus_problems(study)
-    yield from _conflict_problems(study)
+    yield from conflict_problems(study)
     opened = study.mechanism.models if study.mechanism else []
     yield from paper_problems(study.paper, study.systems, opened, own_items=study.items.source == "demo")
     yield from mechanism_problems(study, lambda task: clean_voices(study, task))
@@ -106,24 +108,6 @@ def _surplus_problems(study: StudyConfig) -> Iterator[str]:
         yield "surplus: pitch_low must be below pitch_high"
 
 
-def _conflict_problems(study: StudyConfig) -> Iterator[str]:
-    conflict, systems = study.conflict, study.definitions.systems
-    yield from repeated("conflict.tasks", conflict.tasks)
-    yield from repeated("conflict.systems", conflict.systems)
-    yield from unknown("conflict.systems", conflict.systems, study.systems, "selected system")
-    for name in conflict.systems:
-        if name in study.systems and not isinstance(systems.get(name), CascadeSpec | E2ESpec):
-            yield f"conflict.systems: {name!r} is neither a speech LLM (e2e) nor a cascade; leave it out"
-        elif name in study.systems and answers_elsewhere(study, name):
-            yield f"conflict.systems: {name!r} answers elsewhere, and here its labels are scored; leave it out"
-    for task in conflict.tasks:
-        if not TASKS[task].labels or TASKS[task].has_options:
-            yield f"conflict.tasks: the labels of {task} are no words of a closed set; leave it out"
-        if conflict.voice is not None:
-            spoken = clean_voices(study, task)
-            yield from unknown("conflict.voice", [conflict.voice], spoken, f"voice that speaks {task}:")
-
-
 def _repetitions(study: StudyConfig) -> Iterator[str]:
     lists: dict[str, Sequence[Hashable]] = {
         "registry": study.registry,
@@ -155,8 +139,7 @@ def _silence_problems(study: StudyConfig) -> Iterator[str]:
 
 def _without_silence(study: StudyConfig, spec: SystemSpec) -> bool:
     """Whether a system reads transcripts of another program that has none of silence."""
-    model = study.definitions.models.get(getattr(spec, "asr", ""))
-    return model is not None and model.transcripts is not None and not model.transcripts.silence
+    return not has_silence(getattr(spec, "asr", ""), study.definitions.models)
 
 
 def _engine_problems(study: StudyConfig) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The section `conflict`: what is said and what is written in one prompt disagree."""
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, field_validator
 
 from cascade_equivalence.config.base import Closed
 from cascade_equivalence.config.names import Name, TaskName
@@ -10,13 +10,19 @@ class ConflictConfig(Closed):
     """Which of two texts with different labels an answer follows: the one that is heard, or the one that is typed."""
 
     tasks: list[TaskName] = Field(
-        default=[], description="Tasks whose labels are words, each with a closed label set; empty for none."
+        default=[],
+        description="Tasks whose labels are words, each with a closed label set, and lie in the words that are said; "
+        "empty for none.",
     )
     systems: list[Name] = Field(
         default=[],
         description="Speech LLMs and cascades that are asked; empty for all of which the study has a pair of both.",
     )
-    per_task: PositiveInt = Field(default=100, description="Pairs of items a task, each way round counted.")
+    per_task: int = Field(
+        default=100,
+        ge=2,
+        description="Pairs of items of different texts a task, each way round counted; of an odd number one less.",
+    )
     voice: Name | None = Field(
         default=None, description="Voice of the items that are heard; the first one that speaks the task by default."
     )

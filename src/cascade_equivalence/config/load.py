@@ -14,6 +14,7 @@ from cascade_equivalence.config.names import TASKS
 from cascade_equivalence.config.read import bound_problem, read_config
 from cascade_equivalence.config.study import Definitions, StudyConfig
 from cascade_equivalence.config.tasks_run import Tell, left_to_run
+from cascade_equivalence.config.unshown import unshown
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.plugins import find_plugin, use
 
@@ -141,6 +142,7 @@ def load_study(
         idle = study.speech.silence_items is not None and not study.speech.silence
         said += ["`speech.silence_items` says nothing without `speech.silence`"] if idle else []
         lines = list(problems(study))
+        said += [] if lines else unshown(study)
     if lines:
         raise StudyError(block("The config is not valid:", lines))
     _describe_as_read(study)

@@ -177,8 +177,10 @@ class PatchingConfig(Closed):
         validate_default=False,
         description="Tasks with a closed label set whose prompts go on behind the speech.",
     )
-    per_task: PositiveInt = Field(
-        default=200, description="Pairs of items with different labels a task, each way round counted."
+    per_task: int = Field(
+        default=200,
+        ge=2,
+        description="Pairs of items with different labels a task, each way round counted; of an odd number one less.",
     )
     voice: Name | None = Field(
         default=None, description="Voice of the items; the first one that speaks the task by default."

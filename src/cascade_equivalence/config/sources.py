@@ -90,14 +90,12 @@ class DegradedSource(Closed):
         "already stays."
     )
     tolerance: PositiveFloat = Field(
-        default=0.002, le=0.1, description="How far the word error rate may end from the reference's."
+        default=0.002,
+        le=0.1,
+        description="How far the word error rate may end from the reference's, or from its own where that is higher; "
+        "where nothing is said there is no rate, and words are added as the reference adds them.",
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the places and words of the errors.")
-
-    @property
-    def silence(self) -> bool:
-        """Whether there are transcripts of silence: wherever both have some."""
-        return True
 
 
 Source = Annotated[
@@ -214,6 +212,19 @@ class ModelSpec(Closed):
             case str(), PathSource() if "/" in gguf:
                 raise ValueError("it must be the name of a file in the folder itself")
         return gguf
+
+
+def has_silence(asr: str, models: Mapping[str, ModelSpec]) -> bool:
+    """Whether there can be transcripts of silence: all but another program's that has none, and what is made of those.
+
+    Args:
+        asr: Where transcripts come from.
+        models: Entries by name.
+    """
+    source = models[asr].source if asr in models else None
+    whose = [asr] if not isinstance(source, DegradedSource) else [source.asr, source.reference]
+    sources = [models[name].source for name in whose if name in models]
+    return all(each.silence for each in sources if isinstance(each, TranscriptsSource))
 
 
 def with_parts_of_bases(models: Mapping[str, ModelSpec]) -> dict[str, ModelSpec]:

@@ -1,12 +1,12 @@
 """The utterances that models are watched on: drawn from the study's clips, split by item within each voice."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from cascade_equivalence.errors import StudyError
+from cascade_equivalence.tasks.rank import hash_rank
 
 TRAIN, TEST = "train", "test"
 
@@ -70,8 +70,3 @@ def draw_utterances(spoken: Sequence[TaskClips], per_task: int, test_share: floa
     return table.with_columns(pl.Series("split", split)).select(
         "task", "id", "voice", "text", "split", "seconds", "sha256"
     )
-
-
-def hash_rank(seed: int, *parts: str) -> bytes:
-    """A number drawn for some names, as bytes to sort by; it depends on the names and the seed alone."""
-    return hashlib.sha256("\0".join([str(seed), *parts]).encode()).digest()

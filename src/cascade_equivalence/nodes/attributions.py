@@ -11,7 +11,6 @@ from cascade_equivalence.config.mechanism import AttributionsConfig
 from cascade_equivalence.config.study import AnswerConfig, TaskSpec
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import write_table
-from cascade_equivalence.mechanism.utterances import hash_rank
 from cascade_equivalence.mechanism.words_out import (
     Span,
     log_odds,
@@ -29,6 +28,7 @@ from cascade_equivalence.nodes.answers import questions
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.rank import hash_rank
 from cascade_equivalence.vocabulary import AUDIO_PLACEHOLDER
 
 if TYPE_CHECKING:

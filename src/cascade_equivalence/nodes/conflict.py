@@ -12,8 +12,8 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.models.question import Answer, Question
 from cascade_equivalence.models.recording import Recording
-from cascade_equivalence.nodes.patching import pair_items
 from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.pairs import pair_items
 from cascade_equivalence.tasks.prompts import build_messages, candidate_answers
 from cascade_equivalence.tasks.registry import get_task
 
@@ -59,7 +59,7 @@ def build_conflicts(
     config: ConflictConfig,
     sounds: Mapping[str, Recording] | None = None,
 ) -> tuple[list[Conflict], list[Question]]:
-    """The prompts: every pair of items with different labels, in every wording.
+    """The prompts: every pair of items with different labels and texts, in every wording.
 
     Args:
         task: The task.
@@ -74,7 +74,7 @@ def build_conflicts(
         StudyError: An item that was paired is not heard.
     """
     asked, conflicts, found = get_task(task), [], []
-    for one, other, cluster in pair_items(items, config.per_task, task, config.seed):
+    for one, other, cluster in pair_items(items, config.per_task, task, config.seed, other_words=True):
         if one.id not in said:
             raise StudyError(f"item {one.id} is not heard: run its speech or its transcripts again")
         for place, wording in enumerate(config.wordings):

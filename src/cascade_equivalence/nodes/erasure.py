@@ -10,12 +10,13 @@ from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
 from cascade_equivalence.mechanism.erasure import ALL, ErasureVariant, Outcome
-from cascade_equivalence.mechanism.utterances import TRAIN, hash_rank
+from cascade_equivalence.mechanism.utterances import TRAIN
 from cascade_equivalence.models.question import Question
 from cascade_equivalence.models.transcription.table import recordings
 from cascade_equivalence.nodes.answers import questions, spoken_rows
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.rank import hash_rank
 from cascade_equivalence.tasks.registry import get_task
 
 AUDIO_ARM, TEXT_ARM = "audio", "text"

@@ -1,7 +1,6 @@
 """The node of activation patching: which items are paired, and the table of what their states carried over."""
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 import polars as pl
@@ -10,10 +9,10 @@ from cascade_equivalence.config.mechanism import PatchingConfig
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.patching import PatchedPair, Restored, read_place
-from cascade_equivalence.mechanism.utterances import hash_rank
 from cascade_equivalence.nodes.erasure import AUDIO_ARM, TEXT_ARM, build_arms
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.pairs import pair_items
 
 SCHEMA = {
     "arm": pl.String,
@@ -28,52 +27,6 @@ SCHEMA = {
 }
 """Columns of a node's table: how the source was taken in (``audio``, ``text``), where its states were put, and log-odds
 of its label against the target's in the source's run, the target's, and the target's with the states."""
-
-
-def pair_items(items: Sequence[Item], most: int, task: str, seed: int) -> list[tuple[Item, Item, str]]:
-    """Pairs of items with different labels, each both ways round, and the cluster of each.
-
-    Items of one group (readings of a text, a dialogue) are paired with each other where their labels differ, so that
-    the words are the same; of the other groups those of two. No group is in more than one cluster.
-
-    Args:
-        items: The items.
-        most: Pairs at most, both ways round counted; each cluster gives one before any gives a second.
-        task: The task.
-        seed: Seed; a group's place depends on it and the group alone.
-    """
-    by_group: dict[str, list[Item]] = {}
-    for item in sorted(items, key=lambda item: hash_rank(seed, "patching item", task, item.id)):
-        by_group.setdefault(item.group, []).append(item)
-    waiting: list[str] = []
-    clusters: dict[str, list[tuple[Item, Item]]] = {}
-    for group in sorted(by_group, key=lambda group: hash_rank(seed, "patching", task, group)):
-        if own := _unlike(by_group[group]):
-            clusters[group] = own
-            continue
-        # All have one label.
-        label = by_group[group][0].label
-        other = next((name for name in waiting if by_group[name][0].label != label), None)
-        if other is None:
-            waiting.append(group)
-        else:
-            waiting.remove(other)
-            clusters[f"{other} {group}"] = list(zip(by_group[other], by_group[group], strict=False))
-    turns = zip_longest(*([(pair, name) for pair in pairs] for name, pairs in clusters.items()))
-    found = [each for turn in turns for each in turn if each is not None]
-    return [way for (one, other), name in found for way in ((one, other, name), (other, one, name))][:most]
-
-
-def _unlike(items: Sequence[Item]) -> list[tuple[Item, Item]]:
-    """Items with different labels, each in one pair at most."""
-    left, pairs = list(items), []
-    while left:
-        item = left.pop(0)
-        other = next((each for each in left if each.label != item.label), None)
-        if other is not None:
-            left.remove(other)
-            pairs.append((item, other))
-    return pairs
 
 
 def build_pairs(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.config.augmented import TAGS, AugmentedSpec
+from cascade_equivalence.config.augmented import LABEL, TAGS, AugmentedSpec
 from cascade_equivalence.config.study import SystemSpec
 from cascade_equivalence.errors import StudyError
-from cascade_equivalence.mechanism.utterances import hash_rank
+from cascade_equivalence.tasks.rank import hash_rank
 
 KEY = ("id", "voice")
 
@@ -46,7 +46,10 @@ def with_voice(
     """
     told = {
         (row["id"], row["voice"]): ", ".join(
-            TAGS[tag].format(label_words.get(row[tag], row[tag])) for tag in system.tags if row[tag] is not None
+            # A label may be called low, too.
+            TAGS[tag].format(label_words.get(row[tag], row[tag]) if tag == LABEL else row[tag])
+            for tag in system.tags
+            if row[tag] is not None
         )
         for row in tags.iter_rows(named=True)
     }

@@ -14,7 +14,6 @@ from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
 from cascade_equivalence.mechanism.erasure import ALL, ErasureVariant, Outcome, erased_outcomes
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.steering import Shift, directions, drawn, first_directions, mean_states
-from cascade_equivalence.mechanism.utterances import hash_rank
 from cascade_equivalence.mechanism.words_out import log_odds
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.question import ModelFiles, Question
@@ -24,6 +23,7 @@ from cascade_equivalence.nodes.answers import questions, spoken_rows
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.speech.silence import silenced
 from cascade_equivalence.tasks.base import Item
+from cascade_equivalence.tasks.rank import hash_rank
 
 FITTING = 1 / 6
 """Share of the texts that directions are fitted on, and none is asked about; of twelve sentences ten are left, as many

@@ -15,7 +15,6 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.files import write_text
 from cascade_equivalence.identity import OF, about
 from cascade_equivalence.mechanism.surplus_features import FEATURES, audio_features, prosody, text_features
-from cascade_equivalence.mechanism.utterances import hash_rank
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.clips import Clip, decode, read_clips
 from cascade_equivalence.stats.clusters import Clusters
@@ -23,6 +22,7 @@ from cascade_equivalence.stats.nested import Sample
 from cascade_equivalence.stats.surplus import surplus
 from cascade_equivalence.tasks.base import Item
 from cascade_equivalence.tasks.items import read_items
+from cascade_equivalence.tasks.rank import hash_rank
 from cascade_equivalence.tasks.registry import get_task
 
 NAME = ["id", "voice"]

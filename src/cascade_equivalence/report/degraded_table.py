@@ -7,8 +7,9 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
+from cascade_equivalence.report.chance import NOT_ABOVE, standing
 from cascade_equivalence.report.columns import ENDS, Schema, estimate_schema, estimate_values
-from cascade_equivalence.report.display import UNDEFINED, Display, percent, points, points_interval
+from cascade_equivalence.report.display import MARKS, UNDEFINED, Display, mark_legend, percent, points, points_interval
 from cascade_equivalence.report.naming import NodeFile, Outline, condition_title, task_title
 from cascade_equivalence.report.table import Table
 
@@ -28,6 +29,7 @@ SCHEMA: Schema = {
     "groups": pl.Int64,
     **{f"{side}_{name}": pl.Float64 for side in SIDES for name in HEARD},
     **{f"{side}_accuracy": pl.Float64 for side in SIDES},
+    **{f"{side}_against_chance": pl.String for side in SIDES},
     **{key: kind for side in SIDES for key, kind in estimate_schema(f"{side}_change").items()},
     **{key: kind for name in DIFFERENCES for key, kind in estimate_schema(name).items()},
     "reason": pl.String,
@@ -99,7 +101,7 @@ def _build(results: "Results") -> pl.DataFrame:
             row: dict[str, Any] = dict(zip(SIDES, trio, strict=True)) | {"task": task, "condition": condition}
             for side, name, asr in zip(SIDES, trio, heard, strict=True):
                 mine = noise[name, task, condition]
-                row |= {f"{side}_accuracy": mine["accuracy"]}
+                row |= {f"{side}_{column}": mine[column] for column in ("accuracy", "against_chance")}
                 row |= {f"{side}_change{end}": mine[f"change{end}"] for end in ENDS}
                 errors = _errors(results["transcription"], asr, task, condition)
                 row |= {f"{side}_{key}": value for key, value in errors}
@@ -130,7 +132,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             task_title(row["task"]),
             condition_title(row["condition"]),
             *(_slashed(row, name) for name in HEARD),
-            " / ".join(percent(row[f"{side}_accuracy"]) for side in SIDES),
+            " / ".join(percent(row[f"{side}_accuracy"]) + MARKS[row[f"{side}_against_chance"]] for side in SIDES),
             " / ".join(points(row[f"{side}_change"]) for side in SIDES),
             *(_cell(row, name) for name in DIFFERENCES),
         ]
@@ -164,6 +166,15 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "good recogniser: the robustness is that one's. An interval that holds 0 is no proof that both fall alike.",
             "Errors are added on the clips on which the speech LLM's own transcription has more of them, in its kinds; "
             "which words are wrong, and what stands in their place, is drawn.",
+            *(
+                [
+                    "A difference with ‡ is between two that are both at chance in that noise: neither could fall "
+                    "further, so that it says nothing of which hears worse."
+                ]
+                if any("‡" in "".join(row[-3:]) for row in rows)
+                else []
+            ),
+            *mark_legend(cell for row in rows for cell in row),
         ],
         text_columns=5,
     )
@@ -174,8 +185,12 @@ def _slashed(row: dict[str, Any], name: str) -> str:
 
 
 def _cell(row: dict[str, Any], name: str) -> str:
-    value = row[name]
-    return UNDEFINED if value is None else points_interval(*(row[f"{name}{end}"] for end in ENDS))
+    if row[name] is None:
+        return UNDEFINED
+    # Neither could fall further.
+    ends = {standing(row[f"{side}_against_chance"]) for side in name.split("_less_")}
+    mark = MARKS["at"] if ends == {NOT_ABOVE} else ""
+    return points_interval(*(row[f"{name}{end}"] for end in ENDS)) + mark
 
 
 def planned(study: "PlannedStudy") -> bool:

@@ -83,9 +83,8 @@ def followed(heard: pl.DataFrame, words: pl.DataFrame, texts: Mapping[str, str],
 
     from cascade_equivalence.report.mechanism_frames import reasons
     from cascade_equivalence.stats.clusters import Clusters
-    from cascade_equivalence.stats.intervals import share
+    from cascade_equivalence.stats.intervals import difference, share
     from cascade_equivalence.stats.join import join_pair
-    from cascade_equivalence.stats.mean import mean
     from cascade_equivalence.stats.statistic import estimate
     from cascade_equivalence.vocabulary import INVALID
 
@@ -105,14 +104,19 @@ def followed(heard: pl.DataFrame, words: pl.DataFrame, texts: Mapping[str, str],
         return {"rows": 0, "groups": 0, "reason": NO_CLIP}
     clusters, right = Clusters.of(astray["group"].to_list()), astray["system_correct"].to_numpy()
     chance = astray["otherwise"].to_numpy()
+    # Shares have score intervals: near 0 that of a mean is too narrow with a dozen texts.
+    there = np.isfinite(chance)
+    alike = share(clusters, chance, NOT_OTHERWISE, there)
     found = estimate(
         {
             "follows_words": share(
                 clusters, (astray["system_parsed"] == astray["reference_parsed"]).to_numpy(), NO_CLIP
             ),
             "follows_tone": share(clusters, right, NO_CLIP),
-            "otherwise": mean(clusters, chance, NOT_OTHERWISE),
-            "difference": mean(clusters, right - chance, NOT_OTHERWISE),
+            "otherwise": alike,
+            "difference": difference(
+                share(clusters, right, NOT_OTHERWISE, there), alike, clusters.count, NOT_OTHERWISE
+            ),
         },
         clusters.count,
         confidence,

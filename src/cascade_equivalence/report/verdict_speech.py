@@ -6,6 +6,7 @@ import polars as pl
 
 from cascade_equivalence.conditions import CLEAN
 from cascade_equivalence.config.api import ApiSpec
+from cascade_equivalence.config.augmented import AugmentedSpec
 from cascade_equivalence.config.study import GIVEN, E2ESpec, Typed
 from cascade_equivalence.report.naming import HEARING, Outline
 from cascade_equivalence.report.pair_tables import ceilings
@@ -111,7 +112,9 @@ def described(other: str, name: str, match: str, outline: Outline) -> str:
         kind, source = "given", GIVEN[source]
     elif isinstance(spec, Typed) and isinstance(own, E2ESpec) and source == own.model:
         kind = "own"
-    return say(SENTENCES, "system", kind=kind, match=match, name=name, source=source)
+    # What it is told of the voice, and of whose.
+    told = ("another clip" if spec.shuffled else "the clip") if isinstance(spec, AugmentedSpec) else None
+    return say(SENTENCES, "system", kind=kind, match=match, name=name, source=source, told=told)
 
 
 def _against_ceilings(

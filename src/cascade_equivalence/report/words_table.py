@@ -101,7 +101,6 @@ def compared(
 def _build(results: "Results") -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     # Of clean speech the table of noise has only the voices that are heard in noise.
-    # Of clean speech the table of noise has only the voices that are heard in noise.
     known = {
         (row["system"], row["task"], row["condition"]): row
         for name in ("noise", "accuracy")
@@ -162,7 +161,8 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         remarks=[
             "Gap: accuracy of the speech LLM minus that of the cascade with its own LLM, in points, on the same clips. "
             "Gained by the words: accuracy of that cascade told in words what the voice tells, minus its own without. "
-            "Share of the gap: what is gained of it; told only where the gap lies three standard errors above 0.",
+            "Share of the gap: what is gained of it; told only where the gap lies three standard errors above 0. Some "
+            "gaps are that large by luck: where one lies just there, its share is 5 to 10 % too low on average.",
             "Tags of another clip are the control: what they gain is no knowledge of the voice.",
             "A gap that the words do not close is not shown to be beyond words: this LLM may not use words that no "
             "example in its prompt has.",

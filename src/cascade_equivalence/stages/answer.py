@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cascade_equivalence.config.augmented import TAGS, AugmentedSpec
 from cascade_equivalence.config.study import ByItself, E2ESpec
 from cascade_equivalence.stages import needs, resolve, speech, transcribe, voice_words
 from cascade_equivalence.stages.fingerprint import code_of
@@ -43,11 +44,13 @@ def params(study: Study, system: str, task: str, script: str = "answer") -> dict
     """What answers depend on, beside weights and what is heard, where a script asks for them."""
     engine = study.engine_of(system)
     without = () if engine == "vllm" else ("models/vllm_answers.py",)
-    models = study.answering_models(system)
+    models, spec = study.answering_models(system), study.system(system)
+    # The words of tags stand in no entry.
+    told = {"told": {tag: TAGS[tag] for tag in spec.tags}} if isinstance(spec, AugmentedSpec) else {}
     return study.config.answer.deciding() | {
         "engine": engine,
         "task": study.task(task).asked(),
-        "system": study.system(system).model_dump(mode="json"),
+        "system": spec.model_dump(mode="json") | told,
         "chat": study.model(study.backbone(system)).chat,
         "code": resolve.code_opening(study, script, models, *code_of(task), without=without),
     }

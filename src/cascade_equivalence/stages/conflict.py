@@ -3,7 +3,8 @@
 from typing import Any
 
 from cascade_equivalence.conditions import CLEAN
-from cascade_equivalence.config.study import CascadeSpec, E2ESpec
+from cascade_equivalence.config.check_conflict import conflict_pairs
+from cascade_equivalence.config.study import E2ESpec
 from cascade_equivalence.stages import answer, needs, resolve, speech
 from cascade_equivalence.stages.fingerprint import code_of
 from cascade_equivalence.stages.needs import Need
@@ -15,16 +16,8 @@ ASKED = 2
 
 def systems(study: Study) -> list[str]:
     """Systems that are asked, in the study's order."""
-    chosen = study.config.conflict.systems
-    if chosen:
-        return [name for name in study.config.systems if name in chosen]
-    found = set()
-    for pair in study.config.pairs:
-        names = (pair.system, pair.reference)
-        kinds = {type(study.system(name)) for name in names}
-        if kinds == {E2ESpec, CascadeSpec} and all(map(study.is_here, names)):
-            found |= set(names)
-    return [name for name in study.config.systems if name in found]
+    chosen = study.config.conflict.systems or {name for pair in conflict_pairs(study.config) for name in pair}
+    return [name for name in study.config.systems if name in chosen]
 
 
 def voice(study: Study, task: str) -> str:
@@ -67,7 +60,7 @@ def params(study: Study, system: str, task: str) -> dict[str, Any]:
 def prompts(study: Study, task: str) -> int:
     """Prompts of a node."""
     settings = study.config.conflict
-    return ASKED * min(settings.per_task, study.items_of(task)) * len(settings.wordings)
+    return ASKED * min(settings.per_task // 2 * 2, study.items_of(task)) * len(settings.wordings)
 
 
 def need(study: Study, system: str, task: str) -> Need:

@@ -60,6 +60,6 @@ def readings(study: Study, model: str) -> int:
 
 def need(study: Study, model: str, task: str) -> Need:
     """Of one node."""
-    pairs = min(settings(study).per_task, study.items_of(task))
+    pairs = min(settings(study).per_task // 2 * 2, study.items_of(task))
     asked = needs.of_task(study, task, pairs * readings(study, model), 0, model)
     return needs.asking_need(study, "speech-llm", opened_models.weights(study, model), asked)

@@ -13,7 +13,7 @@ from cascade_equivalence.config.api import ApiSpec
 from cascade_equivalence.config.elsewhere import answers_elsewhere, endpoint_of
 from cascade_equivalence.config.imported import ImportedSpec
 from cascade_equivalence.config.mechanism import ErasureConfig, MechanismConfig
-from cascade_equivalence.config.sources import DegradedSource, ModelSpec, TranscriptsSource
+from cascade_equivalence.config.sources import DegradedSource, ModelSpec, TranscriptsSource, has_silence
 from cascade_equivalence.config.spoken import clean_voices
 from cascade_equivalence.config.study import (
     GIVEN,
@@ -162,9 +162,8 @@ class Study:
 
     def is_asked_over_silence(self, system: str) -> bool:
         """Whether a system can be: what others answered, or transcribed without silence, is there once."""
-        asr = getattr(self.system(system), "asr", None)
-        source = None if asr is None else self.transcripts_of(asr)
-        return system not in self.imported and (source is None or source.silence)
+        asr = getattr(self.system(system), "asr", "")
+        return system not in self.imported and has_silence(asr, self.config.definitions.models)
 
     def transcribing_models(self, asr: str) -> list[str]:
         """Models that transcripts need: of a speech LLM its text LLM, then what hears."""

@@ -82,6 +82,13 @@ def problems(study: Study) -> Iterator[str]:
                 yield str(error)
 
 
+def gpus(study: Study, asr: str) -> int:
+    """GPUs of a source of transcripts: none where no model hears; a speech LLM is asked as for its answers."""
+    if not study.hearing_models(asr):
+        return 0
+    return needs.gpus(study, "answer" if study.is_speech_llm(asr) else "transcribe")
+
+
 def need(study: Study, asr: str, task: str, condition: str) -> Need:
     """Of an ASR, a speech LLM or the true texts, as transcripts."""
     clips = study.clip_count(task, condition)
@@ -92,6 +99,6 @@ def need(study: Study, asr: str, task: str, condition: str) -> Need:
         asked = needs.of_task(study, task, clips, 2 * needs.spoken_tokens(task), study.listener(asr))
         return needs.asking_need(study, "speech-llm", study.transcribing_models(asr), asked)
     models, settings = study.transcribing_models(asr), study.config.transcribe
-    gpu = bool(needs.gpus(study, "transcribe"))
+    gpu = bool(gpus(study, asr))
     asked = needs.of_task(study, task, clips, min(needs.spoken_tokens(task), settings.max_new_tokens))
     return model_need("asr", needs.billions(study, *models), asked, settings.batch_size, gpu)

@@ -67,6 +67,7 @@ def _systems(defined: "Definitions") -> dict[str, str]:
 
 def _models(defined: "Definitions") -> dict[str, str]:
     from cascade_equivalence.config.endpoints import EndpointSource
+    from cascade_equivalence.config.sources import DegradedSource
 
     found = {}
     for name, model in defined.models.items():
@@ -74,7 +75,11 @@ def _models(defined: "Definitions") -> dict[str, str]:
         size = f"{model.billions:g} billion parameters, " if model.billions else ""
         source = model.source
         origin = f"run by {source.base_url}" if isinstance(source, EndpointSource) else f"from a {source.kind}"
-        found[name] = f"{model.role}: {size}{model.licence}, {origin}{inside}"
+        origin = f"{model.licence}, {origin}"
+        # It has no weights to license.
+        if isinstance(source, DegradedSource):
+            origin = f"{source.asr} with as many word errors as {source.reference}"
+        found[name] = f"{model.role}: {size}{origin}{inside}"
     return found
 
 

@@ -34,7 +34,8 @@ def degraded_transcripts(
         place: Task and condition: each has places and words of its own.
 
     Raises:
-        StudyError: Both are not of the same clips, or the reference's rate is not reached.
+        StudyError: Both are not of the same clips, or the reference's rate is not reached where something was said:
+            over silence there is no rate.
     """
     key = ["id", "voice"]
     own, other = pl.read_parquet(transcripts), pl.read_parquet(reference)
@@ -43,20 +44,25 @@ def degraded_transcripts(
     kinds = {kind: int(other[kind].sum()) for kind in EDITS}
     words, errors = int(own["reference_words"].sum()), other["word_errors"].to_list()
     draw = random.Random(f"{source.seed}/{place}")  # noqa: S311 - a reproducible draw, no secret
-    texts = with_errors(said, own["text"].to_list(), errors, kinds, draw)
+    texts = with_errors(said, own["text"].to_list(), errors, kinds, draw, other["text"].to_list())
     found = sum(each.errors for each in word_edits(said, texts))
     # One that errs more already is left as it is.
-    wanted = sum(errors)
-    if found < wanted - source.tolerance * words:
+    wanted = max(sum(errors), int(own["word_errors"].sum()))
+    if words and abs(found - wanted) > source.tolerance * words:
         raise StudyError(
             f"models.{name}.source: with all errors that could be added to {place}, {found} of {words} words are wrong "
-            f"or added, and {source.reference} has {wanted}; name another recogniser in `asr`"
+            f"or added, and {wanted} are wanted, as {source.reference} has; name another recogniser in `asr`"
         )
     return [Transcript(text, seconds) for text, seconds in zip(texts, own["seconds"], strict=True)]
 
 
 def with_errors(
-    said: Sequence[str], texts: Sequence[str], errors: Sequence[int], kinds: dict[str, int], draw: random.Random
+    said: Sequence[str],
+    texts: Sequence[str],
+    errors: Sequence[int],
+    kinds: dict[str, int],
+    draw: random.Random,
+    others: Sequence[str] = (),
 ) -> list[str]:
     """Add errors one by one, on the clips on which the reference errs more, and keep those that count as one more.
 
@@ -66,6 +72,7 @@ def with_errors(
         errors: Word errors of the reference on each clip: so many are there in the end, over all clips.
         kinds: How many of each of ``EDITS`` to take for a pattern.
         draw: Draws kinds, clips, places and words; what is written is drawn from the transcripts as they are.
+        others: Texts whose words are drawn where the transcripts have none, as over silence.
 
     Returns:
         The transcripts; as they are where they have as many errors or more.
@@ -73,7 +80,7 @@ def with_errors(
     rows = [text.split() for text in texts]
     counts = [each.errors for each in word_edits(said, texts)]
     lacking = sum(errors) - sum(counts)
-    known = [bare for row in rows for word in row if (bare := word.strip(_MARKS).lower())]
+    known = _words(rows) or _words([text.split() for text in others])
     left = _quota(kinds, lacking)
     # Where the reference errs less on some clips, not all that it errs more on others is wanted.
     clips = [row for row, (theirs, own) in enumerate(zip(errors, counts, strict=True)) for _ in range(theirs - own)]
@@ -100,6 +107,11 @@ def with_errors(
             elsewhere, left = True, {SUBSTITUTED: 0, DELETED: 0, INSERTED: len(clips)}
             clips = draw.choices(range(len(rows)), k=len(clips))
     return [" ".join(row) if row != text.split() else text for row, text in zip(rows, texts, strict=True)]
+
+
+def _words(rows: Sequence[Sequence[str]]) -> list[str]:
+    """All words of some texts, bare."""
+    return [bare for row in rows for word in row if (bare := word.strip(_MARKS).lower())]
 
 
 def _quota(kinds: dict[str, int], count: int) -> dict[str, int]:
