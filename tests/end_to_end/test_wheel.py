@@ -172,7 +172,7 @@ REFUSES = {
     ("show", "mine.yaml"): "results/mine",
     ("engines", "mine.yaml"): "vllm",
     ("sets", "."): "none of the sets",
-    ("telephone", "mine.yaml"): "mine.yaml",
+    ("telephone", "data"): "[run]",
     ("crate", "RESULTS"): "checkout",
     ("pack", "RESULTS"): "checkout",
     ("export", "mine.yaml", "--to", "hf-eval-results"): "results/mine",
