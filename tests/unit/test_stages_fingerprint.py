@@ -95,7 +95,7 @@ def test_code_changes_the_scripts_that_reach_it_and_no_other(package: Path) -> N
         ("report/paper_tables.py", {"compare_with_paper", "write_report"}),
         ("report/tables.py", {"collect_tables", "compare_with_paper", "draw_figures", "write_report"}),
         ("stats/tango.py", {"agree", "agree_again", "compare_over_silence", "contrast"}),
-        ("nodes/erasure.py", {"answer_erased", "patch_states"}),
+        ("nodes/erasure.py", {"answer_erased", "patch_states", "steer_states"}),
         ("tasks/pairs.py", {"answer_conflict", "patch_states"}),
         ("models/speech_llm/ultravox.py", {"answer", "answer_again", "answer_erased", "capture_states"}),
     ],
