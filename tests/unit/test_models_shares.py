@@ -155,6 +155,17 @@ def test_what_a_share_had_answered_is_taken_over_by_one_job(
     assert sum(asked) == len(set(STORIES)) - len({key for _, key, _ in some})
 
 
+def test_a_damaged_share_is_told_and_kept(text: ModelFiles, tmp_path: Path) -> None:
+    store, share = tmp_path / "clean.jsonl", JobShare(1, 2)
+    answer_share(READ, text, config("generate", 4), 6, store, share, "tiny")
+    file = share_store(store, share)
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(lines[0].replace(b"tokens", b"tokenz") + b"".join(lines[1:]))
+    with pytest.raises(StudyError, match="line 1, is damaged"):
+        take_over(store)
+    assert file.exists()
+
+
 def test_shares_of_other_questions_are_told(text: ModelFiles, tmp_path: Path) -> None:
     how, store = config("generate", 4), tmp_path / "clean.jsonl"
     paths = []

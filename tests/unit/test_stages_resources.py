@@ -16,6 +16,7 @@ from cascade_equivalence.costs.figures import read_figures
 from cascade_equivalence.estimate.texts import task_size
 from cascade_equivalence.estimate.work import Workload
 from cascade_equivalence.jobs.work import study_of
+from cascade_equivalence.models.question import HEARD_AT_ONCE
 from cascade_equivalence.stages.needs import (
     DEFAULT_BILLIONS,
     LEAST,
@@ -219,6 +220,7 @@ def test_shares_are_a_job_each_and_what_puts_them_together_needs_no_gpu(paper: S
             assert one.minutes < stages.answer.need(paper, *place).minutes
             assert stages.answer.need(split, *place).megabytes < one.megabytes
     assert any(stages.answer.shares(split, system, node.task, node.condition) for node in split.nodes_of(system))
+    assert stages.answer.LEAST_SHARE == HEARD_AT_ONCE
     assert not any(stages.answer.shares(paper, system, node.task, node.condition) for node in paper.nodes_of(system))
 
 

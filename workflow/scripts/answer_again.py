@@ -14,11 +14,8 @@ with node(snakemake) as study:
     from cascade_equivalence.identity import write_table
     from cascade_equivalence.models.answering import answer_questions
     from cascade_equivalence.models.device import resolve_device, resolve_dtype
-    from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.nodes.answers import model_files, questions, scored_answers, spoken_rows
-    from cascade_equivalence.nodes.read_texts import read_texts
+    from cascade_equivalence.nodes.answers import heard_rows, model_files, questions, scored_answers
     from cascade_equivalence.nodes.retest import asked_items, in_words, restored
-    from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
     from cascade_equivalence.tasks.repeats import AGAIN, SETTING
 
@@ -27,11 +24,7 @@ with node(snakemake) as study:
     variant, spec = VARIANTS[name], stages.repeat.asked_with(study, name, task)
     items = read_items(Path(snakemake.input.item_table))
     asked = asked_items(items, variant)
-    if study.system(system).kind == "e2e":
-        clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
-        rows, audio = spoken_rows(clips), recordings(clips)
-    else:
-        rows, audio = read_texts(study.system(system), spec.label_words, snakemake.input.heard), None
+    rows, audio = heard_rows(study, system, task, snakemake.input.heard)
     usual = study.answering(system)
     dtype = str(resolve_dtype(usual.dtype, resolve_device(usual.device))).removeprefix("torch.")
     usual = usual.model_copy(update={"dtype": dtype})

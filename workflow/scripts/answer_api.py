@@ -10,21 +10,14 @@ with node(snakemake) as study:
     from cascade_equivalence.models.api.answers import ask_questions
     from cascade_equivalence.models.api.records import version_changes
     from cascade_equivalence.models.store import UNANSWERED
-    from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.nodes.answers import heard_items, questions, score_answers, spoken_rows
+    from cascade_equivalence.nodes.answers import heard_items, heard_rows, questions, score_answers
     from cascade_equivalence.nodes.api_answers import add_service
-    from cascade_equivalence.nodes.read_texts import read_texts
-    from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
     system, task, condition = (snakemake.wildcards[name] for name in ("system", "task", "condition"))
     spec = study.task(task)
     items = read_items(Path(snakemake.input.item_table))
-    if study.system(system).kind == "api":
-        clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
-        rows, audio = spoken_rows(clips), recordings(clips)
-    else:
-        rows, audio = read_texts(study.system(system), spec.label_words, snakemake.input.heard), None
+    rows, audio = heard_rows(study, system, task, snakemake.input.heard)
     items = heard_items(items, rows, study.most_items(condition))
     asked = questions(task, spec, study.config.answer.system_prompt, items, rows, audio)
     store = study.store("answers", system, task, f"{condition}.jsonl")

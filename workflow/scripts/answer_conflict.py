@@ -9,23 +9,17 @@ with node(snakemake) as study:
     import torch
 
     from cascade_equivalence.models.answering import answer_questions
-    from cascade_equivalence.models.transcription.table import recordings
-    from cascade_equivalence.nodes.answers import model_files, spoken_rows
+    from cascade_equivalence.nodes.answers import heard_rows, model_files
     from cascade_equivalence.nodes.conflict import build_conflicts, write_conflicts
-    from cascade_equivalence.nodes.read_texts import read_texts
-    from cascade_equivalence.speech.clips import read_clips
     from cascade_equivalence.tasks.items import read_items
 
     torch.set_num_threads(snakemake.threads)
     system, task = (snakemake.wildcards[name] for name in ("system", "task"))
-    spec, sounds = study.task(task), None
-    if study.system(system).kind == "e2e":
-        clips = [clip for path in snakemake.input.heard for clip in read_clips(Path(path))]
-        rows = spoken_rows(clips)
-        sounds = dict(zip(rows["id"], recordings(clips), strict=True))
-    else:
-        rows = read_texts(study.system(system), spec.label_words, snakemake.input.heard)
-        rows = rows.filter(voice=stages.conflict.voice(study, task))
+    spec = study.task(task)
+    rows, audio = heard_rows(study, system, task, snakemake.input.heard)
+    sounds = None if audio is None else dict(zip(rows["id"], audio, strict=True))
+    # Transcripts are of all voices.
+    rows = rows.filter(voice=stages.conflict.voice(study, task))
     conflicts, asked = build_conflicts(
         task,
         spec,

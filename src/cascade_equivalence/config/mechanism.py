@@ -298,7 +298,6 @@ class MechanismConfig(Closed):
     steering: SteeringConfig | None = Field(
         default=None, description="What answers become where states are moved along a direction."
     )
-
     curved: CurvedConfig | None = Field(
         default=None, description="What probes that are not linear read, before and after a concept is erased."
     )

@@ -5,7 +5,8 @@ LEACE promises that no linear probe reads what it erased; a probe with a hidden 
 the voice's median. States are utterances' means. Everything is fitted on some texts, the eraser included, and judged on
 others, in folds; beside each accuracy stand those of probes that learnt shuffled labels.
 
-All probes of a fold, those of shuffled labels among them, train side by side as one batched product. Open this to
+All probes of a fold, those of shuffled labels among them, train side by side as one batched product, and stop by whole
+texts that none of them has seen; scikit-learn's classifier would hold out single rows. Open this to
 change what a probe is or what it tells.
 """
 

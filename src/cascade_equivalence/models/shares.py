@@ -124,12 +124,17 @@ def gathered(paths: Sequence[Path], store: Path, questions: int) -> list[Answer]
 
 
 def take_over(store: Path) -> None:
-    """Put what shares have answered into the node's store, also of shares that were stopped and are split no more."""
+    """Put what shares have answered into the node's store, also of shares that were stopped and are split no more.
+
+    Raises:
+        StudyError: A share is being answered, or its store is damaged.
+    """
     if beside := _beside(store):
         with Store(store) as records:
-            records.add((key, value) for key, value in list(_stored(store)) if key not in records)
-        for path in beside:
-            path.unlink()
+            for path in beside:
+                with Store(path) as share:
+                    records.add(share.items())
+                path.unlink()
 
 
 def share_store(store: Path, share: JobShare) -> Path:

@@ -166,6 +166,10 @@ class Store:
     def __len__(self) -> int:
         return len(self._records)
 
+    def items(self) -> list[tuple[str, Any]]:
+        """All records, by key."""
+        return list(self._records.items())
+
     def add(self, records: Iterable[tuple[str, Any]]) -> None:
         """Append records and wait until they are on disk; a key that is there already keeps its first value."""
         lines: dict[str, bytes] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cascade_equivalence.config.study import TaskSpec
+from cascade_equivalence.config.study import ByItself, TaskSpec
 from cascade_equivalence.errors import StudyError, some_of
 from cascade_equivalence.identity import Names, write_table
 from cascade_equivalence.models.question import Answer, ModelFiles, Question, SpeechFiles
@@ -92,6 +92,23 @@ def spoken_rows(clips: Sequence[Clip]) -> pl.DataFrame:
     )
 
 
+def heard_rows(
+    study: Study, system: str, task: str, heard: Sequence[Path | str]
+) -> tuple[pl.DataFrame, Sequence[Recording] | None]:
+    """What a system is asked about, id, voice and text of each row; and the sound of each where it hears by itself.
+
+    Args:
+        study: The study.
+        system: The system.
+        task: The task.
+        heard: Clips of a system that hears by itself, else what its text LLM reads.
+    """
+    if isinstance(study.system(system), ByItself):
+        clips = [clip for path in heard for clip in read_clips(Path(path))]
+        return spoken_rows(clips), recordings(clips)
+    return read_texts(study.system(system), study.task(task).label_words, heard), None
+
+
 def questions(
     task: str,
     spec: TaskSpec,
@@ -169,12 +186,7 @@ def asked(
         StudyError: Items and what is heard do not fit together.
     """
     system, task, condition = of["system"], of["task"], of["condition"]
-    audio: Sequence[Recording] | None = None
-    if study.system(system).kind == "e2e":
-        clips = [clip for path in heard for clip in read_clips(path)]
-        rows, audio = spoken_rows(clips), recordings(clips)
-    else:
-        rows = read_texts(study.system(system), study.task(task).label_words, heard)
+    rows, audio = heard_rows(study, system, task, heard)
     items = heard_items(read_items(item_table), rows, study.most_items(condition))
     prompts = questions(task, study.task(task), study.config.answer.system_prompt, items, rows, audio)
     return AnswerNode(items, rows, prompts, model_files(manifests, study.model(study.backbone(system)).chat))

@@ -9,7 +9,7 @@ to one and the same answer turns its sign with the label: those texts are of the
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from cascade_equivalence.stats.clusters import Floats
 
@@ -21,11 +21,9 @@ SHUFFLES = 20
 def spearman(one: Floats, other: Floats) -> float:
     """Rank correlation over words (words,) that have both; NaN of fewer than ``FEWEST_WORDS``, or of no variation."""
     both = np.isfinite(one) & np.isfinite(other)
-    if both.sum() < FEWEST_WORDS:
+    if both.sum() < FEWEST_WORDS or min(np.ptp(one[both]), np.ptp(other[both])) == 0:
         return float("nan")
-    first, second = (rankdata(each[both]) - (both.sum() + 1) / 2 for each in (one, other))
-    sizes = float((first @ first) * (second @ second))
-    return float(first @ second) / sizes**0.5 if sizes else float("nan")
+    return float(spearmanr(one[both], other[both]).statistic)
 
 
 def agreement(one: Sequence[Floats], other: Sequence[Floats]) -> Floats:

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import stats
 
 from cascade_equivalence.stats.clusters import Clusters, Floats
+from cascade_equivalence.stats.mean import is_off_zero
 from cascade_equivalence.stats.nested import Rows, Sample, splits, standardised, step
 from cascade_equivalence.stats.surplus import AUDIO_PENALTIES, LEAST_GROUPS
 
@@ -49,7 +50,6 @@ def _finds(gain: Floats, sample: Sample, rows: Rows) -> bool:
         sample: The rows.
         rows: The training rows.
     """
-    _, group = np.unique(sample.clusters.index[rows], return_inverse=True)
-    totals = np.bincount(group, gain[rows, sample.gold[rows]])
-    error = float(np.sqrt(len(totals) * totals.var(ddof=1)))
-    return float(totals.sum()) > error * float(stats.t.isf(LEVEL, len(totals) - 1))
+    groups, index = np.unique(sample.clusters.index[rows], return_inverse=True)
+    clusters = Clusters(index.astype(np.intp), len(groups))
+    return is_off_zero(clusters, gain[rows, sample.gold[rows]], float(stats.t.isf(LEVEL, len(groups) - 1)))
