@@ -60,9 +60,9 @@ def test_every_layer_is_probed_and_read(results: Path) -> None:
 
 def test_states_are_put_into_other_runs(results: Path) -> None:
     found = table(results, "patching")
-    assert set(found["positions"]) == {"behind", "last"} and set(found["layer"]) == {0, 1}
+    assert set(found["positions"]) == {"behind", "last", "words"} and set(found["layer"]) == {0, 1}
     rows = pl.read_parquet(results / "patching" / "speech-a" / "ag_news.parquet")
-    assert rows.height == 2 * 2 * 2 * found["pairs"][0] > 0
+    assert rows.height == 2 * 2 * 3 * found["pairs"][0] > 0
     # The run that states are put into is the same for those that were heard and those that were read.
     arms = [rows.filter(arm=arm).sort("source_id", "target_id", "positions", "layer") for arm in ("audio", "text")]
     assert arms[0]["target"].to_list() == pytest.approx(arms[1]["target"].to_list(), abs=1e-4)

@@ -21,7 +21,9 @@ from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.implicit import implicit_transcripts
 from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
-from cascade_equivalence.mechanism.patching import BEHIND, LAST, PatchedPair, Patcher, Restored, place_of, tokens_behind
+from cascade_equivalence.mechanism.patched_behind import BEHIND, LAST, BehindPatcher, tokens_behind
+from cascade_equivalence.mechanism.patched_runs import PatchedPair, Restored, TwoWays, in_batches, place_of
+from cascade_equivalence.mechanism.patched_words import WORD_POSITIONS, WordPatcher
 from cascade_equivalence.mechanism.read_words import read_words, said_tokens
 from cascade_equivalence.mechanism.states import States, read_index
 from cascade_equivalence.models.answering import answer_questions
@@ -315,22 +317,29 @@ def check_patching(model: SpeechLLM) -> None:
     """States of the run itself change nothing; behind the last block those that were heard decide the first token."""
     last = len(model.blocks) - 1
 
-    def typed(number: int) -> Question:
+    layers = range(len(model.blocks))
+
+    def item(number: int) -> TwoWays:
         said = [
             {**turn, "content": turn["content"].replace(PLACEHOLDER, f"Story number {number}.")}
             for turn in QUESTIONS[number].messages
         ]
-        return replace(QUESTIONS[number], messages=tuple(said), audio=None)
+        return TwoWays(QUESTIONS[number], replace(QUESTIONS[number], messages=tuple(said), audio=None))
 
     def patched(pairs: Sequence[PatchedPair]) -> list[Restored]:
-        patcher = Patcher(model, pairs, range(len(model.blocks)), [BEHIND, LAST], tokens_behind(model, pairs))
-        return [found for batch in patcher.run(2) for found in batch.values()]
+        patcher = BehindPatcher(model, pairs, layers, [BEHIND, LAST], tokens_behind(model, pairs))
+        return [found for batch in in_batches(patcher, len(pairs), 2) for found in batch.values()]
+
+    def at_words(pairs: Sequence[PatchedPair]) -> list[Restored]:
+        patcher = WordPatcher(model, pairs, layers, WORD_POSITIONS)
+        return [found for batch in in_batches(patcher, len(pairs), 2) for found in batch.values()]
 
     labels = ("Sports", "Business")
-    for one in patched([PatchedPair(typed(number), typed(number), labels) for number in range(3)]):
+    same = [PatchedPair(item(number), item(number), labels, heard=False) for number in range(3)]
+    for one in [*patched(same), *at_words(same)]:
         assert one.source == pytest.approx(one.target, abs=TOLERANCE)
         assert list(one.patched.values()) == pytest.approx([one.target] * len(one.patched), abs=TOLERANCE)
-    pairs = [PatchedPair(QUESTIONS[number], typed(number + 1), labels) for number in range(3)]
+    pairs = [PatchedPair(item(number), item(number + 1), labels, heard=True) for number in range(3)]
     rows, heard = read(model, [pair.source for pair in pairs])
     for number, (pair, one) in enumerate(zip(pairs, patched(pairs), strict=True)):
         row = model.typed.tokenize(model.typed.render(pair.target.messages, pair.target.answer_prefix))
@@ -341,4 +350,8 @@ def check_patching(model: SpeechLLM) -> None:
         for positions in (BEHIND, LAST):
             found = one.patched[place_of(positions, last)] - one.target
             assert found == pytest.approx(float(moved), abs=10 * TOLERANCE)
+    for one in at_words(pairs):
+        # Behind the last block nobody looks at a word any more; before it somebody does.
+        assert one.patched[place_of("words", last)] == pytest.approx(one.target, abs=TOLERANCE)
+        assert abs(one.patched[place_of("words", 0)] - one.target) > 0
     assert not any(block._forward_hooks for block in model.blocks)

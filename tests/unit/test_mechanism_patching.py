@@ -13,14 +13,10 @@ from tiny_llm import Parrot, byte_level_tokenizer, save_llama, save_recurrent
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism import patching
-from cascade_equivalence.mechanism.patching import (
-    PatchedPair,
-    Restored,
-    common_suffix,
-    place_of,
-    restored,
-    tokens_behind,
-)
+from cascade_equivalence.mechanism.patched_behind import common_suffix, tokens_behind
+from cascade_equivalence.mechanism.patched_runs import PatchedPair, Restored, TwoWays, place_of
+from cascade_equivalence.mechanism.patched_words import WORD_POSITIONS, aligned, exchanged
+from cascade_equivalence.mechanism.patching import restored
 from cascade_equivalence.models.question import ModelFiles, Question
 from cascade_equivalence.models.recording import Recording
 from cascade_equivalence.models.scoring import score
@@ -49,16 +45,18 @@ def question(number: int, heard: bool = False, labels: Mapping[str, str] = LABEL
     return Question((*SHOT, {"role": "user", "content": content}), PREFIX, labels, clip)
 
 
+def both_ways(number: int, labels: Mapping[str, str] = LABELS) -> TwoWays:
+    return TwoWays(question(number, True, labels), question(number, labels=labels))
+
+
+def pair(one: int, other: int, heard: bool = False, labels: Mapping[str, str] = LABELS) -> PatchedPair:
+    first, second = labels
+    return PatchedPair(both_ways(one, labels), both_ways(other, labels), (first, second), heard)
+
+
 def arms(labels: Mapping[str, str] = LABELS) -> dict[str, list[PatchedPair]]:
     wanted = [(0, 1), (1, 0), (2, 3), (3, 2), (1, 2)]
-    first, second = labels
-    return {
-        arm: [
-            PatchedPair(question(one, arm == "audio", labels), question(other, labels=labels), (first, second))
-            for one, other in wanted
-        ]
-        for arm in ("audio", "text")
-    }
+    return {arm: [pair(*two, arm == "audio", labels) for two in wanted] for arm in ("audio", "text")}
 
 
 def run(
@@ -67,11 +65,13 @@ def run(
     store: Path,
     asked: Mapping[str, Sequence[PatchedPair]] | None = None,
     batch_size: int = 2,
+    positions: Sequence[str] = POSITIONS,
 ) -> dict[str, list[Restored]]:
     monkeypatch.setattr(patching, "open_model", lambda files, config: (model.text, model))
     config = CONFIG.model_copy(update={"batch_size": batch_size})
     files = ModelFiles(Path(), "r", True)
-    return restored(asked or arms(), files, BLOCKS, POSITIONS, config, store, "tiny")
+    (found,) = restored(asked or arms(), files, BLOCKS, positions, config, store, "tiny")
+    return found
 
 
 def silence_attention(model: SpeechLLM, block: int) -> None:
@@ -86,7 +86,7 @@ def shares(found: Sequence[Restored], place: str) -> list[float]:
 def test_states_of_the_run_itself_change_nothing(
     model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    same = {"text": [PatchedPair(question(n), question(n), ("Sports", "Business")) for n in range(len(TEXTS))]}
+    same = {"text": [pair(n, n) for n in range(len(TEXTS))]}
     for one in run(model, monkeypatch, tmp_path / "s", same)["text"]:
         assert one.source == pytest.approx(one.target, abs=1e-4)
         assert all(value == pytest.approx(one.target, abs=1e-4) for value in one.patched.values())
@@ -128,10 +128,10 @@ def test_only_the_prompt_is_patched(model: SpeechLLM, tmp_path: Path, monkeypatc
     asked = {"text": arms(labels)["text"]}
     found = run(model, monkeypatch, tmp_path / "s", asked)["text"]
     text = model.text
-    for pair, one in zip(asked["text"], found, strict=True):
+    for two, one in zip(asked["text"], found, strict=True):
         first = {}
         for side in ("source", "target"):
-            row = text.tokenize(text.render(getattr(pair, side).messages, PREFIX))
+            row = text.tokenize(text.render(getattr(two, side).messages, PREFIX))
             tokens = text.continuations(row, list(labels.values()))
             assert max(map(len, tokens)) > 1
             log_probabilities = score(text, [row], [tokens]).first[0]
@@ -169,11 +169,11 @@ def test_what_is_stored_is_not_computed_again(
 
 def test_only_tokens_behind_the_speech_are_exchanged(model: SpeechLLM) -> None:
     """All texts end in a full stop, which is speech and stays."""
-    pairs = [pair for own in arms().values() for pair in own]
+    pairs = [two for own in arms().values() for two in own]
     behind = tokens_behind(model, pairs)
     prompt = model.text.render(pairs[0].source.messages, PREFIX)
     assert behind == len(model.text.tokenize(prompt.rsplit(PLACEHOLDER, maxsplit=1)[1]))
-    typed = [pair for pair in pairs if pair.source.audio is None]
+    typed = [two for two in pairs if not two.heard]
     assert tokens_behind(model, typed) == behind + 1
 
 
@@ -191,7 +191,10 @@ def test_words_around_the_sound_are_tokens_of_the_prompt(model: SpeechLLM, monke
         *before, last = asked.messages
         return replace(asked, messages=(*before, {"role": "user", "content": f"{last['content']}\tWhich?"}))
 
-    pairs = [PatchedPair(going_on(pair.source), going_on(pair.target), pair.labels) for pair in arms()["audio"]]
+    def each(item: TwoWays) -> TwoWays:
+        return TwoWays(going_on(item.heard), going_on(item.typed))
+
+    pairs = [replace(two, one=each(two.one), other=each(two.other)) for two in arms()["audio"]]
     marked = Marked(model.encoder, model.text, leading_space=True)
     assert tokens_behind(marked, pairs) == tokens_behind(model, pairs) - 1
 
@@ -202,7 +205,7 @@ def test_more_pairs_that_share_a_shorter_end_make_the_others_anew(
     """What is exchanged in a pair depends on the end that all prompts share: here on a full stop."""
     some = arms()["text"][:2]
     open_ended = replace(question(0), messages=({"role": "user", "content": "Story: A cup final"},))
-    asked = {"text": [*some, PatchedPair(open_ended, question(1), ("Sports", "Business"))]}
+    asked = {"text": [*some, replace(pair(0, 1), one=TwoWays(question(0, True), open_ended))]}
     before = run(model, monkeypatch, tmp_path / "s", {"text": some})["text"]
     after = run(model, monkeypatch, tmp_path / "s", asked)["text"]
     fresh = run(model, monkeypatch, tmp_path / "fresh", asked)["text"]
@@ -213,9 +216,10 @@ def test_more_pairs_that_share_a_shorter_end_make_the_others_anew(
 
 
 def test_prompts_without_a_common_end_are_told(model: SpeechLLM) -> None:
-    pair = arms()["text"][0]
+    two = arms()["text"][0]
+    other = replace(two.other, typed=replace(two.target, answer_prefix="The topic is:"))
     with pytest.raises(StudyError, match=r"mechanism\.patching\.tasks"):
-        tokens_behind(model, [replace(pair, target=replace(pair.target, answer_prefix="The topic is:"))])
+        tokens_behind(model, [replace(two, other=other)])
 
 
 def test_a_model_with_a_recurrent_state_reads_the_patched_prompt_for_each_label(
@@ -224,11 +228,7 @@ def test_a_model_with_a_recurrent_state_reads_the_patched_prompt_for_each_label(
     text = TextLLM(save_recurrent(tmp_path / "llm", byte_level_tokenizer()), "cpu", torch.float32, chat=True)
     model = SpeechLLM(Parrot(text, [f" {each}" for each in TEXTS]), text, leading_space=True)
     long = {"Sports": "sport of all kinds", "Business": "bus"}
-    same = {
-        "text": [
-            PatchedPair(question(n, labels=long), question(n, labels=long), ("Sports", "Business")) for n in range(4)
-        ]
-    }
+    same = {"text": [pair(n, n, labels=long) for n in range(4)]}
     for one in run(model, monkeypatch, tmp_path / "self", same)["text"]:
         assert list(one.patched.values()) == pytest.approx([one.target] * len(one.patched), abs=1e-4)
     heard, read = run(model, monkeypatch, tmp_path / "s", arms(long)).values()
@@ -241,3 +241,108 @@ def test_a_common_end_leaves_a_token_of_each_row() -> None:
     assert common_suffix([[1, 2], [1, 2]]) == 1
     assert common_suffix([[-1, 5, 6], [7, 8, 6]]) == 1
     assert common_suffix([[1, 2], [1, 3]]) == 0
+
+
+WORDS = place_of("words", 0), place_of("words", 1)
+
+
+def test_a_word_of_the_run_itself_changes_nothing(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same = {"text": [pair(n, n) for n in range(len(TEXTS))]}
+    for one in run(model, monkeypatch, tmp_path / "s", same, positions=WORD_POSITIONS)["text"]:
+        assert one.source == pytest.approx(one.target, abs=1e-4)
+        assert all(value == pytest.approx(one.target, abs=1e-4) for value in one.patched.values())
+
+
+def test_words_that_are_heard_as_they_are_read_go_over_alike(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run(model, monkeypatch, tmp_path / "s", positions=WORD_POSITIONS)
+    moved = 0.0
+    for heard, read in zip(found["audio"], found["text"], strict=True):
+        assert heard.source == pytest.approx(read.source, abs=1e-4)
+        assert heard.target == pytest.approx(read.target, abs=1e-4)
+        assert heard.patched == pytest.approx(read.patched, abs=1e-4)
+        moved = max(moved, abs(read.patched["words/0"] - read.target))
+    assert moved > 1e-3
+
+
+@pytest.mark.parametrize(("silent", "share"), [(0, 1.0), (1, 0.0)])
+def test_an_answer_is_at_the_words_until_attention_has_brought_it_away(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: int, share: float
+) -> None:
+    """Planted: only one block moves anything from the words; the other half of what ``behind`` shows."""
+    silence_attention(model, silent)
+    found = run(model, monkeypatch, tmp_path / "s", positions=["words"])
+    for arm in found:
+        assert shares(found[arm], WORDS[0]) == pytest.approx([share] * 5, abs=1e-3)
+        # Behind the last block nobody looks at a word any more.
+        assert shares(found[arm], WORDS[1]) == pytest.approx([0] * 5, abs=1e-3)
+
+
+def test_half_of_the_words_are_patched_and_the_others_stay(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: only the second block looks back, with one weight for all columns, so that halves add up in it."""
+    silence_attention(model, 0)
+    with torch.no_grad():
+        model.blocks[1].self_attn.q_proj.weight.zero_()  # type: ignore[union-attr, operator]
+        # The answer is what attention brings, as it is.
+        model.blocks[1].mlp.down_proj.weight.zero_()  # type: ignore[union-attr, operator]
+    one_word = {"text": [pair(2, 3)]}
+    (alone,) = run(model, monkeypatch, tmp_path / "s", one_word, positions=WORD_POSITIONS)["text"]
+    assert alone.patched["first_half/0"] == pytest.approx(alone.patched["words/0"], abs=1e-4)
+    assert alone.patched["second_half/0"] == pytest.approx(alone.target, abs=1e-4)
+    (longer,) = run(model, monkeypatch, tmp_path / "s", {"text": [pair(1, 0)]}, positions=WORD_POSITIONS)["text"]
+    halves = [longer.patched[f"{half}_half/0"] for half in ("first", "second")]
+    assert all(abs(half - longer.target) > 1e-4 for half in halves)
+    assert sum(halves) - 2 * longer.target == pytest.approx(longer.patched["words/0"] - longer.target, rel=0.1)
+
+
+def test_company_and_batches_change_no_word(model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = run(model, monkeypatch, tmp_path / "one", batch_size=1, positions=WORD_POSITIONS)
+    together = run(model, monkeypatch, tmp_path / "all", batch_size=5, positions=WORD_POSITIONS)
+    for arm in alone:
+        for one, other in zip(alone[arm], together[arm], strict=True):
+            assert one.patched == pytest.approx(other.patched, abs=1e-4)
+
+
+def test_words_are_asked_for_beside_what_is_stored(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run(model, monkeypatch, tmp_path / "s")
+    files = ModelFiles(Path(), "r", True)
+    both = restored(arms(), files, BLOCKS, [*POSITIONS, "words"], CONFIG, tmp_path / "s", "tiny")
+    assert both[0] == before
+    assert both[1] == run(model, monkeypatch, tmp_path / "fresh", positions=["words"])
+    monkeypatch.setattr(patching, "open_model", None)
+    assert restored(arms(), files, BLOCKS, [*POSITIONS, "words"], CONFIG, tmp_path / "s", "tiny") == both
+
+
+def test_a_recurrent_model_reads_patched_words_for_each_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TextLLM(save_recurrent(tmp_path / "llm", byte_level_tokenizer()), "cpu", torch.float32, chat=True)
+    model = SpeechLLM(Parrot(text, [f" {each}" for each in TEXTS]), text, leading_space=True)
+    long = {"Sports": "sport of all kinds", "Business": "bus"}
+    heard, read = run(model, monkeypatch, tmp_path / "s", arms(long), positions=["words"]).values()
+    assert max(abs(one.patched[WORDS[0]] - one.target) for one in read) > 1e-4
+    for one, other in zip(heard, read, strict=True):
+        assert one.patched == pytest.approx(other.patched, abs=1e-4)
+
+
+def test_vectors_are_aligned_with_the_tokens_that_they_are_of() -> None:
+    """Planted: each token is heard for one to four vectors, far off the mean of those that it was read with."""
+    generator = torch.Generator().manual_seed(0)
+    read = torch.randn(7, 16, generator=generator)
+    often = torch.tensor([1, 4, 2, 1, 3, 2, 4])
+    heard = read.repeat_interleave(often, 0) + 5
+    assert torch.allclose(aligned(heard, read), read + 5, atol=1e-5)
+    assert aligned(heard, read[:0]).shape == (0, 16)
+    assert torch.equal(aligned(heard[:1], read), heard[:1].expand(7, -1))
+
+
+def test_tokens_are_exchanged_at_their_places_alone() -> None:
+    assert exchanged([1, 2, 3, 4, 5], [1, 2, 4], [7, 8]) == [1, 7, 8, 4, 7]
+    assert exchanged([1, 2, 3], [1], [7, 8]) == [1, 7, 3]
+    assert exchanged([1, 2, 3], [1], []) == [1, 2, 3]
+    assert exchanged([1, 2, 3], [], [7]) == [1, 2, 3]

@@ -76,7 +76,7 @@ def planted(clusters: int, share: dict[str, float], apart: float, seed: int = 0,
             for arm in ("audio", "text"):
                 source = target + apart + generator.normal()
                 for layer in (0, 5):
-                    for positions in ("behind", "last"):
+                    for positions in ("behind", "last", "words", "second_half"):
                         moved = share[arm] * (source - target) * layer / 5
                         patched = target + moved + noise * generator.normal() * apart
                         place = (f"a{cluster}{way}", f"b{cluster}{way}")
@@ -127,7 +127,7 @@ def test_items_of_one_label_are_told_and_end_nothing(tmp_path: Path) -> None:
     items = [item(f"i{place}", f"g{place}", "positive") for place in range(4)]
     pairs, arms = build_pairs("sst2", spec, "", items, [], PatchingConfig())
     assert not pairs and not arms
-    write_restored("m", "sst2", pairs, arms, tmp_path / "none.parquet")
+    write_restored("m", "sst2", pairs, [], tmp_path / "none.parquet")
     table = frame([tmp_path / "none.parquet"], StatisticsConfig())
     assert table["reason"].to_list() == [NO_PAIR] and table["layer"].to_list() == [None]
     assert any(NO_PAIR in remark for remark in display(table, 0.95).remarks)

@@ -185,11 +185,11 @@ class PatchingConfig(Closed):
     voice: Name | None = Field(
         default=None, description="Voice of the items; the first one that speaks the task by default."
     )
-    positions: list[Literal["behind", "last"]] = Field(
-        default=["behind", "last"],
+    positions: list[Literal["behind", "last", "words", "first_half", "second_half"]] = Field(
+        default=["behind", "last", "words"],
         min_length=1,
         description="Where states are exchanged: at the tokens behind the speech that all prompts of the task end in, "
-        "or at the last one alone.",
+        "at the last one alone, at the words, or at one half of them.",
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the pairs.")
 

@@ -8,7 +8,7 @@ import polars as pl
 from cascade_equivalence.config.mechanism import PatchingConfig
 from cascade_equivalence.config.study import TaskSpec
 from cascade_equivalence.identity import write_table
-from cascade_equivalence.mechanism.patching import PatchedPair, Restored, read_place
+from cascade_equivalence.mechanism.patched_runs import PatchedPair, Restored, TwoWays, read_place
 from cascade_equivalence.nodes.erasure import AUDIO_ARM, TEXT_ARM, build_arms
 from cascade_equivalence.speech.clips import Clip
 from cascade_equivalence.tasks.base import Item
@@ -26,7 +26,8 @@ SCHEMA = {
     "patched": pl.Float64,
 }
 """Columns of a node's table: how the source was taken in (``audio``, ``text``), where its states were put, and log-odds
-of its label against the target's in the source's run, the target's, and the target's with the states."""
+of its label against the target's in the source's run, the target's, and the target's with the states. At words the
+target is the source's prompt with the words of the other item."""
 
 
 def build_pairs(
@@ -37,7 +38,7 @@ def build_pairs(
     clips: Sequence[Clip],
     config: PatchingConfig,
 ) -> tuple[list[tuple[Item, Item, str]], dict[str, list[PatchedPair]]]:
-    """Pairs of items, and by arm what is asked of them: the source heard or typed, the target typed; none of one label.
+    """Pairs of items with different labels, and by arm what is asked of them: the source heard or typed.
 
     Args:
         task: The task.
@@ -57,13 +58,10 @@ def build_pairs(
     used = {item.id for one, other, _ in pairs for item in (one, other)}
     chosen = [clip for clip in clips if clip.id in used]
     asked = build_arms(task, spec, system_prompt, items, chosen, text_arm=True)
-    place = {clip.id: row for row, clip in enumerate(chosen)}
+    ways = {clip.id: TwoWays(*both) for clip, *both in zip(chosen, asked[AUDIO_ARM], asked[TEXT_ARM], strict=True)}
     return pairs, {
-        arm: [
-            PatchedPair(questions[place[one.id]], asked[TEXT_ARM][place[other.id]], (one.label, other.label))
-            for one, other, _ in pairs
-        ]
-        for arm, questions in ((AUDIO_ARM, asked[AUDIO_ARM]), (TEXT_ARM, asked[TEXT_ARM]))
+        arm: [PatchedPair(ways[one.id], ways[other.id], (one.label, other.label), heard) for one, other, _ in pairs]
+        for arm, heard in ((AUDIO_ARM, True), (TEXT_ARM, False))
     }
 
 
@@ -71,13 +69,14 @@ def write_restored(
     model: str,
     task: str,
     pairs: Sequence[tuple[Item, Item, str]],
-    found: Mapping[str, Sequence[Restored]],
+    found: Sequence[Mapping[str, Sequence[Restored]]],
     target: Path,
 ) -> None:
     """Write what was found, one row a pair, arm, layer and place; see ``SCHEMA``."""
     rows = [
         (arm, *read_place(place), cluster, one.id, other.id, each.source, each.target, patched)
-        for arm, restored in found.items()
+        for kind in found
+        for arm, restored in kind.items()
         for (one, other, cluster), each in zip(pairs, restored, strict=True)
         for place, patched in each.patched.items()
     ]

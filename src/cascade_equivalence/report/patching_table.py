@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from cascade_equivalence.stats.statistic import Statistic
 
 ARMS = {"heard": HEARD, "read": READ}
-PLACES = {"behind": "all behind the speech", "last": "the last token"}
+PLACES = {
+    "behind": "all behind the speech",
+    "last": "the last token",
+    "words": "all words",
+    "first_half": "the first half of the words",
+    "second_half": "the second half of the words",
+}
 """Behind the speech: the tokens that all prompts of the task end in."""
 SCHEMA: Schema = {
     "model": pl.String,
@@ -43,6 +49,13 @@ STANDARD_ERRORS = 3.0
 NO_PAIR = "no two items have different labels"
 NOT_APART = "the two runs do not differ in the log-odds of the labels"
 HALF = 0.5
+WORD_PLACES = ("words", "first_half", "second_half")
+AT_WORDS = (
+    "At words: the target reads the source's prompt with the other item's words in it, and the state of each word's "
+    "token is put where that token was; of what was heard, the mean of the vectors that lie along the path of most "
+    "alike states of this layer. There a share near 1 at early layers says that the answer is still at the words, and "
+    "that what was heard there stands for them; at the last layer it is 0 for any model."
+)
 
 
 def frame(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
@@ -139,6 +152,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "or read. "
             "Shown is the share of the log-odds between the two labels that goes over: 0 where the target's answer "
             "stays, 1 where it becomes the source's. Apart: those log-odds, in nats a pair, without any exchange.",
+            *([AT_WORDS] if table["positions"].is_in(WORD_PLACES).any() else []),
             "Where a model makes its answer from sound as it makes it from text, states that were heard carry over as "
             "much as states that were read, at the same layers. At the last layer the last token decides alone, so the "
             "share of the first answer token is 1 there for any model.",

@@ -11,6 +11,8 @@ from cascade_equivalence.stages.study import Study
 
 ARMS = 2
 """A pair's source is heard, and read."""
+RUNS = 5
+"""At most: source and target behind the speech, and at words the source read, heard, and the target."""
 
 
 def settings(study: Study) -> PatchingConfig:
@@ -53,9 +55,9 @@ def params(study: Study, model: str, task: str) -> dict[str, Any]:
 
 
 def readings(study: Study, model: str) -> int:
-    """Prompts that are read for a pair: the source and the target in each arm, and the target once a place."""
+    """Prompts that are read for a pair: those of ``RUNS`` in each arm, and the target once a place."""
     places = len(opened_models.layers(study, model)) * len(settings(study).positions)
-    return ARMS * (2 + places)
+    return ARMS * (RUNS + places)
 
 
 def need(study: Study, model: str, task: str) -> Need:

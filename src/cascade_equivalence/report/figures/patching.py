@@ -18,7 +18,10 @@ LOOKS: dict[tuple[str, str], dict[str, Any]] = {
     ("behind", "read"): {"label": "Read, all behind the speech", "color": COLORS[1], "marker": "^", "linestyle": "-"},
     ("last", "heard"): {"label": "Heard, last token", "color": COLORS[0], "marker": "o", "linestyle": "--"},
     ("last", "read"): {"label": "Read, last token", "color": COLORS[1], "marker": "^", "linestyle": "--"},
+    ("words", "heard"): {"label": "Heard, at all words", "color": COLORS[0], "marker": "s", "linestyle": ":"},
+    ("words", "read"): {"label": "Read, at all words", "color": COLORS[1], "marker": "v", "linestyle": ":"},
 }
+"""Halves of the words are in the table alone."""
 ASIDE = {"heard": -0.12, "read": 0.12}
 LOWEST, HIGHEST = -0.25, 1.25
 
@@ -59,7 +62,8 @@ def patching_figure(table: pl.DataFrame) -> "Drawing":
             sns.despine(ax=axes)
             drawn.append(axes)
         panels[0].set_ylabel("Share of the answer")
-    legend(figure, drawn, LOOKS.values(), 2)
+    there = {places for (places,) in table.select("positions").unique().rows()}
+    legend(figure, drawn, [look for (positions, _), look in LOOKS.items() if positions in there], 2)
     return figure
 
 
@@ -68,9 +72,10 @@ PATCHING = Figure(
     table="patching",
     section="patching",
     caption=(
-        "States of one item, heard or read, are put at one layer into the run of another item that is read: the share "
-        "of the log-odds between their labels that the answer follows (0: it stays, 1: it becomes the other's). "
-        "Upright lines are intervals; a triangle at the lower edge marks what goes on below it."
+        "States of one item, heard or read, are put at one layer into the run of another item that is read, behind the "
+        "speech or at the words: the share of the log-odds between their labels that the answer follows (0: it stays, "
+        "1: it becomes the other's). Upright lines are intervals; a triangle at the lower edge marks what goes on "
+        "below it."
     ),
     draw=patching_figure,
     planned=lambda study: bool(study.mechanism_files["patching"]),
