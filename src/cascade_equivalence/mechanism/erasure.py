@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism.hooks import replaced
-from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.question import ModelFiles, Question, parts_of, sound_of
 from cascade_equivalence.models.reading import read_prompts
@@ -33,7 +32,21 @@ if TYPE_CHECKING:
 ERASURE_FORMAT = 1
 """Raised when the same weights, prompt, erasers and settings would give another answer."""
 ALL, AUDIO_ONLY = "all", "audio"
-Erasers = Mapping[int, Eraser]
+
+
+class StateMap(Protocol):
+    """What is done to states (..., d): an eraser, or a shift along a direction."""
+
+    def to(self, device: torch.device | str) -> "StateMap":
+        """The same map elsewhere."""
+        ...
+
+    def __call__(self, x: torch.Tensor, /) -> torch.Tensor:
+        """New states in the place of old ones."""
+        ...
+
+
+Erasers = Mapping[int, StateMap]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +107,7 @@ def erasing(model: "SpeechLLM", variant: ErasureVariant) -> Iterator[None]:
         yield
 
 
-def _change(text: "TextLLM", eraser: Eraser, positions: str) -> Callable[[torch.Tensor], torch.Tensor]:
+def _change(text: "TextLLM", eraser: StateMap, positions: str) -> Callable[[torch.Tensor], torch.Tensor]:
     def everywhere(states: torch.Tensor) -> torch.Tensor:
         return eraser(states)
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
@@ -12,7 +12,6 @@ from cascade_equivalence.config.study import AnswerConfig, TaskSpec
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.mechanism.eraser_files import eraser_hash, read_erasers
 from cascade_equivalence.mechanism.erasure import ALL, ErasureVariant, Outcome, erased_outcomes
-from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.steering import Shift, directions, drawn, first_directions, mean_states
 from cascade_equivalence.mechanism.words_out import log_odds
 from cascade_equivalence.models.answering import open_model
@@ -132,9 +131,7 @@ def changes(
                 for strength in config.strengths:
                     shift = Shift(strength * own)
                     name = f"{DIRECTION}/{layer}/{strength:g}/{draw}"
-                    # To who applies it, it is what an eraser is: a map of states that can be moved to a device.
-                    one = {layer: cast(Eraser, shift)}
-                    variant = ErasureVariant(name, where, one, shift.digest(), heard_only=True)
+                    variant = ErasureVariant(name, where, {layer: shift}, shift.digest(), heard_only=True)
                     all_changes.append(SteeredBy(variant, DIRECTION, layer, strength, None, draw))
         for concept, files in erasers.items():
             for layer, path in files.items():

@@ -17,6 +17,7 @@ from cascade_equivalence.report.gradient_table import CHANCE_MARK, FEWEST_TASKS,
 from cascade_equivalence.report.naming import task_title
 from cascade_equivalence.report.patching_table import HALF
 from cascade_equivalence.report.table import Table
+from cascade_equivalence.report.wording import counted
 
 if TYPE_CHECKING:
     from cascade_equivalence.report.results import Results
@@ -111,9 +112,11 @@ def _slope(points: Sequence[dict[str, Any]], of_model: bool, confidence: float) 
     told = [point for point in points if point["loss_low"] is not None]
     empty: dict[str, Any] = {"points": len(told), **dict.fromkeys(estimate_schema("slope"))}
     units = [str(point["model" if of_model else "task"]) for point in told]
-    unit, fewest = ("models", FEWEST_MODELS) if of_model else ("tasks", FEWEST_TASKS)
+    unit, fewest = ("model", FEWEST_MODELS) if of_model else ("task", FEWEST_TASKS)
     if len(set(units)) < fewest:
-        return empty | {"reason": f"no slope: kappa has an interval on {len(set(units))} {unit}, fewer than {fewest}"}
+        return empty | {
+            "reason": f"no slope: kappa has an interval on {counted(len(set(units)), unit)}, fewer than {fewest}"
+        }
     values = [point["value"] for point in told]
     if len(set(values)) == 1:
         return empty | {"reason": "no slope: the measure is the same at all points"}
