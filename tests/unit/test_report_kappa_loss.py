@@ -115,7 +115,7 @@ def test_a_measure_of_the_task_or_the_model_counts_for_all_of_it() -> None:
     assert table.schema == pl.Schema(TABLES["kappa_loss"].schema)
     assert table.filter(measure="surplus").height == 6 and set(table.filter(measure="pitch")["system"]) == {"high"}
     (reason,) = table.filter(measure="pitch")["reason"].unique()
-    assert "on 1 models, fewer than 3" in reason
+    assert "on 1 model, fewer than 3" in reason
     display = shown(table, 0.95)
     assert len(display.rows) == table.height and any(reason in remark for remark in display.remarks)
     assert found(agreement, {}).is_empty()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WORDS, FIRST_HALF, SECOND_HALF = "words", "first_half", "second_half"
 """All words, the first half of them (rounded up), or the others."""
 WORD_POSITIONS = (WORDS, FIRST_HALF, SECOND_HALF)
-States = dict[int, list[torch.Tensor]]
+RowStates = dict[int, list[torch.Tensor]]
 """By layer, of each row of a batch."""
 
 
@@ -54,8 +54,8 @@ def aligned(heard: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
     """For each token the mean of the vectors at which it is heard, (tokens, width).
 
     Args:
-        heard: States at the sound, (vectors, width), at least one.
-        read: States of the tokens, (tokens, width).
+        heard: RowStates at the sound, (vectors, width), at least one.
+        read: RowStates of the tokens, (tokens, width).
     """
     if not len(read):
         return read
@@ -144,11 +144,11 @@ class WordPatcher:
         places: Sequence[Sequence[int]],
         batch: Sequence[int],
         candidates: Sequence[list[list[int]]],
-    ) -> tuple[list[float], States]:
+    ) -> tuple[list[float], RowStates]:
         """Log-odds of the sources, and their states at some columns of each row."""
         # Rows end together.
         columns = [[place - len(runs.rows[row]) for place in places[row]] for row in batch]
-        states: States = {}
+        states: RowStates = {}
 
         def keep(layer: int, found: torch.Tensor) -> None:
             # The prompt runs first; what candidates add runs behind it.
