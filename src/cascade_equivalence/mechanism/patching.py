@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PATCHING_FORMAT = 1
 """Raised when the same weights, prompts and settings would give other numbers."""
 Arms = Mapping[str, Sequence[PatchedPair]]
-Found = dict[str, list[Restored]]
+RestoredByArm = dict[str, list[Restored]]
 """One a pair, in order, by arm."""
 Patch = Callable[["SpeechLLM", Sequence[PatchedPair], EarStore | None], Patcher]
 """Makes what patches some pairs with an open model, from where it keeps what it hears."""
@@ -47,7 +47,7 @@ def restored(
     store: Path,
     label: str,
     kept: Path | None = None,
-) -> list[Found]:
+) -> list[RestoredByArm]:
     """Put the states of sources into targets, taking from the store what it has.
 
     Args:
@@ -110,7 +110,7 @@ class Asking:
         assert self._model is not None
         return self._model
 
-    def behind(self, positions: Sequence[str]) -> Found:
+    def behind(self, positions: Sequence[str]) -> RestoredByArm:
         """States exchanged behind the speech.
 
         Raises:
@@ -132,7 +132,7 @@ class Asking:
                 lambda model, pairs, ears: BehindPatcher(model, pairs, self.layers, positions, behind, ears),
             )
 
-    def words(self, positions: Sequence[str]) -> Found:
+    def words(self, positions: Sequence[str]) -> RestoredByArm:
         """States exchanged at the words.
 
         Raises:
@@ -158,7 +158,7 @@ class Asking:
         settings: Mapping[str, object],
         sides: Mapping[str, Sequence[Mapping[str, Any]]],
         patch: Patch,
-    ) -> Found:
+    ) -> RestoredByArm:
         keys = {
             arm: [
                 key_of({**settings, "labels": list(pair.labels), **side})
