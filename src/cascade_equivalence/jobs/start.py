@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cascade_equivalence.config.read import refuse_ambiguous
 from cascade_equivalence.config.tasks_run import with_tasks_given
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.jobs.lock import hold_folder, release_stale
+from cascade_equivalence.jobs.looks import look_once_a_time
 from cascade_equivalence.jobs.metadata import carry_metadata
 from cascade_equivalence.jobs.screen import show_stages
 from cascade_equivalence.models.engines import check_engines
@@ -55,8 +57,17 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
         if (config.get("transcribe") or {}).get("engine") == AUTO and not workflow.output_settings.dryrun:
             keep_engine(study.config)
         settle(study.config)
+        look_less_often()
         show_stages(workflow, bases(study.config).values())
     return study
+
+
+def look_less_often() -> None:
+    """Keep Snakemake from taking a processor to look at what waits; see ``jobs.looks``."""
+    with suppress(ImportError):
+        from snakemake.scheduling.job_scheduler import JobScheduler
+
+        look_once_a_time(JobScheduler)
 
 
 def registry_places(files: Sequence[Path]) -> list[Path]:
