@@ -1,8 +1,8 @@
 """Snakemake looks at the waiting jobs again once in a while, and not once for each job that has ended before.
 
-Its scheduler asks to be woken a second later whenever it has looked at what waits, and each job that ends makes it look
-once more. While any job waits, no such chain of looks ever ends: after three hundred jobs it looks three hundred times a
-second, stats every input and computes every parameter, and takes a processor from the study (seen with Snakemake 9.27;
+Its scheduler asks to be woken a second later whenever it has looked at what waits, and each job that ends makes it
+look once more. While any job waits, no such chain of looks ever ends: after three hundred jobs it looks three hundred
+times a second, stats every input and computes every parameter, and takes a processor from the study (Snakemake 9.27;
 https://github.com/snakemake/snakemake/issues/2967 tells of it). One look that is due is enough: it asks for the next.
 Open this if Snakemake's own process is busy, or to take it away once Snakemake keeps a single timer itself.
 """
