@@ -20,7 +20,7 @@ def write_utterances(
 
     Args:
         spoken: Clips of each task, all voices.
-        voices: Voices that take turns in each task.
+        voices: Voices that take turns in each task, or all speak each of its items.
         config: Sample, split and pitch range.
         path: The Parquet file: task, id, voice, text, split, seconds, sha256, energy_db, log_f0 (null where nothing is
             voiced) and voiced_share.
@@ -33,8 +33,10 @@ def write_utterances(
         TaskClips(task, voices[task], {(clip.voice, clip.id): (clip.text, clip.seconds, clip.sha256) for clip in clips})
         for task, clips in spoken.items()
     ]
-    probes = config.probes
-    table = draw_utterances(sources, config.states.per_task, probes.test_share, config.states.seed)
+    probes, states = config.probes, config.states
+    table = draw_utterances(
+        sources, states.per_task, probes.test_share, states.seed, every_voice=states.every_voice
+    )
     found = []
     with progress("pitch and energy", table.height) as advance:
         for task, item, voice in table.select("task", "id", "voice").iter_rows():
