@@ -20,6 +20,7 @@ from cascade_equivalence.mechanism.ridge import (
     fit_predict,
     item_folds,
     r_squared_of_test,
+    squared_distances,
 )
 from cascade_equivalence.stats.explained import Explained
 from cascade_equivalence.stats.statistic import estimate
@@ -27,7 +28,10 @@ from cascade_equivalence.stats.statistic import estimate
 CONFIDENCE = 0.95
 ENOUGH = 2
 """Items that cross-validation, and utterances that a variance, need at least."""
-UNKNOWN = ("r2", "r2_of_test", "r2_uniform", "penalty", "selectivity", "low", "high", "voice_value", "by_item")
+UNKNOWN = (
+    *("r2", "r2_of_test", "r2_uniform", "penalty", "selectivity", "low", "high", "voice_value", "by_item"),
+    "by_utterance",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +65,8 @@ def ridge_results(
     Returns:
         By target: ``r2`` on the test part against the training mean, of a target within voices against that of the
         voice, with its interval ``low`` and ``high`` (jackknife over items), and ``by_item``, what is ``missed`` of
-        what is ``there``, squared, for each of the test ``items``; ``voice_value``, the R2 of the value as it is that
+        what is ``there``, squared, for each of the test ``items``; ``by_utterance``, the same of each utterance, see
+        :meth:`~.probe_utterances.Utterances.told_apart`; ``voice_value``, the R2 of the value as it is that
         knowing the voice alone reaches; of a probe of the value as it is, against the test mean, as scikit-learn and
         the paper have it, ``r2_of_test``, weighted by the columns' variance, and ``r2_uniform``, the mean over columns
         that vary; the ``penalty``; ``shuffled``, the same R2 of probes trained on targets shuffled among the training
@@ -131,6 +136,7 @@ def _same_utterances(
             "low": found.low,
             "high": found.high,
             "by_item": judge[0].as_json(),
+            "by_utterance": utterances.told_apart(tests, *squared_distances(truth[tests], own, centre)),
             "reason": found.reason,
         }
     return results

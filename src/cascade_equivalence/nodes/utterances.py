@@ -34,9 +34,7 @@ def write_utterances(
         for task, clips in spoken.items()
     ]
     probes, states = config.probes, config.states
-    table = draw_utterances(
-        sources, states.per_task, probes.test_share, states.seed, every_voice=states.every_voice
-    )
+    table = draw_utterances(sources, states.per_task, probes.test_share, states.seed, every_voice=states.every_voice)
     found = []
     with progress("pitch and energy", table.height) as advance:
         for task, item, voice in table.select("task", "id", "voice").iter_rows():
