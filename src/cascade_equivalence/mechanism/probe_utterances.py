@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cascade_equivalence.mechanism.characters import Alphabet
 from cascade_equivalence.mechanism.said import text_numbers
+from cascade_equivalence.stats.explained import Explained
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12
@@ -74,15 +75,12 @@ class Utterances:
             order[own] = order[generator.permutation(own)]
         return order
 
-    def told_apart(
-        self, places: Sequence[int] | NDArray[np.intp], missed: Floats, there: Floats
-    ) -> dict[str, list[Any]]:
+    def told_apart(self, places: Sequence[int] | NDArray[np.intp], found: Explained) -> dict[str, list[Any]]:
         """What a probe misses of each of some utterances, so that voices are compared on the same texts.
 
         Args:
             places: The utterances.
-            missed: What is missed of each, (places,).
-            there: What there is of each, (places,).
+            found: What is explained of each, in their order.
 
         Returns:
             ``said`` (number of the text), ``voice``, ``missed`` and ``there``, as lists for JSON.
@@ -91,6 +89,6 @@ class Utterances:
         return {
             "said": [numbers[place] for place in own],
             "voice": [self.voices[place] for place in own],
-            "missed": missed.tolist(),
-            "there": there.tolist(),
+            "missed": found.missed.tolist(),
+            "there": found.there.tolist(),
         }

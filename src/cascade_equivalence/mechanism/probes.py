@@ -151,7 +151,7 @@ def ctc_result(frames: StoredFrames, utterances: Utterances, config: ProbesConfi
         "low": found.low if learnt else None,
         "high": found.high if learnt else None,
         "by_item": own.as_json() if learnt else None,
-        "by_utterance": utterances.told_apart(tests, *missed[0]) if learnt else None,
+        "by_utterance": utterances.told_apart(tests, Explained(tests, *missed[0])) if learnt else None,
         "shuffled": fellows[0],
         "prior": fellows[1],
         "feasible_share": sum(possible) / len(possible),

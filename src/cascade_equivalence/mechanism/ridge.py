@@ -150,14 +150,9 @@ def explained(truth: Floats, predicted: Floats, centre: Floats, items: Sequence[
         centre: Mean of the training targets, (targets,).
         items: Item of each row.
     """
-    return Explained.of_rows(items, *squared_distances(truth, predicted, centre))
-
-
-def squared_distances(truth: Floats, predicted: Floats, centre: Floats) -> tuple[Floats, Floats]:
-    """Squared distances (rows,) of targets (rows, targets) from their predictions and from a centre (targets,)."""
     missed, there = (((truth - each) ** 2).sum(axis=1) for each in (predicted, np.broadcast_to(centre, truth.shape)))
     rounding = CONSTANT * float((truth**2).sum())
-    return np.where(missed > rounding, missed, 0), np.where(there > rounding, there, 0)
+    return Explained.of_rows(items, *(np.where(each > rounding, each, 0) for each in (missed, there)))
 
 
 def r_squared_of_test(truth: Floats, predicted: Floats, *, uniform: bool = False) -> float | None:

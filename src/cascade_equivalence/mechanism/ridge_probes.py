@@ -20,7 +20,6 @@ from cascade_equivalence.mechanism.ridge import (
     fit_predict,
     item_folds,
     r_squared_of_test,
-    squared_distances,
 )
 from cascade_equivalence.stats.explained import Explained
 from cascade_equivalence.stats.statistic import estimate
@@ -89,6 +88,7 @@ def _same_utterances(
 ) -> dict[str, dict[str, Any]]:
     """Ridge probes of targets that the same utterances have."""
     rows, tests = np.flatnonzero(kept & utterances.train), np.flatnonzero(kept & ~utterances.train)
+    singles = [f"{place:09}" for place in range(len(tests))]
     learnt, judged = ([utterances.items[row] for row in part.tolist()] for part in (rows, tests))
     counts = {"train": len(rows), "test": len(tests), "left_out": int((~kept).sum())}
     about = {name: counts | {"voices_left_out": _left_out(target, utterances)} for name, target in targets.items()}
@@ -136,7 +136,7 @@ def _same_utterances(
             "low": found.low,
             "high": found.high,
             "by_item": judge[0].as_json(),
-            "by_utterance": utterances.told_apart(tests, *squared_distances(truth[tests], own, centre)),
+            "by_utterance": utterances.told_apart(tests, explained(truth[tests], own, centre, singles)),
             "reason": found.reason,
         }
     return results

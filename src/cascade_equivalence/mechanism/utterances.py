@@ -17,7 +17,7 @@ class TaskClips:
 
     Attributes:
         task: The task.
-        voices: Voices that take turns, or all speak each item.
+        voices: Voices that take turns.
         clips: Voice and item: text, seconds and hash of the audio.
     """
 
@@ -26,10 +26,8 @@ class TaskClips:
     clips: Mapping[tuple[str, str], tuple[str, float, str]]
 
 
-def draw_utterances(
-    spoken: Sequence[TaskClips], per_task: int, test_share: float, seed: int, *, every_voice: bool = False
-) -> pl.DataFrame:
-    """Draw items of each task, a voice for each or all, and the items that only test, their share of every voice.
+def draw_utterances(spoken: Sequence[TaskClips], per_task: int, test_share: float, seed: int) -> pl.DataFrame:
+    """Draw items of each task, a voice for each, and the items that only test, their share of every voice.
 
     An item's place depends on its own id, its voice and the seed alone, so that more items a task keep those that were
     there.
@@ -39,8 +37,6 @@ def draw_utterances(
         per_task: Items a task; fewer where it has fewer.
         test_share: Share of the items that only test.
         seed: Seed.
-        every_voice: Whether each item is drawn in all voices, and not in one. All readings of a text, and all items
-            that say it, then train, or all test.
 
     Returns:
         Table with task, id, voice, text, split, seconds and sha256, a task after the other.
@@ -52,23 +48,21 @@ def draw_utterances(
     for source in spoken:
         ids = sorted({item for _, item in source.clips}, key=lambda item: hash_rank(seed, "item", source.task, item))
         for turn, item in enumerate(ids[:per_task]):
-            for voice in source.voices if every_voice else [source.voices[turn % len(source.voices)]]:
-                if (voice, item) not in source.clips:
-                    raise StudyError(
-                        f"voice {voice} does not speak item {item} of {source.task}: run the speech stage again"
-                    )
-                text, seconds, sha256 = source.clips[voice, item]
-                rows.append((source.task, item, voice, text, seconds, sha256))
-    # What is split: of each voice its rows, or of all voices together the texts.
-    parts: dict[str, dict[str | int, list[int]]] = {}
-    for row, (_, _, voice, text, *_) in enumerate(rows):
-        part, unit = ("", text) if every_voice else (voice, row)
-        parts.setdefault(part, {}).setdefault(unit, []).append(row)
+            voice = source.voices[turn % len(source.voices)]
+            if (voice, item) not in source.clips:
+                raise StudyError(
+                    f"voice {voice} does not speak item {item} of {source.task}: run the speech stage again"
+                )
+            text, seconds, sha256 = source.clips[voice, item]
+            rows.append((source.task, item, voice, text, seconds, sha256))
+    by_voice: dict[str, list[int]] = {}
+    for row, (_, _, voice, *_) in enumerate(rows):
+        by_voice.setdefault(voice, []).append(row)
     tests: set[int] = set()
-    for mine in parts.values():
+    for mine in by_voice.values():
         # By rank and not by a threshold: the share is kept however few there are.
-        order = sorted(mine.values(), key=lambda own: hash_rank(seed, "split", rows[own[0]][0], rows[own[0]][1]))
-        tests |= {row for own in order[: min(max(1, round(test_share * len(mine))), len(mine) - 1)] for row in own}
+        order = sorted(mine, key=lambda row: hash_rank(seed, "split", rows[row][0], rows[row][1]))
+        tests |= set(order[: min(max(1, round(test_share * len(mine))), len(mine) - 1)])
     if not tests:
         raise StudyError(f"{len(rows)} utterances leave none to train or none to test: raise mechanism.states.per_task")
     table = pl.DataFrame(rows, schema=["task", "id", "voice", "text", "seconds", "sha256"], orient="row")

@@ -8,6 +8,7 @@ import polars as pl
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.acoustics import acoustic_targets
+from cascade_equivalence.mechanism.readings import draw_readings
 from cascade_equivalence.mechanism.utterances import TaskClips, draw_utterances
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.clips import Clip, decode
@@ -34,7 +35,8 @@ def write_utterances(
         for task, clips in spoken.items()
     ]
     probes, states = config.probes, config.states
-    table = draw_utterances(sources, states.per_task, probes.test_share, states.seed, every_voice=states.every_voice)
+    draw = draw_readings if states.every_voice else draw_utterances
+    table = draw(sources, states.per_task, probes.test_share, states.seed)
     found = []
     with progress("pitch and energy", table.height) as advance:
         for task, item, voice in table.select("task", "id", "voice").iter_rows():
