@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,11 +13,14 @@ from hypothesis import strategies as st
 from study_config import ROOT
 
 from cascade_equivalence.config.load import load_study
+from cascade_equivalence.config.study import StudyConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import OF, write_table
 from cascade_equivalence.report.recorded_inside_table import LENS, MEASURES, SCHEMA, TABLE, _compared, frame
 from cascade_equivalence.report.results import Results
 from cascade_equivalence.report.shown import PlannedStudy
+from cascade_equivalence.stages import opened_models
+from cascade_equivalence.stages.study import Study
 
 VOICES = ("person", "heart", "us")
 RECORDED = ["person"]
@@ -135,17 +139,8 @@ def test_files_of_an_older_version_are_refused(tmp_path: Path) -> None:
         frame([], [probe], RECORDED, 0.95)
 
 
-@pytest.mark.parametrize(
-    ("states", "planned"),
-    [
-        ({"every_voice": True}, True),
-        ({}, False),
-        ({"every_voice": True, "voices": ["heart", "us"]}, False),
-        ({"every_voice": True, "voices": ["us", "person"]}, True),
-    ],
-)
-def test_it_is_planned_where_the_same_texts_are_heard_recorded_and_synthetic(states: dict, planned: bool) -> None:
-    study = load_study(
+def opening(states: dict[str, Any]) -> StudyConfig:
+    return load_study(
         {
             "registry": [str(ROOT / f"config/{name}.yaml") for name in ("models", "systems", "voices", "tasks")],
             "tasks": ["sst2"],
@@ -155,4 +150,22 @@ def test_it_is_planned_where_the_same_texts_are_heard_recorded_and_synthetic(sta
             "mechanism": {"models": ["mini-speech-llm"], "states": {"tasks": ["sst2"]} | states, "erasure": None},
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("states", "voices", "planned"),
+    [
+        ({"every_voice": True}, 3, True),
+        ({}, 1, False),
+        ({"every_voice": True, "voices": ["heart", "us"]}, 2, False),
+        ({"every_voice": True, "voices": ["us", "person"]}, 2, True),
+    ],
+)
+def test_it_is_planned_where_the_same_texts_are_heard_recorded_and_synthetic(
+    states: dict[str, Any], voices: int, planned: bool
+) -> None:
+    study = opening(states)
     assert TABLE.planned(PlannedStudy(study, {})) == planned
+    # What the nodes ask for grows with the voices that each item is heard in.
+    once, asked = (opened_models.utterance_count(Study(each)) for each in (opening({}), study))
+    assert asked == voices * once

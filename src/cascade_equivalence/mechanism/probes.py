@@ -133,6 +133,7 @@ def ctc_result(frames: StoredFrames, utterances: Utterances, config: ProbesConfi
     taught, *controls = train_probes(frames, lessons, train, validation, alphabet, config.ctc, config.seed)
     missed = _missed(frames, [taught, *controls], utterances, tests)
     items = [utterances.items[place] for place in tests]
+    apart = Explained([f"{place:09}" for place in tests], *missed[0])
     own, *twins = (Explained.of_rows(items, *each, floored=True) for each in missed)
     found = estimate({"decodability": own.statistic(NO_CHARACTERS)}, own.count, CONFIDENCE)["decodability"]
     learnt = found.value is not None and taught.reason is None
@@ -151,7 +152,7 @@ def ctc_result(frames: StoredFrames, utterances: Utterances, config: ProbesConfi
         "low": found.low if learnt else None,
         "high": found.high if learnt else None,
         "by_item": own.as_json() if learnt else None,
-        "by_utterance": utterances.told_apart(tests, Explained(tests, *missed[0])) if learnt else None,
+        "by_utterance": utterances.told_apart(tests, apart) if learnt else None,
         "shuffled": fellows[0],
         "prior": fellows[1],
         "feasible_share": sum(possible) / len(possible),
