@@ -64,7 +64,8 @@ def frame(lens: Iterable[Path], probes: Iterable[Path], recorded: Iterable[str],
         about = {"model": place.model, "layer": place.layer, "measure": measure}
         rows += [about | row for row in _compared(measure, told, known, confidence)]
     table = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    return by_model(table, "layer", pl.col("measure").replace_strict(ranks(MEASURES), return_dtype=pl.Int64))
+    places = pl.col("measure").replace_strict(ranks(MEASURES), return_dtype=pl.Int64)
+    return by_model(table, "layer", places, ~pl.col("recorded"), "voice", "other_voice")
 
 
 def _lens(files: Iterable[Path]) -> Iterator[tuple[Layer, str, pl.DataFrame]]:
@@ -167,8 +168,9 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
         rows=rows,
         remarks=[
             "Two voices on the texts that both speak. Lens: the share of tokens shown that were spoken, minus the same "
-            "against other texts, which are the same others for both voices. Probes are taught by utterances of all "
-            "voices together, of other texts, and judged on each voice alone.",
+            "against other texts, which are the same others for both voices; texts of which it shows no word at all "
+            "in one of the two are left out. Probes are taught by utterances of all voices together, of other texts, "
+            "and judged on each voice alone.",
             "What is said is one for both voices, and so is what BoC and CTC could tell. Energy and pitch are each "
             "voice's own, taken from its mean: a voice that hardly varies leaves little to explain, so that R² of "
             "two voices differ for that alone.",
