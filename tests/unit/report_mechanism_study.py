@@ -161,6 +161,7 @@ def write_lens(root: Path, model: str, layer: int, world: World) -> Path:
     table = pl.DataFrame(
         {
             "utterance": np.arange(UTTERANCES),
+            "said": np.arange(UTTERANCES),
             "tokens": [["a"] * count for count in kept],
             "text": [PLANTED] * UTTERANCES,
             "precision": precision,

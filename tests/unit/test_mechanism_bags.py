@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tiny_llm import BREAK, CORPUS, byte_level_tokenizer, sentencepiece_tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from cascade_equivalence.mechanism.bags import Overlap, Pieces, Reference, chance, overlap, overlaps, pairings
+from cascade_equivalence.mechanism.bags import Overlap, Pieces, Reference, chance, overlap, overlaps
+from cascade_equivalence.mechanism.said import pairings, text_numbers
 
 TOKENIZERS: dict[str, PreTrainedTokenizerBase] = {
     "bytes": byte_level_tokenizer(),
@@ -140,7 +141,7 @@ def test_chance_is_the_mean_over_the_pairings(
     both: list[tuple[Counter[str], Counter[str]]], multiset: bool, seed: int
 ) -> None:
     shown, references = [bag for bag, _ in both], [reference_of(spoken) for _, spoken in both]
-    found = chance(shown, references, 7, multiset, seed)
+    found = chance(shown, references, np.arange(len(both)), 7, multiset, seed)
     for place, (bag, own) in enumerate(zip(shown, references, strict=True)):
         met = [references[partner[place]] for partner in pairings(len(both), 7, seed)]
         scores = [overlap(bag, other, multiset) for other in met if other != own]
@@ -152,12 +153,28 @@ def test_chance_is_the_mean_over_the_pairings(
 def test_words_of_its_own_score_above_chance_and_common_words_at_it() -> None:
     own = [Counter({f"word{n}": 3}) for n in range(20)]
     spoken = [reference_of(Counter({f"word{n}": 1, "the": 2})) for n in range(20)]
-    assert {score.precision for score in chance(own, spoken, 5, False, 0)} == {0.0}
+    assert {score.precision for score in chance(own, spoken, np.arange(20), 5, False, 0)} == {0.0}
     assert {score.precision for score in overlaps(own, spoken, False)} == {1.0}
     common = [Counter({"the": 4})] * 20
-    assert chance(common, spoken, 5, False, 0) == [Overlap(1.0, pytest.approx(2 / 3))] * 20
+    assert chance(common, spoken, np.arange(20), 5, False, 0) == [Overlap(1.0, pytest.approx(2 / 3))] * 20
     assert overlaps(common, spoken, False) == [Overlap(1.0, pytest.approx(2 / 3))] * 20
 
 
-def test_one_utterance_has_no_chance_level() -> None:
-    assert chance([Counter("ab")], [reference_of(Counter("ab"))], 3, False, 0) == [Overlap(None, None)]
+def test_one_text_has_no_chance_level() -> None:
+    for readings in (1, 3):
+        said = np.zeros(readings, dtype=int)
+        found = chance([Counter("ab")] * readings, [reference_of(Counter("ab"))] * readings, said, 3, False, 0)
+        assert found == [Overlap(None, None)] * readings
+
+
+@given(st.lists(st.tuples(bags, bags), min_size=1, max_size=6), st.integers(2, 4), st.booleans(), st.integers(0, 3))
+def test_readings_of_a_text_change_no_chance(
+    both: list[tuple[Counter[str], Counter[str]]], voices: int, turns: bool, seed: int
+) -> None:
+    """Whether a voice speaks all texts before the next one does, or all voices each text in turn."""
+    rows = [place for place in range(len(both)) for _ in range(voices)] if turns else [*range(len(both))] * voices
+    texts = [str(place) for place in rows]
+    shown, spoken = zip(*(both[place] for place in rows), strict=True)
+    once = chance([bag for bag, _ in both], [reference_of(bag) for _, bag in both], np.arange(len(both)), 4, True, seed)
+    found = chance(shown, [reference_of(bag) for bag in spoken], text_numbers(texts), 4, True, seed)
+    assert found == [once[place] for place in rows]

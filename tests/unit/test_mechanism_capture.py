@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tiny_llm import Parrot, byte_level_tokenizer, save_llama
 from tiny_whisper import save_whisper
@@ -22,6 +22,7 @@ from cascade_equivalence.mechanism.capture import (
     capture_whisper,
     shuffle_weights,
 )
+from cascade_equivalence.mechanism.readings import draw_readings
 from cascade_equivalence.mechanism.states import States, StatesWriter, pooled, read_index
 from cascade_equivalence.mechanism.utterances import TaskClips, draw_utterances
 from cascade_equivalence.models.question import Question
@@ -241,9 +242,27 @@ def test_the_order_of_tests_in_a_voice_depends_on_its_own_items_alone(counts: li
             assert mine["split"].to_list() == ["train"]
 
 
+@given(count=st.integers(4, 60), texts=st.integers(2, 60), seed=st.integers(0, 5))
+def test_every_voice_speaks_each_item_and_no_text_both_trains_and_tests(count: int, texts: int, seed: int) -> None:
+    """Some texts are those of several items, and stay together with all their readings."""
+    clips = {key: (f"text {int(key[1][1:]) % texts}", *rest) for key, (_, *rest) in spoken(60).clips.items()}
+    alone = draw_utterances([TaskClips("t", ["a"], clips)], count, 0.25, seed)
+    assume(alone["text"].n_unique() > 1)
+    drawn = draw_readings([TaskClips("t", ["a", "b"], clips)], count, 0.25, seed)
+    for voice in ("a", "b"):
+        assert drawn.filter(voice=voice)["id"].to_list() == alone["id"].to_list()
+    splits = drawn.group_by("text").agg(pl.col("split").unique())
+    assert (splits["split"].list.len() == 1).all()
+    tests = splits["split"].list.first().to_list().count("test")
+    assert abs(tests - 0.25 * splits.height) <= 0.75 and 0 < tests < splits.height
+
+
 def test_too_few_utterances_are_refused() -> None:
     with pytest.raises(StudyError, match="per_task"):
         draw_utterances([spoken(1)], 5, 0.2, 0)
+    with pytest.raises(StudyError, match="per_task"):
+        draw_readings([spoken(1)], 5, 0.2, 0)
     broken = TaskClips("t", ["a", "b"], {("a", "i1"): ("x", 1.0, "h"), ("a", "i2"): ("x", 1.0, "h")})
-    with pytest.raises(StudyError, match="voice b does not speak"):
-        draw_utterances([broken], 2, 0.5, 0)
+    for draw in (draw_utterances, draw_readings):
+        with pytest.raises(StudyError, match="voice b does not speak"):
+            draw([broken], 2, 0.5, 0)

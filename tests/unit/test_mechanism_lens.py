@@ -211,7 +211,8 @@ def planted(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.mark.parametrize("multiset", [False, True])
 def test_words_that_were_planted_are_found(planted: Planted, multiset: bool) -> None:
     table = planted.read("shown", multiset=multiset)
-    assert table["utterance"].to_list() == list(range(len(TEXTS)))
+    assert table["utterance"].to_list() == table["said"].to_list() == list(range(len(TEXTS)))
+    assert set(table["voice"]) == {"v"}
     assert table["text"].to_list() == TEXTS
     assert set(table["precision"]) == set(table["recall"]) == {1.0}
     assert table["kept"].to_list() == table["tokens"].list.len().to_list()

@@ -24,11 +24,11 @@ WIDTH = 32
 CONFIG = ProbesConfig(shuffles=3, ctc=CtcConfig(learning_rate=0.1, batch_size=8))
 QUICK = ProbesConfig(shuffles=2, ctc=CtcConfig(epochs=2))
 RIDGE = {
-    *("r2", "r2_of_test", "r2_uniform", "penalty", "shuffled", "selectivity", "voice_value", "by_item"),
+    *("r2", "r2_of_test", "r2_uniform", "penalty", "shuffled", "selectivity", "voice_value", "by_item", "by_utterance"),
     *("train", "test", "left_out", "voices_left_out", "low", "high", "reason"),
 }
 CTC = {
-    *("by_item", "decodability", "cer", "low", "high", "shuffled", "prior", "feasible_share", "epochs"),
+    *("by_item", "by_utterance", "decodability", "cer", "low", "high", "shuffled", "prior", "feasible_share", "epochs"),
     *("label_entropy", "blank_share", "alphabet", "upsample", "reason"),
 }
 
@@ -108,7 +108,18 @@ class Planted:
                 missed, there = (sum(own["by_item"][part]) for part in ("missed", "there"))
                 assert value == pytest.approx(1 - missed / there)
                 assert own["by_item"]["items"] == sorted(set(own["by_item"]["items"]))
+                self.check_utterances(own, missed, there)
         return result
+
+    def check_utterances(self, own: dict[str, Any], missed: float, there: float) -> None:
+        """What is told of single utterances is of those that test, and adds up."""
+        each = own["by_utterance"]
+        assert sum(each["missed"]) == pytest.approx(missed) and sum(each["there"]) == pytest.approx(there)
+        tested = self.table.filter(split="test")
+        numbers = {text: number for number, text in enumerate(dict.fromkeys(self.table["text"]))}
+        known = set(zip(tested["text"].replace_strict(numbers), tested["voice"], strict=True))
+        assert set(zip(each["said"], each["voice"], strict=True)) <= known
+        assert len({len(values) for values in each.values()}) == 1 and len(each["said"]) <= tested.height
 
 
 @pytest.fixture(scope="module")

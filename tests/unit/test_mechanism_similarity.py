@@ -21,10 +21,11 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.mechanism import LensConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.identity import OF, write_table
-from cascade_equivalence.mechanism.bags import Pieces, exchanges, pairings, text_numbers
+from cascade_equivalence.mechanism.bags import Pieces
 from cascade_equivalence.mechanism.lens import open_unembedding
 from cascade_equivalence.mechanism.lens_node import _Ranks
 from cascade_equivalence.mechanism.read_words import nearest_tokens
+from cascade_equivalence.mechanism.said import exchanges, pairings, text_numbers
 from cascade_equivalence.mechanism.similarity import (
     VIEWS,
     Taken,

@@ -120,6 +120,23 @@ def test_the_lens_is_compared_utterance_by_utterance(files: MechanismFiles, tabl
         assert row["precision_low"] <= row["precision"] <= row["precision_high"] and row["tuned_precision"] is None
 
 
+@pytest.mark.parametrize("voices", [2, 5])
+def test_a_second_voice_of_the_same_readings_moves_nothing_and_narrows_nothing(
+    files: MechanismFiles, tmp_path: Path, voices: int
+) -> None:
+    table = pl.read_parquet(files.lens[1])
+    more = pl.concat([table] * voices).with_columns(utterance=pl.int_range(pl.len(), dtype=pl.Int64))
+    write_table(more, tmp_path / "more.parquet", names_in(files.lens[1]))
+    once, again = (
+        lens_table([path], STATISTICS).row(0, named=True) for path in (files.lens[1], tmp_path / "more.parquet")
+    )
+    assert again["utterances"] == voices * once["utterances"]
+    for name in ("precision", "recall", "chance_precision", "chance_recall", "above_chance"):
+        assert again[name] == pytest.approx(once[name])
+        for end in ("_low", "_high"):
+            assert again[name + end] == pytest.approx(once[name + end], abs=1e-9), name
+
+
 def test_a_tuned_lens_has_columns_of_its_own(files: MechanismFiles, tmp_path: Path) -> None:
     path = tmp_path / "talker-llm/layer0.parquet"
     path.parent.mkdir()

@@ -34,6 +34,11 @@ class StatesConfig(Closed):
     voices: list[Name] = Field(
         default=[], description="Voices that take turns, one an item; empty for all voices of the study."
     )
+    every_voice: bool = Field(
+        default=False,
+        description="Hear each item in every voice instead, so that voices are compared on the same texts: of recorded "
+        "and synthetic speech the table `recorded_inside`.",
+    )
     positions: Literal["audio", "all"] = Field(
         default="audio",
         description="Keep the states where the sound stands in the prompt, or all of the prompt's own. Of all, the "

@@ -10,8 +10,8 @@ control token, empty, or without a letter, a mark or a digit (punctuation, symbo
   more often).
 - Recall: the share of the reference's tokens (behind a space) that are shown; 0 where no token is left, null where
   nothing was spoken. As a multiset, at most as often as it is shown.
-- Chance: the same shown tokens against the references of other utterances, every utterance paired with another one in
-  each of several seeded shuffles; the mean. A pair that happens to have the same reference is left out.
+- Chance: the same shown tokens against the references of other texts, every text paired with another one, with all its
+  readings, in each of several seeded shuffles; the mean. A pair that happens to have the same reference is left out.
 
 Frames are not words: a lens at an audio position predicts what comes next, and several frames may show one token.
 """
@@ -26,6 +26,7 @@ from statistics import fmean
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from cascade_equivalence.mechanism.said import exchanges
 from cascade_equivalence.models.rendering import control_tokens
 
 _MARKUP = re.compile(r"<\S+>")
@@ -127,22 +128,28 @@ def _count(times: int, others: int, multiset: bool) -> int:
 
 
 def chance(
-    shown: Sequence[Counter[str]], references: Sequence[Reference], shuffles: int, multiset: bool, seed: int
+    shown: Sequence[Counter[str]],
+    references: Sequence[Reference],
+    said: np.ndarray,
+    shuffles: int,
+    multiset: bool,
+    seed: int,
 ) -> list[Overlap]:
-    """What each utterance's tokens score against other utterances' references, on average.
+    """What each utterance's tokens score against the references of other texts, on average.
 
     Args:
         shown: Tokens shown for each utterance.
         references: What was spoken in each.
-        shuffles: Pairings. They depend on the number of utterances and the seed alone, so that layers share them.
+        said: Number of the text of each, from :func:`~.said.text_numbers`; all readings of a text meet the same others.
+        shuffles: Pairings. They depend on the number of texts and the seed alone, so that layers share them.
         multiset: See the module's definition.
         seed: Seed of the pairings.
 
     Returns:
-        One a row; null where a value is in no pairing defined, as with a single utterance.
+        One a row; null where a value is in no pairing defined, as with a single text.
     """
     met: list[list[Overlap]] = [[] for _ in shown]
-    for others in pairings(len(shown), shuffles, seed):
+    for others in exchanges(said, shuffles, seed):
         for place, other in enumerate(others.tolist()):
             if references[place] != references[other]:
                 met[place].append(overlap(shown[place], references[other], multiset))
@@ -152,44 +159,3 @@ def chance(
 def _mean(values: Iterable[float | None]) -> float | None:
     defined = [value for value in values if value is not None]
     return fmean(defined) if defined else None
-
-
-def pairings(count: int, shuffles: int, seed: int) -> list[np.ndarray]:
-    """Seeded permutations (count,) that leave nothing in its place, as long as there are two things.
-
-    Each is one random cycle through everything, so that every other utterance is as likely a partner.
-    """
-    generator = np.random.default_rng(seed)
-    found = []
-    for _ in range(shuffles):
-        cycle = generator.permutation(count)
-        partner = np.empty_like(cycle)
-        partner[cycle] = np.roll(cycle, 1)
-        found.append(partner)
-    return found
-
-
-def text_numbers(texts: Sequence[str]) -> np.ndarray:
-    """Number (utterances,) of what each utterance says, by the place where it is said first."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.intp)
-
-
-def exchanges(numbers: np.ndarray, shuffles: int, seed: int) -> list[np.ndarray]:
-    """Pairings of utterances (utterances,) by what they say: readings of one text get those of one other, in turn.
-
-    Where each says something else, they are :func:`pairings` of the utterances.
-
-    Args:
-        numbers: What each says, from :func:`text_numbers`.
-        shuffles: How many.
-        seed: Their seed.
-    """
-    readings = [np.flatnonzero(numbers == number) for number in range(int(numbers.max(initial=-1)) + 1)]
-    found = []
-    for partner in pairings(len(readings), shuffles, seed):
-        others = np.empty(len(numbers), dtype=np.intp)
-        for own, other in zip(readings, partner.tolist(), strict=True):
-            others[own] = np.resize(readings[other], len(own))
-        found.append(others)
-    return found

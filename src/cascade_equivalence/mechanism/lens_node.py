@@ -12,8 +12,9 @@ import torch
 from cascade_equivalence.config.mechanism import LensConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import Names, write_table
-from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps, pairings, text_numbers
+from cascade_equivalence.mechanism.bags import Overlap, Pieces, chance, overlaps
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
+from cascade_equivalence.mechanism.said import exchanges, text_numbers
 from cascade_equivalence.mechanism.states import States, frame_owner, read_index
 from cascade_equivalence.mechanism.tuned_lens import TunedLens, fit_tuned_lens
 from cascade_equivalence.mechanism.utterances import TEST, TRAIN
@@ -28,6 +29,8 @@ UNRANKED = 2**62
 TABLE = pl.Schema(
     {
         "utterance": pl.Int64(),
+        "said": pl.Int64(),
+        "voice": pl.String(),
         "tokens": pl.List(pl.String),
         "text": pl.String(),
         "precision": pl.Float64(),
@@ -40,11 +43,7 @@ TABLE = pl.Schema(
         "chance_top_recall": pl.Float64(),
     }
 )
-RANKS = pl.Schema(
-    {"said": pl.Int64}
-    | dict.fromkeys(("ranks", "chance_ranks", "tuned_ranks", "chance_tuned_ranks"), pl.List(pl.Int64))
-)
-"""``said``: number of the text, which is one for all its readings."""
+RANKS = pl.Schema(dict.fromkeys(("ranks", "chance_ranks", "tuned_ranks", "chance_tuned_ranks"), pl.List(pl.Int64)))
 ALL = pl.Schema({"all_precision": pl.Float64, "all_recall": pl.Float64})
 TUNED = pl.Schema({"tuned_text": pl.String, "tuned_precision": pl.Float64, "tuned_recall": pl.Float64})
 
@@ -71,14 +70,15 @@ def lens_layer(
         utterances_path: What was spoken.
         text_folder: The text LLM inside.
         config: Definition, chance level and tuned lens.
-        target: The Parquet file, one row an utterance: utterance, tokens (those that count, see ``bags``), text (of all
-            tokens, see ``Pieces.text``), precision, recall, chance_precision, chance_recall, kept (number of tokens),
+        target: The Parquet file, one row an utterance: utterance, said (number of the text, which is one for
+            all its readings), voice, tokens (those that count, see ``bags``), text (of all tokens, see
+            ``Pieces.text``), precision, recall, chance_precision, chance_recall, kept (number of tokens),
             and top_recall and chance_top_recall, where the ``top`` likeliest tokens of each frame count as shown;
             where the states are those of the whole prompt also all_precision and all_recall, over all its positions;
             with the tuned lens also tuned_text, tuned_precision and tuned_recall. The tuned lens has seen the items of
             the training split, by which it is trained and stopped: there these columns are null.
             Where ranks are asked for also ranks and chance_ranks, with the tuned lens tuned_ranks and
-            chance_tuned_ranks: of each token of what was spoken, and of what other utterances say, the best rank
+            chance_tuned_ranks: of each token of what was spoken, and of what other texts say, the best rank
             among all tokens that it has at any frame, 1 for the likeliest.
         of: Which it is: ``model`` and ``layer``.
         label: What the progress lines say.
@@ -107,9 +107,12 @@ def lens_layer(
     shown = [[tokens[0] for tokens in frames] for frames in likeliest]
     bags = [Counter(pieces.kept(tokens)) for tokens in shown]
     wide = [Counter(pieces.kept(token for tokens in frames for token in tokens)) for frames in likeliest]
-    by_chance = chance(bags, references, config.shuffles, config.multiset, config.seed)
+    said = text_numbers(spoken["text"].to_list())
+    by_chance = chance(bags, references, said, config.shuffles, config.multiset, config.seed)
     columns = {
         "utterance": index["utterance"],
+        "said": said,
+        "voice": index["voice"],
         "tokens": [pieces.kept(tokens) for tokens in shown],
         "text": [pieces.text(tokens) for tokens in shown],
         **_named("", overlaps(bags, references, config.multiset)),
@@ -118,11 +121,11 @@ def lens_layer(
         "top": [config.top] * len(bags),
         "top_recall": [each.recall for each in overlaps(wide, references, multiset=False)],
         "chance_top_recall": [
-            each.recall for each in chance(wide, references, config.shuffles, multiset=False, seed=config.seed)
+            each.recall for each in chance(wide, references, said, config.shuffles, multiset=False, seed=config.seed)
         ],
     }
     if ranks is not None:
-        columns |= ranks.columns("") | {"said": text_numbers(spoken["text"].to_list())}
+        columns |= ranks.columns("")
     if not heard.all():
         everywhere = _shown(states, index, np.ones_like(heard), unembedding, f"{label}, all positions")
         bags = [Counter(pieces.kept(tokens)) for tokens in everywhere]
@@ -230,16 +233,16 @@ class _Ranks:
         self.asked = torch.tensor(sorted({token for tokens in self._spoken for token in tokens}), dtype=torch.long)
         self._places = {token: place for place, token in enumerate(self.asked.tolist())}
         self._best = torch.full((len(texts), len(self.asked)), UNRANKED)
-        self._texts, self._pairings = texts, pairings(len(texts), config.shuffles, config.seed)
+        self._texts, self._exchanges = texts, exchanges(text_numbers(texts), config.shuffles, config.seed)
 
     def add(self, owner: torch.Tensor, ranks: torch.Tensor) -> None:
         """Take in ranks (frames, asked) of frames with their utterances (frames,)."""
         self._best.scatter_reduce_(0, owner[:, None].expand_as(ranks), ranks, "amin")
 
     def columns(self, prefix: str) -> dict[str, list[list[int]]]:
-        """Ranks of each utterance's own tokens, and of those of the utterances that it is paired with."""
+        """Ranks of each utterance's own tokens, and of those of the texts that it is paired with."""
         others: list[list[int]] = [[] for _ in self._texts]
-        for partner in self._pairings:
+        for partner in self._exchanges:
             for place, other in enumerate(partner.tolist()):
                 if self._texts[place] != self._texts[other]:
                     others[place] += self._of(place, other)

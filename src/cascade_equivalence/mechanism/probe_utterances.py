@@ -6,11 +6,14 @@ the sound of an utterance is there shows within voices.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade_equivalence.mechanism.characters import Alphabet
+from cascade_equivalence.mechanism.said import text_numbers
+from cascade_equivalence.stats.explained import Explained
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12
@@ -71,3 +74,21 @@ class Utterances:
             own = np.flatnonzero(voices == voice)
             order[own] = order[generator.permutation(own)]
         return order
+
+    def told_apart(self, places: Sequence[int] | NDArray[np.intp], found: Explained) -> dict[str, list[Any]]:
+        """What a probe misses of each of some utterances, so that voices are compared on the same texts.
+
+        Args:
+            places: The utterances.
+            found: What is explained of each, in their order.
+
+        Returns:
+            ``said`` (number of the text), ``voice``, ``missed`` and ``there``, as lists for JSON.
+        """
+        numbers, own = text_numbers(self.texts).tolist(), np.asarray(places, dtype=np.intp).tolist()
+        return {
+            "said": [numbers[place] for place in own],
+            "voice": [self.voices[place] for place in own],
+            "missed": found.missed.tolist(),
+            "there": found.there.tolist(),
+        }

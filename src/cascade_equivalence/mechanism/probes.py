@@ -21,7 +21,7 @@ from cascade_equivalence.files import write_text
 from cascade_equivalence.identity import OF, Names
 from cascade_equivalence.mechanism.characters import Alphabet, character_errors, feasible
 from cascade_equivalence.mechanism.ctc import CtcProbe, Lesson, StoredFrames, Taught, train_probes
-from cascade_equivalence.mechanism.probe_utterances import Utterances
+from cascade_equivalence.mechanism.probe_utterances import Floats, Utterances
 from cascade_equivalence.mechanism.ridge_probes import CONFIDENCE, ENOUGH, Target, ridge_results
 from cascade_equivalence.mechanism.states import States, pooled, read_index
 from cascade_equivalence.stats.explained import Explained
@@ -111,11 +111,11 @@ def ctc_result(frames: StoredFrames, utterances: Utterances, config: ProbesConfi
     Returns:
         The result and the probe. ``decodability``, max(0, 1 - CER) over the test utterances, with its interval ``low``
         and ``high`` (jackknife over items), and ``by_item``, the characters ``missed`` of those that are ``there`` in
-        each of the test ``items``; the ``cer`` itself; ``shuffled`` and ``prior``, the decodability of probes
-        that learnt other utterances' texts, or saw a constant in place of the states; ``feasible_share``, the share of
-        all utterances with enough outputs for their text; ``epochs`` run; ``label_entropy`` in nats and
-        ``blank_share`` of the best labels over the training frames; ``alphabet``, ``upsample``, and the ``reason`` why
-        a value is null.
+        each of the test ``items``, and ``by_utterance``, the same of each utterance; the ``cer`` itself;
+        ``shuffled`` and ``prior``, the decodability of probes that learnt other utterances' texts, or saw a constant
+        in place of the states; ``feasible_share``, the share of all utterances with enough outputs for their text;
+        ``epochs`` run; ``label_entropy`` in nats and ``blank_share`` of the best labels over the training frames;
+        ``alphabet``, ``upsample``, and the ``reason`` why a value is null.
     """
     alphabet, upsample = utterances.alphabet, config.ctc.upsample
     labels = [alphabet.labels(text) for text in utterances.texts]
@@ -131,7 +131,10 @@ def ctc_result(frames: StoredFrames, utterances: Utterances, config: ProbesConfi
         shuffled[place] = labels[other]
     lessons = [Lesson(labels), Lesson(shuffled), Lesson(labels, hears=False)]
     taught, *controls = train_probes(frames, lessons, train, validation, alphabet, config.ctc, config.seed)
-    own, *twins = _missed(frames, [taught, *controls], utterances, tests)
+    missed = _missed(frames, [taught, *controls], utterances, tests)
+    items = [utterances.items[place] for place in tests]
+    apart = Explained([f"{place:09}" for place in tests], *missed[0])
+    own, *twins = (Explained.of_rows(items, *each, floored=True) for each in missed)
     found = estimate({"decodability": own.statistic(NO_CHARACTERS)}, own.count, CONFIDENCE)["decodability"]
     learnt = found.value is not None and taught.reason is None
     everything = np.ones((1, own.count))
@@ -149,6 +152,7 @@ def ctc_result(frames: StoredFrames, utterances: Utterances, config: ProbesConfi
         "low": found.low if learnt else None,
         "high": found.high if learnt else None,
         "by_item": own.as_json() if learnt else None,
+        "by_utterance": utterances.told_apart(tests, apart) if learnt else None,
         "shuffled": fellows[0],
         "prior": fellows[1],
         "feasible_share": sum(possible) / len(possible),
@@ -163,17 +167,16 @@ def ctc_result(frames: StoredFrames, utterances: Utterances, config: ProbesConfi
 
 def _missed(
     frames: StoredFrames, taught: Sequence[Taught], utterances: Utterances, tests: Sequence[int]
-) -> list[Explained]:
-    """Character errors of each probe on the test utterances, of their characters."""
+) -> list[tuple[Floats, Floats]]:
+    """Character errors of each probe on the test utterances, of their characters: (tests,) each."""
     heard: list[list[str]] = [[] for _ in taught]
     for piece, joined in frames.pieces(tests):
         for states in joined.split([frames.counts[place] for place in piece]):
             for texts, each in zip(heard, taught, strict=True):
                 texts.append(each.probe.decode(states))
     said = [utterances.alphabet.clean(utterances.texts[place]) for place in tests]
-    items = [utterances.items[place] for place in tests]
     found = []
     for texts in heard:
         characters, errors = np.array([character_errors(*pair) for pair in zip(said, texts, strict=True)], float).T
-        found.append(Explained.of_rows(items, errors, characters, floored=True))
+        found.append((errors, characters))
     return found

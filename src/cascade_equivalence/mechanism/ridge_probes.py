@@ -27,7 +27,10 @@ from cascade_equivalence.stats.statistic import estimate
 CONFIDENCE = 0.95
 ENOUGH = 2
 """Items that cross-validation, and utterances that a variance, need at least."""
-UNKNOWN = ("r2", "r2_of_test", "r2_uniform", "penalty", "selectivity", "low", "high", "voice_value", "by_item")
+UNKNOWN = (
+    *("r2", "r2_of_test", "r2_uniform", "penalty", "selectivity", "low", "high", "voice_value", "by_item"),
+    "by_utterance",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,8 @@ def ridge_results(
     Returns:
         By target: ``r2`` on the test part against the training mean, of a target within voices against that of the
         voice, with its interval ``low`` and ``high`` (jackknife over items), and ``by_item``, what is ``missed`` of
-        what is ``there``, squared, for each of the test ``items``; ``voice_value``, the R2 of the value as it is that
+        what is ``there``, squared, for each of the test ``items``; ``by_utterance``, the same of each utterance, see
+        :meth:`~.probe_utterances.Utterances.told_apart`; ``voice_value``, the R2 of the value as it is that
         knowing the voice alone reaches; of a probe of the value as it is, against the test mean, as scikit-learn and
         the paper have it, ``r2_of_test``, weighted by the columns' variance, and ``r2_uniform``, the mean over columns
         that vary; the ``penalty``; ``shuffled``, the same R2 of probes trained on targets shuffled among the training
@@ -84,6 +88,7 @@ def _same_utterances(
 ) -> dict[str, dict[str, Any]]:
     """Ridge probes of targets that the same utterances have."""
     rows, tests = np.flatnonzero(kept & utterances.train), np.flatnonzero(kept & ~utterances.train)
+    singles = [f"{place:09}" for place in range(len(tests))]
     learnt, judged = ([utterances.items[row] for row in part.tolist()] for part in (rows, tests))
     counts = {"train": len(rows), "test": len(tests), "left_out": int((~kept).sum())}
     about = {name: counts | {"voices_left_out": _left_out(target, utterances)} for name, target in targets.items()}
@@ -131,6 +136,7 @@ def _same_utterances(
             "low": found.low,
             "high": found.high,
             "by_item": judge[0].as_json(),
+            "by_utterance": utterances.told_apart(tests, explained(truth[tests], own, centre, singles)),
             "reason": found.reason,
         }
     return results

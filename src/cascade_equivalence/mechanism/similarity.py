@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascade_equivalence.mechanism.bags import exchanges, pairings, text_numbers
+from cascade_equivalence.mechanism.said import exchanges, pairings, text_numbers
 from cascade_equivalence.stats.clusters import Clusters, Floats
 from cascade_equivalence.stats.jackknife import smooth
 from cascade_equivalence.stats.mean import ratio

@@ -14,10 +14,11 @@ import torch
 from cascade_equivalence import stages
 from cascade_equivalence.files import write_text
 from cascade_equivalence.identity import OF
-from cascade_equivalence.mechanism.bags import Pieces, exchanges, text_numbers
+from cascade_equivalence.mechanism.bags import Pieces
 from cascade_equivalence.mechanism.lens_node import audio_frames
 from cascade_equivalence.mechanism.mean_files import write_means
 from cascade_equivalence.mechanism.read_words import EMBEDDED, Read, nearest_tokens, read_words, said_tokens
+from cascade_equivalence.mechanism.said import exchanges, text_numbers
 from cascade_equivalence.mechanism.similarity import Taken, compare_layer, shares
 from cascade_equivalence.mechanism.states import States, read_index
 from cascade_equivalence.models.answering import open_model

@@ -8,6 +8,7 @@ import polars as pl
 from cascade_equivalence.config.mechanism import MechanismConfig
 from cascade_equivalence.files import replacing
 from cascade_equivalence.mechanism.acoustics import acoustic_targets
+from cascade_equivalence.mechanism.readings import draw_readings
 from cascade_equivalence.mechanism.utterances import TaskClips, draw_utterances
 from cascade_equivalence.progress import progress
 from cascade_equivalence.speech.clips import Clip, decode
@@ -20,7 +21,7 @@ def write_utterances(
 
     Args:
         spoken: Clips of each task, all voices.
-        voices: Voices that take turns in each task.
+        voices: Voices that take turns in each task, or all speak each of its items.
         config: Sample, split and pitch range.
         path: The Parquet file: task, id, voice, text, split, seconds, sha256, energy_db, log_f0 (null where nothing is
             voiced) and voiced_share.
@@ -33,8 +34,9 @@ def write_utterances(
         TaskClips(task, voices[task], {(clip.voice, clip.id): (clip.text, clip.seconds, clip.sha256) for clip in clips})
         for task, clips in spoken.items()
     ]
-    probes = config.probes
-    table = draw_utterances(sources, config.states.per_task, probes.test_share, config.states.seed)
+    probes, states = config.probes, config.states
+    draw = draw_readings if states.every_voice else draw_utterances
+    table = draw(sources, states.per_task, probes.test_share, states.seed)
     found = []
     with progress("pitch and energy", table.height) as advance:
         for task, item, voice in table.select("task", "id", "voice").iter_rows():

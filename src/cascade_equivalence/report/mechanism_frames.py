@@ -24,8 +24,9 @@ from cascade_equivalence.stats.mean import numbers
 from cascade_equivalence.stats.statistic import Estimate, Statistic, estimate
 
 NOTHING_SHOWN = "the lens shows no token in any utterance"
-SOLE = "there is no other transcript to pair with"
-LENS_COLUMNS = ["utterance", "kept", "precision", "recall", "chance_precision", "chance_recall"]
+SOLE = "there is no other text to pair with"
+LENS_COLUMNS = ["precision", "recall", "chance_precision", "chance_recall"]
+LENS_ROWS = ["utterance", "said", "kept", *LENS_COLUMNS]
 OPTIONAL = ("top_recall", "chance_top_recall", "tuned_precision", "tuned_recall", "all_precision", "all_recall")
 LENS_DIFFERENCES = {
     "above_chance": ("precision", "chance_precision"),
@@ -70,7 +71,7 @@ def reasons(found: Mapping[str, Estimate]) -> str | None:
 
 
 def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
-    """What the logit lens shows at each layer; intervals count utterances, each of which is another item.
+    """What the logit lens shows at each layer; intervals count texts, however often one is spoken.
 
     Args:
         files: Of a model and layer each, in any order of the layers.
@@ -94,10 +95,8 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
             )
         values = shown.with_columns(first_precision=start["precision"])
         tested = values["tuned_text"].count() if "tuned_precision" in values.columns else 0
-        clusters = Clusters.of([f"{number:09}" for number in shown["utterance"]])
-        there = {
-            name: _share(clusters, values, name) for name in (*LENS_COLUMNS[2:], *OPTIONAL) if name in values.columns
-        }
+        clusters = Clusters.of([f"{number:09}" for number in shown["said"]])
+        there = {name: _share(clusters, values, name) for name in (*LENS_COLUMNS, *OPTIONAL) if name in values.columns}
         there |= {
             name: _difference(clusters, values, *terms)
             for name, terms in LENS_DIFFERENCES.items()
@@ -125,7 +124,7 @@ def lens_table(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFr
 
 def _utterances(path: Path) -> pl.DataFrame:
     table = pl.read_parquet(path)
-    if missing := [name for name in LENS_COLUMNS if name not in table.columns]:
+    if missing := [name for name in LENS_ROWS if name not in table.columns]:
         raise StudyError(f"{path} lacks the columns {', '.join(missing)}: run the lens again")
     return table.sort("utterance")
 

@@ -69,7 +69,7 @@ LENS: Schema = {
     "reason": pl.String,
 }
 """Model x layer. ``kept``: mean tokens an utterance; ``above_chance``: precision minus that of pairings with other
-transcripts, utterance by utterance; ``top_recall``: recall where the ``top`` likeliest tokens of each state count, and
+texts, utterance by utterance; ``top_recall``: recall where the ``top`` likeliest tokens of each state count, and
 by chance; ``gain``: precision minus that of the first layer, utterance by utterance.
 ``tuned``: of the test utterances alone, none of whose items the tuned lens has seen (``tuned_utterances``);
 ``tuned_gain``: its precision minus that of the lens, utterance by utterance; ``all``: over all positions of the prompt,

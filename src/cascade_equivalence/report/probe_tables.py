@@ -141,7 +141,8 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
                 if wide
                 else []
             ),
-            "By chance: the same tokens against the transcripts of other utterances, which frequent words match, too.",
+            "By chance: the same tokens against the transcripts of other texts, which frequent words match, too; all "
+            "readings of a text meet the same others.",
             *(
                 [
                     "Tuned lens: precision after an affine map of the states that was trained for each layer on other "
@@ -151,7 +152,7 @@ def lens(table: pl.DataFrame, confidence: float) -> Display:
                 else []
             ),
             *_over_all(table),
-            "; ".join(counts) + "; intervals count whole utterances.",
+            "; ".join(counts) + "; intervals count whole texts, however often one is spoken.",
             *(
                 [
                     "Precision leaves out utterances in which no token is left (control tokens, punctuation): at most "

@@ -60,7 +60,11 @@ def manifests(study: Study, opened: str) -> list[str]:
 def utterance_count(study: Study) -> int:
     """Utterances that models are watched on, at most."""
     states = study.mechanism.states
-    return sum(min(states.per_task, study.items_of(task)) for task in states.tasks)
+    return sum(
+        min(states.per_task, study.items_of(task))
+        * (len(states.voices or study.voices_of(task)) if states.every_voice else 1)
+        for task in states.tasks
+    )
 
 
 def states_megabytes(study: Study, model: str) -> float:

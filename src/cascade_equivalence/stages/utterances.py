@@ -12,7 +12,7 @@ TRACKING = 2.0
 
 
 def voices(study: Study, task: str) -> list[str]:
-    """Voices that take turns in a task."""
+    """Voices that take turns in a task, or all speak each item."""
     return list(study.mechanism.states.voices) or study.voices_of(task)
 
 
@@ -40,6 +40,7 @@ def params(study: Study) -> dict[str, Any]:
         "seed": states.seed,
         "test_share": probes.test_share,
         "pitch": [probes.pitch_low, probes.pitch_high],
+        **({"every_voice": True} if states.every_voice else {}),
         "code": code_fingerprint("draw_utterances"),
     }
 
