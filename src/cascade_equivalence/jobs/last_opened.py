@@ -38,7 +38,8 @@ class LastOpened:
 
     def __call__(self, files: "ModelFiles", device: str, dtype: "torch.dtype") -> "Opened":
         """A text LLM and, of a speech LLM, the whole around it: as it is held, or else opened now."""
-        key = (Path.cwd(), files, device, dtype)
+        # Its identity has the plugin's code, where one opens it.
+        key = (Path.cwd(), files, files.speech and files.speech.identity(), device, dtype)
         if self._held is not None and self._held[0] == key and self._as_opened():
             print(SAID)
             return self._held[1]

@@ -73,15 +73,18 @@ class Worker:
         if received is None:
             return True
         request, streams = received
-        status = None
+        status, goes_on = None, False
         if (request["threads"], request["prefix"]) == (self._threads, sys.prefix):
             with suppress(OSError):
                 connection.sendall(BEGUN)
-            with self._watching(connection), as_before():
-                status = run_as(request, streams)
+            # If something cannot be put back, the node is as done as it was, and the next begins in a fresh process.
+            with suppress(Exception):
+                with self._watching(connection), as_before():
+                    status = run_as(request, streams)
+                goes_on = status == 0
         else:
             close(streams)
-        if status == 0:
+        if goes_on:
             _tidy()
         else:
             # Before anybody hears of it: the next node, and those that wait in line, start a process of their own.
@@ -90,7 +93,7 @@ class Worker:
         if status is not None:
             with suppress(OSError):
                 connection.sendall(b"%d" % status)
-        return status == 0
+        return goes_on
 
     @contextmanager
     def _watching(self, connection: socket.socket) -> Iterator[None]:
@@ -101,7 +104,10 @@ class Worker:
                 events.register(watched, selectors.EVENT_READ)
 
             def watch() -> None:
-                if over not in {key.fd for key, _ in events.select()}:
+                ready = {key.fd for key, _ in events.select()}
+                if over not in ready:
+                    if self._owner in ready:
+                        shutil.rmtree(self._folder, ignore_errors=True)
                     end_in_order()
 
             watcher = threading.Thread(target=watch, daemon=True)
@@ -133,6 +139,8 @@ def main(folder: Path, owner: int, threads: int, imports: Sequence[str]) -> None
         importlib.import_module(name)
     if KEPT in imports:
         keep_last()
+    # A folder that may be removed while nobody is at work there.
+    os.chdir("/")
     worker.serve()
     # Whatever hangs at the end: nothing is left behind.
     late = threading.Timer(SECONDS_TO_END, os._exit, (1,))
