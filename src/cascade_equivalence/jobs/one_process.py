@@ -8,9 +8,9 @@ node's own process passes it its script, folder, environment and standard stream
 exit status. A node that fails takes that process with it: the next begins in a fresh one. Whatever stands in the way,
 the node runs by itself as it would have.
 
-Snakemake's benchmark files then hold a node's time, its wait included, but not its memory. Kept because loading would be
-a seventh of the answers' GPU time at the paper's size (``docs/results/what-it-takes.md``). Without the resource nothing
-of it runs.
+Snakemake's benchmark files then hold a node's time, its wait included, but not its memory. Kept because loading would
+be a seventh of the answers' GPU time at the paper's size (``docs/results/what-it-takes.md``). Without the resource
+nothing of it runs.
 """
 
 import json
