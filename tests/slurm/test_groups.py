@@ -17,6 +17,8 @@ from cluster import Cluster
 from killing import STORES, assert_computed_once
 from on_cluster import PROFILE, Site
 
+from cascade_equivalence.jobs.last_opened import SAID
+
 SYSTEMS, TASKS = ("first", "second"), ("ag_news", "sst2")
 ANSWERS = [(system, task) for system in SYSTEMS for task in TASKS]
 MEASURED = "seconds"
@@ -84,6 +86,12 @@ def test_nodes_of_a_job_ran_one_after_the_other(site: Site) -> None:
     for system in SYSTEMS:
         times = sorted(_times(site, system, task) for task in TASKS)
         assert all(before[1] <= after[0] for before, after in pairwise(times)), times
+
+
+def test_answers_of_a_job_open_their_model_once(site: Site) -> None:
+    for system in SYSTEMS:
+        logs = [(site.root / f"results/tiny/logs/answer/{system}/{task}/clean.log").read_text() for task in TASKS]
+        assert sorted(SAID in log for log in logs) == [False, *[True] * (len(TASKS) - 1)]
 
 
 def _times(site: Site, system: str, task: str) -> tuple[float, float]:

@@ -199,6 +199,10 @@ def test_nodes_that_share_a_job_read_the_disk_once(tmp_path: Path) -> None:
     assert again == FIGURE.loading.again_seconds + 16 / FIGURE.loading.again_gigabytes_per_second
     words = next(work for work in told(make(tmp_path)).work if (work.stage, work.who) == ("answer", "cascade"))
     assert (words.nodes, words.jobs) == (3, 1)
+    # After the first the model stays open, but not in vLLM.
+    assert words.loading == pytest.approx(loads + 2 * FIGURE.loading.open_seconds)
+    vllm = make(tmp_path, answer={"engine": "vllm"})
+    words = next(work for work in told(vllm).work if (work.stage, work.who) == ("answer", "cascade"))
     assert words.loading == pytest.approx(loads + 2 * again)
 
 

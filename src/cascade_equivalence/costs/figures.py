@@ -48,6 +48,7 @@ class Loading(NumberGroup):
     gigabytes_per_second: PositiveFloat = Field(description="Weights from the disk to the GPU.")
     again_seconds: NonNegativeFloat = Field(description="The start, where the job has read the libraries before.")
     again_gigabytes_per_second: PositiveFloat = Field(description="Weights, where the job has read them before.")
+    open_seconds: NonNegativeFloat = Field(description="A node's start, where its job has the model open.")
 
 
 class Pace(NumberGroup):

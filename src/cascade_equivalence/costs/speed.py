@@ -156,7 +156,10 @@ def loading_seconds(billions: float, figures: Figures) -> float:
 
 
 def loading_again_seconds(billions: float, figures: Figures) -> float:
-    """The same for a node whose job has read the same before: it comes from the machine's memory."""
+    """The same for a node of vLLM's whose job has read the same before: it comes from the machine's memory.
+
+    Of any other such node the model is open already, and it takes ``figures.loading.open_seconds``.
+    """
     gigabytes = billions * figures.bytes.weight
     return figures.loading.again_seconds + gigabytes / figures.loading.again_gigabytes_per_second
 

@@ -32,8 +32,8 @@ class Work:
         stage: What is done, by the name of its rule.
         who: System, model or source of transcripts.
         nodes: Nodes that need a GPU; each opens its models.
-        jobs: Jobs of a cluster that they share, as ``profiles/slurm`` groups them: after a job's first node, models and
-            libraries are read from the machine's memory.
+        jobs: Jobs of a cluster that they share, as ``profiles/slurm`` groups them: after a job's first node the model
+            is open, or, in vLLM, read from the machine's memory.
         rows: Clips, transcripts or answers.
         loading: Seconds of a GPU before they begin.
         working: Seconds of a GPU after that.
@@ -321,7 +321,9 @@ class Workload:
     def _work(self, stage: str, who: str, nodes: int, rows: int, models: Sequence[str], working: float) -> Work:
         size = sum(self.billions(model) for model in dict.fromkeys(models))
         jobs = ceil(nodes / TOGETHER.get(stage, 1))
-        first, again = speed.loading_seconds(size, self.figures), speed.loading_again_seconds(size, self.figures)
+        first, again = speed.loading_seconds(size, self.figures), self.figures.loading.open_seconds
+        if stage == "answer" and self.study.engine_of(who) == "vllm":
+            again = speed.loading_again_seconds(size, self.figures)
         return Work(stage, who, nodes, jobs, rows, jobs * first + (nodes - jobs) * again, working)
 
 

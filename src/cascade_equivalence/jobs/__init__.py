@@ -1,1 +1,1 @@
-"""How a node's process runs: log and record, claims and locks, forks of a warm process, clean-up in SLURM."""
+"""How a node's process runs: log and record, claims and locks, processes that serve nodes, clean-up in SLURM."""

@@ -1,4 +1,4 @@
-"""The first lines of every node's script, which imports little because most nodes of small models go on in a fork."""
+"""The first lines of every node's script, which imports little because many nodes go on in another process."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.jobs import forks
+from cascade_equivalence.jobs import forks, one_process
 from cascade_equivalence.jobs.processes import end_with_snakemake
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def node(job: Any) -> Iterator["Study"]:
-    """Run the body of a node's script, in a fork of the run's server where there is one; see :func:`.work.at_work`.
+    """Run the body of a node's script; see :func:`.work.at_work`.
+
+    In the process that the job's nodes share, or in a fork of the run's server, where that is asked for.
 
     Args:
         job: The ``snakemake`` object of the script.
@@ -23,14 +25,24 @@ def node(job: Any) -> Iterator["Study"]:
     Yields:
         The study that the node belongs to.
     """
-    end_with_snakemake()
+    if not one_process.inside:
+        end_with_snakemake()
     try:
-        if forks.wanted(job.threads) and (status := forks.run()) is not None:
+        if (status := _elsewhere(job)) is not None:
             os._exit(status)
     except KeyboardInterrupt:
-        # Who typed Ctrl-C need not read where this process waited; the fork ends with it.
+        # Who typed Ctrl-C need not read where this process waited; what it waited for ends with it.
         os._exit(128 + signal.SIGINT)
     from cascade_equivalence.jobs.work import at_work
 
     with at_work(job) as study:
         yield study
+
+
+def _elsewhere(job: Any) -> int | None:
+    """Exit status of the node if it ran in another process."""
+    if one_process.inside:
+        return None
+    if one_process.wanted(job):
+        return one_process.run(job)
+    return forks.run() if forks.wanted(job.threads) else None

@@ -9,25 +9,25 @@ with the Snakemake that it works for, and a fork with the node's process. Snakem
 of a node but not its memory. What it is worth, and the side of the nodes, is in :mod:`.forks`.
 """
 
-import atexit
 import importlib
 import json
 import os
-import runpy
 import selectors
 import shutil
 import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cascade_equivalence.jobs import forks
 from cascade_equivalence.jobs.processes import end_with
+from cascade_equivalence.jobs.reach import BEGUN, SOCKET
+from cascade_equivalence.jobs.standing_in import close, leave, receive, run_as
 
 KEPT = "cascade_equivalence.models.kept"
 """Module of the models that are kept."""
@@ -43,7 +43,6 @@ IMPORTS = (
 )
 # Snakemake's part of a script; in an environment of the rules' own it is found by the script alone.
 BESIDE = ("snakemake.iocontainers", "snakemake.logging")
-STREAMS = 3
 NOTES = "opened"
 """File beside the socket in which forks say what models they have opened, a line each."""
 
@@ -60,7 +59,7 @@ class _Forks:
     def add(self, connection: socket.socket, pid: int) -> None:
         """Watch a fork and the node that waits for it."""
         with suppress(OSError):
-            connection.sendall(forks.FORKED)
+            connection.sendall(BEGUN)
         self.pids[connection] = pid
         ended = os.pidfd_open(pid)
         self.events.register(ended, selectors.EVENT_READ, lambda: self._ended(connection, pid, ended))
@@ -115,7 +114,7 @@ def serve(folder: Path, owner: int, imports: Sequence[str]) -> Callable[[], None
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             events.register(os.pidfd_open(owner), selectors.EVENT_READ, lambda: over.append(True))
-            listener.bind(str(folder / "socket"))
+            listener.bind(str(folder / SOCKET))
             listener.listen(64)
             for name in imports:
                 importlib.import_module(name)
@@ -177,71 +176,36 @@ def _fork(connection: socket.socket) -> int | Callable[[], None] | None:
     Returns:
         The fork's process number; in the fork what it has to run; None if a fork is not safe, or there is no request.
     """
-    streams: list[int] = []
+    received = receive(connection)
+    if received is None:
+        return None
+    request, streams = received
     try:
-        head, streams, _, _ = socket.recv_fds(connection, 4, STREAMS)
-        message = b""
-        while part := connection.recv(int.from_bytes(head, "big") - len(message)):
-            message += part
-        request = json.loads(message)
-        pid = os.fork() if len(list(Path("/proc/self/task").iterdir())) == 1 and len(streams) == STREAMS else None
-    except (OSError, ValueError):
+        pid = os.fork() if len(list(Path("/proc/self/task").iterdir())) == 1 else None
+    except OSError:
         pid = None
     if pid == 0:
         connection.close()
         return lambda: _become(request, streams)
-    for stream in streams:
-        os.close(stream)
+    close(streams)
     return pid
 
 
-def _become(request: dict, streams: Sequence[int]) -> None:
-    """Turn a fork into the node: its streams, folder, environment, arguments; then run its script."""
+def _become(request: dict[str, Any], streams: Sequence[int]) -> None:
+    """Turn a fork into the node, and run its script."""
     forks.in_fork = True
     os.setpgid(0, 0)
     end_with(request["node"])
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
-    os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    sys.argv[:] = request["argv"]
-    sys.path[:] = request["path"]
     status = 1
     try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
-        status = 0
-    except SystemExit as end:
-        status = _exit_status(end)
-    except BaseException:
-        traceback.print_exc()
+        status = run_as(request, streams)
     finally:
         if status == 0:
             _note()
-        _leave(status)
-
-
-def _exit_status(end: SystemExit) -> int:
-    if end.code is None or isinstance(end.code, int):
-        return end.code or 0
-    print(end.code, file=sys.stderr)
-    return 1
-
-
-def _leave(status: int) -> None:
-    """End a fork without taking the interpreter apart.
-
-    That would write to every object it shares with the server, and copying their pages takes longer than most nodes.
-    """
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
-    atexit._run_exitfuncs()
-    with suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(status & 0xFF)
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
+        leave(status)
 
 
 if __name__ == "__main__":

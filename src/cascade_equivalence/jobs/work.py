@@ -11,6 +11,7 @@ from typing import Any
 from cascade_equivalence import progress
 from cascade_equivalence.config.load import load_study
 from cascade_equivalence.errors import StudyError, of_system
+from cascade_equivalence.jobs import one_process
 from cascade_equivalence.jobs.claims import claimed
 from cascade_equivalence.jobs.screen import NOTES, beside_log
 from cascade_equivalence.jobs.turns import turn_of
@@ -33,7 +34,7 @@ def at_work(job: Any) -> Iterator[Study]:
     Yields:
         The study that the node belongs to.
     """
-    writer = RecordWriter()
+    writer = RecordWriter(one_process.spent)
     terminal = beside_log()
     log = Path(job.log[0])
     try:

@@ -46,9 +46,14 @@ FINGERPRINTS = ("code", "check")
 
 
 class RecordWriter:
-    """A node's record in the making: it begins when the node does."""
+    """A node's record in the making: it begins when the node does.
 
-    def __init__(self) -> None:
+    Args:
+        spent: Processor seconds that this process had spent on other nodes.
+    """
+
+    def __init__(self, spent: float = 0.0) -> None:
+        self._spent = spent
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
         self._commit = Commit()
@@ -123,7 +128,7 @@ class RecordWriter:
             ended=_iso(ended),
             seconds=round(seconds, 3),
             # A fork's own time begins at nought: Snakemake's benchmark files see its waiting parent alone.
-            cpu_seconds=round(sum(os.times()[:4]), 3),
+            cpu_seconds=round(sum(os.times()[:4]) - self._spent, 3),
         )
 
 
