@@ -94,7 +94,8 @@ class Workload:
     def utterances(self) -> dict[str, int]:
         """Utterances that models are watched on, by task."""
         states = self.study.mechanism.states
-        return {task: min(states.per_task, self.spoken[task].items) for task in states.tasks}
+        readings = {task: stages.opened_models.readings(self.study, task) for task in states.tasks}
+        return {task: min(states.per_task, self.spoken[task].items) * each for task, each in readings.items()}
 
     # -- stages -------------------------------------------------------------------------------------------------------
 

@@ -57,14 +57,16 @@ def manifests(study: Study, opened: str) -> list[str]:
     return [resolve.manifest(study, model) for model in weights(study, opened)]
 
 
+def readings(study: Study, task: str) -> int:
+    """Voices in which models are watched on each item of a task."""
+    states = study.mechanism.states
+    return len(states.voices or study.voices_of(task)) if states.every_voice else 1
+
+
 def utterance_count(study: Study) -> int:
     """Utterances that models are watched on, at most."""
     states = study.mechanism.states
-    return sum(
-        min(states.per_task, study.items_of(task))
-        * (len(states.voices or study.voices_of(task)) if states.every_voice else 1)
-        for task in states.tasks
-    )
+    return sum(min(states.per_task, study.items_of(task)) * readings(study, task) for task in states.tasks)
 
 
 def states_megabytes(study: Study, model: str) -> float:
