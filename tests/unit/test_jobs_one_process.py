@@ -300,3 +300,39 @@ def without_times(value: object) -> object:
     if isinstance(value, dict):
         return {name: without_times(each) for name, each in value.items() if name not in ("seconds", "check")}
     return [without_times(each) for each in value] if isinstance(value, list) else value
+
+
+def test_a_slurm_jobs_own_snakemake_starts_the_process_and_its_steps_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step may use it and starts none; nor does a job whose nodes do not ask, or a Snakemake outside of any job."""
+    begun = []
+    monkeypatch.setattr(one_process, "_served", lambda folder, *_: begun.append(folder) or SimpleNamespace(close=int))
+    monkeypatch.setattr(one_process, "private_folder", lambda name: tmp_path / name)
+    asked = SimpleNamespace(overwrite_resources={"answer": {"one_process": 1}, "agree": {"in_turn": 1}})
+
+    def begins(rules: str, *, main: bool = False, **variables: str) -> bool:
+        for name in (one_process.JOB, one_process.STEP):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["snakemake", "--allowed-rules", *rules.split(), "--cores", "answer"])
+        begun.clear()
+        one_process.begin_above_steps(SimpleNamespace(is_main_process=main, resource_settings=asked))
+        return bool(begun)
+
+    assert begins("agree answer", SLURM_JOB_ID="7") and begun == [tmp_path / "slurm7-in-turn"]
+    assert not begins("agree", SLURM_JOB_ID="7")
+    assert not begins("answer", SLURM_JOB_ID="7", SLURM_STEP_ID="0")
+    assert not begins("answer", SLURM_JOB_ID="7", main=True)
+    assert not begins("answer")
+
+
+def test_a_step_without_the_jobs_process_runs_its_node_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(one_process.JOB, "7")
+    monkeypatch.setenv(one_process.STEP, "0")
+    monkeypatch.setattr(one_process, "private_folder", lambda name: tmp_path)
+    assert one_process.run(SimpleNamespace(threads=1, resources={"one_process": 1}, log=[])) is None
+    assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,9 @@ node's own process passes it its script, folder, environment and standard stream
 exit status. A node that fails takes that process with it: the next begins in a fresh one. Whatever stands in the way,
 the node runs by itself as it would have.
 
+In SLURM each node of a job is a step, and what a step has started ends with it: there the job's own Snakemake, above
+the steps, starts the process (:func:`begin_above_steps`), and after a node that failed nobody starts another.
+
 Snakemake's benchmark files then hold a node's time, its wait included, but not its memory. Kept because loading would
 be a seventh of the answers' GPU time at the paper's size (``docs/results/what-it-takes.md``). Without the resource
 nothing of it runs.
@@ -15,18 +18,22 @@ nothing of it runs.
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.jobs.processes import STARTED_BY
-from cascade_equivalence.jobs.reach import LOST, ask, private_folder, server_in
+from cascade_equivalence.jobs.reach import LOST, ask, connect, private_folder, server_in
 
 ONE_PROCESS = "one_process"
 """Resource of the nodes that share a process."""
 SERVER = "cascade_equivalence.jobs.worker"
+JOB, STEP = "SLURM_JOB_ID", "SLURM_STEP_ID"
+"""In the environment of what runs in a SLURM job, and of what runs in one of its steps."""
 ATTEMPTS = 5
 """A process may end between two nodes, as the former has failed or wants other threads: then another is started."""
 
@@ -56,22 +63,65 @@ def run(job: Any, imports: Sequence[str] | None = None) -> int | None:
         The script's exit status, 1 if that process was killed meanwhile; None if there is none that could do it, and
         this process has to.
     """
-    owner = os.environ[STARTED_BY]
-    words = [owner, str(job.threads), json.dumps(imports)]
-    # They are read when libraries are imported, which is before a node could set them.
-    environment = {"OMP_NUM_THREADS": str(job.threads), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     with suppress(OSError, TimeoutError):
-        if (folder := private_folder(f"{owner}-in-turn")) is None:
-            return None
-        for _ in range(ATTEMPTS):
-            with server_in(folder, SERVER, words, environment) as server:
-                status = ask(server, threads=job.threads, prefix=sys.prefix)
-            if status == LOST:
-                _tell(job)
-                return 1
-            if status is not None:
-                return status
+        status = _in_step(job) if STEP in os.environ else _under(os.environ[STARTED_BY], job, imports)
+        if status == LOST:
+            _tell(job)
+            return 1
+        return status
     return None
+
+
+def _in_step(job: Any) -> int | None:
+    """The script's exit status from the process that the SLURM job has for its steps, if it has one."""
+    if (folder := private_folder(_of_job())) is None:
+        return None
+    with connect(folder) as server:
+        return ask(server, threads=job.threads, prefix=sys.prefix)
+
+
+def _under(owner: str, job: Any, imports: Sequence[str] | None) -> int | None:
+    """The script's exit status from the process of a Snakemake, which is started if there is none."""
+    if (folder := private_folder(f"{owner}-in-turn")) is None:
+        return None
+    for _ in range(ATTEMPTS):
+        with _served(folder, owner, job.threads, imports) as server:
+            status = ask(server, threads=job.threads, prefix=sys.prefix)
+        if status is not None:
+            return status
+    return None
+
+
+def _served(folder: Path, owner: str, threads: int, imports: Sequence[str] | None) -> socket.socket:
+    # They are read when libraries are imported, which is before a node could set them.
+    environment = {"OMP_NUM_THREADS": str(threads), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    return server_in(folder, SERVER, [owner, str(threads), json.dumps(imports)], environment)
+
+
+def _of_job() -> str:
+    return f"slurm{os.environ[JOB]}-in-turn"
+
+
+def begin_above_steps(workflow: Any) -> None:
+    """Start the process that the nodes of a SLURM job share, if this is the job's own Snakemake and they ask for one.
+
+    Args:
+        workflow: Snakemake's workflow.
+    """
+    if workflow.is_main_process or JOB not in os.environ or STEP in os.environ:
+        return
+    resources = workflow.resource_settings.overwrite_resources
+    if not any(ONE_PROCESS in resources.get(rule, ()) for rule in _rules(sys.argv)):
+        return
+    with suppress(OSError, TimeoutError, ValueError):
+        if (folder := private_folder(_of_job())) is not None:
+            _served(folder, str(os.getpid()), int(os.environ.get("SLURM_CPUS_PER_TASK", "1")), None).close()
+
+
+def _rules(words: Sequence[str]) -> list[str]:
+    """The rules that a command line of Snakemake's own allows; it has no plan yet that could be asked."""
+    after = words[words.index("--allowed-rules") + 1 :] if "--allowed-rules" in words else []
+    return list(takewhile(lambda word: not word.startswith("-"), after))
 
 
 def _tell(job: Any) -> None:

@@ -51,7 +51,7 @@ def server_in(folder: Path, module: str, words: Sequence[str], environment: Mapp
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with suppress(OSError):
-            return _connect(folder)
+            return connect(folder)
         started = subprocess.Popen(
             [sys.executable, "-m", module, str(folder), *words],
             env=os.environ | environment,
@@ -63,12 +63,17 @@ def server_in(folder: Path, module: str, words: Sequence[str], environment: Mapp
         deadline = time.monotonic() + PATIENCE
         while started.poll() is None and time.monotonic() < deadline:
             with suppress(OSError):
-                return _connect(folder)
+                return connect(folder)
             time.sleep(0.02)
     raise TimeoutError
 
 
-def _connect(folder: Path) -> socket.socket:
+def connect(folder: Path) -> socket.socket:
+    """Connect to the server of a folder.
+
+    Raises:
+        OSError: There is none.
+    """
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(str(folder / SOCKET))

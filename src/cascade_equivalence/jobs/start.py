@@ -15,6 +15,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.jobs.lock import hold_folder, release_stale
 from cascade_equivalence.jobs.looks import look_once_a_time
 from cascade_equivalence.jobs.metadata import carry_metadata
+from cascade_equivalence.jobs.one_process import begin_above_steps
 from cascade_equivalence.jobs.screen import show_stages
 from cascade_equivalence.models.engines import check_engines
 from cascade_equivalence.provenance.made import bases
@@ -59,6 +60,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> Study:
         settle(study.config)
         look_less_often()
         show_stages(workflow, bases(study.config).values())
+    begin_above_steps(workflow)
     return study
 
 
