@@ -76,7 +76,7 @@ def planted(clusters: int, share: dict[str, float], apart: float, seed: int = 0,
             for arm in ("audio", "text"):
                 source = target + apart + generator.normal()
                 for layer in (0, 5):
-                    for positions in ("behind", "last", "words", "second_half"):
+                    for positions in ("behind", "last"):
                         moved = share[arm] * (source - target) * layer / 5
                         patched = target + moved + noise * generator.normal() * apart
                         place = (f"a{cluster}{way}", f"b{cluster}{way}")
@@ -137,7 +137,10 @@ def test_items_of_one_label_are_told_and_end_nothing(tmp_path: Path) -> None:
 def test_the_table_and_the_figure_show_it(tmp_path: Path) -> None:
     from matplotlib import pyplot as plt
 
-    told = tabled(tmp_path, planted(30, {"audio": 0.5, "text": 0.9}, apart=3.0))
+    behind = planted(30, {"audio": 0.5, "text": 0.9}, apart=3.0)
+    at_words = behind.with_columns(pl.col("positions").replace({"behind": "words", "last": "second_half"}))
+    told = tabled(tmp_path, pl.concat([behind, at_words]))
+    assert dict(told.group_by("positions").len().rows()) == dict.fromkeys(told["positions"].unique(), 2)
     untold = tabled(tmp_path, planted(30, {"audio": 0.5, "text": 0.9}, apart=0.0), task="mustard")
     table = pl.concat([told, untold])
     assert table.schema == pl.Schema(TABLES["patching"].schema)
