@@ -20,6 +20,7 @@ import torch
 from cascade_equivalence.jobs import one_process, worker
 from cascade_equivalence.jobs.last_opened import SAID
 from cascade_equivalence.jobs.processes import STARTED_BY
+from cascade_equivalence.jobs.slurm import JOB
 
 LIBRARY = Path(worker.__file__).parents[2]
 PATIENCE = 300.0
@@ -312,7 +313,7 @@ def test_a_slurm_jobs_own_snakemake_starts_the_process_and_its_steps_do_not(
     asked = SimpleNamespace(overwrite_resources={"answer": {"one_process": 1}, "agree": {"in_turn": 1}})
 
     def begins(rules: str, *, main: bool = False, **variables: str) -> bool:
-        for name in (one_process.JOB, one_process.STEP):
+        for name in (JOB, one_process.STEP):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -331,7 +332,7 @@ def test_a_slurm_jobs_own_snakemake_starts_the_process_and_its_steps_do_not(
 def test_a_step_without_the_jobs_process_runs_its_node_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(one_process.JOB, "7")
+    monkeypatch.setenv(JOB, "7")
     monkeypatch.setenv(one_process.STEP, "0")
     monkeypatch.setattr(one_process, "private_folder", lambda name: tmp_path)
     assert one_process.run(SimpleNamespace(threads=1, resources={"one_process": 1}, log=[])) is None

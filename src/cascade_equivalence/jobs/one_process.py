@@ -28,12 +28,13 @@ from typing import Any
 
 from cascade_equivalence.jobs.processes import STARTED_BY
 from cascade_equivalence.jobs.reach import LOST, ask, connect, private_folder, server_in
+from cascade_equivalence.jobs.slurm import JOB
 
 ONE_PROCESS = "one_process"
 """Resource of the nodes that share a process."""
 SERVER = "cascade_equivalence.jobs.worker"
-JOB, STEP = "SLURM_JOB_ID", "SLURM_STEP_ID"
-"""In the environment of what runs in a SLURM job, and of what runs in one of its steps."""
+STEP = "SLURM_STEP_ID"
+"""In the environment of what runs in a step of a SLURM job."""
 ATTEMPTS = 5
 """A process may end between two nodes, as the former has failed or wants other threads: then another is started."""
 
@@ -53,7 +54,7 @@ def wanted(job: Any) -> bool:
 
 
 def run(job: Any, imports: Sequence[str] | None = None) -> int | None:
-    """Run this process's script in the one that the nodes of its Snakemake share, which is started if there is none.
+    """Run this process's script in the one that nodes share; but for a step of SLURM's it is started if there is none.
 
     Args:
         job: The ``snakemake`` object of the script.

@@ -11,6 +11,7 @@ from cascade_equivalence.mechanism.patched_runs import (
     PatchedPair,
     Restored,
     Runs,
+    by_pair,
     candidates_of,
     place_of,
     rendered,
@@ -118,7 +119,4 @@ class BehindPatcher:
 
                 place = place_of(name, layer)
                 patched[place] = target.log_odds_with(put, self.model.blocks, layer, batch, candidates)
-        return [
-            Restored(source[row], before[row], {place: values[row] for place, values in patched.items()})
-            for row in range(len(batch))
-        ]
+        return by_pair(source, before, patched)

@@ -157,5 +157,13 @@ class Runs:
 
 def candidates_of(pair: PatchedPair, text: "TextLLM", row: list[int]) -> list[list[int]]:
     """Token ids of the source's label and of the target's, behind a prompt's tokens."""
-    sides: Mapping[str, Question] = dict(zip(pair.labels, (pair.source, pair.target), strict=True))
-    return text.continuations(row, [side.candidates[label] for label, side in sides.items()])
+    sides = zip((pair.source, pair.target), pair.labels, strict=True)
+    return text.continuations(row, [side.candidates[label] for side, label in sides])
+
+
+def by_pair(source: Sequence[float], target: Sequence[float], patched: Mapping[str, Sequence[float]]) -> list[Restored]:
+    """What became of each pair of a batch, from log-odds of the whole batch, patched ones by place."""
+    return [
+        Restored(source[row], target[row], {place: values[row] for place, values in patched.items()})
+        for row in range(len(source))
+    ]

@@ -19,6 +19,7 @@ from cascade_equivalence.mechanism.patched_runs import (
     Restored,
     Runs,
     TwoWays,
+    by_pair,
     candidates_of,
     place_of,
     rendered,
@@ -91,9 +92,8 @@ class WordPatcher:
         self.said = [list(chain.from_iterable(words)) for words in self.words]
         first = [min(said, default=len(row) - 1) for row, said in zip(rows, self.said, strict=True)]
         self.read = Runs(model.typed, rows, None, first)
-        others = [
-            [row[place] for place in chain.from_iterable(words)] for row, words in map(self._said, self._others())
-        ]
+        other = (self._said(pair.other) for pair in pairs)
+        others = [[row[place] for place in chain.from_iterable(words)] for row, words in other]
         self.target = Runs(model.typed, list(map(exchanged, rows, self.said, others)), None, first)
         self.heard: Runs | None = None
         if pairs[0].heard:
@@ -103,9 +103,6 @@ class WordPatcher:
             )
             self.heard = Runs(model.text, sounded, vectors, [row.index(AUDIO) for row in sounded])
         self.columns = {name: [self._places(words, name) for words in self.words] for name in positions}
-
-    def _others(self) -> list[TwoWays]:
-        return [pair.other for pair in self.pairs]
 
     def _said(self, item: TwoWays) -> tuple[list[int], list[list[int]]]:
         return said_tokens(self.model.typed, item.heard, item.typed)
@@ -133,10 +130,7 @@ class WordPatcher:
             for layer in self.layers
             for name, columns in self.columns.items()
         }
-        return [
-            Restored(source[row], before[row], {place: values[row] for place, values in patched.items()})
-            for row in range(len(batch))
-        ]
+        return by_pair(source, before, patched)
 
     def _watched(
         self,
