@@ -61,7 +61,9 @@ def clips(study: Study, count: int) -> tuple[list[np.ndarray], list[str], list[s
             Path(store),
             1,
         )
-    return [decode(clip) for clip in spoken], [item.text for _, item in pairs], [task for task, _ in pairs]
+        # Its sound is read where it was spoken to, while that is there.
+        audio = [decode(clip) for clip in spoken]
+    return audio, [item.text for _, item in pairs], [task for task, _ in pairs]
 
 
 def transcription_arms(folder: Path, threads: int) -> list[Arm]:

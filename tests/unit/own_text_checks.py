@@ -23,7 +23,7 @@ from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.mechanism.patched_behind import BEHIND, LAST, BehindPatcher, tokens_behind
 from cascade_equivalence.mechanism.patched_runs import PatchedPair, Restored, TwoWays, in_batches, place_of
-from cascade_equivalence.mechanism.patched_words import WORD_POSITIONS, WordPatcher
+from cascade_equivalence.mechanism.patched_words import REVERSED, WORD_POSITIONS, WordPatcher
 from cascade_equivalence.mechanism.read_words import read_words, said_tokens
 from cascade_equivalence.mechanism.states import States, read_index
 from cascade_equivalence.models.answering import answer_questions
@@ -332,7 +332,7 @@ def check_patching(model: SpeechLLM) -> None:
         return [found for batch in in_batches(patcher, len(pairs), 2) for found in batch.values()]
 
     def at_words(pairs: Sequence[PatchedPair]) -> list[Restored]:
-        patcher = WordPatcher(model, pairs, layers, WORD_POSITIONS)
+        patcher = WordPatcher(model, pairs, layers, [name for name in WORD_POSITIONS if name != REVERSED])
         return [found for batch in in_batches(patcher, len(pairs), 2) for found in batch.values()]
 
     labels = ("Sports", "Business")

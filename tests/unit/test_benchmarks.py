@@ -21,6 +21,22 @@ def _beside_each_other(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             del sys.modules[name]
 
 
+def test_clips_are_read_while_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sound is read when it is asked for: not after the folder that it was spoken to is gone."""
+    module = importlib.import_module("transcribe_and_answer")
+
+    def speak(utterances: list[Any], voice: str, provider: Any, seconds: float, store: Path, jobs: int) -> list[Path]:
+        files = [store / f"{place}.flac" for place in range(len(utterances))]
+        for file in files:
+            file.write_bytes(file.name.encode())
+        return files
+
+    monkeypatch.setattr(module, "synthesize_clips", speak)
+    monkeypatch.setattr(module, "decode", Path.read_bytes)
+    audio, texts, tasks = module.clips(None, 5)
+    assert audio == [f"{place}.flac".encode() for place in range(5)] and len(texts) == len(tasks) == 5
+
+
 def test_goals_hold_our_path_against_the_loop_and_the_best_in_batches() -> None:
     turns = importlib.import_module("turns")
     goals_of = importlib.import_module("transcribe_and_answer").goals_of

@@ -15,7 +15,7 @@ from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism import patching
 from cascade_equivalence.mechanism.patched_behind import common_suffix, tokens_behind
 from cascade_equivalence.mechanism.patched_runs import PatchedPair, Restored, TwoWays, place_of
-from cascade_equivalence.mechanism.patched_words import WORD_POSITIONS, aligned, exchanged
+from cascade_equivalence.mechanism.patched_words import REVERSED, WORD_POSITIONS, aligned, exchanged
 from cascade_equivalence.mechanism.patching import restored
 from cascade_equivalence.models.question import ModelFiles, Question
 from cascade_equivalence.models.recording import Recording
@@ -250,7 +250,8 @@ def test_a_word_of_the_run_itself_changes_nothing(
     model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     same = {"text": [pair(n, n) for n in range(len(TEXTS))]}
-    for one in run(model, monkeypatch, tmp_path / "s", same, positions=WORD_POSITIONS)["text"]:
+    own = [name for name in WORD_POSITIONS if name != REVERSED]
+    for one in run(model, monkeypatch, tmp_path / "s", same, positions=own)["text"]:
         assert one.source == pytest.approx(one.target, abs=1e-4)
         assert all(value == pytest.approx(one.target, abs=1e-4) for value in one.patched.values())
 
@@ -298,6 +299,23 @@ def test_half_of_the_words_are_patched_and_the_others_stay(
     halves = [longer.patched[f"{half}_half/0"] for half in ("first", "second")]
     assert all(abs(half - longer.target) > 1e-4 for half in halves)
     assert sum(halves) - 2 * longer.target == pytest.approx(longer.patched["words/0"] - longer.target, rel=0.1)
+
+
+def test_words_in_reverse_carry_over_what_needs_no_order(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are, blocks tell places apart; planted: one weight for all columns, and nothing is lost in reverse."""
+    places = [place_of(name, 0) for name in ("words", REVERSED)]
+    two = {"text": [pair(1, 0), pair(0, 1)]}
+    for one in run(model, monkeypatch, tmp_path / "as-it-is", two, positions=["words", REVERSED])["text"]:
+        assert abs(one.patched[places[0]] - one.patched[places[1]]) > 1e-4
+    with torch.no_grad():
+        model.blocks[1].self_attn.q_proj.weight.zero_()  # type: ignore[union-attr, operator]
+    moved = 0.0
+    for one in run(model, monkeypatch, tmp_path / "blind", two, positions=["words", REVERSED])["text"]:
+        assert one.patched[places[0]] == pytest.approx(one.patched[places[1]], abs=1e-4)
+        moved = max(moved, abs(one.patched[places[0]] - one.target))
+    assert moved > 1e-3
 
 
 def test_company_and_batches_change_no_word(model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,11 +190,11 @@ class PatchingConfig(Closed):
     voice: Name | None = Field(
         default=None, description="Voice of the items; the first one that speaks the task by default."
     )
-    positions: list[Literal["behind", "last", "words", "first_half", "second_half"]] = Field(
+    positions: list[Literal["behind", "last", "words", "first_half", "second_half", "words_reversed"]] = Field(
         default=["behind", "last", "words"],
         min_length=1,
         description="Where states are exchanged: at the tokens behind the speech that all prompts of the task end in, "
-        "at the last one alone, at the words, or at one half of them.",
+        "at the last one alone, at the words, at one half of them, or, as a control, at the words in reverse order.",
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the pairs.")
 

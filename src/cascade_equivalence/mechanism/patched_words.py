@@ -5,6 +5,7 @@ other item, as many of them as there are places (cut short or begun again), so t
 place (symmetric token replacement: Zhang and Nanda 2024, arXiv:2309.16042). What is put at a token is the state that
 the source has of it where it is read, or the mean of the vectors at which it is heard: those along the path through
 both, from left to right, on which states of this layer are most alike (dynamic time warping, ``similarity``).
+As a control the same states are put at each other's words, in reverse order: what they carry there needs no alignment.
 """
 
 from collections.abc import Sequence
@@ -33,11 +34,13 @@ from cascade_equivalence.models.speech_llm.heard import EarStore, heard_rows
 if TYPE_CHECKING:
     from cascade_equivalence.models.speech_llm.model import SpeechLLM
 
-WORDS, FIRST_HALF, SECOND_HALF = "words", "first_half", "second_half"
-"""All words, the first half of them (rounded up), or the others."""
-WORD_POSITIONS = (WORDS, FIRST_HALF, SECOND_HALF)
+WORDS, FIRST_HALF, SECOND_HALF, REVERSED = "words", "first_half", "second_half", "words_reversed"
+"""All words, the first half of them (rounded up), or the others; all, each with the states of another."""
+WORD_POSITIONS = (WORDS, FIRST_HALF, SECOND_HALF, REVERSED)
 RowStates = dict[int, list[torch.Tensor]]
 """By layer, of each row of a batch."""
+Moves = tuple[list[int], list[int]]
+"""Tokens at which states are put, and the tokens that they are taken of, counted among all that are said."""
 
 
 def exchanged(row: Sequence[int], places: Sequence[int], others: Sequence[int]) -> list[int]:
@@ -102,15 +105,10 @@ class WordPatcher:
                 model, rendered(model.text, questions), list(map(sound_of, questions)), ears
             )
             self.heard = Runs(model.text, sounded, vectors, [row.index(AUDIO) for row in sounded])
-        self.columns = {name: [self._places(words, name) for words in self.words] for name in positions}
+        self.moves = {name: [_moves(words, name) for words in self.words] for name in positions}
 
     def _said(self, item: TwoWays) -> tuple[list[int], list[list[int]]]:
         return said_tokens(self.model.typed, item.heard, item.typed)
-
-    def _places(self, words: Sequence[Sequence[int]], name: str) -> slice:
-        """Which of a row's said tokens are patched."""
-        half = sum(map(len, words[: (len(words) + 1) // 2]))
-        return {WORDS: slice(None), FIRST_HALF: slice(half), SECOND_HALF: slice(half, None)}[name]
 
     def restored(self, batch: Sequence[int]) -> list[Restored]:
         """What became of some of the pairs, by their places."""
@@ -126,9 +124,9 @@ class WordPatcher:
             }
         before = target.log_odds(batch, candidates)
         patched = {
-            place_of(name, layer): self._patched(batch, candidates, layer, states[layer], columns)
+            place_of(name, layer): self._patched(batch, candidates, layer, states[layer], moves)
             for layer in self.layers
-            for name, columns in self.columns.items()
+            for name, moves in self.moves.items()
         }
         return by_pair(source, before, patched)
 
@@ -158,14 +156,24 @@ class WordPatcher:
         candidates: Sequence[list[list[int]]],
         layer: int,
         states: Sequence[torch.Tensor],
-        parts: Sequence[slice],
+        moves: Sequence[Moves],
     ) -> list[float]:
         def put(found: torch.Tensor) -> torch.Tensor:
             new, often = found.clone(), len(found) // len(batch)
             for row, (place, state) in enumerate(zip(batch, states, strict=True)):
-                part = parts[place]
-                columns = [column - len(self.target.rows[place]) for column in self.said[place][part]]
-                new[row * often : (row + 1) * often, columns] = state[part]
+                to, taken = moves[place]
+                columns = [self.said[place][token] - len(self.target.rows[place]) for token in to]
+                new[row * often : (row + 1) * often, columns] = state[taken]
             return new
 
         return self.target.log_odds_with(put, self.model.blocks, layer, batch, candidates)
+
+
+def _moves(words: Sequence[Sequence[int]], name: str) -> Moves:
+    """At which tokens of some words states are put, and whose they are."""
+    half = sum(map(len, words[: (len(words) + 1) // 2]))
+    order = [*range(sum(map(len, words)))]
+    if name == REVERSED:
+        return order, order[::-1]
+    own = order[{WORDS: slice(None), FIRST_HALF: slice(half), SECOND_HALF: slice(half, None)}[name]]
+    return own, own

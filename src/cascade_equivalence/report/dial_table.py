@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SECTION = "dial"
 KAPPA, ACCURACY, OWN_ACCURACY, PROBE, FALL, SURPLUS = "kappa", "accuracy", "own_accuracy", "probe", "erasure", "surplus"
+SAME_WORDS, APART = "attributions", "apart"
 PITCH = "pitch"
 MOVING = {KAPPA: "κ with its own cascade", ACCURACY: "Accuracy"}
 """What has a trend, and what it is called."""
@@ -56,7 +57,9 @@ CURVE: Schema = {
 system with its own-weights cascade; ``accuracy`` of the system and ``own_accuracy`` of that cascade, ``beside``
 them chance; ``probe``: R2 of what it is ``of``, within voices, beside it that of shuffled targets; ``erasure``: change
 of accuracy without a concept, beside it the mean change without as many drawn directions; ``surplus``: bits that the
-sound tells beyond the transcript, of the task alone."""
+sound tells beyond the transcript, of the task alone; ``attributions``: how far heard and read answers rest on the same
+words, beside it words of other texts; ``apart``: nats between two items of different labels as they are heard, beside
+them as they are read."""
 
 
 def curve(results: "Results") -> pl.DataFrame:
@@ -100,6 +103,13 @@ def _of_setting(setting: Setting, results: "Results") -> Iterator[dict[str, Any]
         about = {"measure": PROBE, "of": PITCH, "layer": row["layer"]}
         yield about | _value(row, "value") | {"beside": row["shuffled"], "reason": row["reason"]}
     yield from erased(setting.model, *results.erasure)
+    for row in results["attributions"].filter(model=setting.model).iter_rows(named=True):
+        about = {"measure": SAME_WORDS, "task": row["task"], "beside": row["places"]}
+        yield about | _value(row, "agreement") | {"reason": row["reason"]}
+    # Whatever is exchanged where: the two runs are the same.
+    patched = results["patching"].filter(model=setting.model, positions="behind")
+    for row in patched.unique("task", keep="first", maintain_order=True).iter_rows(named=True):
+        yield {"measure": APART, "task": row["task"], "beside": row["read_apart"]} | _value(row, "heard_apart")
 
 
 def erased(model: str, erasure: pl.DataFrame, controls: pl.DataFrame) -> Iterator[dict[str, Any]]:
@@ -154,7 +164,8 @@ def display_curve(table: pl.DataFrame, confidence: float) -> Display:
             "what they are meant to, agreement with it falls and accuracy rises with the scale where the words do not "
             "suffice.",
             "In round brackets: of accuracies, chance; of a probe, shuffled targets; of an erasure, the mean over as "
-            "many drawn directions. The surplus is one of the task, whatever the scale.",
+            "many drawn directions; of words that count, those of other texts at the same places; of two labels apart, "
+            "as they are read. The surplus is one of the task, whatever the scale.",
         ],
         text_columns=3,
     )
@@ -172,6 +183,10 @@ def _title(measure: str, of: object) -> str:
             return f"{PROBE_TITLES[str(of)]} within voices, R²"
         case "erasure":
             return f"Change without {concept_title(str(of)).lower()}, points"
+        case "attributions":
+            return "The same words count, heard and read (Spearman)"
+        case "apart":
+            return "Two items' labels apart as heard, nats"
     return "Acoustic surplus, bits"
 
 

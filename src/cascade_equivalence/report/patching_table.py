@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from cascade_equivalence.stats.statistic import Statistic
 
 ARMS = {"heard": HEARD, "read": READ}
-PLACES = {
-    "behind": "all behind the speech",
-    "last": "the last token",
+WORD_PLACES = {
     "words": "all words",
     "first_half": "the first half of the words",
     "second_half": "the second half of the words",
+    "words_reversed": "all words, in reverse",
 }
+PLACES = {"behind": "all behind the speech", "last": "the last token", **WORD_PLACES}
 """Behind the speech: the tokens that all prompts of the task end in."""
 SCHEMA: Schema = {
     "model": pl.String,
@@ -38,7 +38,7 @@ SCHEMA: Schema = {
     **estimate_schema("heard"),
     **estimate_schema("read"),
     **estimate_schema("difference"),
-    **{f"{name}_apart": pl.Float64 for name in ARMS},
+    **{column: kind for name in ARMS for column, kind in estimate_schema(f"{name}_apart").items()},
     "reason": pl.String,
 }
 """Model x task x positions x layer. ``heard``, ``read``: share of the log-odds between two items that states of the
@@ -49,12 +49,12 @@ STANDARD_ERRORS = 3.0
 NO_PAIR = "no two items have different labels"
 NOT_APART = "the two runs do not differ in the log-odds of the labels"
 HALF = 0.5
-WORD_PLACES = ("words", "first_half", "second_half")
 AT_WORDS = (
     "At words: the target reads the source's prompt with the other item's words in it, and the state of each word's "
     "token is put where that token was; of what was heard, the mean of the vectors that lie along the path of most "
     "alike states of this layer. There a share near 1 at early layers says that the answer is still at the words, and "
-    "that what was heard there stands for them; at the last layer it is 0 for any model."
+    "that what was heard there stands for them; at the last layer it is 0 for any model. In reverse: each token has the "
+    "state of another, the last one's the first; what goes over then needs no alignment of words."
 )
 
 
@@ -85,7 +85,6 @@ def frame(files: Iterable[Path], statistics: StatisticsConfig) -> pl.DataFrame:
                 estimates = estimate(_shares(clusters, sides), clusters.count, statistics.confidence)
                 row = {"model": model, "task": task, "positions": positions, "layer": layer}
                 row |= {"pairs": sides["read"].height, "groups": clusters.count, "reason": reasons(estimates)}
-                row |= {f"{name}_apart": (own["source"] - own["target"]).mean() for name, own in sides.items()}
                 for name, each in estimates.items():
                     row |= estimate_values(name, each)
                 rows.append(row)
@@ -96,16 +95,17 @@ def _shares(clusters: "Clusters", sides: Mapping[str, pl.DataFrame]) -> "dict[st
     import numpy as np
 
     from cascade_equivalence.stats.jackknife import smooth
-    from cascade_equivalence.stats.mean import is_off_zero, ratio
+    from cascade_equivalence.stats.mean import is_off_zero, mean, ratio
     from cascade_equivalence.stats.statistic import Statistic
 
     nothing = Statistic(lambda weights: np.full(len(weights), np.nan), NOT_APART)
     found = {}
     for name, side in sides.items():
         moved, apart = ((side[column] - side["target"]).to_numpy() for column in ("patched", "source"))
+        found[f"{name}_apart"] = mean(clusters, apart, NO_PAIR)
         told = is_off_zero(clusters, apart, STANDARD_ERRORS)
         found[name] = ratio(clusters, moved, apart, NOT_APART) if told else nothing
-    heard, read = found["heard"], found["read"]
+    heard, read = (found[name] for name in ARMS)
     both = nothing not in (heard, read)
     found["difference"] = (
         smooth(lambda weights: heard.of(weights) - read.of(weights), clusters.count, NOT_APART, rests_on=clusters.count)
@@ -152,7 +152,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "or read. "
             "Shown is the share of the log-odds between the two labels that goes over: 0 where the target's answer "
             "stays, 1 where it becomes the source's. Apart: those log-odds, in nats a pair, without any exchange.",
-            *([AT_WORDS] if table["positions"].is_in(WORD_PLACES).any() else []),
+            *([AT_WORDS] if table["positions"].is_in(list(WORD_PLACES)).any() else []),
             "Where a model makes its answer from sound as it makes it from text, states that were heard carry over as "
             "much as states that were read, at the same layers. At the last layer the last token decides alone, so the "
             "share of the first answer token is 1 there for any model.",

@@ -21,7 +21,7 @@ LOOKS: dict[tuple[str, str], dict[str, Any]] = {
     ("words", "heard"): {"label": "Heard, at all words", "color": COLORS[0], "marker": "s", "linestyle": ":"},
     ("words", "read"): {"label": "Read, at all words", "color": COLORS[1], "marker": "v", "linestyle": ":"},
 }
-"""Halves of the words are in the table alone."""
+"""Halves of the words, and words in reverse, are in the table alone."""
 ASIDE = {"heard": -0.12, "read": 0.12}
 LOWEST, HIGHEST = -0.25, 1.25
 
