@@ -18,11 +18,13 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.paper import PaperConfig
 from cascade_equivalence.config.statistics import PairSpec
 from cascade_equivalence.config.study import CascadeSpec, E2ESpec
+from cascade_equivalence.report.attributions_table import SCHEMA as ATTRIBUTIONS
 from cascade_equivalence.report.build import build_tables
 from cascade_equivalence.report.claims_orders import steady
 from cascade_equivalence.report.claims_paper import CLAIMS
 from cascade_equivalence.report.claims_rows import Facts
 from cascade_equivalence.report.claims_table import asked, claims_table
+from cascade_equivalence.report.dial_table import display_curve
 from cascade_equivalence.report.dial_trends import FALLS, FEW, OPEN, RISES
 from cascade_equivalence.report.figures.dial import DIAL, dial_figure
 from cascade_equivalence.report.figures.figure import figure_name
@@ -33,6 +35,7 @@ from cascade_equivalence.report.naming import Outline
 from cascade_equivalence.report.outcomes import FAILS, HOLDS, UNTOLD
 from cascade_equivalence.report.paper_numbers import read_numbers
 from cascade_equivalence.report.results import Results
+from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.report.tables import Tables, displays
 from cascade_equivalence.resources import PAPER_NUMBERS
 from cascade_equivalence.stages.study import Study
@@ -367,6 +370,11 @@ def test_it_reads_what_was_found_inside_opened_models() -> None:
     ]
     results = Results(outline=PLANTED, statistics=STATISTICS)
     results._made["probes"] = pl.DataFrame(probes, schema=PROBES)
+    words = {"model": "ears-1-llm", "task": "mustard", "agreement": 0.5, "agreement_low": 0.4, "places": 0.1}
+    results._made["attributions"] = pl.DataFrame([words], schema=ATTRIBUTIONS)
+    apart = {"model": "ears-1-llm", "task": "mustard", "heard_apart": 2.0, "heard_apart_low": 1.5, "read_apart": 0.2}
+    patched = [apart | {"positions": positions, "layer": layer} for positions in ("last", "behind") for layer in (0, 9)]
+    results._made["patching"] = pl.DataFrame(patched, schema=TABLES["patching"].schema)
     results.__dict__["erasure"] = pl.DataFrame(erased, schema=ERASURE), pl.DataFrame(controls, schema=ERASURE_CONTROLS)
     table = results["dial"]
     (read,) = table.filter(measure="probe").iter_rows(named=True)
@@ -374,3 +382,8 @@ def test_it_reads_what_was_found_inside_opened_models() -> None:
     (fall,) = table.filter(measure="erasure").iter_rows(named=True)
     assert (fall["of"], fall["task"], fall["value"]) == ("acoustic", "mustard", -0.3)
     assert fall["beside"] == pytest.approx(0.8 - 0.9)
+    for measure, value, low, beside in (("attributions", 0.5, 0.4, 0.1), ("apart", 2.0, 1.5, 0.2)):
+        (row,) = table.filter(measure=measure).iter_rows(named=True)
+        assert (row["scale"], row["task"], row["value"]) == (1.0, "mustard", value)
+        assert (row["value_low"], row["beside"]) == (low, beside)
+    assert any("nats" in row[1] for row in display_curve(table, 0.95).rows)

@@ -107,11 +107,16 @@ def test_a_planted_share_is_found_and_a_planted_nothing_is_not(tmp_path: Path) -
     early = found.filter(layer=0, positions="last").row(0, named=True)
     assert early["heard_low"] < 0 < early["heard_high"]
     assert late["heard_apart"] == pytest.approx(3.0, abs=0.4)
+    assert late["heard_apart_low"] < 3.0 < late["heard_apart_high"]
+    # The two runs are the same, whatever is exchanged.
+    assert found["heard_apart"].n_unique() == found["heard_apart_low"].n_unique() == 1
 
 
 def test_what_does_not_differ_has_no_share(tmp_path: Path) -> None:
     found = tabled(tmp_path, planted(40, {"audio": 0.3, "text": 0.9}, apart=0.0))
     assert found["heard"].null_count() == found.height and NOT_APART in str(found["reason"][0])
+    # What lies apart by nothing has an interval around it, though no share.
+    assert (found["heard_apart_low"] < 0).all() and (found["heard_apart_high"] > 0).all()
     shown = display(found, 0.95)
     assert any(NOT_APART in remark for remark in shown.remarks)
 

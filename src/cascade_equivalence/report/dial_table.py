@@ -36,6 +36,14 @@ SAME_WORDS, APART = "attributions", "apart"
 PITCH = "pitch"
 MOVING = {KAPPA: "κ with its own cascade", ACCURACY: "Accuracy"}
 """What has a trend, and what it is called."""
+TITLES = {
+    KAPPA: MOVING[KAPPA],
+    ACCURACY: "Accuracy %",
+    OWN_ACCURACY: "Accuracy % of the own cascade",
+    SURPLUS: "Acoustic surplus, bits",
+    SAME_WORDS: "The same words count, heard and read (Spearman)",
+    APART: "Two items' labels apart as heard, nats",
+}
 CURVE: Schema = {
     "adapter": pl.String,
     "base": pl.String,
@@ -172,22 +180,11 @@ def display_curve(table: pl.DataFrame, confidence: float) -> Display:
 
 
 def _title(measure: str, of: object) -> str:
-    match measure:
-        case "kappa":
-            return MOVING[KAPPA]
-        case "accuracy":
-            return "Accuracy %"
-        case "own_accuracy":
-            return "Accuracy % of the own cascade"
-        case "probe":
-            return f"{PROBE_TITLES[str(of)]} within voices, R²"
-        case "erasure":
-            return f"Change without {concept_title(str(of)).lower()}, points"
-        case "attributions":
-            return "The same words count, heard and read (Spearman)"
-        case "apart":
-            return "Two items' labels apart as heard, nats"
-    return "Acoustic surplus, bits"
+    if measure == PROBE:
+        return f"{PROBE_TITLES[str(of)]} within voices, R²"
+    if measure == FALL:
+        return f"Change without {concept_title(str(of)).lower()}, points"
+    return TITLES[measure]
 
 
 def _cell(row: Mapping[str, Any]) -> str:
