@@ -29,8 +29,8 @@ from cascade_equivalence.progress import progress
 if TYPE_CHECKING:
     from cascade_equivalence.models.speech_llm.model import SpeechLLM
 
-PATCHING_FORMAT = 1
-"""Raised when the same weights, prompts and settings would give other numbers."""
+PATCHING_FORMAT, WORDS_FORMAT = 1, 2
+"""Raised when the same weights, prompts and settings would give other numbers; the second is that of words."""
 Arms = Mapping[str, Sequence[PatchedPair]]
 RestoredByArm = dict[str, list[Restored]]
 """One a pair, in order, by arm."""
@@ -147,7 +147,7 @@ class Asking:
         with Store(self.store) as records:
             return self._found(
                 records,
-                self.settings | {"positions": list(positions)},
+                self.settings | {"format": WORDS_FORMAT, "positions": list(positions)},
                 sides,
                 lambda model, pairs, ears: WordPatcher(model, pairs, self.layers, positions, ears),
             )

@@ -69,8 +69,8 @@ def said_tokens(text: "TextLLM", heard: Question, typed: Question) -> tuple[list
         lead = start + len(written) - len(written.lstrip())
         if lead >= stop or lead < first or stop > last:
             continue
-        # A token that stands right behind the one before it goes on with its word.
-        if words and lead == ends_at:
+        # A token that stands right behind the one before it goes on with its word, as do those that share a letter.
+        if words and lead <= ends_at:
             words[-1].append(place)
         else:
             words.append([place])

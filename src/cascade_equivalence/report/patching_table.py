@@ -50,11 +50,12 @@ NO_PAIR = "no two items have different labels"
 NOT_APART = "the two runs do not differ in the log-odds of the labels"
 HALF = 0.5
 AT_WORDS = (
-    "At words: the target reads the source's prompt with the other item's words in it, and the state of each word's "
-    "token is put where that token was; of what was heard, the mean of the vectors that lie along the path of most "
-    "alike states of this layer. There a share near 1 at early layers says that the answer is still at the words, and "
-    "that what was heard there stands for them; at the last layer it is 0 for any model. In reverse: each token has "
-    "the state of another, the first one that of the last; what goes over then needs no alignment of words."
+    "At words: the target reads the source's prompt with the other item's words in it, as many tokens of them as the "
+    "source has (cut short, or begun again), and the state of each word's token is put where that token was; of what "
+    "was heard, the mean of the vectors that lie along the path of most alike states of this layer. There a share near "
+    "1 at early layers says that the answer is still at the words, and that what was heard there stands for them; at "
+    "the last layer it is 0 for any model. In reverse: each token has the state of another, the first one that of the "
+    "last (of an odd number the middle one has its own); what goes over then needs no alignment of words."
 )
 
 
