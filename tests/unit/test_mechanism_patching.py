@@ -215,6 +215,18 @@ def test_more_pairs_that_share_a_shorter_end_make_the_others_anew(
     assert max(moved) > 1e-3
 
 
+@pytest.mark.parametrize("positions", [POSITIONS, ("words",), ("behind", "words")])
+@pytest.mark.parametrize("asked", [{}, {"audio": [], "text": []}])
+def test_where_there_is_no_pair_nothing_is_opened_and_nothing_found(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    positions: Sequence[str],
+    asked: Mapping[str, Sequence[PatchedPair]],
+) -> None:
+    monkeypatch.setattr(patching, "open_model", None)
+    assert restored(asked, ModelFiles(Path(), "r", True), BLOCKS, positions, CONFIG, tmp_path / "s", "tiny") == []
+
+
 def test_prompts_without_a_common_end_are_told(model: SpeechLLM) -> None:
     two = arms()["text"][0]
     other = replace(two.other, typed=replace(two.target, answer_prefix="The topic is:"))

@@ -61,11 +61,13 @@ def restored(
         kept: Folder in which what speech LLMs hear is kept; see ``speech_llm.heard``.
 
     Returns:
-        What was found behind the speech, and at words, as far as either was asked for.
+        What was found behind the speech, and at words, as far as either was asked for; nothing where there is no pair.
 
     Raises:
         StudyError: The prompts do not end in the same tokens behind the speech, or words cannot be found in them.
     """
+    if not any(arms.values()):
+        return []
     asking = Asking(arms, files, layers, config, store, label, kept)
     words = [name for name in positions if name in WORD_POSITIONS]
     behind = [name for name in positions if name not in WORD_POSITIONS]
