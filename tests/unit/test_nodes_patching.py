@@ -139,6 +139,14 @@ def test_items_of_one_label_are_told_and_end_nothing(tmp_path: Path) -> None:
     assert not FIGURES["patching"].has(table)
 
 
+def test_a_figure_is_drawn_where_there_is_a_line_in_it(tmp_path: Path) -> None:
+    """Halves of the words, and words in reverse, have none."""
+    behind = planted(30, {"audio": 0.5, "text": 0.9}, apart=3.0)
+    aside = behind.with_columns(pl.col("positions").replace({"behind": "words_reversed", "last": "second_half"}))
+    assert not FIGURES["patching"].has(tabled(tmp_path, aside))
+    assert FIGURES["patching"].has(tabled(tmp_path, pl.concat([aside, behind.filter(positions="last")])))
+
+
 def test_the_table_and_the_figure_show_it(tmp_path: Path) -> None:
     from matplotlib import pyplot as plt
 

@@ -79,5 +79,5 @@ PATCHING = Figure(
     ),
     draw=patching_figure,
     planned=lambda study: bool(study.mechanism_files["patching"]),
-    has=lambda table: table["layer"].count() > 0,
+    has=lambda table: bool(table["positions"].is_in([positions for positions, _ in LOOKS]).any()),
 )
