@@ -20,6 +20,7 @@ import torch
 from cascade_equivalence.jobs import one_process, worker
 from cascade_equivalence.jobs.last_opened import SAID
 from cascade_equivalence.jobs.processes import STARTED_BY
+from cascade_equivalence.jobs.reach import private_folder
 from cascade_equivalence.jobs.slurm import JOB
 
 LIBRARY = Path(worker.__file__).parents[2]
@@ -150,6 +151,16 @@ def test_what_a_node_changes_does_not_reach_the_next(owner, tmp_path):
     assert found[1][1] == found[3][1] and found[0][1] == found[4][1]
 
 
+def test_what_a_node_has_not_yet_written_does_not_reach_the_next(owner, tmp_path):
+    """Of Python's streams, though the script has put others in their place, and of the C library's."""
+    body = "import ctypes, io, sys; print('own'); ctypes.CDLL(None).printf(b'in C\\n'); sys.stdout = io.StringIO()"
+    # An environment may say that nothing is held back.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    found = [output(tmp_path, each, env=environment) for each in (body, WHOSE, body, WHOSE)]
+    assert [{*out.splitlines()} for _, out, _ in found[::2]] == [{"own", "in C"}] * 2
+    assert found[1] == found[3] and found[1][1].strip().isdigit()
+
+
 TORCH = """
 import random, numpy, torch
 print(torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(), torch.backends.cudnn.benchmark)
@@ -171,6 +182,7 @@ def test_torch_is_as_it_was_and_so_are_random_numbers(owner, tmp_path):
     ("body", "code", "told"),
     [
         ("sys.exit(3)", 3, ""),
+        ("sys.exit(-1)", 255, ""),
         ("sys.exit('no room')", 1, "no room"),
         ("raise ValueError('no')", 1, "ValueError: no"),
     ],
@@ -203,6 +215,32 @@ def test_it_ends_with_the_node_that_waits_for_it(owner, tmp_path):
     process.communicate()
     wait_for(lambda: gone(number))
     assert output(tmp_path, WHOSE)[1].strip() not in {"", str(number)}
+
+
+def test_a_node_that_ends_before_its_turn_takes_nothing_with_it(owner, tmp_path):
+    first = start(tmp_path, f"{WHOSE}; import sys, time; sys.stdout.flush(); time.sleep(3)")
+    number = first.stdout.readline()
+    waits = start(tmp_path, WHOSE)
+    time.sleep(1)
+    waits.kill()
+    waits.communicate()
+    assert output(tmp_path, WHOSE) == (0, number, "") and first.wait(PATIENCE) == 0
+    first.communicate()
+
+
+def test_a_folder_that_others_chose_is_not_used(tmp_path, monkeypatch):
+    """A link in a folder for all could lead anywhere in the user's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place = tmp_path / f"cascade-equivalence-{os.getuid()}-one"
+    (tmp_path / "own").mkdir(mode=0o700)
+    place.symlink_to(tmp_path / "own")
+    assert private_folder("one") is None
+    place.unlink()
+    with pytest.raises(FileNotFoundError):
+        private_folder("one", make=False)
+    assert private_folder("one") == private_folder("one", make=False) == place
+    place.chmod(0o755)
+    assert private_folder("one") is None
 
 
 @pytest.mark.parametrize("busy", [True, False])
@@ -334,6 +372,7 @@ def test_a_step_without_the_jobs_process_runs_its_node_by_itself(
 ) -> None:
     monkeypatch.setenv(JOB, "7")
     monkeypatch.setenv(one_process.STEP, "0")
-    monkeypatch.setattr(one_process, "private_folder", lambda name: tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     assert one_process.run(SimpleNamespace(threads=1, resources={"one_process": 1}, log=[])) is None
     assert list(tmp_path.iterdir()) == []

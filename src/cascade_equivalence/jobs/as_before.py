@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from ctypes import CDLL
 from functools import partial
 from typing import Any
 
@@ -50,9 +51,11 @@ def _streams() -> Callable[[], None]:
     objects, terminal = (sys.stdin, sys.stdout, sys.stderr), progress.terminal
 
     def back() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
+        # Whatever a script has put in their place: what is held back would go to the next node.
+        for stream in (sys.stdout, sys.stderr, *objects[1:]):
+            with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
+        CDLL(None).fflush(None)
         sys.stdin, sys.stdout, sys.stderr = objects
         progress.terminal = terminal
         nowhere = os.open(os.devnull, os.O_RDWR)

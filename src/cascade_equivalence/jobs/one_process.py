@@ -75,7 +75,7 @@ def run(job: Any, imports: Sequence[str] | None = None) -> int | None:
 
 def _in_step(job: Any) -> int | None:
     """The script's exit status from the process that the SLURM job has for its steps, if it has one."""
-    if (folder := private_folder(_of_job())) is None:
+    if (folder := private_folder(_of_job(), make=False)) is None:
         return None
     with connect(folder) as server:
         return ask(server, threads=job.threads, prefix=sys.prefix)

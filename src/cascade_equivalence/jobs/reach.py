@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
 
 SOCKET = "socket"
 PATIENCE = 20.0  # seconds until the server listens; it imports afterwards
@@ -24,16 +25,22 @@ LOST = -1
 """Status of a node whose server has ended without saying how the node did."""
 
 
-def private_folder(name: str) -> Path | None:
-    """The folder of a server, for this user's eyes only; None if others could write to it.
+def private_folder(name: str, *, make: bool = True) -> Path | None:
+    """The folder of a server, for this user's eyes only; None if others could write to it, or chose where it lies.
 
     Args:
         name: What tells it from other servers' of this user.
+        make: Whether it is made where there is none.
+
+    Raises:
+        OSError: There is none.
     """
     folder = Path(tempfile.gettempdir(), f"cascade-equivalence-{os.getuid()}-{name}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.stat()
-    return None if status.st_uid != os.getuid() or status.st_mode & 0o077 else folder
+    if make:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    own = S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
+    return folder if own else None
 
 
 def server_in(folder: Path, module: str, words: Sequence[str], environment: Mapping[str, str]) -> socket.socket:

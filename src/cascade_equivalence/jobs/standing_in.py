@@ -78,7 +78,8 @@ def run_as(request: dict[str, Any], streams: Sequence[int]) -> int:
 
 def _exit_status(end: SystemExit) -> int:
     if end.code is None or isinstance(end.code, int):
-        return end.code or 0
+        # As the system would tell it: the last byte.
+        return (end.code or 0) & 0xFF
     print(end.code, file=sys.stderr)
     return 1
 

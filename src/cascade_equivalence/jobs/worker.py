@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import selectors
 import shutil
 import socket
@@ -73,6 +74,9 @@ class Worker:
         if received is None:
             return True
         request, streams = received
+        if _has_left(connection):
+            close(streams)
+            return True
         status, goes_on = None, False
         if (request["threads"], request["prefix"]) == (self._threads, sys.prefix):
             with suppress(OSError):
@@ -119,6 +123,11 @@ class Worker:
                 watcher.join()
                 os.close(over)
                 os.close(end)
+
+
+def _has_left(connection: socket.socket) -> bool:
+    """Whether a node's own process has ended while it waited for its turn: beside its request it sends nothing."""
+    return bool(select.select([connection], [], [], 0)[0])
 
 
 def _tidy() -> None:
