@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -360,6 +361,10 @@ def test_the_command_prints_a_table_or_all_numbers(
     assert found["gpu"]["hours"] == pytest.approx(sum(each["loading"] + each["working"] for each in stages) / 3600)
     assert {each["stage"]: each["nodes"] for each in stages}["answer"] == 222 + 19 * 6
     assert not found["gpu"]["models_of_unknown_size"] and not found["api"]["problems"]
+    # And what the pages say of it.
+    pages = [REPOSITORY / "README.md", REPOSITORY / "RESULTS.md", *(REPOSITORY / "docs").rglob("*.md")]
+    said = [hours for page in pages for hours in re.findall(r"(\d+) GPU hours on an A100", page.read_text("utf-8"))]
+    assert len(said) > 2 and {*said} == {f"{found['gpu']['hours']:.0f}"}
 
 
 def test_an_adapters_base_and_text_llm_are_on_the_disk_once(tmp_path: Path) -> None:
