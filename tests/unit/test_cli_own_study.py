@@ -73,6 +73,16 @@ def test_options_and_free_answers_are_told_apart(made: Made, tmp_path: Path) -> 
         assert study.config.answer.mode == "generate"
 
 
+@pytest.mark.parametrize(("labels", "told"), [(["a"] * 9, "1 different"), (["a", "b"], "2 different ones of 2 items")])
+def test_who_meant_a_choice_is_told_why_there_is_none(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: list[str], told: str
+) -> None:
+    rows = [{"text": f"Say {n}.", "label": label} for n, label in enumerate(labels)]
+    made(tmp_path, "--items", table(tmp_path / "few.csv", rows))
+    said = capsys.readouterr().out
+    assert told in said and "`labels`" in said
+
+
 @pytest.mark.parametrize("layout", ["{id}.wav", "choice/{id}.flac", "anna/{id}.mp3", "ben/choice/{id}.wav"])
 def test_recordings_are_found_where_they_lie(
     made: Made, tmp_path: Path, layout: str, capsys: pytest.CaptureFixture[str]

@@ -78,7 +78,11 @@ def own_study(items: Path, recordings: Path | None) -> OwnStudy:
         notes.append(f"the answers are a closed set: {', '.join(labels)}")
     else:
         entry |= {"prompt": "{speech}\nAnswer in a few words.", "max_new_tokens": FREE_TOKENS}
-        notes.append("answers are free: there are too many different ones for a choice")
+        different = len({item.label for item in read})
+        notes.append(
+            f"answers are free: {different} different ones of {len(read)} items make no choice; name `labels` in the "
+            "file that is written if it is one"
+        )
     voices = _voices(recordings, name, [item.id for item in read], notes) if recordings is not None else {}
     return OwnStudy(name, entry, voices, answer, tuple(notes))
 
