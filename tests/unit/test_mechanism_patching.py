@@ -281,6 +281,17 @@ def test_words_that_are_heard_as_they_are_read_go_over_alike(
     assert moved > 1e-3
 
 
+def test_a_clip_in_which_nothing_is_heard_changes_no_word(
+    model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silence = Recording("silence", 0.1, partial(np.full, 1600, -1, dtype=np.float32))
+    spoken = arms()["audio"][:2]
+    silent = replace(spoken[0], one=replace(spoken[0].one, heard=replace(spoken[0].source, audio=silence)))
+    found = run(model, monkeypatch, tmp_path / "s", {"audio": [silent, spoken[1]]}, positions=WORD_POSITIONS)["audio"]
+    assert all(value == pytest.approx(found[0].target, abs=1e-4) for value in found[0].patched.values())
+    assert abs(found[1].patched["words/0"] - found[1].target) > 1e-3
+
+
 @pytest.mark.parametrize(("silent", "share"), [(0, 1.0), (1, 0.0)])
 def test_an_answer_is_at_the_words_until_attention_has_brought_it_away(
     model: SpeechLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: int, share: float
@@ -367,7 +378,7 @@ def test_vectors_are_aligned_with_the_tokens_that_they_are_of() -> None:
     often = torch.tensor([1, 4, 2, 1, 3, 2, 4])
     heard = read.repeat_interleave(often, 0) + 5
     assert torch.allclose(aligned(heard, read), read + 5, atol=1e-5)
-    assert aligned(heard, read[:0]).shape == (0, 16)
+    assert aligned(heard, read[:0]).shape == aligned(heard[:0], read).shape == (0, 16)
     assert torch.equal(aligned(heard[:1], read), heard[:1].expand(7, -1))
 
 

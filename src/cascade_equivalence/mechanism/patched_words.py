@@ -55,14 +55,14 @@ def exchanged(row: Sequence[int], places: Sequence[int], others: Sequence[int]) 
 
 
 def aligned(heard: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
-    """For each token the mean of the vectors at which it is heard, (tokens, width).
+    """For each token the mean of the vectors at which it is heard, (tokens, width); nothing where nothing is heard.
 
     Args:
-        heard: RowStates at the sound, (vectors, width), at least one.
-        read: RowStates of the tokens, (tokens, width).
+        heard: States at the sound, (vectors, width).
+        read: States of the tokens, (tokens, width).
     """
-    if not len(read):
-        return read
+    if not (len(read) and len(heard)):
+        return read[:0]
     # Of each side its own mean is taken away before cosines: what all of a layer's states share is no word.
     likeness = [torch.nn.functional.normalize(side.double() - side.double().mean(0), dim=1) for side in (read, heard)]
     spans = word_spans((likeness[0] @ likeness[1].mT).cpu().numpy())
@@ -104,7 +104,8 @@ class WordPatcher:
             sounded, vectors, _ = heard_rows(
                 model, rendered(model.text, questions), list(map(sound_of, questions)), ears
             )
-            self.heard = Runs(model.text, sounded, vectors, [row.index(AUDIO) for row in sounded])
+            begins = [row.index(AUDIO) if AUDIO in row else len(row) - 1 for row in sounded]
+            self.heard = Runs(model.text, sounded, vectors, begins)
         self.moves = {name: [_moves(words, name) for words in self.words] for name in positions}
 
     def _said(self, item: TwoWays) -> tuple[list[int], list[list[int]]]:
@@ -161,6 +162,8 @@ class WordPatcher:
         def put(found: torch.Tensor) -> torch.Tensor:
             new, often = found.clone(), len(found) // len(batch)
             for row, (place, state) in enumerate(zip(batch, states, strict=True)):
+                if not len(state):
+                    continue
                 to, taken = moves[place]
                 columns = [self.said[place][token] - len(self.target.rows[place]) for token in to]
                 new[row * often : (row + 1) * often, columns] = state[taken]
