@@ -349,7 +349,8 @@ def test_lines_can_be_told_apart_without_colour_and_seen_on_white(moving: Tables
     assert COLORS and DIAL.has(moving.dial)
 
 
-def test_it_reads_what_was_found_inside_opened_models() -> None:
+@pytest.mark.parametrize("positions", ["behind", "last"])
+def test_it_reads_what_was_found_inside_opened_models(positions: str) -> None:
     """Probes of the trained blocks within voices; the sound erased from audio, beside what drawn directions do."""
     place = {"model": "ears-1-llm", "task": "mustard", "arm": "audio", "positions": "all", "concept": "acoustic"}
     linear = place | {"variant": "linear", "accuracy": 0.6, "accuracy_change": -0.3}
@@ -373,8 +374,12 @@ def test_it_reads_what_was_found_inside_opened_models() -> None:
     words = {"model": "ears-1-llm", "task": "mustard", "agreement": 0.5, "agreement_low": 0.4, "places": 0.1}
     results._made["attributions"] = pl.DataFrame([words], schema=ATTRIBUTIONS)
     apart = {"model": "ears-1-llm", "task": "mustard", "heard_apart": 2.0, "heard_apart_low": 1.5, "read_apart": 0.2}
-    patched = [apart | {"positions": positions, "layer": layer} for positions in ("last", "behind") for layer in (0, 9)]
+    places = ("words", positions)
+    patched = [apart | {"positions": each, "layer": layer} for each in places for layer in (0, 9)]
+    patched[0] |= {"heard_apart": 3.0}
     results._made["patching"] = pl.DataFrame(patched, schema=TABLES["patching"].schema)
+    bits = {"task": "mustard", "transcript": "oracle", "surplus": 0.5}
+    results._made["surplus"] = pl.DataFrame([bits], schema=TABLES["surplus"].schema)
     results.__dict__["erasure"] = pl.DataFrame(erased, schema=ERASURE), pl.DataFrame(controls, schema=ERASURE_CONTROLS)
     table = results["dial"]
     (read,) = table.filter(measure="probe").iter_rows(named=True)
@@ -386,4 +391,6 @@ def test_it_reads_what_was_found_inside_opened_models() -> None:
         (row,) = table.filter(measure=measure).iter_rows(named=True)
         assert (row["scale"], row["task"], row["value"]) == (1.0, "mustard", value)
         assert (row["value_low"], row["beside"]) == (low, beside)
+    (row,) = table.filter(measure="surplus").iter_rows(named=True)
+    assert (row["asr"], row["task"], row["value"], row["scale"]) == ("oracle", "mustard", 0.5, None)
     assert any("nats" in row[1] for row in display_curve(table, 0.95).rows)

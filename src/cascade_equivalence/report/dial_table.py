@@ -65,9 +65,9 @@ CURVE: Schema = {
 system with its own-weights cascade; ``accuracy`` of the system and ``own_accuracy`` of that cascade, ``beside``
 them chance; ``probe``: R2 of what it is ``of``, within voices, beside it that of shuffled targets; ``erasure``: change
 of accuracy without a concept, beside it the mean change without as many drawn directions; ``surplus``: bits that the
-sound tells beyond the transcript, of the task alone; ``attributions``: how far heard and read answers rest on the same
-words, beside it words of other texts; ``apart``: nats between two items of different labels as they are heard, beside
-them as they are read."""
+sound tells beyond the transcript (``asr`` is whose), of the task alone; ``attributions``: how far heard and read
+answers rest on the same words, beside it words of other texts; ``apart``: nats between two items of different labels as
+they are heard, beside them as they are read."""
 
 
 def curve(results: "Results") -> pl.DataFrame:
@@ -80,7 +80,9 @@ def curve(results: "Results") -> pl.DataFrame:
     ]
     surplus = results["surplus"]
     rows += [
-        named(dial) | {"measure": SURPLUS, "task": row["task"], "reason": row["reason"]} | _value(row, "surplus")
+        named(dial)
+        | {"asr": row["transcript"], "measure": SURPLUS, "task": row["task"], "reason": row["reason"]}
+        | _value(row, "surplus")
         for dial in results.outline.dials
         for row in surplus.iter_rows(named=True)
     ]
@@ -114,8 +116,8 @@ def _of_setting(setting: Setting, results: "Results") -> Iterator[dict[str, Any]
     for row in results["attributions"].filter(model=setting.model).iter_rows(named=True):
         about = {"measure": SAME_WORDS, "task": row["task"], "beside": row["places"]}
         yield about | _value(row, "agreement") | {"reason": row["reason"]}
-    # Whatever is exchanged where: the two runs are the same.
-    patched = results["patching"].filter(model=setting.model, positions="behind")
+    # Behind the speech the two runs are the same, whatever is exchanged; at words one of them reads another text.
+    patched = results["patching"].filter(pl.col("positions").is_in(["behind", "last"]), model=setting.model)
     for row in patched.unique("task", keep="first", maintain_order=True).iter_rows(named=True):
         yield {"measure": APART, "task": row["task"], "beside": row["read_apart"]} | _value(row, "heard_apart")
 
