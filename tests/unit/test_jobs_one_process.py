@@ -376,3 +376,18 @@ def test_a_step_without_the_jobs_process_runs_its_node_by_itself(
     monkeypatch.setattr(tempfile, "tempdir", None)
     assert one_process.run(SimpleNamespace(threads=1, resources={"one_process": 1}, log=[])) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slurm_jobs_own_snakemake_leaves_no_folder(tmp_path: Path) -> None:
+    """Whatever became of the process: here none was started."""
+    program = (
+        "import os, sys; from types import SimpleNamespace as Any; from cascade_equivalence.jobs import one_process\n"
+        "one_process._served = lambda *_: Any(close=lambda: print(os.listdir(os.environ['TMPDIR'])))\n"
+        "sys.argv = ['snakemake', '--allowed-rules', 'answer']\n"
+        "asked = Any(overwrite_resources={'answer': {'one_process': 1}})\n"
+        "one_process.begin_above_steps(Any(is_main_process=False, resource_settings=asked))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != one_process.STEP}
+    environment |= {"TMPDIR": str(tmp_path), JOB: "7", "PYTHONPATH": str(LIBRARY)}
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert "slurm7-in-turn" in told.stdout and not list(tmp_path.iterdir())

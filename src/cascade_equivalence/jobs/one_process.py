@@ -16,8 +16,10 @@ be a seventh of the answers' GPU time at the paper's size (``docs/results/what-i
 nothing of it runs.
 """
 
+import atexit
 import json
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Sequence
@@ -116,6 +118,8 @@ def begin_above_steps(workflow: Any) -> None:
         return
     with suppress(OSError, TimeoutError, ValueError):
         if (folder := private_folder(_of_job())) is not None:
+            # The process does it itself, but not after a node that failed.
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
             _served(folder, str(os.getpid()), int(os.environ.get("SLURM_CPUS_PER_TASK", "1")), None).close()
 
 
