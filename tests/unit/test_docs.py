@@ -115,6 +115,13 @@ def test_every_page_of_docs_stands_in_the_index() -> None:
     assert set((ROOT / "docs").rglob("*.md")) - {index} <= listed
 
 
+def test_every_folder_that_a_study_makes_stands_in_the_page_of_results() -> None:
+    stages = (path.read_text(encoding="utf-8") for path in (ROOT / "src/cascade_equivalence/stages").glob("*.py"))
+    made = {name for text in stages for name in re.findall(r"\{study\.results\}/([a-z]+)\b", text)}
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    assert len(made) > 20 and not [name for name in made if f"`{{study}}/{name}" not in page]
+
+
 def test_the_first_pages_are_short() -> None:
     for name, most in (("README.md", 150), ("RESULTS.md", 120)):
         assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= most
