@@ -391,3 +391,15 @@ def test_a_slurm_jobs_own_snakemake_leaves_no_folder(tmp_path: Path) -> None:
     environment |= {"TMPDIR": str(tmp_path), JOB: "7", "PYTHONPATH": str(LIBRARY)}
     told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert "slurm7-in-turn" in told.stdout and not list(tmp_path.iterdir())
+
+
+def test_a_step_after_a_node_that_failed_begins_by_itself_once_the_process_is_gone(owner, tmp_path, monkeypatch):
+    """Until then it holds memory and GPU; planted: it takes its time."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    one_process._served(private_folder("slurm7-in-turn"), str(owner.pid), 1, ()).close()
+    step = os.environ | {JOB: "7", one_process.STEP: "0"}
+    slow = "import atexit, os, time; atexit.register(time.sleep, 2); print(os.getpid()); sys.exit(2)"
+    code, number, _ = output(tmp_path, slow, env=step)
+    assert code == 2 and not gone(int(number))
+    process = start(tmp_path, f"import os; print(os.getpid(), os.path.exists('/proc/{number.strip()}/exe'))", env=step)
+    assert process.communicate(timeout=PATIENCE)[0].split() == [str(process.pid), "False"]

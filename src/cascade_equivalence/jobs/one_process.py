@@ -9,7 +9,8 @@ exit status. A node that fails takes that process with it: the next begins in a 
 the node runs by itself as it would have.
 
 In SLURM each node of a job is a step, and what a step has started ends with it: there the job's own Snakemake, above
-the steps, starts the process (:func:`begin_above_steps`), and after a node that failed nobody starts another.
+the steps, starts the process (:func:`begin_above_steps`), and after a node that failed nobody starts another: those
+that follow wait until its memory is free, and run by themselves.
 
 Snakemake's benchmark files then hold a node's time, its wait included, but not its memory. Kept because loading would
 be a seventh of the answers' GPU time at the paper's size (``docs/results/what-it-takes.md``). Without the resource
@@ -17,19 +18,21 @@ nothing of it runs.
 """
 
 import atexit
+import fcntl
 import json
 import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.jobs.processes import STARTED_BY
-from cascade_equivalence.jobs.reach import LOST, ask, connect, private_folder, server_in
+from cascade_equivalence.jobs.processes import SECONDS_TO_END, STARTED_BY
+from cascade_equivalence.jobs.reach import ALIVE, LOST, ask, connect, private_folder, server_in
 from cascade_equivalence.jobs.slurm import JOB
 
 ONE_PROCESS = "one_process"
@@ -79,8 +82,22 @@ def _in_step(job: Any) -> int | None:
     """The script's exit status from the process that the SLURM job has for its steps, if it has one."""
     if (folder := private_folder(_of_job(), make=False)) is None:
         return None
-    with connect(folder) as server:
-        return ask(server, threads=job.threads, prefix=sys.prefix)
+    status = None
+    with suppress(OSError), connect(folder) as server:
+        status = ask(server, threads=job.threads, prefix=sys.prefix)
+    if status is None:
+        _until_gone(folder)
+    return status
+
+
+def _until_gone(folder: Path) -> None:
+    """Wait for the end of a process that takes no nodes any more: what it holds of memory and GPU is needed."""
+    deadline = time.monotonic() + SECONDS_TO_END
+    with suppress(FileNotFoundError), (folder / ALIVE).open() as alive:
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError):
+                return fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            time.sleep(0.05)
 
 
 def _under(owner: str, job: Any, imports: Sequence[str] | None) -> int | None:

@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR
 
-SOCKET = "socket"
+SOCKET, ALIVE = "socket", "alive"
+"""Files of a server's folder: where it listens, and what it has locked until it is no more."""
 PATIENCE = 20.0  # seconds until the server listens; it imports afterwards
 BEGUN = b"+"
 """What the server says when the node is at work."""

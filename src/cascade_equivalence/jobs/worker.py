@@ -25,7 +25,7 @@ from cascade_equivalence.jobs import one_process
 from cascade_equivalence.jobs.as_before import as_before
 from cascade_equivalence.jobs.last_opened import empty_cache, keep_last
 from cascade_equivalence.jobs.processes import SECONDS_TO_END, end_in_order
-from cascade_equivalence.jobs.reach import BEGUN, SOCKET
+from cascade_equivalence.jobs.reach import ALIVE, BEGUN, SOCKET
 from cascade_equivalence.jobs.standing_in import close, leave, receive, run_as
 
 KEPT = "cascade_equivalence.models.kept"
@@ -46,7 +46,7 @@ class Worker:
     def __init__(self, folder: Path, owner: int, threads: int) -> None:
         self._folder, self._threads = folder, threads
         # Held until this process is no more, not only until it serves no longer.
-        self._alive = os.open(folder / "alive", os.O_RDWR | os.O_CREAT, 0o600)
+        self._alive = os.open(folder / ALIVE, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._alive, fcntl.LOCK_EX)
         self._owner = os.pidfd_open(owner)
         self._listener = socket.socket(socket.AF_UNIX)
