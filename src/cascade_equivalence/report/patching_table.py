@@ -55,7 +55,8 @@ AT_WORDS = (
     "was heard, the mean of the vectors that lie along the path of most alike states of this layer. There a share near "
     "1 at early layers says that the answer is still at the words, and that what was heard there stands for them; at "
     "the last layer it is 0 for any model. In reverse: each token has the state of another, the first one that of the "
-    "last (of an odd number the middle one has its own); what goes over then needs no alignment of words."
+    "last (of an odd number the middle one has its own); what goes over then needs no order of words and no "
+    "alignment: a bag of them is enough."
 )
 
 
