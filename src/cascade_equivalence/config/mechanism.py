@@ -30,7 +30,9 @@ class StatesConfig(Closed):
         validate_default=False,
         description="Tasks whose items are heard.",
     )
-    per_task: PositiveInt = Field(default=250, description="Items a task; fewer where the task has fewer.")
+    per_task: int = Field(
+        default=250, ge=2, description="Items a task, of which some train and some test; fewer where it has fewer."
+    )
     voices: list[Name] = Field(
         default=[], description="Voices that take turns, one an item; empty for all voices of the study."
     )
