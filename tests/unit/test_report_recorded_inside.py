@@ -16,7 +16,16 @@ from cascade_equivalence.config.load import load_study
 from cascade_equivalence.config.study import StudyConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.identity import OF, write_table
-from cascade_equivalence.report.recorded_inside_table import LENS, MEASURES, SCHEMA, TABLE, _compared, frame
+from cascade_equivalence.report.recorded_inside_table import (
+    LENS,
+    MEASURES,
+    NO_WORD,
+    SCHEMA,
+    TABLE,
+    _compared,
+    display,
+    frame,
+)
 from cascade_equivalence.report.results import Results
 from cascade_equivalence.report.shown import PlannedStudy
 from cascade_equivalence.stages import opened_models
@@ -125,7 +134,12 @@ def test_texts_of_one_voice_alone_do_not_count(tmp_path: Path) -> None:
     turns = table.filter(pl.col("said") % 3 == pl.col("voice").replace_strict({v: n for n, v in enumerate(VOICES)}))
     assert frame([lens_file(tmp_path, 0, turns)], [], RECORDED, 0.95).is_empty()
     silent = table.with_columns(top=pl.when(pl.col("voice") != "us").then("top"))
-    assert frame([lens_file(tmp_path, 0, silent)], [], RECORDED, 0.95)["other_voice"].to_list() == ["heart"]
+    found = frame([lens_file(tmp_path, 0, silent)], [], RECORDED, 0.95)
+    # A voice of which no word is shown has a row that says so.
+    assert dict(found.select("other_voice", "texts").filter(pl.col("other_voice") == "us").rows()) == {"us": 0}
+    assert found.filter(texts=0)["reason"].unique().to_list() == [NO_WORD]
+    assert found.filter(pl.col("texts") > 0)["other_voice"].to_list() == ["heart"]
+    assert len(display(found, 0.95).rows) == 3 and any(NO_WORD in remark for remark in display(found, 0.95).remarks)
     assert TABLE.build(Results(outline=SimpleNamespace(recorded=[]), statistics=None)).is_empty()
 
 

@@ -42,6 +42,7 @@ other texts; of probes what they explain of their test utterances. ``recorded``:
 it is not, both are synthetic, and the difference is what voices alone make. ``difference``: ``voice`` minus
 ``other_voice``, with an interval on the same texts."""
 NOTHING = "there is nothing to tell in these texts"
+NO_WORD = "of no text is a word shown in both voices"
 
 
 def frame(lens: Iterable[Path], probes: Iterable[Path], recorded: Iterable[str], confidence: float) -> pl.DataFrame:
@@ -69,13 +70,13 @@ def frame(lens: Iterable[Path], probes: Iterable[Path], recorded: Iterable[str],
 
 
 def _lens(files: Iterable[Path]) -> Iterator[tuple[Layer, str, pl.DataFrame]]:
-    """Of each utterance the precision above chance (``top``), and 1 (``bottom``)."""
+    """Of each utterance the precision above chance (``top``; null where no word is shown), and 1 (``bottom``)."""
     for of, path in files_about(files, ("model", "layer")).items():
         shown = pl.read_parquet(path)
         if missing := {"said", "voice"} - {*shown.columns}:
             raise _older(path, min(missing))
         above = (pl.col("precision") - pl.col("chance_precision")).alias("top")
-        yield Layer(*of), LENS, shown.select("said", "voice", above, bottom=pl.lit(1.0)).drop_nulls()
+        yield Layer(*of), LENS, shown.select("said", "voice", above, bottom=pl.lit(1.0))
 
 
 def _probes(files: Iterable[Path]) -> Iterator[tuple[Layer, str, pl.DataFrame]]:
@@ -107,17 +108,25 @@ def _compared(measure: str, told: pl.DataFrame, recorded: list[str], confidence:
         if other in recorded:
             continue
         sides = [told.filter(voice=name) for name in (voice, other)]
-        both = set(sides[0]["said"]) & set(sides[1]["said"])
-        if not both:
+        if not _shared(sides):
+            continue
+        row: dict[str, Any] = {"voice": voice, "other_voice": other, "recorded": voice in recorded}
+        sides = [side.drop_nulls("top") for side in sides]
+        if not (both := _shared(sides)):
+            yield row | {"texts": 0, "reason": NO_WORD}
             continue
         sides = [side.filter(pl.col("said").is_in(list(both))) for side in sides]
         statistics = dict(zip(PARTS, _statistics(measure, sides, len(both)), strict=True))
         found = estimate(statistics, len(both), confidence)
-        row: dict[str, Any] = {"voice": voice, "other_voice": other, "recorded": voice in recorded}
         row |= {"texts": len(both), "reason": reasons(found)}
         for name, each in found.items():
             row |= estimate_values(name, each)
         yield row
+
+
+def _shared(sides: "list[pl.DataFrame]") -> set[int]:
+    """The texts that both voices speak."""
+    return set(sides[0]["said"]) & set(sides[1]["said"])
 
 
 def _statistics(measure: str, sides: "list[pl.DataFrame]", texts: int) -> "tuple[Statistic, Statistic, Statistic]":
