@@ -58,6 +58,7 @@ class Page(HTMLParser):
         self.text = ""
         self.scripts: list[tuple[str | None, str]] = []
         self.cells: list[str] = []
+        self.headings: list[str] = []
         self.unfolded: list[dict[str, str | None]] = []
         self.places: dict[str, int] = {}
         self.feed(text)
@@ -72,6 +73,8 @@ class Page(HTMLParser):
             self.scripts.append((dict(attrs).get("type"), ""))
         if tag in ("td", "th"):
             self.cells.append("")
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append("")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note an element without content, as SVG has them."""
@@ -94,6 +97,9 @@ class Page(HTMLParser):
             self.text += data
         if {"td", "th"} & set(self.open[-4:]):
             self.cells[-1] += data
+        # But for what stands beside a heading: how many tables it holds.
+        if any(re.fullmatch(r"h[1-6]", tag) for tag in self.open) and self.open[-1] != "span":
+            self.headings[-1] += data
 
     def between(self, start: str, end: str) -> str:
         """The text from one id to another."""
@@ -134,6 +140,7 @@ def check_page(page: Page) -> None:
     assert set(labels) <= set(page.ids)
     levels = [int(tag[1]) for tag in page.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
+    assert all(heading.strip() for heading in page.headings)
     assert all(deeper - level <= 1 for level, deeper in pairwise(levels))
     assert [page.tags.count(tag) for tag in ("main", "nav", "header")] == [1, 1, 1]
     first = next(attributes for tag, attributes in page.elements if tag == "a")
@@ -223,6 +230,13 @@ def test_an_empty_table_and_a_section_without_any_are_left_out(tables: Tables, t
     page = Page(write(tmp_path, tables, extra_tables=[("paper", empty)]))
     check_page(page)
     assert not {"nothing", "on-more", "on-probes", "inside", "paper", "items"} & set(page.ids)
+
+
+def test_a_section_without_a_title_has_one_beside_others_that_have(tables: Tables, tmp_path: Path) -> None:
+    shown = [(section, Display(f"of-{section}", "Shown", ["a"], [["1"]], [])) for section in ("dial", "controls")]
+    page = Page(write(tmp_path, tables, extra_tables=shown))
+    check_page(page)
+    assert {"on-dial", "on-controls"} <= set(page.ids) and ("href", "#on-controls") in page.attributes
 
 
 def test_tables_stand_in_the_page_cell_by_cell(tables: Tables, tmp_path: Path) -> None:
