@@ -142,13 +142,17 @@ def measure(
     sums = torch.zeros(len(places), states.width, dtype=torch.float64)
     for start, chunk in states.chunks(rows_at_once):
         own = owner[start : start + len(chunk)]
-        part = chunk[own >= 0].double()
-        if not part.isfinite().all():
+        counted = own >= 0
+        part = chunk.double()
+        if not counted.all():
+            part, own = part[counted], own[counted]
+        # One state that is not finite makes the sum so, too, and no sum of states as wide as float32 leaves float64.
+        if not part.sum().isfinite():
             raise StudyError(
                 f"states from frame {start} on are infinite or not numbers: capture them in a wider arithmetic"
             )
         running.add(part)
-        sums.index_add_(0, own[own >= 0], part)
+        sums.index_add_(0, own, part)
     frame = running.moments()
     frames = torch.from_numpy(index["frames"].to_numpy()[places].astype(np.int64))
     rows = index["utterance"].to_numpy()[places].astype(np.int64)
