@@ -109,7 +109,7 @@ config: $(VENV)/.run ## Write the JSON schema and the documented defaults of the
 locks: $(VENV)/.dev ## Resolve the pins of requirements/ anew: writes requirements/locks and envs (asks the package index)
 	@$(BIN)/cascade-equivalence lock
 
-benchmark: $(VENV)/.dev ## Time what has a goal, each against what a user would otherwise use (20 minutes)
+benchmark: $(VENV)/.dev ## Time what has a goal, each against what a user would otherwise use (18 minutes)
 	@$(BIN)/python benchmarks/goals.py
 
 clean: ## Remove the environment and the results of `first` and `demo` (downloads stay in the cache)

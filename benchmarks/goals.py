@@ -1,6 +1,6 @@
 """Runs the benchmarks that have a goal, one after the other, and prints one table.
 
-    python benchmarks/goals.py                    # all: about 20 minutes on two quiet cores
+    python benchmarks/goals.py                    # all: about 18 minutes on two quiet cores
     python benchmarks/goals.py erasers planning   # some
 
 Each benchmark says itself what it aims at, and against what; this file says with which settings it runs.
