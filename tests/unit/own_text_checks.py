@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import torch
 
-from cascade_equivalence.config.mechanism import StatesConfig
+from cascade_equivalence.config.mechanism import WORD_POSITIONS, StatesConfig
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism.bags import Pieces
 from cascade_equivalence.mechanism.capture import HeardUtterance, StateWriter, capture_speech_llm
@@ -23,7 +23,7 @@ from cascade_equivalence.mechanism.leace import Eraser
 from cascade_equivalence.mechanism.lens import Unembedding, open_unembedding
 from cascade_equivalence.mechanism.patched_behind import BEHIND, LAST, BehindPatcher, tokens_behind
 from cascade_equivalence.mechanism.patched_runs import PatchedPair, Restored, TwoWays, in_batches, place_of
-from cascade_equivalence.mechanism.patched_words import REVERSED, WORD_POSITIONS, WordPatcher
+from cascade_equivalence.mechanism.patched_words import REVERSED, WordPatcher
 from cascade_equivalence.mechanism.read_words import read_words, said_tokens
 from cascade_equivalence.mechanism.states import States, read_index
 from cascade_equivalence.models.answering import answer_questions

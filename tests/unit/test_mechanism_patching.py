@@ -10,12 +10,13 @@ import pytest
 import torch
 from tiny_llm import Parrot, byte_level_tokenizer, save_llama, save_recurrent
 
+from cascade_equivalence.config.mechanism import WORD_POSITIONS
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.errors import StudyError
 from cascade_equivalence.mechanism import patching
 from cascade_equivalence.mechanism.patched_behind import common_suffix, tokens_behind
 from cascade_equivalence.mechanism.patched_runs import PatchedPair, Restored, TwoWays, place_of
-from cascade_equivalence.mechanism.patched_words import REVERSED, WORD_POSITIONS, aligned, exchanged
+from cascade_equivalence.mechanism.patched_words import REVERSED, aligned, exchanged
 from cascade_equivalence.mechanism.patching import restored
 from cascade_equivalence.models.question import ModelFiles, Question
 from cascade_equivalence.models.recording import Recording

@@ -12,13 +12,13 @@ from study_config import ROOT, changed, one_line
 
 from cascade_equivalence.__main__ import read_study
 from cascade_equivalence.config.load import load_study
-from cascade_equivalence.config.mechanism import PatchingConfig
+from cascade_equivalence.config.mechanism import WORD_POSITIONS, PatchingConfig
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.identity import write_table
 from cascade_equivalence.nodes.patching import SCHEMA, build_pairs, write_restored
 from cascade_equivalence.report.figures.figure import FIGURES
 from cascade_equivalence.report.figures.patching import patching_figure
-from cascade_equivalence.report.patching_table import NO_PAIR, NOT_APART, display, frame
+from cascade_equivalence.report.patching_table import NO_PAIR, NOT_APART, PLACES, display, frame
 from cascade_equivalence.report.table import TABLES
 from cascade_equivalence.resources import REPOSITORY
 from cascade_equivalence.stages import patching
@@ -137,6 +137,12 @@ def test_items_of_one_label_are_told_and_end_nothing(tmp_path: Path) -> None:
     assert table["reason"].to_list() == [NO_PAIR] and table["layer"].to_list() == [None]
     assert any(NO_PAIR in remark for remark in display(table, 0.95).remarks)
     assert not FIGURES["patching"].has(table)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_place_that_has_a_title_can_be_asked_for(place: str) -> None:
+    assert PatchingConfig.model_validate({"positions": [place]}).positions == [place]
+    assert {"behind", "last", *WORD_POSITIONS} == {*PLACES}
 
 
 def test_a_figure_is_drawn_where_there_is_a_line_in_it(tmp_path: Path) -> None:

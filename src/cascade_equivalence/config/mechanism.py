@@ -14,6 +14,10 @@ DRAWN: tuple[str, ...] = get_args(ControlName)
 """Controls that are drawn."""
 RANDOM: ControlName = "random"
 """The control that steering draws on, too."""
+WordPosition = Literal["words", "first_half", "second_half", "words_reversed"]
+"""Where states are exchanged at words: all, the first half (rounded up), the others; or all, each with another's."""
+WORD_POSITIONS: tuple[str, ...] = get_args(WordPosition)
+"""The same, as values."""
 BASELINE = "none"
 """The condition in which nothing is erased."""
 LINEAR, AFFINE = "linear", "affine"
@@ -192,7 +196,7 @@ class PatchingConfig(Closed):
     voice: Name | None = Field(
         default=None, description="Voice of the items; the first one that speaks the task by default."
     )
-    positions: list[Literal["behind", "last", "words", "first_half", "second_half", "words_reversed"]] = Field(
+    positions: list[Literal["behind", "last", WordPosition]] = Field(
         default=["behind", "last", "words"],
         min_length=1,
         description="Where states are exchanged: at the tokens behind the speech that all prompts of the task end in, "

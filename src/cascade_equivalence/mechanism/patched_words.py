@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from cascade_equivalence.config.mechanism import WORD_POSITIONS
 from cascade_equivalence.mechanism.hooks import watched
 from cascade_equivalence.mechanism.patched_runs import (
     PatchedPair,
@@ -34,9 +35,7 @@ from cascade_equivalence.models.speech_llm.heard import EarStore, heard_rows
 if TYPE_CHECKING:
     from cascade_equivalence.models.speech_llm.model import SpeechLLM
 
-WORDS, FIRST_HALF, SECOND_HALF, REVERSED = "words", "first_half", "second_half", "words_reversed"
-"""All words, the first half of them (rounded up), or the others; all, each with the states of another."""
-WORD_POSITIONS = (WORDS, FIRST_HALF, SECOND_HALF, REVERSED)
+WORDS, FIRST_HALF, SECOND_HALF, REVERSED = WORD_POSITIONS
 RowStates = dict[int, list[torch.Tensor]]
 """By layer, of each row of a batch."""
 Moves = tuple[list[int], list[int]]
@@ -91,8 +90,8 @@ class WordPatcher:
         self.model, self.pairs, self.layers = model, pairs, layers
         own = [self._said(pair.one) for pair in pairs]
         rows = [row for row, _ in own]
-        self.words = [words for _, words in own]
-        self.said = [list(chain.from_iterable(words)) for words in self.words]
+        spoken = [words for _, words in own]
+        self.said = [list(chain.from_iterable(words)) for words in spoken]
         first = [min(said, default=len(row) - 1) for row, said in zip(rows, self.said, strict=True)]
         self.read = Runs(model.typed, rows, None, first)
         other = (self._said(pair.other) for pair in pairs)
@@ -106,7 +105,7 @@ class WordPatcher:
             )
             begins = [row.index(AUDIO) if AUDIO in row else len(row) - 1 for row in sounded]
             self.heard = Runs(model.text, sounded, vectors, begins)
-        self.moves = {name: [_moves(words, name) for words in self.words] for name in positions}
+        self.moves = {name: [_moves(words, name) for words in spoken] for name in positions}
 
     def _said(self, item: TwoWays) -> tuple[list[int], list[list[int]]]:
         return said_tokens(self.model.typed, item.heard, item.typed)

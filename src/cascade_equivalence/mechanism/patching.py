@@ -16,10 +16,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade_equivalence.config.mechanism import WORD_POSITIONS
 from cascade_equivalence.config.study import AnswerConfig
 from cascade_equivalence.mechanism.patched_behind import BehindPatcher, tokens_behind
 from cascade_equivalence.mechanism.patched_runs import PatchedPair, Patcher, Restored, in_batches
-from cascade_equivalence.mechanism.patched_words import WORD_POSITIONS, WordPatcher
+from cascade_equivalence.mechanism.patched_words import WordPatcher
 from cascade_equivalence.models.answering import open_model
 from cascade_equivalence.models.question import HEARD_AT_ONCE, ModelFiles, parts_of
 from cascade_equivalence.models.speech_llm.heard import EarStore, ear_store

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from cascade_equivalence.config.mechanism import WORD_POSITIONS
 from cascade_equivalence.config.statistics import StatisticsConfig
 from cascade_equivalence.identity import files_about
 from cascade_equivalence.report.columns import Schema, estimate_schema
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from cascade_equivalence.stats.statistic import Statistic
 
 ARMS = {"heard": HEARD, "read": READ}
-WORD_PLACES = {
+PLACES = {
+    "behind": "all behind the speech",
+    "last": "the last token",
     "words": "all words",
     "first_half": "the first half of the words",
     "second_half": "the second half of the words",
     "words_reversed": "all words, in reverse",
 }
-PLACES = {"behind": "all behind the speech", "last": "the last token", **WORD_PLACES}
 """Behind the speech: the tokens that all prompts of the task end in."""
 SCHEMA: Schema = {
     "model": pl.String,
@@ -154,7 +156,7 @@ def display(table: pl.DataFrame, confidence: float) -> Display:
             "or read. "
             "Shown is the share of the log-odds between the two labels that goes over: 0 where the target's answer "
             "stays, 1 where it becomes the source's. Apart: those log-odds, in nats a pair, without any exchange.",
-            *([AT_WORDS] if table["positions"].is_in(list(WORD_PLACES)).any() else []),
+            *([AT_WORDS] if table["positions"].is_in(WORD_POSITIONS).any() else []),
             "Where a model makes its answer from sound as it makes it from text, states that were heard carry over as "
             "much as states that were read, at the same layers. At the last layer the last token decides alone, so the "
             "share of the first answer token is 1 there for any model.",
